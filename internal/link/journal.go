@@ -1,0 +1,71 @@
+package link
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// JournalHeader is the size of the part of a journal's memory that holds the marks.
+const JournalHeader = 64
+
+// Journal is where a worker writes results before it sends them, and where it marks how far it got. In shared memory
+// it outlives the worker, so that its death costs the one task it was running and no result that was finished.
+//
+// Tasks are numbered per worker from 1 in the order in which they were sent. One goroutine of the worker writes at a
+// time; Read may be called by another process.
+type Journal struct {
+	mem []byte
+}
+
+// NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
+func NewJournal(mem []byte) *Journal {
+	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
+		panic("link: journal memory is too small or misaligned")
+	}
+	return &Journal{mem: mem}
+}
+
+// Mark words: [0] finished task (40 bits) and bytes written (24 bits); [1] last picked task.
+const bytesBits = 24
+
+// MaxJournal is the largest useful size of a journal's buffer, in bytes.
+const MaxJournal = 1<<bytesBits - 1
+
+func (j *Journal) word(i int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&j.mem[8*i]))
+}
+
+// Buffer is the memory for results: length 0, and the capacity there is. Appending beyond the capacity moves the data
+// elsewhere, as append does: such a result is not in the journal.
+func (j *Journal) Buffer() []byte {
+	b := j.mem[JournalHeader:]
+	if len(b) > MaxJournal {
+		b = b[:MaxJournal]
+	}
+	return b[:0:len(b)]
+}
+
+// Picked marks that the worker has begun with the tasks up to and including last.
+func (j *Journal) Picked(last uint64) { j.word(1).Store(last) }
+
+// Finished marks that every task up to and including seq has finished, and that the first n bytes of the Buffer hold
+// what has not been sent yet. With n = 0 it says that everything has.
+func (j *Journal) Finished(seq uint64, n int) {
+	j.word(0).Store(seq<<bytesBits | uint64(n))
+}
+
+// Reset clears the marks, for the next worker over the same memory.
+func (j *Journal) Reset() {
+	j.word(0).Store(0)
+	j.word(1).Store(0)
+}
+
+// Read returns the marks and a copy of the unsent bytes. It is meant for a journal whose writer has ended.
+func (j *Journal) Read() (finished, picked uint64, unsent []byte) {
+	w := j.word(0).Load()
+	n := min(int(w&MaxJournal), len(j.mem)-JournalHeader)
+	if n > 0 {
+		unsent = append([]byte(nil), j.mem[JournalHeader:JournalHeader+n]...)
+	}
+	return w >> bytesBits, j.word(1).Load(), unsent
+}

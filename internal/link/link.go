@@ -1,0 +1,134 @@
+// Package link is the seam between the scheduler and the workers it schedules on.
+//
+// A Group is the master's end: a fixed number of slots, each of which holds at most one worker at a time. An
+// Endpoint is the worker's end. Frames travel between the two, in order and whole. Nothing here knows what a frame
+// means; package dispatch does. Nothing here knows how a frame travels either; the sub-packages do: loopback (the
+// same process), proc (child processes on this machine).
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Frame is one message: a small in-band stream and the large buffers that travel beside it, untouched.
+//
+// Whoever sends a frame gives its Stream away: the link may hand it to PutBuffer once it has left. Segments alias the
+// sender's memory and are only read. Whoever receives a frame owns all of it: the Stream may be given to PutBuffer
+// when it has been read, the Segments are fresh allocations, aligned for any pointer-free element type.
+type Frame struct {
+	Stream   []byte
+	Segments [][]byte
+
+	// Local travels by reference, so only within a process. A group that leaves the process refuses a frame that
+	// carries it (it fails the worker with an error: a frame is never dropped in silence).
+	Local any
+}
+
+// Handler is the master's scheduler as a Group sees it.
+//
+// The calls about one slot come one at a time and in order; calls about different slots may run together. A Group
+// never holds a lock during a call that its own Send, Start or Kill takes, so a handler may call them.
+type Handler interface {
+	// Receive delivers the next frame of the worker in slot w.
+	Receive(w int, f Frame)
+
+	// Lost reports that the worker in slot w has ended, for whatever reason, and exactly once per Start. Every frame
+	// that had reached this process before is delivered first; none of that worker's comes later.
+	Lost(w int, l Loss)
+}
+
+// Group is the master's end of a set of workers.
+//
+// Its methods may be called together from any goroutine. None blocks, but for Open and Close.
+type Group interface {
+	// Open makes the slots and returns how many there are: at most as many as were asked for, and at least one when the
+	// error is nil. It blocks until that number is known, or until ctx ends.
+	Open(ctx context.Context, h Handler) (slots int, err error)
+
+	// Start brings up a worker in an empty slot. Its first frame, or Lost, says how that went.
+	Start(w int)
+
+	// Send queues a frame for the worker in slot w and returns at once, whatever the worker does. Frames arrive in the
+	// order of the Sends. What cannot be delivered ends in Lost, which the worker's fate will bring anyway.
+	Send(w int, f Frame)
+
+	// Kill ends the worker in slot w at once, whatever it does, and makes cause the Err of the Loss that follows. Where
+	// the group has no such means (a goroutine cannot be ended) the slot is cut off instead: Lost follows all the same
+	// and the abandoned worker's frames are discarded.
+	Kill(w int, cause error)
+
+	// Close ends every worker still there and releases everything. It blocks until they are gone, or until ctx ends;
+	// then it returns an error that says which are left. A second call is harmless.
+	Close(ctx context.Context) error
+
+	// Traits describes the group. It may be called before Open.
+	Traits() Traits
+}
+
+// Traits is what a scheduler must know about a kind of group.
+type Traits struct {
+	Kind      string // "threads", "processes", "mpi", "loopback": the word users see
+	Replaces  bool   // an empty slot can be started again
+	Kills     bool   // Kill really ends the worker
+	SharesMem bool   // workers live in this process: Local frames travel, working directory and environment are shared
+}
+
+// Loss says how a worker ended and what it left behind.
+type Loss struct {
+	// Err is the cause in words for a user: "killed by signal 9 (killed)", "exit status 3". It is nil when the worker
+	// closed its Endpoint and ended with success.
+	Err error
+
+	// Proof tells that the journal outlived the worker; then the other fields are set.
+	Proof    bool
+	Salvage  []byte // what was in the journal and not yet sent, a copy
+	Finished uint64 // the last Finished mark
+	Picked   uint64 // the last Picked mark
+}
+
+// Endpoint is a worker's end.
+type Endpoint interface {
+	// Recv blocks until the master's next frame and returns it. It returns io.EOF once the master is gone or has cut
+	// this worker off. One call at a time.
+	Recv() (Frame, error)
+
+	// Send hands a frame to the master and returns when it has left (the Stream may be reused then only through
+	// PutBuffer, see Frame). It may block while the master is slow. Calls may run together; each frame stays whole.
+	Send(f Frame) error
+
+	// Journal is where results are written before they are sent, so that they outlive this worker where memory can.
+	Journal() *Journal
+
+	// Close says that this worker ends on purpose. Frames already sent still arrive.
+	Close() error
+}
+
+// ErrClosed is the error of an operation on a group that was closed.
+var ErrClosed = errors.New("link: group is closed")
+
+// ErrLocal is the cause of a Loss when a frame with a Local value was sent to a worker in another process.
+var ErrLocal = errors.New("link: a value that travels by reference cannot leave the process")
+
+// ExitError is the Err of a Loss when a worker's process ended by itself or was killed.
+type ExitError struct {
+	Pid    int
+	Host   string
+	Status string // "exit status 3", "signal: killed"
+	Signal string // "killed", "segmentation fault"; empty unless a signal ended it
+	Code   int    // exit status; -1 unless it exited
+	Cause  error  // what Kill was given, or nil
+}
+
+// Error names the process and how it ended.
+func (e *ExitError) Error() string {
+	s := fmt.Sprintf("process %d on %s ended: %s", e.Pid, e.Host, e.Status)
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause given to Kill.
+func (e *ExitError) Unwrap() error { return e.Cause }
