@@ -1,0 +1,80 @@
+package pkl5
+
+import (
+	"reflect"
+	"sync"
+	"unsafe"
+)
+
+// Codec encodes and decodes the values of one type. It is immutable; its methods may be called together.
+type Codec struct {
+	plan *plan
+}
+
+var (
+	plans   sync.Map   // reflect.Type → *plan, complete ones only
+	planMu  sync.Mutex // held while plans are made, so that each type has one plan in the process
+	refusal sync.Map   // reflect.Type → *UnsupportedError
+)
+
+// Compile returns the codec of t, made once per type.
+//
+// The error is an *UnsupportedError when t contains something that cannot be sent. Interfaces are not looked into:
+// what they hold is known at Encode only.
+func Compile(t reflect.Type) (*Codec, error) {
+	pl, err := planOf(t)
+	if err != nil {
+		return nil, err
+	}
+	return &pl.codec, nil
+}
+
+func planOf(t reflect.Type) (*plan, error) {
+	if t == nil {
+		return nil, &UnsupportedError{Path: "nil", Reason: "there is no type; give the static one, any for an interface"}
+	}
+	if pl, ok := plans.Load(t); ok {
+		return pl.(*plan), nil
+	}
+	if err, ok := refusal.Load(t); ok {
+		return nil, err.(*UnsupportedError)
+	}
+	planMu.Lock()
+	defer planMu.Unlock()
+	b := builder{made: map[reflect.Type]*plan{}}
+	pl, err := b.plan(t, typeName(t))
+	if err != nil {
+		refusal.Store(t, err)
+		return nil, err
+	}
+	for t, pl := range b.made {
+		plans.Store(t, pl)
+	}
+	return pl, nil
+}
+
+// Type returns the type whose values c encodes.
+func (c *Codec) Type() reflect.Type { return c.plan.typ }
+
+// Typed is a Codec whose methods take *T.
+type Typed[T any] struct {
+	codec *Codec
+}
+
+// Of returns the codec of T; see Compile.
+func Of[T any]() (*Typed[T], error) {
+	c, err := Compile(reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
+	return &Typed[T]{c}, nil
+}
+
+// Codec returns the untyped codec.
+func (c *Typed[T]) Codec() *Codec { return c.codec }
+
+// Encode appends *v to e; see Codec.Encode.
+func (c *Typed[T]) Encode(e *Encoder, v *T) error { return c.codec.Encode(e, unsafe.Pointer(v)) }
+
+// Decode reads the next value of d into *v, which must be zero; see Codec.Decode.
+func (c *Typed[T]) Decode(d *Decoder, v *T) error { return c.codec.Decode(d, unsafe.Pointer(v)) }
