@@ -1,0 +1,139 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// Boot starts the workers if nothing did before. It does not block. After a shutdown it returns ErrStopping, on a
+// broken master the *BrokenError.
+func (m *Master) Boot() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.refusal(); err != nil {
+		return err
+	}
+	m.bootLocked()
+	return nil
+}
+
+// Booted is closed once all workers are ready, or the start has failed, or was given up by a shutdown.
+func (m *Master) Booted() <-chan struct{} { return m.booted }
+
+func (m *Master) bootLocked() {
+	if m.state != Fresh {
+		return
+	}
+	m.state = Starting
+	go m.open()
+}
+
+// open makes the group's slots and starts a worker in each.
+func (m *Master) open() {
+	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Start)
+	n, err := m.group.Open(ctx, m)
+	cancel()
+	if err == nil && n < 1 {
+		err = errNoSlots
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.leaving: // broken, or shut down with nothing to do, in the meantime
+		if m.group.Close(ctx) != nil { // what Open made after Close had run
+			m.cfg.Log.Warn("rankpool: workers that came up too late did not leave")
+		}
+		return
+	case err != nil:
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no workers after %v: %w", m.cfg.Start, err)
+		}
+		m.breakDown(&BrokenError{Worker: -1, Cause: err})
+		return
+	}
+	m.waiting = n
+	for i := range n {
+		m.workers = append(m.workers, &worker{slot: i})
+	}
+	for _, w := range m.workers {
+		m.startWorker(w)
+	}
+}
+
+// startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
+func (m *Master) startWorker(w *worker) {
+	w.state = starting
+	w.hello, w.seq, w.epoch, w.long, w.silent, w.heard = Hello{}, 0, 0, false, 0, true
+	var timer *time.Timer
+	timer = time.AfterFunc(m.cfg.Start, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if w.start == timer && w.state == starting {
+			m.group.Kill(w.slot, fmt.Errorf("not ready after %v (its set-up and initializer included); "+
+				"if that is legitimate, allow more with WithStartTimeout", m.cfg.Start))
+		}
+	})
+	w.start = timer
+	m.group.Start(w.slot)
+}
+
+// greet checks a worker's hello and sends it the set-up.
+func (m *Master) greet(w *worker, b []byte, out *news) error {
+	h, err := parseHello(b)
+	if err != nil {
+		return err
+	}
+	if w.state != starting {
+		return errors.New("a second hello")
+	}
+	w.hello = h
+	if m.cfg.Check != nil {
+		if err := m.cfg.Check(w.slot, h); err != nil {
+			m.breakWith(out, &BrokenError{Worker: w.slot, Host: h.Host, Pid: h.Pid, Cause: err})
+			return nil
+		}
+	}
+	m.group.Send(w.slot, link.Frame{Stream: append(append(link.GetBuffer(), kindSetup), m.cfg.Setup...)})
+	return nil
+}
+
+// isReady takes the outcome of a worker's set-up.
+func (m *Master) isReady(w *worker, coded []byte, out *news) {
+	if w.state != starting {
+		return
+	}
+	w.start.Stop()
+	if len(coded) > 0 {
+		m.breakWith(out, &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid,
+			Cause: m.cfg.DecodeSetupError(coded, w.slot, w.hello)})
+		return
+	}
+	w.state, w.fails = idle, 0
+	m.ready++
+	m.cfg.Log.Debug("rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)
+	if m.isBooted {
+		m.idle = append(m.idle, w.slot)
+		return
+	}
+	if m.waiting--; m.waiting > 0 {
+		return
+	}
+	for _, w := range m.workers {
+		m.idle = append(m.idle, w.slot)
+	}
+	if m.state == Starting {
+		m.state = Serving
+	}
+	m.bootDone()
+}
+
+func (m *Master) bootDone() {
+	if !m.isBooted {
+		m.isBooted = true
+		close(m.booted)
+	}
+}

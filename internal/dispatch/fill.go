@@ -1,0 +1,216 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// What makes a function tiny, and how much of it travels at once.
+const (
+	tinyUnit    = 50 * time.Microsecond  // a unit shorter than this on average is worth coalescing
+	batchTime   = 250 * time.Microsecond // how much work a batch aims at
+	batchBytes  = 32 << 10               // a batch of more than one unit is no larger
+	batchUnits  = 4096                   // nor has more units
+	prefetching = 2                      // batches at a worker, when all of them are tiny
+)
+
+// funcTimes is what is known about the run time of one function.
+type funcTimes struct {
+	mean     float64 // nanoseconds per element, a moving average
+	measured bool
+	talks    bool // has asked for the workers' communicator
+}
+
+// add notes that n elements took d together. One slow unit weighs little, a batch up to half of what is known.
+func (f *funcTimes) add(d time.Duration, n int) {
+	each := float64(d) / float64(n)
+	if !f.measured {
+		f.mean, f.measured = each, true
+		return
+	}
+	f.mean += min(0.5, 0.05*float64(n)) * (each - f.mean)
+}
+
+func (m *Master) times(fn uint32) *funcTimes {
+	for int(fn) >= len(m.funcs) {
+		m.funcs = append(m.funcs, funcTimes{})
+	}
+	return &m.funcs[fn]
+}
+
+// unitTime estimates the nanoseconds that one unit of a job takes. Not tiny means that its units go out one by one.
+func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
+	f := m.times(j.Func)
+	if !f.measured || f.talks || j.Timeout > 0 {
+		return 0, false
+	}
+	ns = f.mean * float64(j.chunk())
+	return ns, ns < float64(tinyUnit)
+}
+
+// handOut gives what is queued to idle workers, a batch to each, in order.
+func (m *Master) handOut() {
+	if m.waiting > 0 || m.state != Serving && m.state != Stopping {
+		return
+	}
+	for len(m.idle) > 0 && m.fill(m.workers[m.idle[0]]) {
+		m.idle = m.idle[1:]
+	}
+}
+
+// prefetch sends a busy worker one more batch if its functions are tiny and there is enough to be worth a frame.
+func (m *Master) prefetch(w *worker) {
+	if w.state != busy || w.long || len(w.ends) >= prefetching || m.waiting > 0 {
+		return
+	}
+	if _, tiny := m.unitTime(w.out[len(w.out)-1].job); !tiny {
+		return
+	}
+	p, ok := m.queue.peek()
+	if !ok {
+		return
+	}
+	if ns, tiny := m.unitTime(p.job); tiny && ns*float64(m.queue.units) >= float64(batchTime)/4 {
+		m.fill(w)
+	}
+}
+
+// batch is a frame of tasks in the making.
+type batch struct {
+	frame link.Frame
+	local []localRun
+	units int
+	left  float64 // nanoseconds of work it may still take
+	share int     // units it may still take
+	head  run     // the last run, to be continued if the next piece is like it
+	at    int     // where its number of units stands
+}
+
+// localRun is the units of one run, by reference.
+type localRun struct {
+	job      *Job
+	first, n int
+}
+
+// fill sends worker w the next batch. It returns false if nothing was queued that could be claimed.
+func (m *Master) fill(w *worker) bool {
+	b := batch{left: float64(batchTime), share: m.queue.units}
+	if m.ready > 1 {
+		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
+	}
+	first := w.seq + 1
+	for {
+		p, ok := m.queue.peek()
+		if !ok {
+			break
+		}
+		n, end, tiny := m.room(&b, &p)
+		if n == 0 {
+			break
+		}
+		if !p.job.Sink.Claim(p.unit, n) {
+			m.queue.take(p.n, cursor{})
+			continue
+		}
+		if b.units == 0 {
+			b.frame.Stream = binary.AppendUvarint(number(kindTasks, first), w.epoch)
+		}
+		b.add(&p, n, end)
+		m.queue.take(n, end)
+		p.n, p.seq = n, w.seq+1
+		w.seq += uint64(n)
+		w.out = append(w.out, p)
+		if !tiny {
+			break
+		}
+	}
+	if b.units == 0 {
+		return false
+	}
+	if w.state == idle {
+		w.state = busy
+		w.since = time.Now()
+	}
+	w.units += b.units
+	w.ends = append(w.ends, w.seq)
+	m.flying += b.units
+	if b.local != nil {
+		b.frame.Local = b.local
+	}
+	m.watch.arm(m)
+	m.group.Send(w.slot, b.frame)
+	return true
+}
+
+// room says how many units of p the batch takes, and where they end. The first unit always fits.
+func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
+	ns, tiny := m.unitTime(p.job)
+	if !tiny {
+		if b.units > 0 {
+			return 0, p.cursor, false
+		}
+		return 1, p.job.advance(p.cursor, 1), false
+	}
+	limit := min(p.n, b.share, batchUnits-b.units, 1+int(b.left/max(ns, 1)))
+	if b.units == 0 {
+		limit = max(limit, 1)
+	}
+	if limit <= 0 || b.left <= 0 {
+		return 0, p.cursor, true
+	}
+	if p.job.Local != nil {
+		n, end = limit, p.job.advance(p.cursor, limit)
+	} else {
+		room := batchBytes - len(b.frame.Stream)
+		for end = p.cursor; n < limit; n++ {
+			next := p.job.advance(end, 1)
+			if next.off-p.off > room && (n > 0 || b.units > 0) || next.seg > p.seg && n > 0 {
+				break
+			}
+			end = next
+		}
+	}
+	b.left -= ns * float64(n)
+	b.share -= n
+	return n, end, true
+}
+
+// add appends the units of p up to end to the frame.
+func (b *batch) add(p *piece, n int, end cursor) {
+	j := p.job
+	h := run{fn: j.Func, units: uint32(n), timeout: j.Timeout}
+	if j.Timeout > 0 {
+		h.flags |= runTimeout
+	}
+	if j.Buffers {
+		h.flags |= runBuffers
+	}
+	if j.Local != nil {
+		h.flags |= runLocal
+	}
+	if c := j.chunk(); c > 1 {
+		h.flags |= runChunks
+		h.chunk, h.last = c, j.elements(p.unit+n-1, 1)
+	}
+	if b.units > 0 && h.flags == 0 && b.head.flags == 0 && h.fn == b.head.fn {
+		b.head.units += h.units
+		binary.LittleEndian.PutUint32(b.frame.Stream[b.at:], b.head.units)
+	} else {
+		b.frame.Stream, b.at = appendRun(b.frame.Stream, h)
+		b.head = h
+	}
+	b.units += n
+	if j.Local != nil {
+		b.local = append(b.local, localRun{j, p.unit, n})
+		return
+	}
+	b.frame.Stream = append(b.frame.Stream, j.Data[p.off:end.off]...)
+	b.frame.Segments = append(b.frame.Segments, j.Segments[p.seg:end.seg]...)
+}
+
+// number returns a frame's stream of one kind and one number.
+func number(kind byte, n uint64) []byte {
+	return binary.AppendUvarint(append(link.GetBuffer(), kind), n)
+}

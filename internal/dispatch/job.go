@@ -1,0 +1,178 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+)
+
+// Job is a number of calls of one function, submitted together. The fields are set before Submit and then belong to the
+// Master, until the Sink has heard of every unit.
+type Job struct {
+	Func    uint32        // which function: the number both sides know it by
+	Units   int           // how many units there are, at least 1
+	Chunk   int           // elements per unit; 0 and 1 mean one. The last unit may have fewer: Elements
+	Retries int           // how often a unit may be run again after its worker was lost
+	Timeout time.Duration // for one unit; 0 means none
+
+	// Elements is how many calls there are in all; it is only read when Chunk is above 1.
+	Elements int
+
+	// Data holds the units one after another: a uvarint with the length of the encoded arguments, then, when Buffers is
+	// set, a uvarint with the number of the unit's segments, then the arguments.
+	Data     []byte
+	Buffers  bool
+	Segments [][]byte
+
+	Sink Sink
+
+	// Local runs the units without an encoding, for workers within this process; Data is empty then.
+	Local Local
+
+	withdrawn bool
+	next      *Job
+	cursor
+}
+
+// cursor is a position in a job: the next unit, and where its bytes and its segments begin.
+type cursor struct {
+	unit, off, seg int
+}
+
+// Sink hears what becomes of a job's units. Units are numbered from 0.
+//
+// Claim, Unclaim are called with the scheduler's lock held: they must be quick, must not block and must not call back.
+// The others are called without it, from the goroutine that received the news; calls about different units may run
+// together. Each unit is reported by exactly one call of Results, Fail or Drop, unless its job was withdrawn.
+type Sink interface {
+	// Claim says that n units from first on are about to be handed to a worker. False skips them: they were cancelled,
+	// and nothing more is reported of them. A job of several units is skipped as a whole.
+	Claim(first, n int) bool
+
+	// Unclaim says that claimed units were not started after all, and wait again.
+	Unclaim(first, n int)
+
+	// Results delivers n units that succeeded: for each a result header (see ResultHeader) and the results of its
+	// elements. It returns true to keep data; segments are always the sink's. Both are nil after a Local unit.
+	Results(first, n int, data []byte, segments [][]byte) (keep bool)
+
+	// Fail delivers a unit that failed: done elements succeeded before (their results are in data), then came err.
+	Fail(unit int, done int, data []byte, segments [][]byte, err error)
+
+	// Drop says that n units will not run: the executor was shut down (ErrDropped) or broke (any other error).
+	Drop(first, n int, why error)
+}
+
+// Local runs units in this process. It keeps each unit's outcome until the Sink is told to publish it.
+type Local interface {
+	// Call runs one unit and says whether it succeeded. A panic and runtime.Goexit may pass through.
+	Call(ctx context.Context, unit int) (ok bool)
+
+	// Failed notes the error of a unit whose Call did not return.
+	Failed(unit int, err error)
+}
+
+func (j *Job) chunk() int { return max(j.Chunk, 1) }
+
+// elements returns how many calls the units [first, first+n) hold.
+func (j *Job) elements(first, n int) int {
+	c := j.chunk()
+	if c == 1 {
+		return n
+	}
+	return min(j.Elements, (first+n)*c) - first*c
+}
+
+// piece is a run of consecutive units of one job, waiting or handed out.
+type piece struct {
+	job *Job
+	cursor
+	n     int    // units
+	seq   uint64 // the first unit's number at its worker, once handed out
+	tries int    // how often these units have been lost so far
+	done  int    // units of it that were answered
+	gone  bool   // its one unit was reported already: what the worker still says of it is ignored
+}
+
+// queue is the FIFO of what waits: pieces that came back, then jobs in the order of submission.
+type queue struct {
+	front      []piece // newest last: the last is the next to go
+	head, tail *Job
+	units      int
+}
+
+func (q *queue) push(j *Job) {
+	if q.tail == nil {
+		q.head = j
+	} else {
+		q.tail.next = j
+	}
+	q.tail = j
+	q.units += j.Units
+}
+
+func (q *queue) unpop(p piece) {
+	q.front = append(q.front, p)
+	q.units += p.n
+}
+
+// peek returns what is next: all the remaining units of the first piece or job.
+func (q *queue) peek() (piece, bool) {
+	for n := len(q.front); n > 0; n = len(q.front) {
+		if p := q.front[n-1]; !p.job.withdrawn {
+			return p, true
+		}
+		q.take(q.front[n-1].n, cursor{})
+	}
+	for q.head != nil {
+		j := q.head
+		if !j.withdrawn {
+			return piece{job: j, cursor: j.cursor, n: j.Units - j.unit}, true
+		}
+		q.take(j.Units-j.unit, cursor{})
+	}
+	return piece{}, false
+}
+
+// take removes the first n units of what peek returned; rest is where the units after them begin.
+func (q *queue) take(n int, rest cursor) {
+	q.units -= n
+	if k := len(q.front); k > 0 {
+		p := &q.front[k-1]
+		if p.n -= n; p.n == 0 {
+			q.front[k-1] = piece{}
+			q.front = q.front[:k-1]
+			return
+		}
+		p.cursor = rest
+		return
+	}
+	j := q.head
+	if j.unit+n < j.Units {
+		j.cursor = rest
+		return
+	}
+	j.unit = j.Units
+	q.head, j.next = j.next, nil
+	if q.head == nil {
+		q.tail = nil
+	}
+}
+
+// advance moves a cursor over n units.
+func (j *Job) advance(c cursor, n int) cursor {
+	c.unit += n
+	if j.Local != nil {
+		return c
+	}
+	for ; n > 0; n-- {
+		size, w := uvarint(j.Data[c.off:])
+		c.off += w
+		if j.Buffers {
+			segs, w := uvarint(j.Data[c.off:])
+			c.off += w
+			c.seg += int(segs)
+		}
+		c.off += int(size)
+	}
+	return c
+}

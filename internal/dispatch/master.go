@@ -1,0 +1,255 @@
+package dispatch
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// Config is what a Master is made of. Zero durations mean the defaults.
+type Config struct {
+	Group link.Group
+	Log   *slog.Logger // nil: nothing is logged
+
+	// Setup is sent to every worker before its first task.
+	Setup []byte
+
+	// Check compares a worker's fingerprint with the master's; an error breaks the pool.
+	Check func(w int, h Hello) error
+
+	// Name names a function for errors and reports.
+	Name func(fn uint32) string
+
+	// DecodeError turns the encoded error of a unit into what its Sink is given.
+	DecodeError func(b []byte, fn uint32, w int, h Hello) error
+
+	// DecodeSetupError does the same for a setup that failed.
+	DecodeSetupError func(b []byte, w int, h Hello) error
+
+	Start    time.Duration // until a worker is ready, its setup included; default 30 s
+	Liveness time.Duration // how long a worker may be silent while it has work; default 60 s
+	Stop     time.Duration // how long workers may take to leave after the last task; default 10 s
+}
+
+// Defaults of Config.
+const (
+	DefaultStart    = 30 * time.Second
+	DefaultLiveness = 60 * time.Second
+	DefaultStop     = 10 * time.Second
+)
+
+// State is where a Master is in its life: see docs/states.md.
+type State int
+
+// The states of a Master, in the order in which they can follow.
+const (
+	Fresh    State = iota // nothing started
+	Starting              // workers are coming up
+	Serving               // tasks run
+	Stopping              // no new tasks; what is queued runs
+	Broken                // failed; every task was given the reason
+	Closed                // workers have left
+)
+
+// BrokenError says why a pool cannot run tasks any more, or why one task was lost with its worker.
+type BrokenError struct {
+	Worker int    // the worker at fault; -1 when it is none in particular
+	Host   string // where it ran, if known
+	Pid    int    // its process, if known
+	Task   string // the function it was running, if one was lost
+	Cause  error
+}
+
+// Master schedules jobs on the workers of one link.Group. Its methods may be called together from any goroutine.
+type Master struct {
+	cfg   Config
+	kind  link.Traits
+	group link.Group
+
+	mu      sync.Mutex
+	state   State
+	err     error // why Broken
+	queue   queue
+	workers []*worker
+	idle    []int // slots, first in first out
+	ready   int   // workers that are idle or busy
+	waiting int   // workers still to come before the first task may go out
+	flying  int   // units handed out and not answered
+	funcs   []funcTimes
+	stats   Stats
+	watch   watchdog
+
+	booted   chan struct{} // closed when the first set of workers is ready, or failed, or was given up
+	isBooted bool
+	closed   chan struct{} // closed when every worker has left
+	leaving  bool          // leave has been called
+}
+
+// worker is one slot of the group.
+type worker struct {
+	slot   int
+	state  workerState
+	hello  Hello
+	out    []piece // handed out, in order; those before head are answered
+	head   int
+	units  int      // how many units are not answered
+	ends   []uint64 // the last number of each frame of tasks that is not wholly answered
+	seq    uint64   // the number of the last unit sent
+	epoch  uint64   // hand-backs seen
+	long   bool     // gave units back, and has answered nothing since
+	since  time.Time
+	heard  bool // a frame came since the watchdog looked last
+	silent int  // how often it looked in vain
+	fails  int  // starts that failed in a row
+	start  *time.Timer
+	stats  WorkerStats
+}
+
+type workerState int
+
+const (
+	empty workerState = iota
+	starting
+	idle
+	busy
+	leaving
+	dead // given up
+)
+
+// New returns a Master that has started nothing.
+func New(cfg Config) *Master {
+	if cfg.Start <= 0 {
+		cfg.Start = DefaultStart
+	}
+	if cfg.Liveness <= 0 {
+		cfg.Liveness = DefaultLiveness
+	}
+	if cfg.Stop <= 0 {
+		cfg.Stop = DefaultStop
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Name == nil {
+		cfg.Name = func(uint32) string { return "task" }
+	}
+	return &Master{
+		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
+		booted: make(chan struct{}), closed: make(chan struct{}),
+	}
+}
+
+// Refusals of Submit, Boot and Size.
+var (
+	ErrStopping = errors.New("dispatch: shut down")
+	errNoSlots  = errors.New("the group has no workers")
+)
+
+// Submit queues a job, starting the workers if nothing did before. It does not block. A refusal (ErrStopping, or the
+// *BrokenError) leaves the job untouched and its Sink unheard.
+func (m *Master) Submit(j *Job) error {
+	m.mu.Lock()
+	if err := m.refusal(); err != nil {
+		m.mu.Unlock()
+		return err
+	}
+	m.bootLocked()
+	m.queue.push(j)
+	m.stats.Submitted += uint64(j.Units)
+	m.handOut()
+	m.mu.Unlock()
+	return nil
+}
+
+func (m *Master) refusal() error {
+	switch m.state {
+	case Broken:
+		return m.err
+	case Stopping, Closed:
+		if m.err != nil {
+			return m.err
+		}
+		return ErrStopping
+	}
+	return nil
+}
+
+// Cancelled tells that the sink of a queued job of one unit was cancelled: the job's memory is released.
+func (m *Master) Cancelled(j *Job) {
+	m.mu.Lock()
+	j.withdrawn = true
+	j.Data, j.Segments = nil, nil
+	m.stats.Cancelled++
+	m.mu.Unlock()
+}
+
+// Withdraw takes back the units of a job that wait, and ends the contexts of those that run. Its sink hears no more of
+// the former; it is still told the results of the latter. It returns how many units were taken back.
+func (m *Master) Withdraw(j *Job) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	if !j.withdrawn {
+		n = j.Units - j.unit
+		for _, p := range m.queue.front {
+			if p.job == j {
+				n += p.n
+			}
+		}
+		j.withdrawn = true
+		m.stats.Cancelled += uint64(n)
+	}
+	m.interrupt(func(p *piece) bool { return p.job == j })
+	m.settleState()
+	return n
+}
+
+// Interrupt ends the contexts of every task that is running.
+func (m *Master) Interrupt() {
+	m.mu.Lock()
+	m.interrupt(func(*piece) bool { return true })
+	m.mu.Unlock()
+}
+
+func (m *Master) interrupt(which func(*piece) bool) {
+	for _, w := range m.workers {
+		if w.state != busy {
+			continue
+		}
+		for i := w.head; i < len(w.out); i++ {
+			p := &w.out[i]
+			if !which(p) {
+				continue
+			}
+			for k := p.done; k < p.n; k++ {
+				m.group.Send(w.slot, link.Frame{Stream: number(kindCancel, p.seq+uint64(k))})
+			}
+		}
+	}
+}
+
+// State returns where the master is, and the error that broke it.
+func (m *Master) State() (State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state, m.err
+}
+
+// Size returns how many workers there are: 0 before they have started, after any shutdown and when broken.
+func (m *Master) Size() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state != Serving {
+		return 0
+	}
+	n := 0
+	for _, w := range m.workers {
+		if w.state != dead {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,207 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The first byte of a frame's stream says what it is.
+const (
+	// From the master.
+	kindSetup  = 's' // what a worker needs before its first task; opaque to this package
+	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
+	kindCancel = 'c' // uvarint number: end the context of that unit, if it still runs
+	kindPing   = 'p' // are you there
+	kindStop   = 'q' // finish and leave
+
+	// From a worker.
+	kindHello    = 'h' // uvarint pid, uvarint GOMAXPROCS, string host, then the fingerprint
+	kindReady    = 'r' // set up; an encoded error follows if that failed
+	kindResults  = 'R' // uvarint first number, then entries
+	kindHandback = 'b' // uvarint number: that unit and all later ones were not started
+	kindPong     = 'P' // I am here
+	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
+)
+
+// The epoch of a tasks frame is how many hand-backs of that worker the master has seen. A worker ignores frames of an
+// earlier epoch than its own: the hand-back covered them.
+
+// A run in a tasks frame: flags, uvarint function, 4 bytes little-endian number of units, then by flag the elements per
+// unit, the elements of the last unit and the time-out in nanoseconds, all uvarint; then the units as in Job.Data.
+const (
+	runChunks  = 1 << iota // elements per unit, elements of the last unit
+	runTimeout             // time-out
+	runBuffers             // units carry a segment count
+	runLocal               // the units are in the frame's Local value; no bytes follow
+)
+
+// An entry in a results frame begins with a uvarint whose low two bits are the tag.
+const (
+	entryOK      = 0 // value: length of the results, which follow
+	entryBuffers = 1 // value: length; uvarint number of segments; the results
+	entryError   = 2 // value: length; uvarint segments, uvarint elements done, uvarint length of the error; results; error
+	entryTime    = 3 // value: nanoseconds that the units since the last time entry took together
+)
+
+// ErrDropped is what Sink.Drop is given for units that a shutdown cancelled.
+var ErrDropped = errors.New("dispatch: cancelled by shutdown")
+
+var errShort = errors.New("message ends too early")
+
+// uvarint is binary.Uvarint without its error cases, for bytes this process wrote.
+func uvarint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return binary.Uvarint(b)
+}
+
+// ResultHeader reads the header of a successful unit in the data that Sink.Results is given: how many bytes of results
+// follow it, how many segments they use, and how long the header is. A size of 0 says that the data is damaged.
+func ResultHeader(data []byte) (length, segments, size int) {
+	v, n := uvarint(data)
+	if n <= 0 {
+		return 0, 0, 0
+	}
+	if v&3 == entryBuffers {
+		s, m := uvarint(data[n:])
+		if m <= 0 {
+			return 0, 0, 0
+		}
+		segments, n = int(s), n+m
+	}
+	return int(v >> 2), segments, n
+}
+
+// reader takes a message apart. The first read past its end sets err; all later ones return zero values.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) uint() uint64 {
+	v, n := uvarint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.fail()
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) bytes(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.fail()
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *reader) fixed32() uint32 {
+	if b := r.bytes(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (r *reader) fail() {
+	r.b = nil
+	if r.err == nil {
+		r.err = errShort
+	}
+}
+
+// segments hands out a frame's segments in order.
+type segments struct {
+	all [][]byte
+	err error
+}
+
+func (s *segments) take(n uint64) [][]byte {
+	if n == 0 {
+		return nil
+	}
+	if n > uint64(len(s.all)) {
+		s.err = fmt.Errorf("message names %d buffers, %d came with it", n, len(s.all))
+		return nil
+	}
+	t := s.all[:n:n]
+	s.all = s.all[n:]
+	return t
+}
+
+// run is the head of a run of units in a tasks frame.
+type run struct {
+	flags   byte
+	fn      uint32
+	units   uint32
+	chunk   int // elements per unit
+	last    int // elements of the last unit
+	timeout time.Duration
+}
+
+// appendRun appends the head of a run and returns where its number of units is to be patched in.
+func appendRun(b []byte, h run) ([]byte, int) {
+	b = append(b, h.flags)
+	b = binary.AppendUvarint(b, uint64(h.fn))
+	at := len(b)
+	b = binary.LittleEndian.AppendUint32(b, h.units)
+	if h.flags&runChunks != 0 {
+		b = binary.AppendUvarint(b, uint64(h.chunk))
+		b = binary.AppendUvarint(b, uint64(h.last))
+	}
+	if h.flags&runTimeout != 0 {
+		b = binary.AppendUvarint(b, uint64(h.timeout))
+	}
+	return b, at
+}
+
+func (r *reader) run() run {
+	h := run{flags: r.byte(), fn: uint32(r.uint()), units: r.fixed32(), chunk: 1, last: 1}
+	if h.flags&runChunks != 0 {
+		h.chunk, h.last = int(r.uint()), int(r.uint())
+	}
+	if h.flags&runTimeout != 0 {
+		h.timeout = time.Duration(r.uint())
+	}
+	return h
+}
+
+// Hello is how a worker introduces itself.
+type Hello struct {
+	Pid         int
+	Procs       int // GOMAXPROCS
+	Host        string
+	Fingerprint []byte // what both sides must agree on; compared by the Master's Check
+}
+
+func (h Hello) append(b []byte) []byte {
+	b = append(b, kindHello)
+	b = binary.AppendUvarint(b, uint64(h.Pid))
+	b = binary.AppendUvarint(b, uint64(h.Procs))
+	b = binary.AppendUvarint(b, uint64(len(h.Host)))
+	b = append(b, h.Host...)
+	return append(b, h.Fingerprint...)
+}
+
+func parseHello(b []byte) (Hello, error) {
+	r := reader{b: b}
+	h := Hello{Pid: int(r.uint()), Procs: int(r.uint())}
+	h.Host = string(r.bytes(r.uint()))
+	h.Fingerprint = append([]byte(nil), r.b...)
+	return h, r.err
+}

@@ -1,0 +1,303 @@
+package dispatch
+
+import (
+	"cmp"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// delivery is news for a sink, collected under the lock and delivered without it.
+type delivery struct {
+	job      *Job
+	first, n int
+	data     []byte
+	segments [][]byte
+	failed   bool
+	done     int    // of a failed unit: elements that succeeded
+	coded    []byte // of a failed unit: its error, as the worker encoded it
+	fault    error  // of a failed unit: its error, if this side made it
+	drop     error  // the units will not run
+}
+
+// news is a list of deliveries, and what is needed to decode the errors among them.
+type news struct {
+	list  []delivery
+	slot  int
+	hello Hello
+}
+
+var newsPool = sync.Pool{New: func() any { return new(news) }}
+
+// deliver tells the sinks, without the lock. It says whether one of them kept a part of the stream.
+func (m *Master) deliver(n *news) (kept bool) {
+	for i := range n.list {
+		d := &n.list[i]
+		switch s := d.job.Sink; {
+		case d.drop != nil:
+			s.Drop(d.first, d.n, d.drop)
+		case !d.failed:
+			kept = s.Results(d.first, d.n, d.data, d.segments) || kept
+		default:
+			err := d.fault
+			if err == nil && len(d.coded) > 0 {
+				err = m.cfg.DecodeError(d.coded, d.job.Func, n.slot, n.hello)
+			}
+			s.Fail(d.first, d.done, d.data, d.segments, err)
+		}
+	}
+	clear(n.list)
+	n.list = n.list[:0]
+	newsPool.Put(n)
+	return kept
+}
+
+// Receive takes a frame of a worker. It is called by the link.
+func (m *Master) Receive(slot int, f link.Frame) {
+	n := newsPool.Get().(*news)
+	m.mu.Lock()
+	w := m.workers[slot]
+	w.heard = true
+	var err error
+	if len(f.Stream) == 0 {
+		err = errShort
+	} else {
+		err = m.message(w, f, n)
+	}
+	if err != nil {
+		m.cfg.Log.Error("rankpool: damaged message from worker", "worker", slot, "host", w.hello.Host, "err", err)
+		m.group.Kill(slot, fmt.Errorf("it sent a damaged message: %w", err))
+	}
+	m.handOut()
+	m.prefetch(w)
+	m.settleState()
+	n.slot, n.hello = slot, w.hello
+	m.mu.Unlock()
+	if !m.deliver(n) {
+		link.PutBuffer(f.Stream)
+	}
+}
+
+func (m *Master) message(w *worker, f link.Frame, n *news) error {
+	r := reader{b: f.Stream[1:]}
+	switch kind := f.Stream[0]; kind {
+	case kindResults:
+		return m.results(w, &r, f.Segments, n)
+	case kindHandback:
+		m.handback(w, r.uint())
+		return r.err
+	case kindPong:
+		return nil
+	case kindOverdue:
+		m.overdue(w, r.uint(), n)
+		return r.err
+	case kindHello:
+		return m.greet(w, f.Stream[1:], n)
+	case kindReady:
+		m.isReady(w, r.b, n)
+		return nil
+	default:
+		return fmt.Errorf("unknown kind %q", kind)
+	}
+}
+
+// results takes a frame of results apart. Units that were answered before (a salvaged journal repeats what was sent) are
+// passed over.
+func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
+	seq := r.uint()
+	buffers := segments{all: segs}
+	from := len(out.list) // deliveries of this frame begin here: only those may be continued
+	var timed struct {
+		fn       uint32
+		elements int
+	}
+	for len(r.b) > 0 {
+		before := r.b
+		v := r.uint()
+		var coded []byte
+		var done, nseg uint64
+		switch v & 3 {
+		case entryTime:
+			if timed.elements > 0 {
+				m.times(timed.fn).add(time.Duration(v>>2), timed.elements)
+				timed.elements = 0
+			}
+			w.stats.Busy += time.Duration(v >> 2)
+			continue
+		case entryBuffers:
+			nseg = r.uint()
+		case entryError:
+			nseg, done = r.uint(), r.uint()
+			v2 := r.uint()
+			data := r.bytes(v >> 2)
+			coded = r.bytes(v2)
+			if r.err == nil {
+				before = data // what a failed unit's sink is given has no header
+			}
+		}
+		if v&3 != entryError {
+			r.bytes(v >> 2)
+			before = before[:len(before)-len(r.b)]
+		}
+		mine := buffers.take(nseg)
+		if r.err != nil || buffers.err != nil {
+			return cmp.Or(r.err, buffers.err)
+		}
+		p := w.next()
+		if p == nil || seq < p.seq+uint64(p.done) {
+			seq++
+			continue
+		}
+		if seq != p.seq+uint64(p.done) {
+			return fmt.Errorf("result of task %d where %d was due", seq, p.seq+uint64(p.done))
+		}
+		seq++
+		unit := p.unit + p.done
+		if timed.fn != p.job.Func {
+			timed.fn, timed.elements = p.job.Func, 0
+		}
+		timed.elements += p.job.elements(unit, 1)
+		job, gone := p.job, p.gone
+		m.answered(w, p, v&3 == entryError)
+		if gone {
+			continue
+		}
+		if v&3 == entryError {
+			out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, segments: mine,
+				failed: true, done: int(done), coded: coded})
+			continue
+		}
+		if d := continued(out.list[from:], job, unit, nseg, before); d != nil {
+			d.n++
+			d.data = d.data[:len(d.data)+len(before)]
+			continue
+		}
+		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, segments: mine})
+	}
+	w.long = false
+	return r.err
+}
+
+// continued returns the last delivery if the next unit's bytes directly follow its own.
+func continued(list []delivery, job *Job, unit int, nseg uint64, data []byte) *delivery {
+	if len(list) == 0 || nseg > 0 {
+		return nil
+	}
+	d := &list[len(list)-1]
+	if d.job != job || d.failed || d.segments != nil || d.first+d.n != unit || cap(d.data)-len(d.data) != cap(data) {
+		return nil
+	}
+	return d
+}
+
+// next returns the oldest piece at the worker that has unanswered units.
+func (w *worker) next() *piece {
+	if w.head == len(w.out) {
+		return nil
+	}
+	return &w.out[w.head]
+}
+
+// answered counts the next unit of p as done.
+func (m *Master) answered(w *worker, p *piece, failed bool) {
+	seq := p.seq + uint64(p.done)
+	if failed {
+		m.stats.Failed++
+	} else {
+		m.stats.Done++
+	}
+	w.stats.Tasks++
+	m.release(w, p, seq)
+}
+
+// release takes the next unit of p off the worker's list.
+func (m *Master) release(w *worker, p *piece, seq uint64) {
+	p.done++
+	if p.done == p.n {
+		*p = piece{}
+		w.head++
+		if w.head == len(w.out) {
+			w.out, w.head = w.out[:0], 0
+		}
+	}
+	w.units--
+	m.flying--
+	for len(w.ends) > 0 && w.ends[0] <= seq {
+		w.ends = append(w.ends[:0], w.ends[1:]...)
+	}
+	if w.units == 0 && w.state == busy {
+		w.state = idle
+		m.idle = append(m.idle, w.slot)
+	}
+}
+
+// handback puts the units from number on back in front of the queue, in their order.
+func (m *Master) handback(w *worker, from uint64) {
+	w.epoch++
+	w.long = true
+	for i := len(w.out) - 1; i >= w.head; i-- {
+		p := w.out[i]
+		if p.seq+uint64(p.n) <= from {
+			break
+		}
+		keep := 0
+		if p.seq < from {
+			keep = int(from - p.seq)
+		}
+		keep = max(keep, p.done)
+		back := piece{job: p.job, cursor: p.job.advance(p.cursor, keep), n: p.n - keep, tries: p.tries}
+		w.units -= back.n
+		m.flying -= back.n
+		if keep == 0 {
+			w.out[i] = piece{}
+			w.out = w.out[:i]
+		} else {
+			w.out[i].n = keep
+			if keep == p.done { // answered up to here
+				w.out[i] = piece{}
+				w.out = w.out[:i]
+			}
+		}
+		m.takeBack(back)
+	}
+	if w.head >= len(w.out) {
+		w.out, w.head = w.out[:0], 0
+	}
+	for n := len(w.ends); n > 0 && w.ends[n-1] >= from; n = len(w.ends) {
+		w.ends = w.ends[:n-1]
+	}
+	if w.units > 0 {
+		w.ends = append(w.ends, from-1)
+	} else if w.state == busy {
+		w.state = idle
+		m.idle = append(m.idle, w.slot)
+	}
+}
+
+// takeBack puts units that did not run back in front of the queue, unless their job was withdrawn.
+func (m *Master) takeBack(p piece) {
+	if p.job.withdrawn {
+		m.stats.Cancelled += uint64(p.n)
+		return
+	}
+	p.job.Sink.Unclaim(p.unit, p.n)
+	m.queue.unpop(p)
+}
+
+// overdue ends a worker whose task ignores the end of its time; where that is impossible the task is given up.
+func (m *Master) overdue(w *worker, seq uint64, out *news) {
+	p := w.next()
+	if p == nil || p.seq != seq || p.gone {
+		return
+	}
+	err := &OverdueError{Timeout: p.job.Timeout}
+	if m.kind.Kills {
+		m.group.Kill(w.slot, err)
+		return
+	}
+	p.gone = true
+	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: &BrokenError{
+		Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Task: m.cfg.Name(p.job.Func), Cause: err}})
+}

@@ -1,0 +1,41 @@
+package dispatch
+
+import "time"
+
+// Stats counts what became of tasks and workers since the start. A task is a unit: a call, or a chunk of a map.
+type Stats struct {
+	Submitted uint64 // tasks queued so far
+	Queued    int    // tasks that wait now
+	Running   int    // tasks handed to workers now
+	Done      uint64 // tasks that succeeded
+	Failed    uint64 // tasks that failed, lost ones included
+	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
+	Retried   uint64 // tasks queued again after their worker was lost
+	Lost      uint64 // workers that died
+	Restarts  uint64 // workers started in place of lost ones
+	Workers   []WorkerStats
+}
+
+// WorkerStats is the part of one worker, those before it in the same slot included.
+type WorkerStats struct {
+	Worker int
+	Host   string
+	Pid    int
+	Tasks  uint64        // tasks it answered
+	Busy   time.Duration // time spent in tasks that are finished
+}
+
+// Stats returns the counters as they are now.
+func (m *Master) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Running = m.flying
+	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)
+	for _, w := range m.workers {
+		ws := w.stats
+		ws.Worker, ws.Host, ws.Pid = w.slot, w.hello.Host, w.hello.Pid
+		s.Workers = append(s.Workers, ws)
+	}
+	return s
+}

@@ -1,0 +1,120 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// RunningTask is a task that was still running when a Shutdown was cut short.
+type RunningTask struct {
+	Func   string
+	Worker int
+	Host   string
+	Pid    int
+	Since  time.Time // when its worker was given the batch it is in
+}
+
+// String names the task and its worker.
+func (t RunningTask) String() string {
+	return fmt.Sprintf("%s on worker %d (process %d on %s)", t.Func, t.Worker, t.Pid, t.Host)
+}
+
+// Shutdown forbids further jobs. What is queued still runs, or with cancel is dropped. With wait it blocks until the
+// workers have left or ctx ends; then it returns ctx's error and the tasks that still run. It may be called again.
+func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask, error) {
+	n := newsPool.Get().(*news)
+	m.mu.Lock()
+	switch m.state {
+	case Fresh:
+		m.state = Closed
+		m.bootDone()
+		m.leaving = true
+		close(m.closed)
+	case Starting, Serving:
+		m.state = Stopping
+	}
+	if cancel {
+		m.dropQueue(n, ErrDropped)
+	}
+	m.settleState()
+	m.mu.Unlock()
+	m.deliver(n)
+	if !wait {
+		return nil, nil
+	}
+	select {
+	case <-m.closed:
+		return nil, nil
+	default:
+	}
+	select {
+	case <-m.closed:
+		return nil, nil
+	case <-ctx.Done():
+		return m.Running(), context.Cause(ctx)
+	}
+}
+
+// Closed is closed when every worker has left after a shutdown, or after the pool broke.
+func (m *Master) Closed() <-chan struct{} { return m.closed }
+
+// Running lists the tasks that run now; of a batch, the first.
+func (m *Master) Running() []RunningTask {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []RunningTask
+	for _, w := range m.workers {
+		if p := w.next(); p != nil && w.state == busy {
+			all = append(all, RunningTask{m.cfg.Name(p.job.Func), w.slot, w.hello.Host, w.hello.Pid, w.since})
+		}
+	}
+	return all
+}
+
+// settleState notices that a shutdown has nothing left to wait for.
+func (m *Master) settleState() {
+	if m.state != Stopping || m.flying > 0 {
+		return
+	}
+	if _, more := m.queue.peek(); !more {
+		m.leave()
+	}
+}
+
+// leave sends the workers away. The state is Stopping or Broken.
+func (m *Master) leave() {
+	if m.leaving {
+		return
+	}
+	m.leaving = true
+	m.bootDone()
+	for _, w := range m.workers {
+		switch w.state {
+		case idle, busy:
+			m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindStop)})
+			w.state = leaving
+		case starting:
+			w.start.Stop()
+		}
+	}
+	m.watch.stop()
+	go m.close()
+}
+
+func (m *Master) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Stop)
+	defer cancel()
+	err := m.group.Close(ctx)
+	if err != nil {
+		m.cfg.Log.Error("rankpool: workers did not leave", "err", err)
+	}
+	m.mu.Lock()
+	if m.state == Stopping {
+		m.state = Closed
+	}
+	m.mu.Unlock()
+	close(m.closed)
+}

@@ -1,0 +1,64 @@
+package dispatch
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// A worker with work is asked after looks silent periods, each a quarter of the liveness, and lost after liveLooks.
+const (
+	askLooks  = 1
+	liveLooks = 4
+)
+
+// watchdog looks after workers that have work. Its timer runs only while there are any.
+type watchdog struct {
+	timer *time.Timer
+	armed bool
+}
+
+// arm starts the timer unless it runs. The master's lock is held.
+func (d *watchdog) arm(m *Master) {
+	if d.armed {
+		return
+	}
+	d.armed = true
+	if period := m.cfg.Liveness / liveLooks; d.timer == nil {
+		d.timer = time.AfterFunc(period, m.look)
+	} else {
+		d.timer.Reset(period)
+	}
+}
+
+func (d *watchdog) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}
+
+// look asks silent workers whether they are there, and ends those that have not answered for the liveness time.
+func (m *Master) look() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watch.armed = false
+	if m.flying == 0 || m.leaving {
+		return
+	}
+	for _, w := range m.workers {
+		if w.state != busy || w.heard {
+			w.heard, w.silent = false, 0
+			continue
+		}
+		w.silent++
+		switch {
+		case w.silent > liveLooks:
+			m.group.Kill(w.slot, fmt.Errorf("silent for %v: it did not answer, stopped or stuck; ended (WithLiveness changes the limit)",
+				m.cfg.Liveness))
+		case w.silent >= askLooks:
+			m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindPing)})
+		}
+	}
+	m.watch.arm(m)
+}

@@ -1,0 +1,371 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/pkl5"
+)
+
+// How long a task may run until its worker gives the rest of its batch back, and how long one that ignores the end of
+// its time is left alone.
+const (
+	longTask     = 1500 * time.Microsecond // seen after one to two of these
+	overdueGrace = time.Second
+)
+
+// Body runs calls of one function on encoded arguments.
+type Body interface {
+	// Call decodes the arguments of c.N elements from c.In one after another, calls the function and encodes the results
+	// to c.Out, counting in c.Done. It stops at the first element that fails and returns its error.
+	Call(c *Call) error
+
+	// NeedsContext says whether Call uses c.Context.
+	NeedsContext() bool
+}
+
+// Call is one unit in the hands of a Body.
+type Call struct {
+	Context context.Context
+	In      *pkl5.Decoder
+	Out     *pkl5.Encoder
+	N, Done int
+}
+
+// Service is what a worker does for its master.
+type Service struct {
+	Hello Hello
+
+	// Function returns the body of a function, or nil if there is none of that number.
+	Function func(fn uint32) Body
+
+	// Setup prepares the worker from what Config.Setup holds. It returns the out-of-band threshold in bytes and the
+	// context that tasks run under.
+	Setup func(ctx context.Context, b []byte) (threshold int, tasks context.Context, err error)
+
+	// AppendError encodes the error of a task, or of the set-up. It cannot fail.
+	AppendError func(dst []byte, err error) []byte
+
+	// Recovered turns a panic into an error; for runtime.Goexit, v is Goexit.
+	Recovered func(v any, stack []byte) error
+}
+
+// Goexit is the value given to Service.Recovered when a task called runtime.Goexit.
+var Goexit = errors.New("the task called runtime.Goexit")
+
+// server is a worker. At any time at most one goroutine receives and at most one runs tasks. The one that receives tasks
+// runs them, so a short task costs no switch; when they take long, another goroutine begins to receive, and the runner
+// ends after them.
+type server struct {
+	ep      link.Endpoint
+	svc     Service
+	journal *link.Journal
+
+	mu        sync.Mutex
+	receiving bool
+	running   bool
+	armed     bool // the timer runs
+	epoch     uint64
+	work      *work  // what is being run
+	cancelSeq uint64 // the unit whose context cancel ends
+	cancel    context.CancelFunc
+
+	timer *time.Timer
+	seen  struct {
+		work    *work
+		claimed uint64
+	}
+
+	base  context.Context
+	end   context.CancelFunc
+	tasks context.Context // base, as Setup dressed it
+	once  sync.Once
+	done  chan struct{}
+	err   error
+
+	out outbox
+	in  pkl5.Decoder
+}
+
+// Serve works for the master at the other end of ep until it says stop (nil) or is gone (io.EOF or another error). A task
+// that still runs then has its context ended and is abandoned: who calls Serve in a process of its own should exit.
+func Serve(ep link.Endpoint, svc Service) error {
+	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{}), receiving: true}
+	s.out.init(s)
+	s.base, s.end = context.WithCancel(context.Background())
+	s.tasks = s.base
+	s.timer = time.AfterFunc(time.Hour, s.look)
+	s.timer.Stop()
+	if err := ep.Send(link.Frame{Stream: svc.Hello.append(link.GetBuffer())}); err != nil {
+		return err
+	}
+	go s.lead() // not on the caller's goroutine: a task may end the one it runs on
+	<-s.done
+	return s.err
+}
+
+// finish ends Serve, once.
+func (s *server) finish(err error) {
+	s.once.Do(func() {
+		s.end()
+		s.err = err
+		s.mu.Lock()
+		s.timer.Stop()
+		s.mu.Unlock()
+		close(s.done)
+	})
+}
+
+// lead receives and handles frames until another goroutine has taken over, or the end.
+func (s *server) lead() {
+	for {
+		f, err := s.ep.Recv()
+		if err != nil {
+			s.finish(err)
+			return
+		}
+		if len(f.Stream) == 0 {
+			s.finish(errShort)
+			return
+		}
+		r := reader{b: f.Stream[1:]}
+		goOn := true
+		switch f.Stream[0] {
+		case kindTasks:
+			goOn = s.tasksFrame(f, &r)
+		case kindSetup:
+			goOn = s.setupFrame(f)
+		case kindPing:
+			s.send(kindPong)
+		case kindCancel:
+			s.cancelTask(r.uint())
+		case kindStop:
+			s.finish(s.ep.Close())
+			return
+		default:
+			s.finish(errors.New("dispatch: message of an unknown kind from the master"))
+			return
+		}
+		if !goOn {
+			return
+		}
+	}
+}
+
+func (s *server) send(kind byte, n ...uint64) {
+	b := append(link.GetBuffer(), kind)
+	for _, n := range n {
+		b = binary.AppendUvarint(b, n)
+	}
+	s.transmit(link.Frame{Stream: b})
+}
+
+// transmit sends a frame. An error means that the master is gone, which the receiver notices too.
+func (s *server) transmit(f link.Frame) {
+	if err := s.ep.Send(f); err != nil && !errors.Is(err, io.EOF) {
+		s.finish(err)
+	}
+}
+
+// begin makes this goroutine, which received, the one that runs. It returns false if another runs already.
+func (s *server) begin(w *work) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return false
+	}
+	s.running, s.receiving, s.work = true, false, w
+	if !s.armed {
+		s.armed = true
+		s.timer.Reset(longTask)
+	}
+	return true
+}
+
+// ended makes this goroutine the one that receives again, or says that another does that now.
+func (s *server) ended() (lead bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running, s.work = false, nil
+	if s.receiving {
+		return false
+	}
+	s.receiving = true
+	return true
+}
+
+// tasksFrame runs a batch, or gives it back if a task runs already.
+func (s *server) tasksFrame(f link.Frame, r *reader) (lead bool) {
+	first, epoch := r.uint(), r.uint()
+	if epoch < s.epochNow() {
+		return true // sent before the master knew that everything it had sent was given back
+	}
+	w := newWork(first, f, r)
+	if r.err != nil || w.units == 0 {
+		s.finish(errShort)
+		return false
+	}
+	if !s.begin(w) {
+		s.mu.Lock()
+		s.epoch++
+		s.mu.Unlock()
+		s.send(kindHandback, first)
+		return true
+	}
+	s.journal.Picked(first + w.units - 1)
+	s.run(w)
+	return s.ended()
+}
+
+func (s *server) epochNow() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
+// setupFrame runs the set-up; meanwhile another goroutine watches the master if it takes long.
+func (s *server) setupFrame(f link.Frame) (lead bool) {
+	s.begin(nil)
+	normal := false
+	answer := func(err error) {
+		b := append(link.GetBuffer(), kindReady)
+		if err != nil {
+			b = s.svc.AppendError(b, err)
+		}
+		s.transmit(link.Frame{Stream: b})
+	}
+	defer func() {
+		if !normal { // runtime.Goexit: this goroutine is at its end
+			answer(s.svc.Recovered(Goexit, nil))
+			if s.ended() {
+				go s.lead()
+			}
+		}
+	}()
+	threshold, tasks, err := s.setup(f.Stream[1:])
+	normal = true
+	if err == nil {
+		s.tasks = tasks
+		s.out.enc.Threshold = threshold
+	}
+	answer(err)
+	return s.ended()
+}
+
+func (s *server) setup(b []byte) (threshold int, tasks context.Context, err error) {
+	normal := false
+	defer func() {
+		if normal {
+			return
+		}
+		if v := recover(); v != nil {
+			err = s.svc.Recovered(v, stack())
+		}
+	}()
+	threshold, tasks, err = s.svc.Setup(s.base, b)
+	normal = true
+	return threshold, tasks, err
+}
+
+// look is called while something runs. When the same unit runs as last time, it is a long one.
+func (s *server) look() {
+	s.mu.Lock()
+	w := s.work
+	if !s.running {
+		s.armed = false
+		s.mu.Unlock()
+		return
+	}
+	claimed := ^uint64(0)
+	if w != nil {
+		claimed = w.claimed.Load()
+	}
+	if s.seen.work != w || s.seen.claimed != claimed {
+		s.seen.work, s.seen.claimed = w, claimed
+		s.timer.Reset(longTask)
+		s.mu.Unlock()
+		return
+	}
+	s.armed = false
+	s.seen.work, s.seen.claimed = nil, 0
+	if !s.receiving {
+		s.receiving = true
+		go s.lead()
+	}
+	s.mu.Unlock()
+	if w != nil {
+		s.giveBack(w)
+	}
+}
+
+// giveBack sends the results there are and returns the units of w that have not begun. The one that runs goes on.
+func (s *server) giveBack(w *work) {
+	s.out.flushMarked()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := w.claimed.Swap(closed)
+	if next < w.units {
+		s.epoch++
+		s.send(kindHandback, w.first+next)
+	}
+}
+
+// closed is what a batch's count of claimed units becomes when the rest of it has been given back.
+const closed = 1 << 62
+
+func (s *server) cancelTask(seq uint64) {
+	s.mu.Lock()
+	cancel := s.cancel
+	if s.cancelSeq != seq {
+		cancel = nil
+	}
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// work is a batch of units being run.
+type work struct {
+	first   uint64
+	units   uint64
+	claimed atomic.Uint64 // units begun so far, or closed and more
+	r       reader
+	buffers segments
+	local   []localRun
+	stream  []byte
+
+	head  run // the run that the next unit belongs to
+	left  int // units of it that have not begun
+	body  Body
+	unit  int // of a local run: the next unit
+	seq   uint64
+	begun time.Time // since when the time of the units is counted
+
+}
+
+// newWork counts the units of a frame of tasks.
+func newWork(first uint64, f link.Frame, r *reader) *work {
+	w := &work{first: first, r: *r, stream: f.Stream, buffers: segments{all: f.Segments}}
+	w.local, _ = f.Local.([]localRun)
+	scan := *r
+	for len(scan.b) > 0 {
+		h := scan.run()
+		w.units += uint64(h.units)
+		for i := uint32(0); i < h.units && h.flags&runLocal == 0 && scan.err == nil; i++ {
+			n := scan.uint()
+			if h.flags&runBuffers != 0 {
+				scan.uint()
+			}
+			scan.bytes(n)
+		}
+	}
+	r.err = scan.err
+	return w
+}
