@@ -127,7 +127,7 @@ func (g *Group) Start(w int) {
 	}
 	g.mu.Unlock()
 	if refused != nil {
-		g.lose(wk, link.Loss{Err: refused})
+		g.lose(wk, link.Loss{Err: refused, Proof: true}) // nothing ran
 		return
 	}
 	go wk.run()

@@ -1,0 +1,135 @@
+//go:build unix
+
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// What start passes: the socket and the journal, behind the three standard descriptors.
+const (
+	socketFd  = 3
+	journalFd = 4
+	handshake = "1:3:4" // version of the protocol and the descriptors
+)
+
+// buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
+const buffered = 1 << 20
+
+var attached atomic.Bool
+
+// IsWorker tells whether this process was started as a worker, before and after Attach.
+func IsWorker() bool { return attached.Load() || os.Getenv(variable) != "" }
+
+// Attach returns this process's end of the link when it is a worker, and false when it is not. It is called once, before
+// the program starts others: it marks the descriptors so that they are not inherited, and removes the variable that made
+// this process a worker, so that programs which tasks start are not mistaken for workers.
+//
+// From then on SIGINT does nothing unless the program asks for it: a terminal sends it to every process, and the master
+// decides what becomes of the workers.
+func Attach() (ep link.Endpoint, ok bool, err error) {
+	value, set := os.LookupEnv(variable)
+	if !set {
+		return nil, false, nil
+	}
+	if err := os.Unsetenv(variable); err != nil {
+		return nil, false, fmt.Errorf("proc: Attach: %w", err)
+	}
+	if value != handshake {
+		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q: master and worker are different builds, or the variable was set by hand",
+			variable, value, handshake)
+	}
+	unix.CloseOnExec(socketFd)
+	unix.CloseOnExec(journalFd)
+	if kind, err := unix.GetsockoptInt(socketFd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_STREAM {
+		return nil, false, fmt.Errorf("proc: Attach: %s is set but descriptor %d is no socket: unset it, it is for programs that a master starts",
+			variable, socketFd)
+	}
+	m, err := mapMemory(os.NewFile(journalFd, "journal"))
+	if err != nil {
+		return nil, false, fmt.Errorf("proc: Attach: the journal: %w", err)
+	}
+	_ = m.file.Close() // the mapping stays
+	sock := os.NewFile(socketFd, "socket")
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return nil, false, fmt.Errorf("proc: Attach: %w", err)
+	}
+	e := &endpoint{raw: raw, in: newReader(socketReader{sock}, memoryLimit()), out: newOutbox(), journal: m.journal}
+	e.out.connect(raw)
+	// Not signal.Ignore, which programs started by tasks would inherit. The channel is never read: a full one drops.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+	attached.Store(true)
+	return e, true, nil
+}
+
+// endpoint is a worker's end. Its socket blocks: one system call per frame each way, and no detour through the poller.
+type endpoint struct {
+	raw     syscall.RawConn
+	in      *reader
+	out     *outbox
+	journal *link.Journal
+	closed  atomic.Bool
+}
+
+// Recv returns io.EOF when the master is gone, also in the middle of a frame.
+func (e *endpoint) Recv() (link.Frame, error) {
+	if e.closed.Load() {
+		return link.Frame{}, io.EOF
+	}
+	f, bye, err := e.in.frame()
+	switch {
+	case bye:
+		return link.Frame{}, errWire
+	case err == nil:
+		return f, nil
+	case e.closed.Load() || errors.Is(err, io.ErrUnexpectedEOF):
+		return link.Frame{}, io.EOF
+	}
+	return link.Frame{}, err
+}
+
+// Send returns when the kernel has the frame.
+func (e *endpoint) Send(f link.Frame) error {
+	if f.Local != nil {
+		return link.ErrLocal
+	}
+	return e.out.sendAll(f)
+}
+
+// Journal is in the memory shared with the master.
+func (e *endpoint) Journal() *link.Journal { return e.journal }
+
+// Close says goodbye. The process is expected to end soon.
+func (e *endpoint) Close() error {
+	if e.closed.Swap(true) {
+		return nil
+	}
+	err := e.out.close(goodbye())
+	_ = e.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // wakes a Recv; what was sent arrives
+	return err
+}
+
+// ends makes files of a pair of sockets.
+func ends(fds [2]int) (ours, theirs *os.File, err error) {
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		_ = unix.Close(fds[0])
+		_ = unix.Close(fds[1])
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	for _, fd := range fds { // a wish: the default works too
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, buffered)
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffered)
+	}
+	return os.NewFile(uintptr(fds[0]), "socket"), os.NewFile(uintptr(fds[1]), "socket"), nil
+}

@@ -1,0 +1,230 @@
+//go:build unix
+
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// afterKill is how long Close waits for the kernel to end what it killed.
+const afterKill = 10 * time.Second
+
+// Group is a link.Group over child processes. Its methods may be called together from any goroutine; Open and Close must
+// not be called by the handler.
+type Group struct {
+	cfg     Config
+	handler link.Handler
+	path    string // what to start
+	name    string // and what it is called
+	env     []string
+	host    string
+	slots   []slot
+
+	mu       sync.Mutex
+	opened   bool
+	closed   bool
+	released bool
+	running  map[*process]struct{}
+	calls    int           // goroutines that report the loss of what never ran
+	empty    chan struct{} // closed when nothing is left after Close; nil while nobody waits
+}
+
+// slot is a place for one process at a time.
+type slot struct {
+	current atomic.Pointer[process]
+
+	// deliver is held while the handler is called about this slot, so that the calls come one at a time across
+	// processes. Send, Start and Kill never take it.
+	deliver sync.Mutex
+
+	memory *memory // made for the first process, used by the next ones; only one at a time has it
+}
+
+func newGroup(cfg Config) *Group { return &Group{cfg: cfg, running: make(map[*process]struct{})} }
+
+// Open takes a snapshot of the environment and of the limits that the children share. It starts nothing and does not
+// block.
+func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("proc: Open: %w", err)
+	}
+	if g.cfg.Slots < 1 || h == nil {
+		return 0, errors.New("proc: Open: needs at least one slot and a handler")
+	}
+	path, name, err := g.cfg.executable()
+	if err != nil {
+		return 0, fmt.Errorf("proc: Open: cannot tell which program this is, set Config.Executable: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.closed:
+		return 0, fmt.Errorf("proc: Open: %w", link.ErrClosed)
+	case g.opened:
+		return 0, errors.New("proc: Open: the group is open already")
+	}
+	g.opened = true
+	g.handler, g.path, g.name = h, path, name
+	env := slices.DeleteFunc(append(os.Environ(), g.cfg.Env...), func(s string) bool {
+		return strings.HasPrefix(s, variable+"=")
+	})
+	g.env = share(env, runtime.GOMAXPROCS(0), g.cfg.Slots)
+	if g.host, err = os.Hostname(); err != nil {
+		g.host = "this machine"
+	}
+	g.slots = make([]slot, g.cfg.Slots)
+	forks.acquire()
+	return len(g.slots), nil
+}
+
+// Start lets a process be started by the thread that starts all of them. It panics when the slot holds one already: that
+// is a scheduler's mistake.
+func (g *Group) Start(w int) {
+	s := &g.slots[w]
+	p := &process{group: g, slot: s, index: w, out: newOutbox()}
+	if !s.current.CompareAndSwap(nil, p) {
+		panic("proc: Start(" + strconv.Itoa(w) + "): the slot holds a worker")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		g.calls++
+		go func() {
+			p.report(link.Loss{Err: link.ErrClosed, Proof: true}) // nothing ran
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.calls--
+			g.settle()
+		}()
+		return
+	}
+	g.running[p] = struct{}{}
+	forks.do(p.launch)
+}
+
+// Send writes what the socket takes at once and queues the rest.
+func (g *Group) Send(w int, f link.Frame) {
+	p := g.slots[w].current.Load()
+	if p == nil {
+		link.PutBuffer(f.Stream)
+		return
+	}
+	if f.Local != nil {
+		link.PutBuffer(f.Stream)
+		p.kill(link.ErrLocal)
+		return
+	}
+	p.out.send(f)
+}
+
+// Kill sends SIGKILL, which ends a stopped process too.
+func (g *Group) Kill(w int, cause error) {
+	if p := g.slots[w].current.Load(); p != nil {
+		if cause == nil {
+			cause = errors.New("killed by its master")
+		}
+		p.kill(cause)
+	}
+}
+
+// gone takes a process off the books.
+func (g *Group) gone(p *process) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.running, p)
+	g.settle()
+}
+
+// settle wakes Close when nothing is left. The caller holds g.mu.
+func (g *Group) settle() {
+	if len(g.running) == 0 && g.calls == 0 && g.empty != nil {
+		close(g.empty)
+		g.empty = nil
+	}
+}
+
+// Close ends the sockets behind what is queued, and waits until every process has ended and is reaped. Processes that
+// are left when ctx ends are killed, reaped and named by the error.
+func (g *Group) Close(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	for p := range g.running {
+		p.out.finish()
+	}
+	empty := g.wait()
+	g.mu.Unlock()
+
+	var err error
+	select {
+	case <-empty:
+	case <-ctx.Done():
+		err = g.killAll(ctx, empty)
+	}
+	return errors.Join(err, g.release())
+}
+
+// wait returns a channel that is closed when nothing is left. The caller holds g.mu.
+func (g *Group) wait() <-chan struct{} {
+	if g.empty != nil {
+		return g.empty
+	}
+	empty := make(chan struct{})
+	g.empty = empty
+	g.settle()
+	return empty
+}
+
+// killAll ends what is left and says what that was.
+func (g *Group) killAll(ctx context.Context, empty <-chan struct{}) error {
+	g.mu.Lock()
+	var names []string
+	for p := range g.running {
+		names = append(names, p.String())
+		p.kill(fmt.Errorf("it was still busy when the group was closed: %w", link.ErrClosed))
+	}
+	g.mu.Unlock()
+	slices.Sort(names)
+	limit := time.NewTimer(afterKill)
+	defer limit.Stop()
+	select {
+	case <-empty:
+		if len(names) == 0 {
+			return nil
+		}
+		return fmt.Errorf("proc: Close: had to kill %s: %w", strings.Join(names, ", "), context.Cause(ctx))
+	case <-limit.C:
+		return fmt.Errorf("proc: Close: %s did not end %v after being killed; look for a file system or device that hangs: %w",
+			strings.Join(names, ", "), afterKill, context.Cause(ctx))
+	}
+}
+
+// release gives back the memory and the thread, once and when nothing is left.
+func (g *Group) release() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.opened || g.released || len(g.running) > 0 || g.calls > 0 {
+		return nil
+	}
+	g.released = true
+	var errs []error
+	for i := range g.slots {
+		if m := g.slots[i].memory; m != nil {
+			errs = append(errs, m.close())
+			g.slots[i].memory = nil
+		}
+	}
+	forks.release()
+	return errors.Join(errs...)
+}

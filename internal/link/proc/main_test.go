@@ -1,0 +1,41 @@
+//go:build unix
+
+package proc_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/link/linktest"
+	"github.com/rankpool/rankpool/internal/link/proc"
+)
+
+// roles are what a process started by a test does instead of testing; the variable names one.
+const roleVariable = "RANKPOOL_PROC_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	role := os.Getenv(roleVariable)
+	if role == "master" {
+		if !proc.IsWorker() {
+			runDoomedMaster()
+			os.Exit(0)
+		}
+	}
+	ep, ok, err := proc.Attach()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	case ok:
+		if act := acts[role]; act != nil {
+			act(ep)
+		} else {
+			linktest.Worker(ep)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}

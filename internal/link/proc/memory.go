@@ -1,0 +1,25 @@
+package proc
+
+import (
+	"strings"
+	"unsafe"
+)
+
+// leastUnzeroed is the size from which not zeroing memory pays for the detour.
+const leastUnzeroed = 32 << 10
+
+// allocate returns fresh memory for a segment. Large memory is not zeroed: it is overwritten before anybody sees it.
+func allocate(n int) []byte {
+	if n < leastUnzeroed {
+		return make([]byte, n)
+	}
+	// strings.Builder is the standard library's one door to memory that is not zeroed. The string of one byte is the
+	// only reference it leaves behind, and it is dropped here, so the memory is nobody else's.
+	var b strings.Builder
+	b.Grow(n)
+	_ = b.WriteByte(0)
+	if p := unsafe.StringData(b.String()); b.Cap() >= n && uintptr(unsafe.Pointer(p))%8 == 0 {
+		return unsafe.Slice(p, n)
+	}
+	return make([]byte, n)
+}

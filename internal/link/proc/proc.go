@@ -1,0 +1,82 @@
+// Package proc is a group whose workers are child processes on this machine, running this program.
+//
+// A child shares two things with its master: a Unix stream socket, over which frames travel, and the memory of its
+// journal, which outlives it. No child outlives its master, however the master ends: a worker that receives sees the
+// end of the socket, and on Linux the kernel kills the rest, stopped and stuck ones included.
+//
+// It needs a Unix system and no cgo.
+package proc
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// variable tells a process that it is a worker, and where its descriptors are.
+const variable = "RANKPOOL_WORKER"
+
+// Config describes a group of child processes.
+type Config struct {
+	// Slots is how many processes there can be, at least one.
+	Slots int
+
+	// Executable is the program to start. Empty means the running program itself: on Linux the very file that is
+	// running, whatever was built to its path meanwhile.
+	Executable string
+
+	// Args are the arguments without the program's name; nil means those of this process.
+	Args []string
+
+	// Env is added to the environment of this process; the last of two equal names counts.
+	Env []string
+
+	// Stdout and Stderr are what the children write to; nil means those of this process. Their standard input is empty.
+	Stdout, Stderr *os.File
+
+	// Logger hears about starts and ends at debug level; nil means nobody does.
+	Logger *slog.Logger
+}
+
+// New returns a group that has started nothing yet.
+func New(cfg Config) *Group {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Args == nil && len(os.Args) > 0 {
+		cfg.Args = os.Args[1:]
+	}
+	if cfg.Stdout == nil {
+		cfg.Stdout = os.Stdout
+	}
+	if cfg.Stderr == nil {
+		cfg.Stderr = os.Stderr
+	}
+	return newGroup(cfg)
+}
+
+// Traits describes the group.
+func (g *Group) Traits() link.Traits {
+	return link.Traits{Kind: "processes", Replaces: true, Kills: true}
+}
+
+// executable returns what to start and what to call it.
+func (c *Config) executable() (path, name string, err error) {
+	if c.Executable != "" {
+		return c.Executable, c.Executable, nil
+	}
+	path = "/proc/self/exe"
+	if runtime.GOOS != "linux" {
+		if path, err = os.Executable(); err != nil {
+			return "", "", err
+		}
+	}
+	name = filepath.Base(path)
+	if len(os.Args) > 0 {
+		name = os.Args[0]
+	}
+	return path, name, nil
+}

@@ -1,0 +1,214 @@
+//go:build unix
+
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// grace is how long a process may take to end once its side of the socket is closed.
+const grace = 10 * time.Second
+
+// process is one child, from Start to Lost.
+type process struct {
+	group *Group
+	slot  *slot
+	index int
+	out   *outbox
+
+	mu     sync.Mutex
+	child  *os.Process // nil until started
+	killed bool
+	cause  error // the first one
+}
+
+// String names the process for an error.
+func (p *process) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil {
+		return fmt.Sprintf("worker %d (not started yet)", p.index)
+	}
+	return fmt.Sprintf("worker %d (process %d)", p.index, p.child.Pid)
+}
+
+// kill ends the process, or keeps it from being started.
+func (p *process) kill(cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.killed {
+		p.killed, p.cause = true, cause
+	}
+	if p.child != nil {
+		_ = p.child.Kill() // one that has ended cannot be killed: Lost is on its way
+	}
+}
+
+// launch starts the process. It runs on the thread that starts all of them.
+func (p *process) launch() {
+	p.mu.Lock()
+	killed, cause := p.killed, p.cause
+	p.mu.Unlock()
+	var sock *os.File
+	err := cause
+	if !killed {
+		sock, err = p.start()
+	}
+	if err != nil {
+		go func() {
+			p.out.stop()
+			p.report(link.Loss{Err: fmt.Errorf("worker %d was not started: %w", p.index, err), Proof: true})
+			p.group.gone(p)
+		}()
+		return
+	}
+	raw, err := sock.SyscallConn()
+	if err != nil { // cannot happen with an open file
+		p.kill(err)
+	} else {
+		p.out.connect(raw)
+	}
+	go p.receive(sock)
+}
+
+// start makes the socket and the journal and starts the program with them.
+func (p *process) start() (*os.File, error) {
+	g := p.group
+	if p.slot.memory == nil {
+		m, err := newMemory()
+		if err != nil {
+			return nil, explain("shared memory for its journal", err)
+		}
+		p.slot.memory = m
+	} else {
+		p.slot.memory.journal.Reset()
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, explain("a socket", err)
+	}
+	defer theirs.Close()
+	empty, err := os.Open(os.DevNull)
+	if err != nil {
+		_ = ours.Close()
+		return nil, explain("its standard input", err)
+	}
+	defer empty.Close()
+	child, err := os.StartProcess(g.path, append([]string{g.name}, g.cfg.Args...), &os.ProcAttr{
+		Env:   append(g.env[:len(g.env):len(g.env)], variable+"="+handshake),
+		Files: []*os.File{empty, g.cfg.Stdout, g.cfg.Stderr, theirs, p.slot.memory.file},
+		Sys:   attributes(),
+	})
+	if err != nil {
+		_ = ours.Close()
+		return nil, explain("the process", err)
+	}
+	g.cfg.Logger.Debug("worker process started", "worker", p.index, "pid", child.Pid)
+	p.mu.Lock()
+	p.child = child
+	if p.killed {
+		_ = child.Kill()
+	}
+	p.mu.Unlock()
+	return ours, nil
+}
+
+// receive delivers what the worker sends, to the last frame that it sent, and then its end.
+func (p *process) receive(sock *os.File) {
+	watch := watchExit(p.child.Pid, sock)
+	r := newReader(socketReader{sock}, memoryLimit())
+	bye := false
+	for {
+		f, last, err := r.frame()
+		if err != nil || last {
+			bye = last
+			if errors.Is(err, errWire) {
+				p.kill(err)
+			}
+			break
+		}
+		p.slot.deliver.Lock()
+		p.group.handler.Receive(p.index, f)
+		p.slot.deliver.Unlock()
+	}
+	_ = sock.Close()
+	p.out.stop()
+	limit := time.AfterFunc(grace, func() { p.kill(fmt.Errorf("it had closed its socket and did not end within %v", grace)) })
+	state, err := p.child.Wait()
+	limit.Stop()
+	<-watch
+	l := link.Loss{Err: p.verdict(state, err, bye), Proof: true}
+	l.Finished, l.Picked, l.Salvage = p.slot.memory.journal.Read()
+	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
+	p.report(l)
+	p.group.gone(p)
+}
+
+// report empties the slot, so that the handler may start it again, and tells the handler.
+func (p *process) report(l link.Loss) {
+	p.slot.deliver.Lock()
+	defer p.slot.deliver.Unlock()
+	p.slot.current.CompareAndSwap(p, nil)
+	p.group.handler.Lost(p.index, l)
+}
+
+// verdict says in words how the process ended; nil is success.
+func (p *process) verdict(state *os.ProcessState, err error, bye bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := &link.ExitError{Pid: p.child.Pid, Host: p.group.host, Code: -1, Cause: p.cause}
+	if err != nil {
+		e.Status = "its status is not known (" + err.Error() + "); does the program ignore SIGCHLD or wait for all children?"
+		return e
+	}
+	e.Status, e.Code = state.String(), state.ExitCode()
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		e.Signal = status.Signal().String()
+	}
+	if state.Success() && !p.killed {
+		if bye {
+			return nil
+		}
+		e.Status = "exited with status 0 before it had closed its end; does a task call os.Exit?"
+	}
+	return e
+}
+
+// explain says what a worker could not get, and what to do about it.
+func explain(what string, err error) error {
+	remedy := ""
+	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		remedy = "; raise the limit of open files (ulimit -n) or use fewer workers"
+	case errors.Is(err, unix.EAGAIN):
+		remedy = "; raise the limit of processes (ulimit -u, or the container's) or use fewer workers"
+	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOSPC):
+		remedy = "; there is no memory left, use fewer workers"
+	case errors.Is(err, unix.E2BIG):
+		remedy = "; the arguments and the environment are too long together"
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC):
+		remedy = "; it must be a program that this user may execute"
+	}
+	return fmt.Errorf("no %s: %w%s", what, err, remedy)
+}
+
+// socketReader makes io.EOF of all the ways in which a socket says that the other side is gone.
+type socketReader struct{ f *os.File }
+
+func (r socketReader) Read(b []byte) (int, error) {
+	n, err := r.f.Read(b)
+	if err != nil && (errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)) {
+		err = io.EOF
+	}
+	return n, err
+}

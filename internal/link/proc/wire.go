@@ -1,0 +1,174 @@
+package proc
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// A frame on the socket is a header, one length of 8 bytes per segment, the stream and the segments. The header is 16
+// bytes: the kind (4), the number of segments (4), the length of the stream (8), little-endian.
+const (
+	headerSize = 16
+
+	kindFrame   uint32 = 0x314b4e52
+	kindGoodbye uint32 = 0x324b4e52 // the worker ends on purpose; nothing follows
+
+	// mostSegments bounds the table of lengths, to 128 MiB.
+	mostSegments = 1 << 24
+)
+
+// errWire is the error of bytes that are no frame.
+var errWire = errors.New("proc: the socket carries something that is not a frame; does the program write to descriptors it did not open?")
+
+// appendHeader appends header and table.
+func appendHeader(b []byte, f link.Frame) []byte {
+	b = binary.LittleEndian.AppendUint32(b, kindFrame)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.Segments)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(f.Stream)))
+	for _, s := range f.Segments {
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(s)))
+	}
+	return b
+}
+
+// goodbye is the whole message of a worker that closes its end.
+func goodbye() []byte {
+	b := make([]byte, headerSize)
+	binary.LittleEndian.PutUint32(b, kindGoodbye)
+	return b
+}
+
+// reader takes frames from a socket. Small ones come out of its buffer, many per system call; segments are read straight
+// into their memory.
+type reader struct {
+	src   io.Reader
+	limit uint64 // the most bytes a frame may have: no machine can receive what exceeds its memory
+	buf   []byte
+	rest  []byte // what has been read and not used, a part of buf
+}
+
+func newReader(src io.Reader, limit uint64) *reader {
+	return &reader{src: src, limit: limit, buf: make([]byte, 32<<10)}
+}
+
+// frame returns the next frame, or that the other side said goodbye. It returns io.EOF at the end between two frames,
+// and an error with io.ErrUnexpectedEOF at the end within one.
+func (r *reader) frame() (f link.Frame, bye bool, err error) {
+	h, err := r.peek(headerSize)
+	if err != nil {
+		return link.Frame{}, false, err
+	}
+	kind := binary.LittleEndian.Uint32(h)
+	segments := binary.LittleEndian.Uint32(h[4:])
+	stream := binary.LittleEndian.Uint64(h[8:])
+	r.rest = r.rest[headerSize:]
+	switch {
+	case kind == kindGoodbye && segments == 0 && stream == 0:
+		return link.Frame{}, true, nil
+	case kind != kindFrame || segments > mostSegments:
+		return link.Frame{}, false, errWire
+	case stream > r.limit:
+		return link.Frame{}, false, fmt.Errorf("%w: a stream of %d bytes exceeds this machine's memory", errWire, stream)
+	}
+	var lengths []uint64
+	if segments > 0 {
+		if lengths, err = r.table(int(segments), stream); err != nil {
+			return link.Frame{}, false, cut(err)
+		}
+	}
+	f.Stream = link.GetBuffer()
+	if uint64(cap(f.Stream)) < stream {
+		link.PutBuffer(f.Stream)
+		f.Stream = allocate(int(stream))
+	}
+	f.Stream = f.Stream[:stream]
+	if err := r.read(f.Stream); err != nil {
+		return link.Frame{}, false, cut(err)
+	}
+	if segments > 0 {
+		f.Segments = make([][]byte, segments)
+		for i, n := range lengths {
+			f.Segments[i] = allocate(int(n))
+			if err := r.read(f.Segments[i]); err != nil {
+				return link.Frame{}, false, cut(err)
+			}
+		}
+	}
+	return f, false, nil
+}
+
+// table reads the lengths of the segments. It allocates as they arrive, and refuses a sum beyond the limit.
+func (r *reader) table(n int, sum uint64) ([]uint64, error) {
+	var lengths []uint64
+	for range n {
+		b, err := r.peek(8)
+		if err != nil {
+			return nil, err
+		}
+		length := binary.LittleEndian.Uint64(b)
+		r.rest = r.rest[8:]
+		if length > r.limit || sum > r.limit-length {
+			return nil, fmt.Errorf("%w: segments of more than %d bytes exceed this machine's memory", errWire, r.limit)
+		}
+		sum += length
+		lengths = append(slices.Grow(lengths, min(n-len(lengths), 512)), length)
+	}
+	return lengths, nil
+}
+
+// peek returns the next n bytes, which stay unread; n is small.
+func (r *reader) peek(n int) ([]byte, error) {
+	if len(r.rest) < n && len(r.rest) > 0 && cap(r.rest) < n {
+		r.rest = r.buf[:copy(r.buf, r.rest)]
+	}
+	for len(r.rest) < n {
+		if len(r.rest) == 0 {
+			r.rest = r.buf[:0]
+		}
+		m, err := r.src.Read(r.rest[len(r.rest):cap(r.rest)])
+		r.rest = r.rest[:len(r.rest)+m]
+		if m == 0 && err != nil {
+			if err == io.EOF && len(r.rest) > 0 {
+				err = cut(err)
+			}
+			return nil, err
+		}
+	}
+	return r.rest[:n], nil
+}
+
+// read fills b: from the buffer first, then straight from the socket, through the buffer again when little is missing.
+func (r *reader) read(b []byte) error {
+	n := copy(b, r.rest)
+	r.rest = r.rest[n:]
+	b = b[n:]
+	for len(b) >= len(r.buf) {
+		n, err := r.src.Read(b)
+		if b = b[n:]; n == 0 && err != nil {
+			return err
+		}
+	}
+	for len(b) > 0 {
+		n, err := r.src.Read(r.buf)
+		r.rest = r.buf[:n]
+		if n == 0 && err != nil {
+			return err
+		}
+		m := copy(b, r.rest)
+		r.rest, b = r.rest[m:], b[m:]
+	}
+	return nil
+}
+
+// cut names an end that comes too early.
+func cut(err error) error {
+	if err == io.EOF {
+		return fmt.Errorf("proc: a frame was cut off: %w", io.ErrUnexpectedEOF)
+	}
+	return err
+}
