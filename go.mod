@@ -3,6 +3,7 @@ module github.com/rankpool/rankpool
 go 1.26.0
 
 require (
+	github.com/emer/empi v1.0.22 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	go.uber.org/goleak v1.3.0 // indirect
 	golang.org/x/exp v0.0.0-20260908205506-85c1c2202aba // indirect

@@ -1,0 +1,93 @@
+package mpi
+
+import (
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	empi "github.com/emer/empi/mpi"
+)
+
+// empiFields finds the two unexported fields of empi's communicator: its MPI_Comm and its MPI_Group. A handle is a
+// pointer in Open MPI and an int in MPICH. It refuses an empi whose type has changed.
+func empiFields() (comm, group reflect.StructField, err error) {
+	t := reflect.TypeFor[empi.Comm]()
+	comm, ok := t.FieldByName("comm")
+	group, also := t.FieldByName("group")
+	size := comm.Type != nil && group.Type != nil && comm.Type.Size() == group.Type.Size() &&
+		(comm.Type.Size() == 4 || comm.Type.Size() == unsafe.Sizeof(uintptr(0)))
+	if !ok || !also || !size || t.NumField() != 2 {
+		return comm, group, fmt.Errorf("mpi: this build of github.com/emer/empi/mpi has another Comm than expected (%s): "+
+			"pin v1.0.22", t)
+	}
+	return comm, group, nil
+}
+
+// handleAt is a handle inside an empi.Comm, read or written at its width.
+type handleAt struct {
+	at   unsafe.Pointer
+	size uintptr
+}
+
+func (h handleAt) load() uintptr {
+	if h.size == 4 {
+		return uintptr(int(*(*int32)(h.at)))
+	}
+	return *(*uintptr)(h.at)
+}
+
+func (h handleAt) store(v uintptr) {
+	if h.size == 4 {
+		*(*int32)(h.at) = int32(v)
+		return
+	}
+	*(*uintptr)(h.at) = v
+}
+
+// FromEmpi wraps a communicator made with empi. It stays empi's: Free does nothing. Its errors are returned from now on,
+// where MPI's default is to end the job.
+func FromEmpi(c *empi.Comm) (*Comm, error) {
+	if err := enter(); err != nil {
+		return nil, err
+	}
+	defer leave()
+	field, _, err := empiFields()
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, fmt.Errorf("%w (empi)", ErrFreed)
+	}
+	h := handleAt{unsafe.Add(unsafe.Pointer(c), field.Offset), field.Type.Size()}.load()
+	if h == 0 {
+		return nil, fmt.Errorf("%w (empi: zero Comm)", ErrFreed)
+	}
+	if err := failure("MPI_Comm_set_errhandler", rawErrorsReturn(h)); err != nil {
+		return nil, err
+	}
+	return describe(h, false)
+}
+
+// Empi hands out c as a communicator of empi. It lives as long as c and is not to be used after c was freed. empi has no
+// intercommunicators, so one is refused: Merge it first. (empi panics on empty slices.)
+func (c *Comm) Empi() (*empi.Comm, error) {
+	if err := c.begin("Empi"); err != nil {
+		return nil, err
+	}
+	defer leave()
+	if c.about.inter {
+		return nil, invalid("Empi", ClassComm, "not an intercommunicator: Merge it first")
+	}
+	comm, group, err := empiFields()
+	if err != nil {
+		return nil, err
+	}
+	g, code := rawGroup(c.handle)
+	if err := failure("MPI_Comm_group", code); err != nil {
+		return nil, err
+	}
+	out := new(empi.Comm)
+	handleAt{unsafe.Add(unsafe.Pointer(out), comm.Offset), comm.Type.Size()}.store(c.handle)
+	handleAt{unsafe.Add(unsafe.Pointer(out), group.Offset), group.Type.Size()}.store(g)
+	return out, nil
+}

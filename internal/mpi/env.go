@@ -1,0 +1,318 @@
+package mpi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// ThreadLevel is what a library allows several threads to do, MPI 4.0 section 11.6.
+type ThreadLevel int
+
+// The levels. The zero value asks for Multiple.
+const (
+	Single ThreadLevel = iota + 1
+	Funneled
+	Serialized
+	Multiple
+)
+
+// String is the level as MPI writes it.
+func (l ThreadLevel) String() string {
+	switch l {
+	case Single:
+		return "MPI_THREAD_SINGLE"
+	case Funneled:
+		return "MPI_THREAD_FUNNELED"
+	case Serialized:
+		return "MPI_THREAD_SERIALIZED"
+	case Multiple:
+		return "MPI_THREAD_MULTIPLE"
+	}
+	return fmt.Sprintf("ThreadLevel(%d)", int(l))
+}
+
+// Family is a lineage of MPI libraries: those of one family share launcher and binary interface.
+type Family int
+
+// The families.
+const (
+	OtherMPI Family = iota
+	OpenMPI
+	MPICH // MPICH and what is built from it: Intel MPI, MVAPICH, Cray MPICH
+)
+
+// String is the family's name.
+func (f Family) String() string { return [...]string{"another MPI", "Open MPI", "MPICH"}[f] }
+
+// Options are the choices of Init. The zero value is right for a program.
+type Options struct {
+	Level ThreadLevel // what to ask for; Multiple unless set
+
+	// AnyLauncher accepts a world whose size differs from what the launcher's variables promise.
+	AnyLauncher bool
+}
+
+// Environment is what Init found.
+type Environment struct {
+	Family   Family
+	Library  string      // first line of the library's own description
+	Level    ThreadLevel // what the library gave
+	Adopted  bool        // somebody else had called MPI_Init; Finalize is theirs too
+	Host     string      // MPI_Get_processor_name
+	Launcher Launcher
+	Restored []int    // signals whose actions the library had replaced, and which were put back
+	Warnings []string // for the user, one sentence each; often empty
+}
+
+// states of the one MPI in this process.
+const (
+	idle int32 = iota
+	running
+	finalized
+)
+
+var runtimeState struct {
+	state  atomic.Int32
+	serial atomic.Bool // the library allows one call at a time
+	turn   sync.Mutex  // whose turn it is then
+	lost   atomic.Bool
+
+	mu     sync.Mutex // guards what follows, and Init and Finalize against each other
+	env    *Environment
+	finish chan chan error
+}
+
+// enter begins a call into MPI; leave ends it. Between the two the process is in one call at most where the library
+// allows no more.
+func enter() error {
+	switch runtimeState.state.Load() {
+	case running:
+	case finalized:
+		return ErrFinalized
+	default:
+		if !Built {
+			return ErrNotBuilt
+		}
+		return ErrNotStarted
+	}
+	if runtimeState.serial.Load() {
+		runtimeState.turn.Lock()
+	}
+	return nil
+}
+
+func leave() {
+	if runtimeState.serial.Load() {
+		runtimeState.turn.Unlock()
+	}
+}
+
+// Init initialises MPI on a goroutine of its own and returns what it found. It blocks until every process of the job has
+// called it. A second call returns the first one's Environment; MPI that somebody else initialised is adopted. It
+// refuses, with a *LauncherError, a world whose size is not what the launcher promised, and a library that is not the
+// one the program was compiled for.
+func Init(o Options) (*Environment, error) {
+	if !Built {
+		return nil, ErrNotBuilt
+	}
+	r := &runtimeState
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.state.Load() {
+	case running:
+		return r.env, nil
+	case finalized:
+		return nil, ErrFinalized
+	}
+	if o.Level < Single || o.Level > Multiple {
+		o.Level = Multiple
+	}
+	type outcome struct {
+		env *Environment
+		err error
+	}
+	started := make(chan outcome)
+	finish := make(chan chan error)
+	go func() {
+		// Both libraries want MPI_Finalize on the thread that initialised.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		env, err := start(o)
+		started <- outcome{env, err}
+		if err == nil && !env.Adopted {
+			reply := <-finish
+			reply <- failure("MPI_Finalize", rawFinalize())
+		}
+	}()
+	out := <-started
+	if out.err != nil {
+		return nil, out.err
+	}
+	r.env = out.env
+	if !out.env.Adopted {
+		r.finish = finish
+	}
+	r.serial.Store(out.env.Level < Multiple)
+	r.state.Store(running)
+	return r.env, nil
+}
+
+// start is Init on its own thread.
+func start(o Options) (*Environment, error) {
+	env := &Environment{Family: Family(rawFamily()), Launcher: FindLauncher(os.LookupEnv)}
+	text := rawLibrary()
+	env.Library = oneLine(strings.SplitN(text, "\n", 2)[0])
+	if got := familyOf(text); got != env.Family && got != OtherMPI && env.Family != OtherMPI {
+		return nil, fmt.Errorf("mpi: this program was compiled for %s and runs with %s: rebuild it with the library's own "+
+			"settings (`build/mpi-env` prints them), or mend LD_LIBRARY_PATH", env.Family, env.Library)
+	}
+	on, off, code := rawState()
+	if err := failure("MPI_Initialized", code); err != nil {
+		return nil, err
+	}
+	if off {
+		return nil, ErrFinalized
+	}
+	var level int
+	if on {
+		env.Adopted = true
+		level, code = rawQueryLevel()
+	} else {
+		level, env.Restored, code = rawInit(int(o.Level) - 1)
+	}
+	if err := failure("MPI_Init_thread", code); err != nil {
+		return nil, err
+	}
+	env.Level = ThreadLevel(level + 1)
+	if err := env.settle(o); err != nil {
+		if !env.Adopted {
+			err = errors.Join(err, failure("MPI_Finalize", rawFinalize()))
+			runtimeState.state.Store(finalized)
+		}
+		return nil, err
+	}
+	return env, nil
+}
+
+// settle makes errors return, checks the world against the launcher and collects the warnings.
+func (env *Environment) settle(o Options) error {
+	for _, h := range []uintptr{rawWorld(), rawSelf()} {
+		if err := failure("MPI_Comm_set_errhandler", rawErrorsReturn(h)); err != nil {
+			return err
+		}
+	}
+	d, code := rawDescribe(rawWorld())
+	if err := failure("MPI_Comm_size", code); err != nil {
+		return err
+	}
+	if !o.AnyLauncher {
+		if err := CheckLauncher(os.LookupEnv, env.Family, d.size); err != nil {
+			return err
+		}
+	}
+	env.Host = rawProcessor()
+	if env.Level < Serialized {
+		env.Warnings = append(env.Warnings, fmt.Sprintf("%s gave %s: calls are serialised, but they come from several "+
+			"threads, which this level forbids; use a build of the library with MPI_THREAD_MULTIPLE", env.Library, env.Level))
+	}
+	if w := FindBinding().Warning(env.Family); w != "" {
+		env.Warnings = append(env.Warnings, w)
+	}
+	return nil
+}
+
+// Started tells whether Init was called with success and Finalize was not.
+func Started() bool { return runtimeState.state.Load() == running }
+
+// MarkLost notes that a process of the job is gone. Finalize refuses from then on: MPICH would end the survivors, Open
+// MPI would wait for ever.
+func MarkLost() { runtimeState.lost.Store(true) }
+
+// Finalize ends MPI, on the goroutine that began it. It blocks until every process of the job has called it, or until
+// ctx ends; MPI stays unusable then. No other call may be under way. It does nothing where Init adopted a running MPI,
+// and returns an error that matches ErrLost after MarkLost.
+func Finalize(ctx context.Context) error {
+	if !Built {
+		return ErrNotBuilt
+	}
+	r := &runtimeState
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.state.Load() {
+	case idle:
+		return ErrNotStarted
+	case finalized:
+		return ErrFinalized
+	}
+	if r.lost.Load() {
+		return fmt.Errorf("mpi: Finalize refused, because it would hang or end the other ranks: %w; end with Abort", ErrLost)
+	}
+	r.state.Store(finalized)
+	if r.env.Adopted {
+		return nil
+	}
+	reply := make(chan error, 1)
+	r.finish <- reply
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("mpi: MPI_Finalize still waits for other ranks: %w", context.Cause(ctx))
+	}
+}
+
+// UniverseSize returns how many processes the launcher has room for in all, and whether it says so.
+func UniverseSize() (n int, known bool, err error) { return attribute(true) }
+
+// AppNumber returns the number of the program among those one mpiexec or spawn started, and whether there is one.
+func AppNumber() (n int, known bool, err error) { return attribute(false) }
+
+func attribute(universe bool) (int, bool, error) {
+	if err := enter(); err != nil {
+		return 0, false, err
+	}
+	defer leave()
+	n, ok, code := rawAttribute(universe)
+	return n, ok, failure("MPI_Comm_get_attr", code)
+}
+
+// ProcessorName returns the name MPI gives this host.
+func ProcessorName() (string, error) {
+	if err := enter(); err != nil {
+		return "", err
+	}
+	defer leave()
+	return rawProcessor(), nil
+}
+
+// Abort ends every process of the job with the given status, the spawned ones included as far as the library reaches
+// them. It returns only if that failed. It needs no turn: it must work while another call hangs.
+func Abort(status int) error {
+	switch runtimeState.state.Load() {
+	case running:
+		return failure("MPI_Abort", rawAbort(rawWorld(), status))
+	case finalized:
+		return ErrFinalized
+	}
+	if !Built {
+		return ErrNotBuilt
+	}
+	return ErrNotStarted
+}
+
+// familyOf reads the family out of what MPI_Get_library_version says.
+func familyOf(text string) Family {
+	switch {
+	case strings.Contains(text, "Open MPI"):
+		return OpenMPI
+	case strings.Contains(text, "MPICH"), strings.Contains(text, "Intel(R) MPI"), strings.Contains(text, "MVAPICH"):
+		return MPICH
+	}
+	return OtherMPI
+}

@@ -1,0 +1,74 @@
+package mpi_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// environment is what Init found in a rank.
+var environment *mpi.Environment
+
+// wantLevel lets a launch ask for less than MPI_THREAD_MULTIPLE.
+const wantLevel = "RANKPOOL_TEST_LEVEL"
+
+// noStart keeps a rank from initialising, for tests about Init itself.
+const noStart = "RANKPOOL_TEST_NOSTART"
+
+func TestMain(m *testing.M) {
+	if !mpitest.InRank() || os.Getenv(noStart) != "" {
+		if !mpi.Built {
+			fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
+		}
+		goleak.VerifyTestMain(m)
+		return
+	}
+	options := mpi.Options{}
+	if os.Getenv(wantLevel) == "serialized" {
+		options.Level = mpi.Serialized
+	}
+	env, err := mpi.Init(options)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	environment = env
+	if code := m.Run(); code != 0 {
+		_ = mpi.Abort(code)
+		os.Exit(code)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := mpi.Finalize(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// within bounds a wait in a test.
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}

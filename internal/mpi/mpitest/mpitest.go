@@ -1,0 +1,200 @@
+// Package mpitest runs tests under mpiexec.
+//
+// A test binary that was built with -tags mpi starts itself again, once per test, under the launcher of the library it
+// is linked with: the test's body then runs on every rank. Each launch has a hard limit, after which every process that
+// descends from it, the reparented ones included, is killed, and what all ranks printed is shown.
+package mpitest
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// marker is in the environment of everything a launch starts; its value is different for each.
+const marker = "RANKPOOL_MPITEST"
+
+// Job is one launch.
+type Job struct {
+	Ranks    int
+	Program  string   // the test binary itself unless set
+	Args     []string // the program's arguments
+	Options  []string // further options of mpiexec
+	Env      []string // further variables, NAME=value
+	Limit    time.Duration
+	Launcher string // "openmpi" or "mpich"; the one of Program's library unless set
+}
+
+// Result is how a launch ended.
+type Result struct {
+	Output  string // of all ranks, both streams
+	Code    int    // mpiexec's exit status; -1 when it was killed
+	Expired bool   // the limit was reached
+}
+
+// InRank tells whether this process is a rank that a test has launched.
+func InRank() bool { return os.Getenv(marker) != "" }
+
+// Under launches the running test on that many ranks and fails it when any of them fails, or after a minute. In a rank it
+// returns true: the test goes on with its body. Outside it returns false: the test is over.
+//
+//	if !mpitest.Under(t, 2) { return }
+func Under(t testing.TB, ranks int, options ...string) bool {
+	t.Helper()
+	if InRank() {
+		return true
+	}
+	r, err := Run(t.Context(), Job{
+		Ranks: ranks, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=60s"}, Options: options,
+	})
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case r.Expired:
+		t.Fatalf("%d ranks did not end in time; all were killed. They printed:\n%s", ranks, r.Output)
+	case r.Code != 0:
+		t.Fatalf("%d ranks ended with status %d. They printed:\n%s", ranks, r.Code, r.Output)
+	case !strings.Contains(r.Output, "--- PASS: "+t.Name()):
+		t.Fatalf("%d ranks did not run the test. They printed:\n%s", ranks, r.Output)
+	case testing.Verbose():
+		t.Log("\n" + r.Output)
+	}
+	return false
+}
+
+var launches struct {
+	sync.Mutex
+	n int
+}
+
+// Run launches a job and waits for its end, for its limit (one minute unless set), or for ctx. Nothing of it is left
+// when Run returns.
+func Run(ctx context.Context, j Job) (Result, error) {
+	if j.Program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return Result{}, err
+		}
+		j.Program = self
+	}
+	if j.Launcher == "" {
+		libs, err := Libraries(j.Program)
+		if err != nil {
+			return Result{}, err
+		}
+		if len(libs) != 1 {
+			return Result{}, fmt.Errorf("mpitest: %s links the MPI libraries %q, want exactly one", j.Program, libs)
+		}
+		j.Launcher = LauncherOf(libs[0])
+	}
+	if j.Limit <= 0 {
+		j.Limit = time.Minute
+	}
+	launches.Lock()
+	launches.n++
+	mark := fmt.Sprintf("%s=%d.%d", marker, os.Getpid(), launches.n)
+	launches.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, j.Limit)
+	defer cancel()
+	name, args := commandLine(j)
+	cmd := exec.CommandContext(ctx, name, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Env = append(append(os.Environ(), mark), j.Env...)
+	if j.Launcher == "openmpi" {
+		cmd.Env = append(cmd.Env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error {
+		killMarked(mark)
+		return cmd.Process.Kill()
+	}
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	killMarked(mark)
+	r := Result{Output: out.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !r.Expired && !errors.Is(err, exec.ErrWaitDelay) {
+		return r, fmt.Errorf("mpitest: %s: %w", name, err)
+	}
+	return r, nil
+}
+
+// commandLine is mpiexec with the options that suit a test: more ranks than cores, no binding, ranks told apart.
+func commandLine(j Job) (name string, args []string) {
+	name = "mpiexec"
+	if path, err := exec.LookPath("mpiexec." + j.Launcher); err == nil {
+		name = path
+	}
+	if j.Launcher == "openmpi" {
+		args = append(args, "--oversubscribe", "--bind-to", "none", "--tag-output")
+	} else {
+		args = append(args, "-prepend-rank")
+	}
+	args = append(append(args, j.Options...), "-n", strconv.Itoa(j.Ranks), j.Program)
+	return name, append(args, j.Args...)
+}
+
+// Libraries returns the MPI libraries an executable is linked with.
+func Libraries(program string) ([]string, error) {
+	f, err := elf.Open(program)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all, err := f.ImportedLibraries()
+	if err != nil {
+		return nil, err
+	}
+	var libs []string
+	for _, l := range all {
+		if strings.HasPrefix(l, "libmpi.so") || strings.HasPrefix(l, "libmpich") {
+			libs = append(libs, l)
+		}
+	}
+	return libs, nil
+}
+
+// LauncherOf is the name of the launcher that belongs to a library: "openmpi" or "mpich".
+func LauncherOf(library string) string {
+	// MPICH built from source is libmpi.so.12; Open MPI is libmpi.so.40 and later.
+	if strings.HasPrefix(library, "libmpich") || library == "libmpi.so.12" {
+		return "mpich"
+	}
+	return "openmpi"
+}
+
+// killMarked kills every process that has mark in its environment, until there is none. It is what a process group
+// cannot do: both launchers give their ranks groups of their own.
+func killMarked(mark string) {
+	for range 50 {
+		alive := 0
+		environs, _ := filepath.Glob("/proc/[0-9]*/environ")
+		for _, path := range environs {
+			env, err := os.ReadFile(path)
+			if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"\x00")) {
+				continue
+			}
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && pid != os.Getpid() {
+				alive++
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		if alive == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

@@ -1,0 +1,46 @@
+//go:build mpi && cgo
+
+// Many messages in one crossing: the loop under Port.
+#ifndef RANKPOOL_PORT_H
+#define RANKPOOL_PORT_H
+
+#include "shim.h"
+
+enum { RP_OP_SEND, RP_OP_RECV, RP_OP_TAKE };
+enum { RP_EV_RECEIVED, RP_EV_ARRIVED, RP_EV_DONE, RP_EV_FAILED };
+
+// One operation to start. Its bytes are at ptr, or behind the record when inside is set; stride leads to the next record.
+typedef struct {
+  int32_t kind, peer, tag, inside;
+  int64_t len, stride;
+  uint64_t token, ptr, message;
+} rp_op;
+
+// A page of operations. It may be written again once every operation is started and none is on its way.
+typedef struct rp_page {
+  struct rp_page *next;
+  int64_t cap, used, started, live, lost;
+} rp_page;
+
+typedef struct {
+  int32_t kind, peer, tag, code;
+  int64_t len;
+  uint64_t token, ptr;
+} rp_event;
+
+typedef struct rp_port rp_port;
+
+rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers);
+void rp_port_free(rp_port *p);
+rp_event *rp_port_events(rp_port *p);
+rp_page *rp_page_new(int64_t cap);
+void rp_page_free(rp_page *p);
+int rp_port_poll(rp_port *p, rp_page *pages, int maxev, int64_t spin_ns);
+void *rp_port_kick(rp_port *p);
+int rp_port_pending(rp_port *p);
+int rp_port_abandon(rp_port *p, int peer, int maxev);
+int rp_port_cancel(rp_port *p);
+void *rp_stage_new(int64_t len);
+void rp_stage_free(void *p);
+
+#endif

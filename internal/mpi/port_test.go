@@ -1,0 +1,240 @@
+//go:build mpi
+
+package mpi_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+const portTag = 11
+
+func openPort(t testing.TB, o mpi.PortOptions) (*mpi.Comm, *mpi.Port) {
+	c := must(must(mpi.World())(t).Dup())(t)
+	o.Tag = portTag
+	return c, must(mpi.NewPort(c, o))(t)
+}
+
+func closePort(t testing.TB, c *mpi.Comm, p *mpi.Port) {
+	t.Helper()
+	if err := p.Close(within(t, 20*time.Second)); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(p.Close(t.Context()), c.Barrier(), c.Free()); err != nil {
+		t.Error(err)
+	}
+}
+
+// poll drives a port until f says that it has seen enough.
+func poll(t testing.TB, p *mpi.Port, room int, f func(mpi.Event) bool) {
+	t.Helper()
+	events := make([]mpi.Event, room)
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		n, err := p.Poll(50*time.Microsecond, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enough := false
+		for _, e := range events[:n] {
+			if e.Err != nil {
+				t.Fatalf("%+v", e)
+			}
+			enough = f(e) || enough
+		}
+		if enough {
+			return
+		}
+	}
+	t.Fatal("nothing more came in 30 s")
+}
+
+func TestAPortEchoesShortAndLongMessagesInOrder(t *testing.T) {
+	if mpitest.Under(t, 3) {
+		echo(t, mpi.PortOptions{}, 256)
+	}
+}
+
+func TestAPortWithLittleRoomLosesNothing(t *testing.T) {
+	if mpitest.Under(t, 3) {
+		echo(t, mpi.PortOptions{Eager: 1000, Arena: 2000, Events: 3}, 2)
+	}
+}
+
+func TestAPortThatStagesLongMessagesDeliversThem(t *testing.T) {
+	if mpitest.Under(t, 3) {
+		echo(t, mpi.PortOptions{Stage: true}, 16)
+	}
+}
+
+// echo: rank 0 sends numbered messages of many lengths to the others at once and checks what comes back, in order.
+func echo(t *testing.T, o mpi.PortOptions, room int) {
+	c, p := openPort(t, o)
+	defer closePort(t, c, p)
+	sizes := []int{64, 0, 999, 1001, 64 << 10, 64<<10 + 1, 64, 1 << 20, 3, 200000}
+	const rounds = 10
+	inbox := map[uint64][]byte{}
+	var mu sync.Mutex
+	token := uint64(0)
+	send := func(to int, b []byte) {
+		token++
+		if _, err := p.Send(to, portTag, b, token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// message calls f with each message, long ones after they were received, so out of order among others.
+	message := func(e mpi.Event, f func(from int, b []byte)) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e.Kind {
+		case mpi.Received:
+			f(e.Peer, append([]byte(nil), e.Data...))
+		case mpi.Arrived:
+			token++
+			inbox[token] = make([]byte, e.Len)
+			if err := p.Take(e.Message, inbox[token], token); err != nil {
+				t.Fatal(err)
+			}
+		case mpi.Done:
+			if b, ok := inbox[e.Token]; ok {
+				delete(inbox, e.Token)
+				f(e.Peer, b)
+			}
+		}
+	}
+	total := rounds * len(sizes)
+	if c.Rank() != 0 {
+		n := 0
+		poll(t, p, room, func(e mpi.Event) bool {
+			message(e, func(from int, b []byte) { n++; send(from, b) })
+			return n == total
+		})
+		return
+	}
+	want := map[int]map[string]int{}
+	for w := 1; w < c.Size(); w++ {
+		want[w] = map[string]int{}
+		for r := range rounds {
+			for _, n := range sizes {
+				b := pattern(n, 10*w+r)
+				want[w][string(b)]++
+				send(w, b)
+			}
+		}
+	}
+	left := total * (c.Size() - 1)
+	poll(t, p, room, func(e mpi.Event) bool {
+		message(e, func(from int, b []byte) {
+			if want[from][string(b)]--; want[from][string(b)] < 0 {
+				t.Fatalf("rank %d sent %d bytes that nobody expects", from, len(b))
+			}
+			left--
+		})
+		return left == 0
+	})
+}
+
+func TestShortMessagesOfOneSenderKeepTheirOrder(t *testing.T) {
+	if !mpitest.Under(t, 3) {
+		return
+	}
+	c, p := openPort(t, mpi.PortOptions{Events: 7})
+	defer closePort(t, c, p)
+	const n = 5000
+	if c.Rank() > 0 {
+		for i := range n {
+			if _, err := p.Send(0, portTag, []byte{byte(i), byte(i >> 8)}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return // Close sends what is queued
+	}
+	next := map[int]int{}
+	poll(t, p, 5, func(e mpi.Event) bool {
+		if got := int(e.Data[0]) | int(e.Data[1])<<8; got != next[e.Peer] {
+			t.Fatalf("rank %d sent %d when %d was due", e.Peer, got, next[e.Peer])
+		}
+		next[e.Peer]++
+		return next[1] == n && next[2] == n
+	})
+}
+
+func TestSendEndsASpinAtOnce(t *testing.T) {
+	if !mpitest.Under(t, 1) {
+		return
+	}
+	c, p := openPort(t, mpi.PortOptions{})
+	defer closePort(t, c, p)
+	woken := make(chan struct{})
+	go func() {
+		defer close(woken)
+		events := make([]mpi.Event, 1)
+		for {
+			n, err := p.Poll(time.Minute, events)
+			if err != nil {
+				t.Error(err)
+			}
+			if n > 0 || err != nil {
+				return
+			}
+		}
+	}()
+	// Whether the poll has begun or not: it must not spin for its minute.
+	if _, err := p.Send(0, portTag, []byte("to myself"), 0); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-woken:
+	case <-within(t, 20*time.Second).Done():
+		t.Fatal("the poll went on spinning")
+	}
+}
+
+func TestOperationsWithAnAbandonedPeerFailAndTheRestGoesOn(t *testing.T) {
+	if !mpitest.Under(t, 3) {
+		return
+	}
+	c, p := openPort(t, mpi.PortOptions{})
+	if c.Rank() == 0 {
+		events := make([]mpi.Event, 8)
+		if err := p.RecvFrom(1, 50, make([]byte, 100), 7); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := p.Poll(0, events); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		if err := p.Abandon(1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Send(1, portTag, []byte("too late"), 0); err != nil {
+			t.Fatal(err)
+		}
+		var tokens []uint64
+		for len(tokens) < 2 {
+			n, err := p.Poll(time.Millisecond, events)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events[:n] {
+				if e.Kind != mpi.Failed || e.Peer != 1 || !errors.Is(e.Err, mpi.ErrLost) {
+					t.Fatalf("%+v", e)
+				}
+				tokens = append(tokens, e.Token)
+			}
+		}
+		if tokens[0] != 7 || tokens[1] != 0 {
+			t.Errorf("tokens are %v", tokens)
+		}
+		if _, err := p.Send(2, portTag, []byte("still here"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Rank() == 2 {
+		poll(t, p, 1, func(e mpi.Event) bool { return string(e.Data) == "still here" })
+	}
+	closePort(t, c, p)
+}
