@@ -1,0 +1,135 @@
+// Package remote carries errors and panics from the process where they happened to the one that asked.
+//
+// Append writes any error, Decode reads it back as a tree on which errors.Is and errors.As go on working: for the
+// sentinels and error types of the standard library that can be carried whole, and for those that were registered. All
+// others arrive as their exact text, the name of their type, and their causes.
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Error is the failure of a task in another process: what failed, where, and with what.
+//
+// errors.Is and errors.As look through it at what the task returned.
+type Error struct {
+	Func    string // the registered name; empty when it was not a function that failed
+	Worker  int
+	Rank    int    // in MPI_COMM_WORLD; negative where there is no MPI
+	Host    string // empty where it is this one
+	Pid     int    // zero where it is this process
+	Type    string // the Go type of the error
+	Message string // its text, exact
+	Stack   string // of the goroutine that panicked; empty for an error that was returned
+
+	cause error
+}
+
+// New returns the error for a task that ended with cause, which Decode returned. The Func, Worker, Rank, Host and Pid
+// are those of at; the rest is read from the cause.
+func New(at Error, cause error) *Error {
+	if cause == nil {
+		cause = &Opaque{TypeName: "error", lits: []string{"no error was sent"}}
+	}
+	at.cause = cause
+	at.Type = TypeName(cause)
+	at.Message, _ = textOf(cause)
+	at.Stack = ""
+	if p, ok := errors.AsType[*PanicError](cause); ok {
+		at.Stack = p.Stack
+	}
+	return &at
+}
+
+// Error tells on one line what failed, where, and the message; a message of several lines keeps them. The stack is
+// what %+v adds.
+func (e *Error) Error() string {
+	s := "a worker"
+	if e.Func != "" {
+		s = e.Func
+	}
+	s += " failed on " + e.where() + ": " + e.Message
+	if o, ok := e.cause.(noted); ok && o.note() != "" {
+		s += " (" + o.note() + ")"
+	}
+	return s
+}
+
+func (e *Error) where() string {
+	var more []string
+	if e.Rank >= 0 {
+		more = append(more, fmt.Sprintf("rank %d", e.Rank))
+	}
+	if e.Host != "" {
+		more = append(more, e.Host)
+	}
+	if e.Pid != 0 {
+		more = append(more, fmt.Sprintf("pid %d", e.Pid))
+	}
+	if len(more) == 0 {
+		return fmt.Sprintf("worker %d", e.Worker)
+	}
+	return fmt.Sprintf("worker %d (%s)", e.Worker, strings.Join(more, ", "))
+}
+
+// Unwrap returns what the task returned, as far as it could be carried.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Format writes the line of Error, and with %+v also the tree of causes with their types and the stack of the other
+// process.
+func (e *Error) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", e.Error())
+	case verb == 'v' && s.Flag('+'):
+		io.WriteString(s, e.Error())
+		var b strings.Builder
+		lines := maxLines
+		writeTree(&b, e.cause, 1, &lines)
+		io.WriteString(s, b.String())
+		if e.Stack != "" {
+			fmt.Fprintf(s, "\nstack on %s:\n%s", e.where(), strings.TrimRight(e.Stack, "\n"))
+		}
+	default:
+		io.WriteString(s, e.Error())
+	}
+}
+
+const (
+	maxLines = 64 // causes that %+v shows
+	maxShown = 16 // levels of them
+)
+
+// writeTree writes err and its causes, one a line, indented by level.
+func writeTree(b *strings.Builder, err error, level int, lines *int) {
+	indent := "\n" + strings.Repeat("  ", level)
+	if *lines--; *lines < 0 || level > maxShown {
+		if *lines == -1 || level == maxShown+1 {
+			b.WriteString(indent + "…")
+		}
+		return
+	}
+	text, _ := textOf(err)
+	b.WriteString(indent + TypeName(err) + ": " + strings.ReplaceAll(text, "\n", indent+"  "))
+	if o, ok := err.(noted); ok && o.note() != "" {
+		b.WriteString(indent + "  (" + o.note() + ")")
+	}
+	if t, ok := err.(*typed); ok {
+		err = t.value
+	}
+	causes, _ := causesOf(err)
+	for _, c := range causes {
+		writeTree(b, c, level+1, lines)
+	}
+}
+
+// TypeName returns the name of an error's type: that of the original for one that Decode could only keep as text.
+func TypeName(err error) string {
+	if o, ok := err.(interface{ typeName() string }); ok {
+		return o.typeName()
+	}
+	return fmt.Sprintf("%T", err)
+}
