@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 )
 
@@ -175,4 +176,25 @@ func (j *Job) advance(c cursor, n int) cursor {
 		c.off += int(size)
 	}
 	return c
+}
+
+// AppendUnit appends a unit to the data of a job: its encoded arguments, and with buffers how many segments they use.
+func AppendUnit(data, args []byte, segments int, buffers bool) []byte {
+	data = binary.AppendUvarint(data, uint64(len(args)))
+	if buffers {
+		data = binary.AppendUvarint(data, uint64(segments))
+	}
+	return append(data, args...)
+}
+
+// WithCounts rewrites the data of so many units without segments in the form of a job with Buffers.
+func WithCounts(data []byte, units int) []byte {
+	long := make([]byte, 0, len(data)+units)
+	for ; units > 0; units-- {
+		size, n := uvarint(data)
+		end := n + int(size)
+		long = AppendUnit(long, data[n:end], 0, true)
+		data = data[end:]
+	}
+	return long
 }

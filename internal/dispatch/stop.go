@@ -118,3 +118,11 @@ func (m *Master) close() {
 	m.mu.Unlock()
 	close(m.closed)
 }
+
+// OnClosed has f called on a goroutine of its own once Closed is.
+func (m *Master) OnClosed(f func()) {
+	go func() {
+		<-m.closed
+		f()
+	}()
+}

@@ -1,0 +1,129 @@
+package futures
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/link/loopback"
+	"github.com/rankpool/rankpool/internal/link/proc"
+)
+
+// MPIPoolExecutor runs tasks on whatever the program was started with: local processes where there is no MPI. The
+// variable RANKPOOL_BACKEND can choose otherwise.
+type MPIPoolExecutor struct{ executor }
+
+// NewMPIPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
+func NewMPIPoolExecutor(opts ...Option) (*MPIPoolExecutor, error) {
+	ex := &MPIPoolExecutor{}
+	if err := ex.init(mpiClass, "NewMPIPoolExecutor", opts); err != nil {
+		return nil, err
+	}
+	return ex, nil
+}
+
+// ProcessPoolExecutor runs tasks on processes of this machine, whatever RANKPOOL_BACKEND says.
+type ProcessPoolExecutor struct{ executor }
+
+// NewProcessPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
+func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
+	ex := &ProcessPoolExecutor{}
+	if err := ex.init(processClass, "NewProcessPoolExecutor", opts); err != nil {
+		return nil, err
+	}
+	return ex, nil
+}
+
+// ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results
+// are shared, not copied, and closures are allowed (Local). It needs no Main, and heeds no variable of the environment.
+type ThreadPoolExecutor struct{ executor }
+
+// NewThreadPoolExecutor returns an executor and starts nothing. Without WithMaxWorkers it has one worker per core. The
+// error lists every option that is wrong.
+func NewThreadPoolExecutor(opts ...Option) (*ThreadPoolExecutor, error) {
+	ex := &ThreadPoolExecutor{}
+	if err := ex.init(threadClass, "NewThreadPoolExecutor", opts); err != nil {
+		return nil, err
+	}
+	return ex, nil
+}
+
+func (e *executor) init(c class, constructor string, opts []Option) error {
+	refuseInIdleWorker(constructor)
+	cfg, err := newConfig(constructor, opts)
+	if err != nil {
+		return err
+	}
+	e.class, e.cfg, e.shares = c, cfg, c == threadClass
+	if c == threadClass {
+		if err := e.needsProcesses(); err != nil {
+			return fmt.Errorf("futures: %s: %w", constructor, err)
+		}
+	} else if i := cfg.initializer; i != nil && i.local {
+		return fmt.Errorf("futures: %s: WithInitializer: %s is a Local function; workers outside this process know only registered ones",
+			constructor, i.name)
+	}
+	return nil
+}
+
+// needsProcesses complains about options that goroutines cannot honour.
+func (e *executor) needsProcesses() error {
+	var problems []error
+	for name, set := range map[string]bool{
+		"WithDir": e.cfg.dir != "", "WithEnv": len(e.cfg.env) > 0, "WithExecutable": e.cfg.executable != "", "WithArgs": e.cfg.hasArgs,
+	} {
+		if set {
+			problems = append(problems, fmt.Errorf("%s: workers that are goroutines share this process and cannot have their own; "+
+				"use processes", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// chooseBackend decides what the workers are (C016).
+func (e *executor) chooseBackend(env environment) (string, error) {
+	switch {
+	case e.class == threadClass:
+		return backendThreads, nil
+	case e.class == processClass, env.backend == backendAuto, env.backend == backendProcesses:
+		return backendProcesses, nil
+	case env.backend == backendMPI:
+		return "", fmt.Errorf("futures: %s=mpi, but this program was built without MPI; use processes or threads", envBackend)
+	}
+	if err := e.needsProcesses(); err != nil {
+		return "", fmt.Errorf("futures: %s=threads: %w", envBackend, err)
+	}
+	return backendThreads, nil
+}
+
+func (e *executor) chooseWorkers(env environment) int {
+	switch {
+	case e.cfg.workers > 0:
+		return e.cfg.workers
+	case env.workers > 0 && e.class != threadClass: // C087
+		return env.workers
+	}
+	return cores()
+}
+
+// newGroup makes the group of workers. Nothing runs yet.
+func (e *executor) newGroup(log *slog.Logger) (link.Group, error) {
+	if e.backend == backendThreads {
+		svc := e.threadService()
+		return loopback.New(loopback.Config{
+			Slots:  e.slots,
+			Serve:  func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) }, // its end reaches the master as a Loss
+			Traits: &link.Traits{Kind: backendThreads, Replaces: true, SharesMem: true},
+		}), nil
+	}
+	if err := beMaster(); err != nil {
+		return nil, err
+	}
+	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log}
+	if e.cfg.hasArgs {
+		cfg.Args = append([]string{}, e.cfg.args...)
+	}
+	return proc.New(cfg), nil
+}

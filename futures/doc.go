@@ -1,0 +1,52 @@
+// Package futures runs functions on a pool of workers: goroutines, processes of this machine, or the ranks of an MPI job,
+// without a change to the program.
+//
+// A program registers its functions at package level, gives its body to Main, and uses an executor inside:
+//
+//	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+//
+//	func main() { futures.Main(run) }
+//
+//	func run(ctx context.Context) error {
+//		ex, err := futures.NewMPIPoolExecutor()
+//		if err != nil {
+//			return err
+//		}
+//		defer ex.Close()
+//		for y, err := range futures.Map(ctx, ex, square, []int{1, 2, 3}) {
+//			if err != nil {
+//				return err
+//			}
+//			fmt.Println(y)
+//		}
+//		return nil
+//	}
+//
+// The same program is the master and the workers: workers run it from its start and stay in Main. So code before Main
+// runs in every worker.
+//
+// # Executors
+//
+// An MPIPoolExecutor takes its workers from how the program was started, or from RANKPOOL_BACKEND. A ProcessPoolExecutor
+// always has local processes, a ThreadPoolExecutor always goroutines. Submit returns a Future; Map and Starmap return
+// results one by one. Wait, AsCompleted, Collect, Compose, Then and Catch work with futures of any executor.
+//
+// # Guarantees
+//
+// Tasks begin in the order of submission. A Cancel that returns true means that the task never runs. No task runs twice,
+// unless it was marked with WithRetries. A worker that dies takes the one task it was running with it, which fails with a
+// *BrokenError; it is replaced, and everything else goes on. Every wait has an end: a start, an initializer, a silent
+// worker and a shutdown are bounded by options.
+//
+// # Testing
+//
+// Tests of a program that uses processes begin in futures.TestMain:
+//
+//	func TestMain(m *testing.M) { futures.TestMain(m) }
+//
+// # Environment
+//
+// Read when an executor starts: RANKPOOL_BACKEND (auto, mpi, processes, threads), RANKPOOL_MAX_WORKERS,
+// RANKPOOL_USE_PKL5 (large slices beside the message: yes, the default, or no), RANKPOOL_PKL5_THRESHOLD (bytes; default
+// 262144), RANKPOOL_BACKOFF (seconds or a duration).
+package futures

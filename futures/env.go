@@ -1,0 +1,93 @@
+package futures
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The environment variables. They are read when an executor starts (C006).
+const (
+	envBackend    = "RANKPOOL_BACKEND"
+	envMaxWorkers = "RANKPOOL_MAX_WORKERS"
+	envUsePkl5    = "RANKPOOL_USE_PKL5"
+	envThreshold  = "RANKPOOL_PKL5_THRESHOLD"
+	envBackoff    = "RANKPOOL_BACKOFF"
+	envWorker     = "RANKPOOL_WORKER" // set by a master for its local workers
+)
+
+// environment is what an executor takes from its surroundings.
+type environment struct {
+	backend   string
+	workers   int // 0: not set
+	outOfBand bool
+	threshold int // 0: not set
+	backoff   time.Duration
+}
+
+// readEnvironment reads all variables, so that a mistake in one of them shows whichever executor is started.
+func readEnvironment(log *slog.Logger) (environment, error) {
+	e := environment{backend: backendAuto, outOfBand: true}
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "RANKPOOL_") &&
+			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker}, name) {
+			log.Warn("rankpool: unknown environment variable", "name", name)
+		}
+	}
+	if v, set := os.LookupEnv(envBackend); set && v != "" {
+		v = strings.ToLower(v)
+		if !slices.Contains([]string{backendAuto, backendMPI, backendProcesses, backendThreads}, v) {
+			return e, fmt.Errorf("futures: %s=%q is unknown; use auto, mpi, processes or threads", envBackend, v)
+		}
+		e.backend = v
+	}
+	if v, set := os.LookupEnv(envMaxWorkers); set && v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return e, fmt.Errorf("futures: %s=%q is not a number of workers; use 1 or more", envMaxWorkers, v)
+		}
+		e.workers = n
+	}
+	if v, set := os.LookupEnv(envThreshold); set && v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return e, fmt.Errorf("futures: %s=%q is not a size in bytes; use 1 or more", envThreshold, v)
+		}
+		e.threshold = n
+	}
+	if v, set := os.LookupEnv(envBackoff); set && v != "" {
+		d, err := parseBackoff(v)
+		if err != nil || d <= 0 {
+			return e, fmt.Errorf("futures: %s=%q is not a time; use seconds (0.001) or a duration (1ms)", envBackoff, v)
+		}
+		e.backoff = d
+	}
+	if v, set := os.LookupEnv(envUsePkl5); set {
+		switch strings.ToLower(v) {
+		case "true", "yes", "on", "y", "1":
+		case "false", "no", "off", "n", "0":
+			e.outOfBand = false
+		default: // C093: not an error, but it means no
+			e.outOfBand = false
+			log.Warn("rankpool: the environment variable is neither yes nor no; taken for no", "name", envUsePkl5, "value", v)
+		}
+	}
+	return e, nil
+}
+
+// parseBackoff takes seconds, as the original does, or a Go duration.
+func parseBackoff(v string) (time.Duration, error) {
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		return time.Duration(s * float64(time.Second)), nil
+	}
+	return time.ParseDuration(v)
+}
+
+// cores is how many workers there are when nobody says.
+func cores() int { return runtime.NumCPU() }

@@ -1,0 +1,220 @@
+package futures
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/pkl5"
+)
+
+// This file is where types are left behind: what is below it deals in bytes and numbers.
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+// body runs a registered function in a worker.
+type body[A, R any] struct {
+	fn      *function[A, R]
+	scratch sync.Pool // of *cell[A, R]
+}
+
+// cell is where an argument and a result stand while they are decoded and encoded.
+type cell[A, R any] struct {
+	arg    A
+	result R
+}
+
+// NeedsContext says whether the function takes a context.
+func (b *body[A, R]) NeedsContext() bool { return b.fn.context }
+
+// Call runs the function on each element of a unit.
+func (b *body[A, R]) Call(c *dispatch.Call) error {
+	x, _ := b.scratch.Get().(*cell[A, R])
+	if x == nil {
+		x = new(cell[A, R])
+	}
+	for c.Done < c.N {
+		*x = cell[A, R]{}
+		if err := b.fn.args.Decode(c.In, &x.arg); err != nil {
+			return fmt.Errorf("its argument cannot be decoded: %w", err)
+		}
+		r, err := b.fn.call(c.Context, x.arg)
+		if err != nil {
+			return err
+		}
+		x.result = r
+		if err := b.fn.result.Encode(c.Out, &x.result); err != nil {
+			return fmt.Errorf("its result cannot be encoded: %w", err)
+		}
+		c.Done++
+	}
+	*x = cell[A, R]{}
+	b.scratch.Put(x)
+	return nil
+}
+
+// task is a submitted call: the future and its job in one allocation. It is the job's sink.
+type task[A, R any] struct {
+	Future[R]
+	job dispatch.Job
+	fn  *function[A, R]
+	ex  *executor
+}
+
+// cancelled tells the scheduler that the future was cancelled.
+func (t *task[A, R]) cancelled() *callbackList {
+	t.ex.dropped(&t.job)
+	return nil
+}
+
+// Claim implements dispatch.Sink.
+func (t *task[A, R]) Claim(int, int) bool { return t.claim() }
+
+// Unclaim implements dispatch.Sink.
+func (t *task[A, R]) Unclaim(int, int) { t.unclaim() }
+
+// Results implements dispatch.Sink.
+func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte) bool {
+	_, _, size := dispatch.ResultHeader(data)
+	d := decoders.Get().(*pkl5.Decoder)
+	d.Reset(data[size:], segments)
+	var r R
+	err := t.fn.result.Decode(d, &r)
+	d.Reset(nil, nil)
+	decoders.Put(d)
+	if err != nil {
+		err = fmt.Errorf("futures: the result of %s cannot be decoded: %w", t.fn.name, err)
+	}
+	t.finish(r, err)
+	return false
+}
+
+// Fail implements dispatch.Sink.
+func (t *task[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
+	var zero R
+	t.finish(zero, err)
+}
+
+// Drop implements dispatch.Sink.
+func (t *task[A, R]) Drop(_, _ int, why error) {
+	if errors.Is(why, dispatch.ErrDropped) {
+		list, _ := t.revoke()
+		t.release()
+		t.ex.notify(list)
+		return
+	}
+	var zero R
+	t.finish(zero, why)
+}
+
+func (t *task[A, R]) finish(v R, err error) {
+	t.release()
+	t.ex.notify(t.settle(v, err))
+}
+
+// release lets go of what only a waiting task needs.
+func (t *task[A, R]) release() {
+	t.job.Data, t.job.Segments, t.job.Local = nil, nil, nil
+}
+
+var decoders = sync.Pool{New: func() any { return new(pkl5.Decoder) }}
+
+// localTask is a task for a goroutine of this process: its argument is shared, not encoded.
+type localTask[A, R any] struct {
+	task[A, R]
+	arg A
+	val R
+	err error
+}
+
+// Call implements dispatch.Local.
+func (t *localTask[A, R]) Call(ctx context.Context, _ int) bool {
+	t.val, t.err = t.fn.call(ctx, t.arg)
+	return t.err == nil
+}
+
+// Failed implements dispatch.Local.
+func (t *localTask[A, R]) Failed(_ int, err error) { t.err = err }
+
+// Results implements dispatch.Sink.
+func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
+	t.finish(t.val, nil)
+	return false
+}
+
+// Fail implements dispatch.Sink.
+func (t *localTask[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
+	if err == nil {
+		err = t.err
+	}
+	t.finish(t.val, err)
+}
+
+// writer encodes arguments. Those of many calls share a slab of memory, so that a small call costs no allocation of its
+// own.
+type writer struct {
+	enc  pkl5.Encoder
+	slab []byte
+}
+
+const slabSize = 32 << 10
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// encodeUnit appends the encoding of one unit, whose arguments encode appends to the encoder, to the slab, and returns it.
+func (w *writer) encodeUnit(threshold int, snapshot bool, encode func(*pkl5.Encoder) error) (data []byte, segments [][]byte, err error) {
+	w.enc.Reset()
+	w.enc.Threshold, w.enc.Snapshot = threshold, snapshot
+	if err := encode(&w.enc); err != nil {
+		return nil, nil, err
+	}
+	if len(w.enc.Segments) > 0 {
+		segments = append(segments, w.enc.Segments...)
+		clear(w.enc.Segments)
+	}
+	n := len(w.enc.Stream) + 2*binary.MaxVarintLen64
+	if cap(w.slab)-len(w.slab) < n {
+		w.slab = make([]byte, 0, max(slabSize, n))
+	}
+	start := len(w.slab)
+	w.slab = dispatch.AppendUnit(w.slab, w.enc.Stream, len(segments), len(segments) > 0)
+	return w.slab[start:len(w.slab):len(w.slab)], segments, nil
+}
+
+// newTask makes the task of a call: ready to be submitted to m.
+func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (*task[A, R], error) {
+	if ex.shares {
+		t := &localTask[A, R]{arg: arg}
+		t.prepare(ex, fn, tc)
+		t.job.Sink, t.job.Local = t, t
+		t.owner = t
+		return &t.task, nil
+	}
+	number, err := fn.number()
+	if err != nil {
+		return nil, err
+	}
+	t := new(task[A, R])
+	t.prepare(ex, fn, tc)
+	t.job.Func, t.job.Sink = number, t
+	t.owner = t
+	w := writers.Get().(*writer)
+	t.job.Data, t.job.Segments, err = w.encodeUnit(ex.threshold(), tc.snapshot, func(e *pkl5.Encoder) error {
+		return fn.args.Encode(e, &arg)
+	})
+	writers.Put(w)
+	t.job.Buffers = len(t.job.Segments) > 0
+	if err != nil {
+		return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.name, err)
+	}
+	return t, nil
+}
+
+func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig) {
+	t.fn, t.ex = fn, ex
+	t.job.Units, t.job.Timeout, t.job.Retries = 1, tc.timeout, tc.retries
+}

@@ -1,0 +1,344 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/pkl5"
+	"github.com/rankpool/rankpool/internal/registry"
+	"github.com/rankpool/rankpool/internal/remote"
+)
+
+// Executor runs calls of registered functions on a pool of workers: an *MPIPoolExecutor, *ProcessPoolExecutor or
+// *ThreadPoolExecutor. Submit and Map give it work. Nothing starts until it is first used. All methods may be called
+// together from any goroutine.
+type Executor interface {
+	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. It returns
+	// ErrShutdown after a shutdown; a pool that broke while it started shows at NumWorkers and Submit (C015).
+	Bootup(ctx context.Context) error
+
+	// Start is Bootup without the waiting.
+	Start() error
+
+	// NumWorkers starts the workers if nothing did before, waits until their number is known, and returns it: 0 after a
+	// shutdown and when the executor is broken.
+	NumWorkers(ctx context.Context) (int, error)
+
+	// Backend says what the workers are: "processes", "threads" or "mpi". Before the start it is what would be started.
+	Backend() string
+
+	// Stats returns the counters of the pool as they are now.
+	Stats() Stats
+
+	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. It is what
+	// defer wants. An executor that is never closed is closed when Main's function returns.
+	Close() error
+
+	// Shutdown forbids further calls and waits until everything queued has run and the workers have left, or until ctx
+	// ends; then a *ShutdownError says what still runs, and that goes on. The options choose otherwise. It may be called
+	// again, with any options.
+	Shutdown(ctx context.Context, opts ...ShutdownOption) error
+
+	base() *executor
+}
+
+// ShutdownOption is a choice for Shutdown.
+type ShutdownOption interface{ shutdown(*shutdownConfig) }
+
+type shutdownConfig struct{ noWait, cancel, interrupt bool }
+
+type shutdownOption func(*shutdownConfig)
+
+func (o shutdownOption) shutdown(c *shutdownConfig) { o(c) }
+
+// NoWait has Shutdown return at once. What is queued still runs; a later Shutdown can wait for it.
+func NoWait() ShutdownOption { return shutdownOption(func(c *shutdownConfig) { c.noWait = true }) }
+
+// CancelFutures has Shutdown cancel everything that has not been handed to a worker. Running tasks finish.
+func CancelFutures() ShutdownOption {
+	return shutdownOption(func(c *shutdownConfig) { c.cancel = true })
+}
+
+// InterruptTasks has Shutdown end the contexts of the tasks that run.
+func InterruptTasks() ShutdownOption {
+	return shutdownOption(func(c *shutdownConfig) { c.interrupt = true })
+}
+
+// executor is what all executors are made of.
+type executor struct {
+	class  class
+	cfg    config
+	shares bool // arguments are shared, not encoded: workers are goroutines and the class promises it
+	limit  atomic.Int64
+
+	master   atomic.Pointer[dispatch.Master]
+	mu       sync.Mutex
+	shut     bool
+	backend  string
+	slots    int // as asked for
+	notifier notifier
+}
+
+// class is which executor this is.
+type class int
+
+const (
+	mpiClass class = iota
+	processClass
+	threadClass
+)
+
+// The words of RANKPOOL_BACKEND.
+const (
+	backendAuto      = "auto"
+	backendMPI       = "mpi"
+	backendProcesses = "processes"
+	backendThreads   = "threads"
+)
+
+func (e *executor) base() *executor { return e }
+
+// usable says whether a function can be given to this executor at all.
+func (e *executor) usable(none, local bool, name string) error {
+	switch {
+	case none:
+		return errors.New("futures: the function is not registered: a Func must come from Register, RegisterContext or Local")
+	case local && !e.shares:
+		return fmt.Errorf("futures: %s is a Local one and cannot be sent to workers outside this process: "+
+			"give it a name with Register, or use a ThreadPoolExecutor", name)
+	}
+	return nil
+}
+
+// threshold is the encoder's out-of-band threshold.
+func (e *executor) threshold() int { return int(e.limit.Load()) }
+
+// started returns the scheduler, and starts it if nothing did before.
+func (e *executor) started() (*dispatch.Master, error) {
+	if m := e.master.Load(); m != nil {
+		return m, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m := e.master.Load(); m != nil {
+		return m, nil
+	}
+	if e.shut {
+		return nil, ErrShutdown
+	}
+	m, err := e.newMaster()
+	if err != nil {
+		return nil, err
+	}
+	e.master.Store(m)
+	track(e, m)
+	return m, nil
+}
+
+// newMaster reads the environment and makes the group of workers and its scheduler. Nothing runs yet.
+func (e *executor) newMaster() (*dispatch.Master, error) {
+	log := e.cfg.log
+	if log == nil {
+		log = slog.Default()
+	}
+	env, err := readEnvironment(log)
+	if err != nil {
+		return nil, err
+	}
+	e.backend, err = e.chooseBackend(env)
+	if err != nil {
+		return nil, err
+	}
+	if e.cfg.log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	e.slots = e.chooseWorkers(env)
+	if e.cfg.backoff == 0 {
+		e.cfg.backoff = env.backoff
+	}
+	e.limit.Store(int64(e.chooseThreshold(env)))
+	group, err := e.newGroup(log)
+	if err != nil {
+		return nil, err
+	}
+	var setup []byte
+	if !e.shares {
+		if setup, err = e.setupMessage(); err != nil {
+			return nil, err
+		}
+	}
+	return dispatch.New(dispatch.Config{
+		Group: group, Log: log, Setup: setup,
+		Check:            checkFingerprint(e.backend),
+		Name:             functionName,
+		DecodeError:      decodeError,
+		DecodeSetupError: decodeSetupError,
+		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
+	}), nil
+}
+
+func (e *executor) chooseThreshold(env environment) int {
+	on := env.outOfBand
+	if e.cfg.outOfBand != nil {
+		on = *e.cfg.outOfBand
+	}
+	switch {
+	case !on:
+		return -1
+	case e.cfg.threshold > 0:
+		return e.cfg.threshold
+	case env.threshold > 0:
+		return env.threshold
+	}
+	return pkl5.DefaultThreshold
+}
+
+// Start implements Executor.
+func (e *executor) Start() error {
+	m, err := e.started()
+	if err != nil {
+		return err
+	}
+	if err := m.Boot(); errors.Is(err, dispatch.ErrStopping) {
+		return ErrShutdown
+	}
+	return nil // a broken pool shows at Submit and NumWorkers
+}
+
+// Bootup implements Executor.
+func (e *executor) Bootup(ctx context.Context) error {
+	if err := e.Start(); err != nil {
+		return err
+	}
+	return awaitBoot(ctx, e.master.Load())
+}
+
+func awaitBoot(ctx context.Context, m *dispatch.Master) error {
+	select {
+	case <-m.Booted():
+		return nil
+	default:
+	}
+	select {
+	case <-m.Booted():
+		return nil
+	case <-ctx.Done():
+		return gaveUp(ctx, "the workers to start")
+	}
+}
+
+// NumWorkers implements Executor.
+func (e *executor) NumWorkers(ctx context.Context) (int, error) {
+	switch err := e.Bootup(ctx); {
+	case errors.Is(err, ErrShutdown):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	return e.master.Load().Size(), nil
+}
+
+// Backend implements Executor.
+func (e *executor) Backend() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.backend != "" {
+		return e.backend
+	}
+	env, err := readEnvironment(slog.New(slog.DiscardHandler))
+	if err != nil {
+		env.backend = backendAuto
+	}
+	b, err := e.chooseBackend(env)
+	if err != nil {
+		return env.backend
+	}
+	return b
+}
+
+// Close implements Executor.
+func (e *executor) Close() error { return e.Shutdown(context.Background()) }
+
+// Shutdown implements Executor.
+func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
+	var c shutdownConfig
+	for _, o := range opts {
+		if o != nil {
+			o.shutdown(&c)
+		}
+	}
+	e.mu.Lock()
+	e.shut = true
+	m := e.master.Load()
+	e.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	if c.interrupt {
+		m.Interrupt()
+	}
+	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
+	if err == nil && !c.noWait {
+		err = e.notifier.drain(ctx)
+	}
+	if err != nil {
+		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}
+	}
+	return nil
+}
+
+// dropped tells the scheduler that the future of a queued job was cancelled.
+func (e *executor) dropped(j *dispatch.Job) {
+	if m := e.master.Load(); m != nil {
+		m.Cancelled(j)
+	}
+}
+
+func (e *executor) notify(l *callbackList) { e.notifier.add(l) }
+
+// checkFingerprint compares a worker's program with this one.
+func checkFingerprint(backend string) func(int, dispatch.Hello) error {
+	if backend == backendThreads {
+		return nil
+	}
+	ours := registry.Default().Fingerprint()
+	return func(w int, h dispatch.Hello) error {
+		theirs, err := registry.DecodeFingerprint(h.Fingerprint)
+		if err != nil {
+			return fmt.Errorf("worker %d on %s sent a damaged fingerprint: %w", w, h.Host, err)
+		}
+		if diff := registry.Diff(ours, theirs); diff != "" {
+			return &MismatchError{Worker: w, Host: h.Host, Diff: diff}
+		}
+		return nil
+	}
+}
+
+func functionName(fn uint32) string {
+	if e, ok := registry.Default().At(int(fn)); ok {
+		return e.Name
+	}
+	return "task"
+}
+
+// decodeError makes what a future gets of an error that a worker encoded.
+func decodeError(b []byte, fn uint32, w int, h dispatch.Hello) error {
+	return remoteError(b, functionName(fn), w, h)
+}
+
+func decodeSetupError(b []byte, w int, h dispatch.Hello) error {
+	return remoteError(b, "initializer", w, h)
+}
+
+func remoteError(b []byte, name string, w int, h dispatch.Hello) error {
+	cause, _, problem := remote.Decode(b)
+	if problem != nil {
+		cause = fmt.Errorf("an error arrived damaged: %w", problem)
+	}
+	return remote.New(remote.Error{Func: name, Worker: w, Rank: -1, Host: h.Host, Pid: h.Pid}, cause)
+}

@@ -1,0 +1,220 @@
+package futures
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/pkl5"
+	"github.com/rankpool/rankpool/internal/registry"
+)
+
+// Func is a function that executors can run: its argument is an A, its result an R. It comes from Register,
+// RegisterContext or Local. It may be copied and used from any goroutine.
+type Func[A, R any] struct {
+	f *function[A, R]
+}
+
+// function is what a Func refers to.
+type function[A, R any] struct {
+	name    string
+	call    func(context.Context, A) (R, error)
+	context bool
+	local   bool // made by Local: nobody else knows it
+	args    *pkl5.Typed[A]
+	result  *pkl5.Typed[R]
+	task    taskConfig
+	index   atomic.Int64 // its number plus 1, once the table is frozen
+}
+
+// Name returns the name the function is registered under; for a Local function, the one Local made up.
+func (f Func[A, R]) Name() string {
+	if f.f == nil {
+		return "<no function>"
+	}
+	return f.f.name
+}
+
+// Register makes fn known under a name to every process of the program, and returns the handle by which executors take
+// it. The name is the function's identity: master and workers find it by that.
+//
+// It is meant for package-level variables, which every process initializes alike:
+//
+//	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+//
+// Several arguments are a struct, or a Pair with Spread; a function without an error is wrapped in Pure. Both types must
+// be encodable: no channels, functions or unsafe pointers inside. The options WithTaskTimeout and WithRetries set what
+// holds for the function unless a call says otherwise.
+//
+// Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or Main has begun.
+func Register[A, R any](name string, fn func(A) (R, error), opts ...TaskOption) Func[A, R] {
+	if fn == nil {
+		panic(fmt.Sprintf("futures: Register(%q): the function is nil", name))
+	}
+	return register(name, func(_ context.Context, a A) (R, error) { return fn(a) }, false, opts)
+}
+
+// RegisterContext is Register for a function that takes a context. The context ends when nobody wants the result any
+// more: the executor was told to end its tasks, the Map it belongs to was given up, or the task's time-out is over. A
+// function that runs for long should heed it.
+func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...TaskOption) Func[A, R] {
+	if fn == nil {
+		panic(fmt.Sprintf("futures: RegisterContext(%q): the function is nil", name))
+	}
+	return register(name, fn, true, opts)
+}
+
+func register[A, R any](name string, fn func(context.Context, A) (R, error), needsContext bool, opts []TaskOption) Func[A, R] {
+	where := registry.Caller(1)
+	f := &function[A, R]{name: name, call: fn, context: needsContext}
+	if err := f.task.apply(opts); err != nil {
+		panic(fmt.Sprintf("futures: function %q registered at %s: %v", name, where, err))
+	}
+	err := registry.Default().Add(registry.Entry{
+		Kind: registry.Function, Name: name, Args: typeOf[A](), Result: typeOf[R](), Context: needsContext,
+		Where: where, Body: &body[A, R]{fn: f},
+	})
+	if err == nil {
+		f.args, err = pkl5.Of[A]()
+	}
+	if err == nil {
+		f.result, err = pkl5.Of[R]()
+	}
+	if err != nil {
+		panic("futures: " + err.Error())
+	}
+	return Func[A, R]{f}
+}
+
+// Local wraps any function, a closure too, for executors whose workers are goroutines of this process. An executor with
+// workers elsewhere refuses it at Submit.
+func Local[A, R any](fn func(context.Context, A) (R, error)) Func[A, R] {
+	if fn == nil {
+		panic("futures: Local: the function is nil")
+	}
+	return Func[A, R]{&function[A, R]{name: "function at " + registry.Caller(0), call: fn, context: true, local: true}}
+}
+
+// Pure adapts a function that cannot fail to Register.
+func Pure[A, R any](fn func(A) R) func(A) (R, error) {
+	return func(a A) (R, error) { return fn(a), nil }
+}
+
+// Pair is two arguments in one.
+type Pair[A, B any] struct {
+	First  A
+	Second B
+}
+
+// Spread adapts a function of two arguments to Register: its argument becomes a Pair. It is what Starmap wants.
+func Spread[A, B, R any](fn func(A, B) (R, error)) func(Pair[A, B]) (R, error) {
+	return func(p Pair[A, B]) (R, error) { return fn(p.First, p.Second) }
+}
+
+// Zip pairs the elements of two slices, up to the end of the shorter.
+func Zip[A, B any](as []A, bs []B) []Pair[A, B] {
+	n := min(len(as), len(bs))
+	pairs := make([]Pair[A, B], n)
+	for i := range pairs {
+		pairs[i] = Pair[A, B]{as[i], bs[i]}
+	}
+	return pairs
+}
+
+// number returns the function's number, by which the workers know it.
+func (f *function[A, R]) number() (uint32, error) {
+	if n := f.index.Load(); n > 0 {
+		return uint32(n - 1), nil
+	}
+	e, ok := registry.Default().Lookup(f.name)
+	if !ok || !registry.Default().Frozen() {
+		return 0, fmt.Errorf("futures: function %q has no number yet; this is a mistake in the library", f.name)
+	}
+	f.index.Store(int64(e.Index) + 1)
+	return uint32(e.Index), nil
+}
+
+// TaskOption sets how tasks are run: for a function at Register, for one Submit or Map, or for all of an executor's
+// tasks. The nearest counts: the call, then the function, then the executor.
+type TaskOption interface {
+	Option
+	MapOption
+	task(*taskConfig) error
+}
+
+// taskConfig is what TaskOptions set.
+type taskConfig struct {
+	timeout  time.Duration
+	retries  int
+	snapshot bool
+
+	hasTimeout, hasRetries, hasSnapshot bool
+}
+
+func (c *taskConfig) apply(opts []TaskOption) error {
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o.task(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// over fills what c leaves open from a more general level.
+func (c taskConfig) over(general taskConfig) taskConfig {
+	if !c.hasTimeout && general.hasTimeout {
+		c.timeout, c.hasTimeout = general.timeout, true
+	}
+	if !c.hasRetries && general.hasRetries {
+		c.retries, c.hasRetries = general.retries, true
+	}
+	if !c.hasSnapshot && general.hasSnapshot {
+		c.snapshot, c.hasSnapshot = general.snapshot, true
+	}
+	return c
+}
+
+type taskOption func(*taskConfig) error
+
+func (o taskOption) task(c *taskConfig) error  { return o(c) }
+func (o taskOption) apply(c *config) error     { return o(&c.task) }
+func (o taskOption) forMap(c *mapConfig) error { return o(&c.task) }
+
+// WithTaskTimeout limits how long one task may run; for a mapped chunk, the whole chunk. At the end of it the task's
+// context ends. A local process whose task goes on for another second is killed and replaced, and the task fails; where
+// workers are goroutines the future fails then, but the goroutine stays until the function returns. Either way the error
+// matches context.DeadlineExceeded. Zero means no limit.
+func WithTaskTimeout(d time.Duration) TaskOption {
+	return taskOption(func(c *taskConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithTaskTimeout(%v): the time must not be negative", d)
+		}
+		c.timeout, c.hasTimeout = d, true
+		return nil
+	})
+}
+
+// WithRetries says that a task may be run again, up to n times, when its worker dies under it. Only tasks that may be
+// run twice without harm should be marked so: without the mark none ever is.
+func WithRetries(n int) TaskOption {
+	return taskOption(func(c *taskConfig) error {
+		if n < 0 || n > 1000 {
+			return fmt.Errorf("WithRetries(%d): the number must be between 0 and 1000", n)
+		}
+		c.retries, c.hasRetries = n, true
+		return nil
+	})
+}
+
+// WithSnapshot copies large slices when the call is submitted, so that the caller may change them at once. Without it
+// they are sent from where they are, and must not be written before the future is done.
+func WithSnapshot() TaskOption {
+	return taskOption(func(c *taskConfig) error {
+		c.snapshot, c.hasSnapshot = true, true
+		return nil
+	})
+}

@@ -1,0 +1,216 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/registry"
+)
+
+// Exit statuses of Main.
+const (
+	exitFailure     = 1
+	exitInterrupted = 130 // as a shell reports the end by SIGINT
+	exitTerminated  = 143
+)
+
+var (
+	mainBegan atomic.Bool
+	serving   atomic.Bool // this process is a worker, and Main has been reached
+)
+
+// Main is the program. In the master it calls run and then ends the process; in a worker it serves the master and never
+// returns. Every function must be registered before.
+//
+// Code before Main, in package variables, init functions and main, runs in every worker too: keep output and side effects
+// inside run. Flags may be parsed on either side, for workers have the same arguments.
+//
+// When run returns, executors that are still open finish what is queued and are closed. Then the process ends: with
+// status 0, or, after an error, which is printed, or a panic, with 1. The context ends at the first SIGINT or SIGTERM, and
+// the status is then 130 or 143; what is queued is cancelled. A second signal ends the process at once.
+func Main(run func(ctx context.Context) error) {
+	if run == nil {
+		panic("futures: Main: the function is nil")
+	}
+	os.Exit(mainStatus(run, registry.Caller(0)))
+}
+
+// TestMain lets tests of a program use executors with processes, which start the test binary again. It takes the place
+// of m.Run:
+//
+//	func TestMain(m *testing.M) { futures.TestMain(m) }
+func TestMain(m interface{ Run() int }) {
+	status := 0
+	failed := mainStatus(func(context.Context) error {
+		status = m.Run()
+		return nil
+	}, registry.Caller(0))
+	if failed != 0 {
+		status = failed
+	}
+	os.Exit(status)
+}
+
+// InWorker tells whether this process is a worker.
+func InWorker() bool { return serving.Load() || proc.IsWorker() }
+
+func mainStatus(run func(context.Context) error, where string) int {
+	if mainBegan.Swap(true) {
+		fmt.Fprintf(os.Stderr, "rankpool: Main was called a second time, at %s; call it once, from main\n", where)
+		return exitFailure
+	}
+	registry.Default().Freeze(where)
+	ep, worker, err := proc.Attach()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "rankpool: this worker cannot reach its master:", err)
+		return exitFailure
+	case worker:
+		serving.Store(true)
+		if err := dispatch.Serve(ep, processService()); err != nil {
+			return exitFailure // the master is gone: there is nobody to tell
+		}
+		return 0
+	}
+	return runMaster(run)
+}
+
+// runMaster calls run, sees to its executors and returns the exit status.
+func runMaster(run func(context.Context) error) (status int) {
+	sig := make(chan os.Signal, 1)
+	signal.Notify(sig, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() {
+		select {
+		case s := <-sig:
+			signal.Stop(sig) // the next one ends the process
+			cancel(&signalError{s})
+		case <-ctx.Done():
+			signal.Stop(sig)
+		}
+	}()
+	err := protected(ctx, run)
+	interrupted := new(signalError)
+	switch stopped := errors.As(context.Cause(ctx), &interrupted); {
+	case stopped:
+		status = exitInterrupted
+		if interrupted.signal == syscall.SIGTERM {
+			status = exitTerminated
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(os.Stderr, "rankpool:", err)
+		}
+		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
+		closeAll(CancelFutures(), InterruptTasks())
+	case err != nil:
+		status = exitFailure
+		if p := new(PanicError); errors.As(err, &p) {
+			fmt.Fprintf(os.Stderr, "rankpool: %+v\n", err)
+		} else {
+			fmt.Fprintln(os.Stderr, "rankpool:", err)
+		}
+		closeAll()
+	default:
+		closeAll()
+	}
+	return status
+}
+
+// signalError is why the context of Main's function ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return "signal: " + e.signal.String() }
+
+// protected calls run; a panic in it, or a call of runtime.Goexit, is an error.
+func protected(ctx context.Context, run func(context.Context) error) error {
+	result := make(chan error, 1)
+	go func() {
+		normal := false
+		defer func() {
+			if normal {
+				return
+			}
+			if v := recover(); v != nil {
+				result <- recovered(v, debug.Stack())
+				return
+			}
+			result <- recovered(dispatch.Goexit, debug.Stack())
+		}()
+		err := run(ctx)
+		normal = true
+		result <- err
+	}()
+	return <-result
+}
+
+// beMaster says whether this process may start workers that run its program again.
+func beMaster() error {
+	if mainBegan.Load() {
+		return nil
+	}
+	return errors.New("futures: futures.Main has not been called: workers run this program again from its start, and without " +
+		"Main they would not know that they are workers; call it first thing in main, or in a test use futures.TestMain. " +
+		"A ThreadPoolExecutor needs neither")
+}
+
+// refuseInIdleWorker ends a worker process whose program reaches an executor before Main: it would start workers without
+// end.
+func refuseInIdleWorker(what string) {
+	if mainBegan.Load() || !proc.IsWorker() {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
+		"so executors belong into the function that Main is given\n", what)
+	os.Exit(exitFailure)
+}
+
+// open is the set of executors that have started, for the end of Main.
+var open struct {
+	sync.Mutex
+	set map[*executor]struct{}
+}
+
+// track remembers an executor until its workers have left.
+func track(e *executor, m *dispatch.Master) {
+	open.Lock()
+	defer open.Unlock()
+	if open.set == nil {
+		open.set = map[*executor]struct{}{}
+	}
+	open.set[e] = struct{}{}
+	m.OnClosed(func() {
+		open.Lock()
+		delete(open.set, e)
+		open.Unlock()
+	})
+}
+
+// closeAll shuts every open executor down and waits.
+func closeAll(opts ...ShutdownOption) {
+	for {
+		open.Lock()
+		var all []*executor
+		for e := range open.set {
+			all = append(all, e)
+		}
+		open.Unlock()
+		if len(all) == 0 {
+			return
+		}
+		var wg sync.WaitGroup
+		for _, e := range all {
+			wg.Go(func() { _ = e.Shutdown(context.Background(), opts...) })
+		}
+		wg.Wait()
+	}
+}

@@ -1,0 +1,170 @@
+package futures
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
+
+// Map calls fn on every element of xs, a slice or a sequence, and returns the results in the order of the input, one by
+// one as they come.
+//
+// The elements of a slice are submitted at the call, whether the results are read or not; they are encoded now, so the
+// slice may change afterwards (a ThreadPoolExecutor shares them). A sequence is drawn while the results are read, a few
+// chunks per worker ahead, so an endless one works; WithBufferSize sets how far.
+//
+// The first error ends the results, after all those before it: the failure of an element, the end of ctx (it matches
+// ErrTimeout if that was a deadline; results that are there come first), ErrShutdown, ErrBroken, or a mistake in the
+// call. What has not begun is cancelled then, and the contexts of the tasks that run end; the same happens when the
+// reader stops. The results can be read once, by one goroutine.
+func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+	return mapOver[A, R](ctx, "Map", ex, fn, any(xs), opts)
+}
+
+// Starmap is Map for a function of several arguments, which come grouped: in a Pair for Spread, or in any struct.
+func Starmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+	return mapOver[A, R](ctx, "Starmap", ex, fn, any(xs), opts)
+}
+
+// only is a sequence of one error.
+func only[R any](err error) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		var zero R
+		yield(zero, err)
+	}
+}
+
+func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A, R], xs any, opts []MapOption) iter.Seq2[R, error] {
+	e := ex.base()
+	c, err := newMapConfig(verb, opts)
+	if err == nil {
+		err = e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name())
+	}
+	if err != nil {
+		return only[R](err)
+	}
+	m, err := e.started()
+	if err == nil {
+		_, err = e.function(fn.f.number)
+	}
+	if err != nil {
+		return only[R](err)
+	}
+	r := &mapping[A, R]{
+		ctx: ctx, ex: e, master: m, fn: fn.f, chunk: c.chunk, unordered: c.unordered,
+		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
+	}
+	slice, isSlice := xs.([]A)
+	if !isSlice || c.hasBuffer {
+		input, _ := xs.(iter.Seq[A])
+		if isSlice {
+			input = slices.Values(slice)
+		}
+		r.window = c.buffer
+		if !c.hasBuffer {
+			r.window = windowChunks * max(e.slots, 1)
+		}
+		// Whether the executor still takes calls shows now, not when the results are read.
+		if state, err := m.State(); state == dispatch.Stopping || state == dispatch.Closed {
+			return only[R](ErrShutdown)
+		} else if state == dispatch.Broken {
+			return only[R](err)
+		}
+		return r.once(func(yield func(R, error) bool) { r.lazily(input, yield) })
+	}
+	if err := r.submitSlice(slice); err != nil {
+		return only[R](err)
+	}
+	return r.once(func(yield func(R, error) bool) { r.results(yield) })
+}
+
+// windowChunks is how many chunks per worker a sequence is drawn ahead.
+const windowChunks = 4
+
+// function returns a function's number; where arguments are shared it has none.
+func (e *executor) function(number func() (uint32, error)) (uint32, error) {
+	if e.shares {
+		return 0, nil
+	}
+	return number()
+}
+
+// once makes a sequence that can be ranged over one time.
+func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		if r.read.Swap(true) {
+			return
+		}
+		seq(yield)
+	}
+}
+
+// newJob makes the job of some elements, of which the first is element number base.
+func (r *mapping[A, R]) newJob(xs []A, base int) (*dispatch.Job, error) {
+	number, err := r.ex.function(r.fn.number)
+	if err != nil {
+		return nil, err
+	}
+	part := &mapPart[A, R]{r: r, base: base, count: len(xs)}
+	j := &dispatch.Job{
+		Func: number, Units: (len(xs) + r.chunk - 1) / r.chunk, Chunk: r.chunk, Elements: len(xs),
+		Timeout: r.task.timeout, Retries: r.task.retries, Sink: part,
+	}
+	if r.ex.shares {
+		part.args, part.values = xs, make([]R, len(xs))
+		j.Local = part
+		return j, nil
+	}
+	return j, r.encode(j, xs)
+}
+
+// encode appends the units of a job to its data. Elements with and without segments differ in form, so it begins again
+// in the longer form when the first segment comes.
+func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A) error {
+	w := writers.Get().(*writer)
+	defer writers.Put(w)
+	w.enc.Reset()
+	w.enc.Threshold, w.enc.Snapshot = r.ex.threshold(), r.task.snapshot
+	var data []byte
+	units := 0
+	for from := 0; from < len(xs); from += r.chunk {
+		w.enc.Stream = w.enc.Stream[:0]
+		segs := len(w.enc.Segments)
+		for i := from; i < min(from+r.chunk, len(xs)); i++ {
+			if err := r.fn.args.Encode(&w.enc, &xs[i]); err != nil {
+				clear(w.enc.Segments)
+				return fmt.Errorf("futures: element %d: the argument of %s cannot be encoded: %w", i, r.fn.name, err)
+			}
+		}
+		n := len(w.enc.Segments) - segs
+		if n > 0 && !j.Buffers {
+			j.Buffers = true
+			data = dispatch.WithCounts(data, units)
+		}
+		data = dispatch.AppendUnit(data, w.enc.Stream, n, j.Buffers)
+		units++
+	}
+	j.Data = data
+	if len(w.enc.Segments) > 0 {
+		j.Segments = slices.Clone(w.enc.Segments)
+		clear(w.enc.Segments)
+	}
+	return nil
+}
+
+// submitSlice submits all of a slice as one job.
+func (r *mapping[A, R]) submitSlice(xs []A) error {
+	r.drained = true
+	if len(xs) == 0 {
+		return nil
+	}
+	j, err := r.newJob(xs, 0)
+	if err != nil {
+		return err
+	}
+	r.total = len(xs)
+	return r.submit(j, 0)
+}

@@ -1,0 +1,381 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/pkl5"
+)
+
+// mapping is a Map under way: what has come in and has not been read.
+type mapping[A, R any] struct {
+	ctx       context.Context
+	ex        *executor
+	master    *dispatch.Master
+	fn        *function[A, R]
+	chunk     int
+	unordered bool
+	task      taskConfig
+	window    int
+	read      atomic.Bool
+
+	mu      sync.Mutex
+	jobs    map[int]*dispatch.Job // submitted, by the number of the first element
+	total   int                   // elements submitted
+	drained bool                  // no more will be
+	came    map[int]incoming      // by the number of the first element; in order
+	queue   []incoming            // unordered: as they came
+	ended   bool
+	news    chan struct{} // something came
+
+	dec      pkl5.Decoder
+	have     int // elements read
+	detach   func() bool
+	inflight int // chunks submitted and not read whole
+}
+
+// incoming is some consecutive elements that came in together.
+type incoming struct {
+	first  int    // number of the first element
+	n      int    // how many elements
+	units  int    // in how many chunks
+	data   []byte // encoded results, each unit behind a header
+	segs   [][]byte
+	values any // []R, where nothing is encoded
+	raw    bool
+	err    error // comes after the n elements
+}
+
+// mapPart is the sink of one job of a mapping.
+type mapPart[A, R any] struct {
+	r      *mapping[A, R]
+	base   int // number of the job's first element
+	count  int // how many elements it has
+	args   []A // of a local job
+	values []R
+	mu     sync.Mutex
+	errs   map[int]error // of local units
+	done   map[int]int   // elements that succeeded in a failed local unit
+}
+
+// submit queues a job and has it withdrawn when ctx ends.
+func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
+	r.mu.Lock()
+	if r.jobs == nil {
+		r.jobs = map[int]*dispatch.Job{}
+	}
+	r.jobs[base] = j
+	r.mu.Unlock()
+	if err := r.master.Submit(j); err != nil {
+		return refusal(err)
+	}
+	r.mu.Lock()
+	ended := r.ended
+	if r.detach == nil {
+		r.detach = context.AfterFunc(r.ctx, r.giveUp)
+	}
+	r.mu.Unlock()
+	if ended {
+		r.master.Withdraw(j)
+	}
+	return nil
+}
+
+// giveUp takes back what waits and ends the contexts of what runs.
+func (r *mapping[A, R]) giveUp() {
+	r.mu.Lock()
+	r.ended = true
+	jobs := r.jobs
+	r.jobs = nil
+	r.mu.Unlock()
+	for _, j := range jobs {
+		r.master.Withdraw(j)
+	}
+}
+
+// finish is called when nobody reads any more.
+func (r *mapping[A, R]) finish() {
+	if r.detach != nil {
+		r.detach()
+	}
+	r.giveUp()
+}
+
+// arrive takes in news, on the goroutine of the link.
+func (r *mapping[A, R]) arrive(a incoming) {
+	r.mu.Lock()
+	if r.unordered {
+		r.queue = append(r.queue, a)
+	} else {
+		if r.came == nil {
+			r.came = map[int]incoming{}
+		}
+		r.came[a.first] = a
+	}
+	r.mu.Unlock()
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// next returns the next incoming to read, waiting for it until ctx ends. The second result is false at the end of the
+// input.
+func (r *mapping[A, R]) next() (incoming, bool, error) {
+	for {
+		a, ok, end := r.take()
+		if ok || end {
+			return a, ok, nil
+		}
+		if r.ctx.Err() != nil {
+			return a, false, gaveUp(r.ctx, "the results of "+r.fn.name)
+		}
+		select {
+		case <-r.news:
+		case <-r.ctx.Done():
+			if a, ok, end := r.take(); ok || end { // it came at the same time
+				return a, ok, nil
+			}
+			return a, false, gaveUp(r.ctx, "the results of "+r.fn.name)
+		}
+	}
+}
+
+func (r *mapping[A, R]) take() (a incoming, ok, end bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unordered {
+		if len(r.queue) > 0 {
+			a, ok = r.queue[0], true
+			r.queue[0] = incoming{}
+			r.queue = r.queue[1:]
+		}
+	} else if a, ok = r.came[r.have]; ok {
+		delete(r.came, r.have)
+	}
+	if ok {
+		r.have += a.n
+		r.inflight -= a.units
+		if r.window > 0 {
+			delete(r.jobs, a.first) // of a sequence, each chunk is a job
+		}
+	}
+	return a, ok, !ok && r.drained && r.have == r.total
+}
+
+// results yields what comes until the end.
+func (r *mapping[A, R]) results(yield func(R, error) bool) {
+	defer r.finish()
+	for r.step(yield) {
+	}
+}
+
+// step yields the elements of one arrival. It returns false at the end, after an error, or when the reader stops.
+func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
+	var zero R
+	a, ok, err := r.next()
+	if err != nil {
+		yield(zero, err)
+		return false
+	}
+	if !ok {
+		return false
+	}
+	if values, local := a.values.([]R); local {
+		for _, v := range values {
+			if !yield(v, nil) {
+				return false
+			}
+		}
+	} else if !r.decode(a, yield) {
+		return false
+	}
+	if a.err != nil {
+		yield(zero, a.err)
+		return false
+	}
+	return true
+}
+
+// decode yields the elements of an arrival that was encoded.
+func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
+	data, segs, left := a.data, a.segs, a.n // an arrival with segments is one unit
+	for left > 0 {
+		elements := left
+		unit := data
+		if !a.raw {
+			length, _, size := dispatch.ResultHeader(data)
+			unit, data = data[size:size+length], data[size+length:]
+			elements = min(left, r.chunk)
+		}
+		r.dec.Reset(unit, segs)
+		for range elements {
+			var v R
+			if err := r.fn.result.Decode(&r.dec, &v); err != nil {
+				yield(v, fmt.Errorf("futures: the result of %s cannot be decoded: %w", r.fn.name, err))
+				return false
+			}
+			if !yield(v, nil) {
+				return false
+			}
+		}
+		left -= elements
+	}
+	return true
+}
+
+// lazily draws the input while the results are read.
+func (r *mapping[A, R]) lazily(input iter.Seq[A], yield func(R, error) bool) {
+	defer r.finish()
+	pull, stop := iter.Pull(input)
+	defer stop()
+	var failed error
+	for {
+		for failed == nil && !r.drained && r.inflight < r.window {
+			failed = r.draw(pull)
+		}
+		if failed != nil && r.have == r.total {
+			var zero R
+			yield(zero, failed)
+			return
+		}
+		if failed != nil { // what was submitted before comes first
+			r.drained = true
+		}
+		if !r.step(yield) {
+			return
+		}
+	}
+}
+
+// draw submits the next chunk of the input.
+func (r *mapping[A, R]) draw(pull func() (A, bool)) error {
+	var xs []A
+	for len(xs) < r.chunk {
+		x, ok := pull()
+		if !ok {
+			r.drained = true
+			break
+		}
+		xs = append(xs, x)
+	}
+	if len(xs) == 0 {
+		return nil
+	}
+	j, err := r.newJob(xs, r.total)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.total += len(xs)
+	r.inflight++
+	r.mu.Unlock()
+	if err := r.submit(j, r.total-len(xs)); err != nil {
+		r.mu.Lock()
+		r.total -= len(xs)
+		r.inflight--
+		r.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// elements returns the number of the first element of some units, and how many they have.
+func (p *mapPart[A, R]) elements(first, n, total int) (int, int) {
+	from := first * p.r.chunk
+	return p.base + from, min(total, from+n*p.r.chunk) - from
+}
+
+// Claim implements dispatch.Sink: the job of a Map is withdrawn, never refused.
+func (p *mapPart[A, R]) Claim(int, int) bool { return true }
+
+// Unclaim implements dispatch.Sink.
+func (p *mapPart[A, R]) Unclaim(int, int) {}
+
+// Results implements dispatch.Sink.
+func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bool {
+	from, count := p.elements(first, n, p.count)
+	a := incoming{first: from, n: count, units: n, data: data, segs: segments}
+	if p.args != nil {
+		a.values = p.values[from-p.base : from-p.base+count]
+	}
+	p.r.arrive(a)
+	return true
+}
+
+// Fail implements dispatch.Sink.
+func (p *mapPart[A, R]) Fail(unit, done int, data []byte, segments [][]byte, err error) {
+	from, _ := p.elements(unit, 1, p.count)
+	a := incoming{first: from, n: done, units: 1, data: data, segs: segments, raw: true, err: err}
+	if p.args != nil {
+		p.mu.Lock()
+		a.n = p.done[unit]
+		if err == nil {
+			a.err = p.errs[unit]
+		}
+		p.mu.Unlock()
+		a.values = p.values[from-p.base : from-p.base+a.n]
+	}
+	p.r.arrive(a)
+}
+
+// Drop implements dispatch.Sink.
+func (p *mapPart[A, R]) Drop(first, n int, why error) {
+	if errors.Is(why, dispatch.ErrDropped) {
+		why = ErrCancelled
+	}
+	from, _ := p.elements(first, n, p.count)
+	p.r.arrive(incoming{first: from, units: n, raw: true, err: why})
+}
+
+// Call implements dispatch.Local.
+func (p *mapPart[A, R]) Call(ctx context.Context, unit int) bool {
+	from, n := p.elements(unit, 1, p.count)
+	from -= p.base
+	for i := from; i < from+n; i++ {
+		v, err := p.call(ctx, unit, i, from)
+		if err != nil {
+			p.note(unit, i-from, err)
+			return false
+		}
+		p.values[i] = v
+	}
+	return true
+}
+
+// call calls the function for one element; if it does not return, how far the unit came is noted.
+func (p *mapPart[A, R]) call(ctx context.Context, unit, i, from int) (R, error) {
+	returned := false
+	defer func() {
+		if !returned {
+			p.note(unit, i-from, nil)
+		}
+	}()
+	v, err := p.r.fn.call(ctx, p.args[i])
+	returned = true
+	return v, err
+}
+
+func (p *mapPart[A, R]) note(unit, done int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.errs == nil {
+		p.errs, p.done = map[int]error{}, map[int]int{}
+	}
+	p.errs[unit], p.done[unit] = err, done
+}
+
+// Failed implements dispatch.Local.
+func (p *mapPart[A, R]) Failed(unit int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.errs == nil {
+		p.errs, p.done = map[int]error{}, map[int]int{}
+	}
+	p.errs[unit] = err
+}

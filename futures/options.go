@@ -1,0 +1,265 @@
+package futures
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Option is a choice for an executor. The constructors check all of them at once and return every complaint.
+type Option interface {
+	apply(*config) error
+}
+
+// config is what Options set.
+type config struct {
+	workers     int // 0: not set
+	executable  string
+	args        []string
+	hasArgs     bool
+	dir         string
+	env         map[string]string
+	globals     []globalValue
+	initializer *initializer
+	outOfBand   *bool
+	threshold   int // 0: not set
+	backoff     time.Duration
+	start       time.Duration
+	liveness    time.Duration
+	stop        time.Duration
+	log         *slog.Logger
+	task        taskConfig
+}
+
+type option func(*config) error
+
+func (o option) apply(c *config) error { return o(c) }
+
+// newConfig applies the options and joins their complaints.
+func newConfig(constructor string, opts []Option) (config, error) {
+	var c config
+	var problems []error
+	for _, o := range opts {
+		if o == nil {
+			continue // an unset option is the default (C004)
+		}
+		if err := o.apply(&c); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return c, fmt.Errorf("futures: %s: %w", constructor, err)
+	}
+	return c, nil
+}
+
+// WithMaxWorkers sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one
+// per core. A thread pool heeds only the option.
+func WithMaxWorkers(n int) Option {
+	return option(func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("WithMaxWorkers(%d): there must be at least 1 worker", n)
+		}
+		c.workers = n
+		return nil
+	})
+}
+
+// WithExecutable sets the program that worker processes run; the default is the running one. It must register the same
+// functions and call Main: a program that was built from other source is refused with a *MismatchError.
+func WithExecutable(path string) Option {
+	return option(func(c *config) error {
+		if path == "" {
+			return errors.New("WithExecutable: the path is empty; leave the option out to run this program")
+		}
+		c.executable = path
+		return nil
+	})
+}
+
+// WithArgs sets the arguments of worker processes, without the program's name; the default is this program's own, so
+// that flags parsed before Main read the same.
+func WithArgs(args ...string) Option {
+	return option(func(c *config) error {
+		c.args, c.hasArgs = slices.Clone(args), true
+		return nil
+	})
+}
+
+// WithDir sets the working directory of the workers, before their environment, the initializer and any task (C104).
+// Workers that are goroutines cannot have one of their own: the executor then refuses to start.
+func WithDir(dir string) Option {
+	return option(func(c *config) error {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return fmt.Errorf("WithDir(%q): %w", dir, err)
+		}
+		if dir == "" {
+			return errors.New("WithDir: the directory is empty")
+		}
+		if st, err := os.Stat(abs); err != nil {
+			return fmt.Errorf("WithDir: %w", err)
+		} else if !st.IsDir() {
+			return fmt.Errorf("WithDir: %s is not a directory", abs)
+		}
+		c.dir = abs
+		return nil
+	})
+}
+
+// WithEnv adds variables to the environment of the workers, before the initializer and any task. Workers that are
+// goroutines cannot have one of their own: the executor then refuses to start.
+func WithEnv(env map[string]string) Option {
+	return option(func(c *config) error {
+		for name := range env {
+			if name == "" || strings.ContainsAny(name, "=\x00") {
+				return fmt.Errorf("WithEnv: %q is not the name of a variable", name)
+			}
+		}
+		c.env = maps.Clone(env)
+		return nil
+	})
+}
+
+// WithOutOfBand says whether large slices travel beside the message, untouched (the default), or are copied into it. It
+// overrides RANKPOOL_USE_PKL5 and holds for both directions (C094). Results do not depend on it.
+func WithOutOfBand(on bool) Option {
+	return option(func(c *config) error {
+		c.outOfBand = &on
+		return nil
+	})
+}
+
+// WithOutOfBandThreshold sets from how many bytes on a slice travels beside the message; the default is 256 KiB.
+func WithOutOfBandThreshold(bytes int) Option {
+	return option(func(c *config) error {
+		if bytes < 1 {
+			return fmt.Errorf("WithOutOfBandThreshold(%d): the size must be at least 1 byte", bytes)
+		}
+		c.threshold = bytes
+		return nil
+	})
+}
+
+// WithBackoff bounds how long a worker or master that polls sleeps between looks; the default is 1 ms. It overrides
+// RANKPOOL_BACKOFF. Local processes and goroutines are woken and never poll: for them it changes nothing.
+func WithBackoff(d time.Duration) Option {
+	return positive("WithBackoff", d, func(c *config) { c.backoff = d })
+}
+
+// WithStartTimeout bounds how long a worker may take until it is ready, its initializer included; the default is 30 s.
+func WithStartTimeout(d time.Duration) Option {
+	return positive("WithStartTimeout", d, func(c *config) { c.start = d })
+}
+
+// WithLiveness bounds how long a worker with work may be silent before it is taken for lost; the default is 60 s. A
+// worker answers also while its task computes, so the limit need not be longer than the tasks.
+func WithLiveness(d time.Duration) Option {
+	return positive("WithLiveness", d, func(c *config) { c.liveness = d })
+}
+
+// WithStopTimeout bounds how long workers may take to leave after the last task; the default is 10 s. Those that are
+// left then are killed.
+func WithStopTimeout(d time.Duration) Option {
+	return positive("WithStopTimeout", d, func(c *config) { c.stop = d })
+}
+
+func positive(name string, d time.Duration, set func(*config)) Option {
+	return option(func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("%s(%v): the time must be above zero", name, d)
+		}
+		set(c)
+		return nil
+	})
+}
+
+// WithLogger sets where the executor reports: workers that come up at debug level, lost ones as warnings, a pool that
+// breaks as an error. Without it nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return option(func(c *config) error {
+		c.log = l
+		return nil
+	})
+}
+
+// WithInitializer has every worker call fn with arg before its first task, after the working directory, environment and
+// globals are set. If it fails on one worker the executor is broken: everything queued and every later Submit gets
+// ErrBroken with the cause. In a thread pool it is called once for the pool, as in the original.
+func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
+	return option(func(c *config) error {
+		if fn.f == nil {
+			return errors.New("WithInitializer: the function is not registered; use a handle that Register returned")
+		}
+		i, err := newInitializer(fn.f, arg)
+		if err != nil {
+			return fmt.Errorf("WithInitializer: %w", err)
+		}
+		c.initializer = i
+		return nil
+	})
+}
+
+// MapOption is a choice for one Map or Starmap.
+type MapOption interface {
+	forMap(*mapConfig) error
+}
+
+// mapConfig is what MapOptions set. The checks are made in the order of the original (C046).
+type mapConfig struct {
+	chunk, buffer       int
+	hasChunk, hasBuffer bool
+	unordered           bool
+	task                taskConfig
+}
+
+type mapOption func(*mapConfig)
+
+func (o mapOption) forMap(c *mapConfig) error { o(c); return nil }
+
+// WithChunkSize has n consecutive elements travel, run and fail as one task. Without it every element is a task of its
+// own, and the scheduler sends several at once where they prove tiny.
+func WithChunkSize(n int) MapOption {
+	return mapOption(func(c *mapConfig) { c.chunk, c.hasChunk = n, true })
+}
+
+// WithBufferSize limits how many chunks are submitted and not yet consumed to n, and has the input drawn as the results
+// are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead.
+func WithBufferSize(n int) MapOption {
+	return mapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
+}
+
+// Unordered delivers results as they come instead of in the order of the input; within a chunk the order is kept.
+func Unordered() MapOption { return mapOption(func(c *mapConfig) { c.unordered = true }) }
+
+func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
+	var c mapConfig
+	var problem error
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o.forMap(&c); err != nil && problem == nil {
+			problem = err
+		}
+	}
+	switch {
+	case c.hasChunk && c.chunk < 1:
+		problem = fmt.Errorf("the chunk size is %d; it must be at least 1", c.chunk)
+	case c.hasBuffer && c.buffer < 1:
+		problem = fmt.Errorf("the buffer size is %d; it must be at least 1", c.buffer)
+	case c.hasBuffer && c.unordered:
+		problem = errors.New("a buffer size cannot be combined with Unordered")
+	}
+	if problem != nil {
+		return c, fmt.Errorf("futures: %s: %w", verb, problem)
+	}
+	c.chunk = max(c.chunk, 1)
+	return c, nil
+}

@@ -1,0 +1,44 @@
+package futures
+
+import (
+	"time"
+)
+
+// Stats counts what became of tasks and workers since an executor started. A task is a submitted call, or one chunk of a
+// Map.
+type Stats struct {
+	Submitted uint64 // tasks queued so far
+	Queued    int    // tasks that wait now
+	Running   int    // tasks handed to workers now
+	Done      uint64 // tasks that succeeded
+	Failed    uint64 // tasks that failed, lost ones included
+	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
+	Retried   uint64 // tasks queued again after their worker was lost
+	Lost      uint64 // workers that died
+	Restarts  uint64 // workers started in place of lost ones
+	Workers   []WorkerStats
+}
+
+// WorkerStats is the part of one worker, those before it in its place included.
+type WorkerStats struct {
+	Worker int           // its number, from 0
+	Host   string        // where it runs
+	Pid    int           // its process
+	Tasks  uint64        // tasks it answered
+	Busy   time.Duration // time spent in tasks that are finished
+}
+
+// Stats implements Executor.
+func (e *executor) Stats() Stats {
+	m := e.master.Load()
+	if m == nil {
+		return Stats{}
+	}
+	d := m.Stats()
+	s := Stats{Submitted: d.Submitted, Queued: d.Queued, Running: d.Running, Done: d.Done, Failed: d.Failed,
+		Cancelled: d.Cancelled, Retried: d.Retried, Lost: d.Lost, Restarts: d.Restarts}
+	for _, w := range d.Workers {
+		s.Workers = append(s.Workers, WorkerStats(w))
+	}
+	return s
+}

@@ -1,0 +1,52 @@
+package futures
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
+
+// Submit queues one call of fn and returns its future. It does not block; the first use of an executor starts its
+// workers in the background.
+//
+// The argument is encoded now, so later changes to it do not matter, with one exception: slices at or above the
+// out-of-band threshold are sent from where they are and must not be written before the future is done (WithSnapshot
+// copies them). A ThreadPoolExecutor shares the argument.
+//
+// It returns an error, and no future, when the executor is shut down (ErrShutdown) or broken (ErrBroken), when the
+// function is not registered, when the argument cannot be encoded, or when the environment cannot be used.
+func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[R], error) {
+	e := ex.base()
+	if err := e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name()); err != nil {
+		return nil, err
+	}
+	tc := fn.f.task
+	if len(opts) > 0 {
+		var own taskConfig
+		if err := own.apply(opts); err != nil {
+			return nil, fmt.Errorf("futures: Submit: %w", err)
+		}
+		tc = own.over(tc)
+	}
+	m, err := e.started()
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTask(e, fn.f, arg, tc.over(e.cfg.task))
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Submit(&t.job); err != nil {
+		return nil, refusal(err)
+	}
+	return &t.Future, nil
+}
+
+// refusal turns a scheduler's refusal into the package's words.
+func refusal(err error) error {
+	if errors.Is(err, dispatch.ErrStopping) {
+		return ErrShutdown
+	}
+	return err
+}
