@@ -1,0 +1,160 @@
+package futures_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// captureLog sends the package's log to a buffer for the length of a test.
+func captureLog(t *testing.T) *bytes.Buffer {
+	var b bytes.Buffer
+	futures.SetLogger(slog.New(slog.NewTextHandler(&b, nil)))
+	t.Cleanup(func() { futures.SetLogger(nil) })
+	return &b
+}
+
+// ends are the three ways a future ends.
+var ends = map[string]func(*futures.Future[int]){
+	"success": func(f *futures.Future[int]) { _ = f.SetResult(1) },
+	"failure": func(f *futures.Future[int]) { _ = f.SetError(errBoom) },
+	"cancel":  func(f *futures.Future[int]) { f.Cancel() },
+}
+
+func TestACallbackRunsOnceWithTheFutureHoweverItEnds(t *testing.T) { // A21, A29
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			f, calls := futures.NewFuture[int](), 0
+			f.AddDoneCallback(func(g *futures.Future[int]) {
+				if g != f || !g.Done() {
+					t.Errorf("called with %p, done: %v", g, g.Done())
+				}
+				calls++
+			})
+			end(f)
+			end(f)
+			if calls != 1 {
+				t.Errorf("called %d times when the end returned", calls)
+			}
+		})
+	}
+}
+
+func TestCallbacksRunInTheOrderOfRegistrationAndTwiceWhenRegisteredTwice(t *testing.T) { // A22
+	f := futures.NewFuture[int]()
+	var got []int
+	note := func(i int) func(*futures.Future[int]) { return func(*futures.Future[int]) { got = append(got, i) } }
+	twice := note(7)
+	for _, fn := range []func(*futures.Future[int]){note(1), twice, note(2), twice, note(3)} {
+		f.AddDoneCallback(fn)
+	}
+	set(t, f, 0)
+	if diff := cmp.Diff([]int{1, 7, 2, 7, 3}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestALateCallbackRunsBeforeTheRegistrationReturns(t *testing.T) { // A23
+	for name, end := range ends {
+		f, called := futures.NewFuture[int](), false
+		end(f)
+		f.AddDoneCallback(func(*futures.Future[int]) { called = true })
+		if !called {
+			t.Errorf("after %s it did not", name)
+		}
+	}
+}
+
+func TestAPanicInACallbackIsLoggedAndTheOthersRun(t *testing.T) { // A25, A34
+	for _, value := range []any{"oops", errBoom, nil} {
+		log := captureLog(t)
+		f, calls := futures.NewFuture[int](), 0
+		f.AddDoneCallback(func(*futures.Future[int]) { panic(value) })
+		f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
+		set(t, f, 1)
+		f.AddDoneCallback(func(*futures.Future[int]) { panic(value) })
+		if calls != 1 || strings.Count(log.String(), "level=ERROR") != 2 {
+			t.Errorf("after panic(%v) %d callbacks ran, and the log is %q", value, calls, log)
+		}
+	}
+}
+
+func TestALoggerThatPanicsStrandsNoCallback(t *testing.T) {
+	futures.SetLogger(slog.New(panickingHandler{}))
+	defer futures.SetLogger(nil)
+	f, calls := futures.NewFuture[int](), 0
+	f.AddDoneCallback(func(*futures.Future[int]) { panic("oops") })
+	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
+	set(t, f, 1)
+	if calls != 1 {
+		t.Error("the second callback did not run")
+	}
+}
+
+type panickingHandler struct{ slog.Handler }
+
+func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T) { // A25
+	log := captureLog(t)
+	f := futures.NewFuture[int]()
+	released := f.Finished()
+	var wg sync.WaitGroup
+	var got []int
+	for i := range 4 {
+		f.AddDoneCallback(func(*futures.Future[int]) {
+			<-released
+			got = append(got, i)
+			if i%2 == 0 {
+				runtime.Goexit()
+			}
+		})
+	}
+	survived := false
+	wg.Go(func() {
+		_ = f.SetResult(1)
+		survived = true
+	})
+	wg.Wait()
+	if diff := cmp.Diff([]int{0, 1, 2, 3}, got); diff != "" {
+		t.Error(diff)
+	}
+	if survived {
+		t.Error("Goexit did not end the goroutine")
+	}
+	if got := strings.Count(log.String(), "Goexit"); got != 2 {
+		t.Errorf("Goexit was logged %d times", got)
+	}
+	wantResult(t, f, 1, nil)
+}
+
+func TestACallbackMayUseItsFuture(t *testing.T) {
+	f, inner := futures.NewFuture[int](), 0
+	f.AddDoneCallback(func(f *futures.Future[int]) {
+		wantResult(t, f, 1, nil)
+		f.AddDoneCallback(func(*futures.Future[int]) { inner++ })
+		if err := f.SetResult(2); !errors.Is(err, futures.ErrInvalidState) {
+			t.Errorf("error is %v", err)
+		}
+		f.Cancel()
+	})
+	set(t, f, 1)
+	if inner != 1 {
+		t.Errorf("the callback of the callback ran %d times", inner)
+	}
+}
+
+func TestANilCallbackIsRefusedAtOnce(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("it was taken")
+		}
+	}()
+	futures.NewFuture[int]().AddDoneCallback(nil)
+}

@@ -1,0 +1,350 @@
+package futures
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Future is the result of something that may not have happened yet.
+//
+// It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. Finished and
+// cancelled are done, for everybody and at once, and never change again (A02). The zero value is a pending future;
+// a Future must not be copied.
+//
+// An executor makes futures and completes them. NewFuture and the setters are for those who complete one themselves.
+// All methods may be called together from any goroutine.
+type Future[T any] struct {
+	core
+	value T
+}
+
+// Awaitable is any *Future[T], whatever its T. Nothing else can implement it.
+type Awaitable interface {
+	Cancel() bool
+	Cancelled() bool
+	Running() bool
+	Done() bool
+	Finished() <-chan struct{}
+	Exception(ctx context.Context) (taskErr, waitErr error)
+	fmt.Stringer
+
+	base() *core
+}
+
+// state is where a future stands. From finished on it is done.
+type state uint32
+
+const (
+	pending state = iota
+	running
+	finished
+	cancelled
+)
+
+// String is the word of the documentation.
+func (s state) String() string {
+	return [...]string{"pending", "running", "finished", "cancelled"}[s]
+}
+
+// core is what a future is apart from its value.
+//
+// It is kept small, because programs hold millions: what only some futures need is behind list. Moves between pending
+// and running are a lone compare-and-swap; whatever ends in a done state holds mu, and publishes the outcome by the
+// store to state, so that a reader who sees done needs no lock.
+type core struct {
+	mu    sync.Mutex
+	state atomic.Uint32
+	err   error
+	list  *callbackList // who waits; nil when nobody does, and for ever once done
+	owner canceller     // who must know of a Cancel; nil once done
+}
+
+// canceller learns that the future it stands behind was cancelled by somebody else.
+//
+// cancelled is called once at most, in the goroutine of that Cancel, with no lock of the future held, before the
+// future's callbacks run. It returns what the cancellation of further futures left to be released, or nil.
+type canceller interface {
+	cancelled() *callbackList
+}
+
+// closed is what Finished returns once it is too late for a channel of the future's own.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// NewFuture returns a pending future that belongs to nobody: it is done when its user calls SetResult, SetError or
+// Cancel.
+func NewFuture[T any]() *Future[T] { return new(Future[T]) }
+
+// base returns the part without a type.
+func (c *core) base() *core { return c }
+
+// is returns the present state.
+func (c *core) is() state { return state(c.state.Load()) }
+
+// Done tells whether the future is finished or cancelled.
+func (c *core) Done() bool { return c.is() >= finished }
+
+// Running tells whether somebody is at work on it; then it can no longer be cancelled.
+func (c *core) Running() bool { return c.is() == running }
+
+// Cancelled tells whether it was cancelled.
+func (c *core) Cancelled() bool { return c.is() == cancelled }
+
+// Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before (A12). A
+// running or finished one stays as it is and false comes back (A11).
+//
+// After true the work never starts, everybody who waits is released with ErrCancelled, and the callbacks have run in
+// this goroutine (A29). Only they can make Cancel block. A second call does not wait for those of the first.
+func (c *core) Cancel() bool {
+	list, ok := c.withdraw()
+	list.release().run()
+	return ok
+}
+
+// Finished returns a channel that is closed when the future is done, before the callbacks run.
+func (c *core) Finished() <-chan struct{} {
+	if c.Done() {
+		return closed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Done() {
+		return closed
+	}
+	l := c.followers()
+	if l.done == nil {
+		l.done = make(chan struct{})
+	}
+	return l.done
+}
+
+// Exception waits like Result and returns what the task failed with, apart from what went wrong with the waiting.
+//
+// taskErr is nil on success, and otherwise the very error that Result returns (A16). waitErr is ErrCancelled for a
+// cancelled future, which has no outcome to speak of, and otherwise the error of a wait that ctx ended.
+func (c *core) Exception(ctx context.Context) (taskErr, waitErr error) {
+	if err := c.await(ctx); err != nil {
+		return nil, err
+	}
+	if c.Cancelled() {
+		return nil, ErrCancelled
+	}
+	return c.err, nil
+}
+
+// SetRunningOrNotifyCancel claims a pending future for whoever is about to do its work, and tells whether to do it:
+// false means that it was cancelled and the work must be skipped (A03, A04). To claim one that is running or finished
+// is a mistake, which is logged; false comes back then as well.
+func (c *core) SetRunningOrNotifyCancel() bool {
+	if c.claim() {
+		return true
+	}
+	if s := c.is(); s != cancelled {
+		log(slog.LevelError+4, "futures: a future was claimed that is not pending", "state", s.String())
+	}
+	return false
+}
+
+// Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
+// the same ones each time (A15). A cancelled future has ErrCancelled (A14).
+//
+// A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
+// ErrTimeout as well if that was a deadline; the future is unaffected (A18).
+func (f *Future[T]) Result(ctx context.Context) (T, error) {
+	if err := f.await(ctx); err != nil {
+		var zero T
+		return zero, err
+	}
+	return f.outcome()
+}
+
+// ResultWithin is Result with a time limit in place of a context. Zero or less asks and does not wait. The error of a
+// wait that ran out of time is ErrTimeout itself.
+func (f *Future[T]) ResultWithin(d time.Duration) (T, error) {
+	if !f.Done() && (d <= 0 || !f.awaitFor(d)) {
+		var zero T
+		return zero, ErrTimeout
+	}
+	return f.outcome()
+}
+
+// outcome returns what a done future holds.
+func (f *Future[T]) outcome() (T, error) {
+	if f.Cancelled() {
+		var zero T
+		return zero, ErrCancelled
+	}
+	return f.value, f.err
+}
+
+// AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). If it is done
+// already, fn has been called when AddDoneCallback returns (A23).
+//
+// Callbacks run in the order they were added (A22), after everybody who waits was released, in the goroutine that
+// completed or cancelled the future; an executor says where it runs them. A panic is recovered and logged. One that
+// calls runtime.Goexit ends that goroutine, after the other callbacks have run. AddDoneCallback panics when fn is nil.
+func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {
+	if fn == nil {
+		panic("futures: AddDoneCallback: the callback is nil; pass a function")
+	}
+	u := &userCallback[T]{f: f, fn: fn}
+	u.node.to = u
+	f.addCallback(&u.node)
+}
+
+// userCallback is a callback of the future's user.
+type userCallback[T any] struct {
+	node node[caller]
+	f    *Future[T]
+	fn   func(*Future[T])
+}
+
+func (u *userCallback[T]) call(*runner) { u.fn(u.f) }
+
+// SetResult finishes the future with a value. It blocks for the callbacks only. A future that is done already stays as
+// it is, and the error matches ErrInvalidState (A07).
+func (f *Future[T]) SetResult(v T) error { return f.set("set the result", v, nil) }
+
+// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer
+// (A09); nil is success with the zero value (A08). Otherwise it is like SetResult.
+func (f *Future[T]) SetError(err error) error {
+	var zero T
+	return f.set("set the error", zero, err)
+}
+
+func (f *Future[T]) set(verb string, v T, err error) error {
+	list, ok := f.finish(v, err)
+	if !ok {
+		return &stateError{verb: verb, was: f.is()}
+	}
+	list.release().run()
+	return nil
+}
+
+// String says what the future is of, where it stands, and the type of its value or error (A33).
+func (f *Future[T]) String() string {
+	name := reflect.TypeFor[T]().String()
+	switch s := f.is(); {
+	case s != finished:
+		return fmt.Sprintf("Future[%s](%s)", name, s)
+	case f.err != nil:
+		return fmt.Sprintf("Future[%s](%s with error %T)", name, s, f.err)
+	default:
+		return fmt.Sprintf("Future[%s](%s with %T)", name, s, f.value)
+	}
+}
+
+// await blocks until the future is done, which is nil, or until ctx ends.
+func (c *core) await(ctx context.Context) error {
+	if c.Done() {
+		return nil
+	}
+	if ctx.Err() == nil {
+		select {
+		case <-c.Finished():
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	// Both may have come at once: the outcome counts.
+	if c.Done() {
+		return nil
+	}
+	return gaveUp(ctx, "a "+c.is().String()+" future")
+}
+
+// awaitFor blocks until the future is done or d has passed, and tells whether it is done.
+func (c *core) awaitFor(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-c.Finished():
+	case <-t.C:
+	}
+	return c.Done()
+}
+
+// claim makes a pending future running. It takes no lock and never blocks. False: it is done, or running already.
+func (c *core) claim() bool { return c.state.CompareAndSwap(uint32(pending), uint32(running)) }
+
+// unclaim makes a running future pending again, because its work was handed back unstarted or is to be repeated. It
+// takes no lock and never blocks.
+func (c *core) unclaim() { c.state.CompareAndSwap(uint32(running), uint32(pending)) }
+
+// settle completes a future, releases everybody who waits for it, and returns the callbacks that are still to be run,
+// by run; mostly none, which is nil. On a future that is done it does nothing.
+func (f *Future[T]) settle(v T, err error) *callbackList {
+	list, _ := f.finish(v, err)
+	return list.release()
+}
+
+// fail is settle for a caller that does not know T. It also tells whether it was the one to complete the future.
+func (c *core) fail(err error) (*callbackList, bool) {
+	if !c.begin() {
+		return nil, false
+	}
+	return c.end(err).release(), true
+}
+
+// revoke is Cancel for the owner, who need not be told, and who runs the callbacks when it suits him. It may be called
+// with the owner's locks held, for it calls nothing of his.
+func (c *core) revoke() (*callbackList, bool) {
+	list, _, ok := c.cancelNow()
+	return list.release(), ok
+}
+
+// finish completes a future unless it is done, and returns its list, not yet released, and whether it was the one.
+func (f *Future[T]) finish(v T, err error) (*callbackList, bool) {
+	if !f.begin() {
+		return nil, false
+	}
+	if err == nil { // what comes with an error would not survive the way from another process: drop it everywhere
+		f.value = v
+	}
+	return f.end(err), true
+}
+
+// begin takes the lock for the completion of a future that is not done. After true, end must follow.
+func (c *core) begin() bool {
+	c.mu.Lock()
+	if c.Done() {
+		c.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+// end publishes what begin began, and returns the list of the future, which is the caller's to release.
+func (c *core) end(err error) *callbackList {
+	list := c.list
+	c.err, c.list, c.owner = err, nil, nil
+	c.state.Store(uint32(finished))
+	c.mu.Unlock()
+	return list
+}
+
+// cancelNow does the move to cancelled and nothing else. It tells whether the future is cancelled now; list and owner
+// are nil unless this call did it.
+func (c *core) cancelNow() (list *callbackList, owner canceller, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {
+		return nil, nil, c.Cancelled()
+	}
+	list, owner = c.list, c.owner
+	c.list, c.owner = nil, nil
+	return list, owner, true
+}
+
+// withdraw cancels a pending future and tells its owner. What it returns is not yet released.
+func (c *core) withdraw() (*callbackList, bool) {
+	list, owner, ok := c.cancelNow()
+	if owner != nil {
+		list = join(list, owner.cancelled())
+	}
+	return list, ok
+}

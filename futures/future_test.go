@@ -1,0 +1,538 @@
+package futures_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+var errBoom = errors.New("boom")
+
+// ended returns a context that has been cancelled.
+func ended(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+// done returns a finished future.
+func done[T any](t *testing.T, v T) *futures.Future[T] {
+	t.Helper()
+	f := futures.NewFuture[T]()
+	set(t, f, v)
+	return f
+}
+
+// failed returns a future that failed.
+func failed[T any](t *testing.T, err error) *futures.Future[T] {
+	t.Helper()
+	f := futures.NewFuture[T]()
+	if err := f.SetError(err); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func set[T any](t *testing.T, f *futures.Future[T], v T) {
+	t.Helper()
+	if err := f.SetResult(v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantResult checks a future that is expected to be done.
+func wantResult[T comparable](t *testing.T, f *futures.Future[T], want T, wantErr error) {
+	t.Helper()
+	got, err := f.ResultWithin(0)
+	if got != want || err != wantErr {
+		t.Errorf("%v has %v, %v; want %v, %v", f, got, err, want, wantErr)
+	}
+}
+
+func wantState(t *testing.T, f futures.Awaitable, want string) {
+	t.Helper()
+	got := "pending"
+	switch {
+	case f.Running() && f.Done(), f.Cancelled() && !f.Done():
+		got = "in two states"
+	case f.Running():
+		got = "running"
+	case f.Cancelled():
+		got = "cancelled"
+	case f.Done():
+		got = "finished"
+	}
+	if got != want {
+		t.Errorf("%v is %s, want %s", f, got, want)
+	}
+}
+
+func TestAFutureIsSmall(t *testing.T) {
+	if got := unsafe.Sizeof(futures.Future[int]{}); got > 64 {
+		t.Errorf("Future[int] takes %d bytes, want 64 at most", got)
+	}
+}
+
+func TestAFreshFutureIsPending(t *testing.T) { // A01
+	wantState(t, futures.NewFuture[int](), "pending")
+	wantState(t, new(futures.Future[int]), "pending")
+}
+
+func TestAPendingFutureCanBeClaimedOrFinishedStraightAway(t *testing.T) { // A03
+	f := futures.NewFuture[int]()
+	if !f.SetRunningOrNotifyCancel() {
+		t.Error("the claim of a pending future failed")
+	}
+	wantState(t, f, "running")
+	set(t, f, 1)
+	wantState(t, f, "finished")
+	wantResult(t, f, 1, nil)
+	wantResult(t, done(t, 2), 2, nil)
+}
+
+func TestClaimingACancelledFutureReportsFalseAndChangesNothing(t *testing.T) { // A04
+	log := captureLog(t)
+	f := futures.NewFuture[int]()
+	f.Cancel()
+	if f.SetRunningOrNotifyCancel() {
+		t.Error("the claim succeeded")
+	}
+	wantState(t, f, "cancelled")
+	if log.String() != "" {
+		t.Errorf("something was logged: %s", log)
+	}
+}
+
+func TestABadClaimIsLoggedAboveErrorLevel(t *testing.T) { // A34
+	log := captureLog(t)
+	f := futures.NewFuture[int]()
+	f.SetRunningOrNotifyCancel()
+	if f.SetRunningOrNotifyCancel() {
+		t.Error("the second claim succeeded")
+	}
+	wantState(t, f, "running")
+	if !strings.Contains(log.String(), "ERROR+4") || !strings.Contains(log.String(), "state=running") {
+		t.Errorf("log is %q, want level ERROR+4 and the state", log)
+	}
+}
+
+func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) { // A07
+	c := futures.NewFuture[int]()
+	c.Cancel()
+	for _, err := range []error{c.SetResult(1), c.SetError(errBoom)} {
+		if !errors.Is(err, futures.ErrInvalidState) || !errors.Is(err, futures.ErrCancelled) || !strings.Contains(err.Error(), "cancelled") {
+			t.Errorf("error is %v", err)
+		}
+	}
+	wantState(t, c, "cancelled")
+
+	f := done(t, 7)
+	for _, err := range []error{f.SetResult(1), f.SetError(errBoom)} {
+		if !errors.Is(err, futures.ErrInvalidState) || errors.Is(err, futures.ErrCancelled) || !strings.Contains(err.Error(), "finished") {
+			t.Errorf("error is %v", err)
+		}
+	}
+	wantResult(t, f, 7, nil)
+}
+
+func TestANilErrorIsSuccessWithTheZeroValue(t *testing.T) { // A08
+	wantResult(t, failed[int](t, nil), 0, nil)
+}
+
+func TestAnErrorThatHoldsANilPointerIsAFailure(t *testing.T) { // A09
+	f := failed[int](t, (*fs.PathError)(nil))
+	if _, err := f.Result(t.Context()); err == nil {
+		t.Error("Result reports success")
+	}
+	if taskErr, waitErr := f.Exception(t.Context()); taskErr == nil || waitErr != nil {
+		t.Errorf("Exception is %v, %v", taskErr == nil, waitErr)
+	}
+}
+
+func TestCancelOnAPendingFutureTakesHoldAtOnce(t *testing.T) { // A10
+	f := futures.NewFuture[int]()
+	if !f.Cancel() {
+		t.Error("Cancel is false")
+	}
+	wantState(t, f, "cancelled")
+}
+
+func TestCancelOnARunningOrFinishedFutureChangesNothing(t *testing.T) { // A11
+	r := futures.NewFuture[int]()
+	r.SetRunningOrNotifyCancel()
+	f := done(t, 1)
+	if r.Cancel() || f.Cancel() {
+		t.Error("Cancel is true")
+	}
+	wantState(t, r, "running")
+	wantState(t, f, "finished")
+}
+
+func TestCancelIsTrueAgainAndCallbacksAreNotRepeated(t *testing.T) { // A12
+	f := futures.NewFuture[int]()
+	calls := 0
+	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
+	for range 3 {
+		if !f.Cancel() {
+			t.Error("Cancel is false")
+		}
+	}
+	f.SetRunningOrNotifyCancel()
+	if calls != 1 {
+		t.Errorf("the callback ran %d times", calls)
+	}
+}
+
+func TestResultOfACancelledFutureIsErrCancelledWhateverTheTimeout(t *testing.T) { // A14
+	f := futures.NewFuture[int]()
+	f.Cancel()
+	_, e1 := f.Result(t.Context())
+	_, e2 := f.Result(ended(t))
+	_, e3 := f.ResultWithin(-1)
+	_, e4 := f.ResultWithin(time.Hour)
+	taskErr, e5 := f.Exception(ended(t))
+	for _, err := range []error{e1, e2, e3, e4, e5} {
+		if err != futures.ErrCancelled {
+			t.Errorf("error is %v", err)
+		}
+	}
+	if taskErr != nil {
+		t.Errorf("the task's error is %v", taskErr)
+	}
+	if errors.Is(e1, context.Canceled) {
+		t.Error("a cancelled task looks like a cancelled wait")
+	}
+}
+
+func TestResultCanBeReadRepeatedly(t *testing.T) { // A15
+	f, g := done(t, "x"), failed[string](t, errBoom)
+	for range 2 {
+		wantResult(t, f, "x", nil)
+		wantResult(t, g, "", errBoom)
+	}
+}
+
+func TestExceptionReturnsTheStoredError(t *testing.T) { // A16
+	for want, f := range map[error]*futures.Future[int]{nil: done(t, 1), errBoom: failed[int](t, errBoom)} {
+		if taskErr, waitErr := f.Exception(ended(t)); taskErr != want || waitErr != nil {
+			t.Errorf("Exception of %v is %v, %v", f, taskErr, waitErr)
+		}
+	}
+	if taskErr, waitErr := futures.NewFuture[int]().Exception(ended(t)); taskErr != nil || !errors.Is(waitErr, context.Canceled) {
+		t.Errorf("Exception of a pending future is %v, %v", taskErr, waitErr)
+	}
+}
+
+func TestAFinishedResultBeatsAnEndedContext(t *testing.T) {
+	if v, err := done(t, 5).Result(ended(t)); v != 5 || err != nil {
+		t.Errorf("Result is %v, %v", v, err)
+	}
+}
+
+func TestAnExpiringWaitLeavesTheFutureAlone(t *testing.T) { // A18, A32
+	synctest.Test(t, func(t *testing.T) {
+		f := futures.NewFuture[int]()
+		start := time.Now()
+		for _, d := range []time.Duration{0, -5 * time.Second} {
+			if _, err := f.ResultWithin(d); err != futures.ErrTimeout {
+				t.Errorf("ResultWithin(%v) is %v", d, err)
+			}
+		}
+		if got := time.Since(start); got != 0 {
+			t.Errorf("polling took %v", got)
+		}
+		if _, err := f.ResultWithin(time.Second); err != futures.ErrTimeout || time.Since(start) != time.Second {
+			t.Errorf("ResultWithin(1s) is %v after %v", err, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := f.Result(ctx)
+		if !errors.Is(err, futures.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			t.Errorf("Result is %v", err)
+		}
+		wantState(t, f, "pending")
+		set(t, f, 3)
+		wantResult(t, f, 3, nil)
+		if v, err := f.Result(ctx); v != 3 || err != nil {
+			t.Errorf("Result is %v, %v", v, err)
+		}
+	})
+}
+
+func TestAWaitThatIsCancelledSaysWhy(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errBoom)
+	_, err := futures.NewFuture[int]().Result(ctx)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, errBoom) || errors.Is(err, futures.ErrTimeout) || errors.Is(err, futures.ErrCancelled) {
+		t.Errorf("error is %v", err)
+	}
+	if want := "futures: gave up waiting for a pending future: boom"; err.Error() != want {
+		t.Errorf("error reads %q, want %q", err, want)
+	}
+}
+
+func TestErrTimeoutMatchesTheDeadlineOfAContext(t *testing.T) { // A32
+	if !errors.Is(futures.ErrTimeout, context.DeadlineExceeded) {
+		t.Error("it does not")
+	}
+	var timeout interface{ Timeout() bool }
+	if !errors.As(futures.ErrTimeout, &timeout) || !timeout.Timeout() {
+		t.Error("it is no timeout to package net")
+	}
+}
+
+func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) { // A20
+	for name, end := range map[string]struct {
+		do   func(*futures.Future[int])
+		want error
+	}{
+		"success": {func(f *futures.Future[int]) { f.SetRunningOrNotifyCancel(); _ = f.SetResult(0) }, nil},
+		"failure": {func(f *futures.Future[int]) { f.SetRunningOrNotifyCancel(); _ = f.SetError(errBoom) }, errBoom},
+		"cancel":  {func(f *futures.Future[int]) { f.Claim(); f.Unclaim(); f.Cancel() }, futures.ErrCancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := futures.NewFuture[int]()
+				errs := make(chan error, 16)
+				for range 16 {
+					go func() { _, err := f.Result(context.Background()); errs <- err }()
+				}
+				synctest.Wait()
+				f.Claim()
+				synctest.Wait()
+				if len(errs) != 0 {
+					t.Error("the claim released waiters")
+				}
+				f.Unclaim()
+				end.do(f)
+				synctest.Wait()
+				if len(errs) != 16 {
+					t.Fatalf("%d of 16 waiters were released", len(errs))
+				}
+				for range 16 {
+					if err := <-errs; err != end.want {
+						t.Errorf("a waiter got %v, want %v", err, end.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestFinishedIsClosedOnceDone(t *testing.T) {
+	f := futures.NewFuture[int]()
+	early := f.Finished()
+	select {
+	case <-early:
+		t.Error("closed too early")
+	default:
+	}
+	f.AddDoneCallback(func(*futures.Future[int]) {
+		<-early // released before the callbacks run
+	})
+	set(t, f, 1)
+	<-f.Finished()
+}
+
+func TestTheTextShowsStateAndType(t *testing.T) { // A33
+	c, r := futures.NewFuture[int](), futures.NewFuture[[]byte]()
+	c.Cancel()
+	r.Claim()
+	for want, f := range map[string]futures.Awaitable{
+		"Future[string](pending)":                        futures.NewFuture[string](),
+		"Future[int](cancelled)":                         c,
+		"Future[[]uint8](running)":                       r,
+		"Future[int](finished with int)":                 done(t, 1),
+		"Future[interface {}](finished with bool)":       done[any](t, true),
+		"Future[int](finished with error *fs.PathError)": failed[int](t, &fs.PathError{}),
+	} {
+		if got := fmt.Sprint(f); got != want {
+			t.Errorf("text is %q, want %q", got, want)
+		}
+	}
+	a, b := futures.NewFuture[int](), futures.NewFuture[int]()
+	if m := map[*futures.Future[int]]int{a: 1, b: 2}; len(m) != 2 || m[a] != 1 {
+		t.Error("futures are no good as keys")
+	}
+}
+
+func TestOnlyOneOfManyEndsWins(t *testing.T) {
+	for range 200 {
+		f := futures.NewFuture[int]()
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		wins, calls := 0, 0
+		won := func(ok bool) {
+			if ok {
+				mu.Lock()
+				wins++
+				mu.Unlock()
+			}
+		}
+		f.AddDoneCallback(func(*futures.Future[int]) { mu.Lock(); calls++; mu.Unlock() })
+		wg.Go(func() { won(f.SetResult(1) == nil) })
+		wg.Go(func() { won(f.SetError(errBoom) == nil) })
+		wg.Go(func() { won(f.Cancel()) })
+		wg.Go(func() {
+			if f.Claim() {
+				f.Unclaim()
+			}
+		})
+		wg.Go(func() { _, _ = f.Result(context.Background()) })
+		wg.Wait()
+		if wins != 1 || calls != 1 {
+			t.Fatalf("%d ends won and %d callbacks ran, want 1 and 1", wins, calls)
+		}
+	}
+}
+
+func TestCancelAndClaimNeverBothWin(t *testing.T) {
+	for range 500 {
+		f := futures.NewFuture[int]()
+		var claimed, cancelled bool
+		var wg sync.WaitGroup
+		wg.Go(func() { claimed = f.Claim() })
+		wg.Go(func() { cancelled = f.Cancel() })
+		wg.Wait()
+		if claimed == cancelled {
+			t.Fatalf("claimed: %v, cancelled: %v", claimed, cancelled)
+		}
+	}
+}
+
+func TestTheOwnerLearnsOfACancelAndOfNothingElse(t *testing.T) {
+	owned := func(told *int) *futures.Future[int] {
+		f := futures.NewFuture[int]()
+		f.Own(func() { *told++ })
+		return f
+	}
+	told := 0
+	f := owned(&told)
+	f.AddDoneCallback(func(*futures.Future[int]) {
+		if told != 1 {
+			t.Error("the callback ran before the owner was told")
+		}
+	})
+	f.Cancel()
+	f.Cancel()
+	if told != 1 {
+		t.Errorf("the owner was told %d times", told)
+	}
+
+	told = 0
+	set(t, owned(&told), 1)
+	g := owned(&told)
+	run, ok := g.Revoke()
+	if run(); !ok || !g.Cancelled() {
+		t.Error("the owner could not revoke")
+	}
+	h := owned(&told)
+	h.Claim()
+	h.Cancel()
+	if _, ok := h.Revoke(); ok {
+		t.Error("a running future was revoked")
+	}
+	if told != 0 {
+		t.Errorf("the owner was told of %d other ends", told)
+	}
+}
+
+func TestSettleReleasesWaitersAndHandsOverTheCallbacks(t *testing.T) {
+	f, calls := futures.NewFuture[int](), 0
+	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
+	f.Claim()
+	ch := f.Finished()
+	run := f.Settle(4, nil)
+	<-ch
+	if calls != 0 {
+		t.Error("settle ran a callback")
+	}
+	run()
+	if calls != 1 {
+		t.Errorf("the callback ran %d times", calls)
+	}
+	f.Settle(5, nil)()
+	wantResult(t, f, 4, nil)
+	if run, ok := f.Fail(errBoom); ok {
+		run()
+		t.Error("a finished future failed")
+	}
+	g := futures.NewFuture[int]()
+	if run, ok := g.Fail(errBoom); !ok {
+		t.Error("a pending future did not fail")
+	} else {
+		run()
+	}
+	wantResult(t, g, 0, errBoom)
+	h := futures.NewFuture[int]()
+	h.Settle(9, errBoom)()
+	wantResult(t, h, 0, errBoom)
+}
+
+// BenchmarkSettleThenResult is the life of a future nobody waits for before it is done.
+func BenchmarkSettleThenResult(b *testing.B) {
+	b.ReportAllocs()
+	ctx := context.Background()
+	for b.Loop() {
+		f := futures.NewFuture[int]()
+		f.Claim()
+		f.Settle(1, nil)
+		if v, err := f.Result(ctx); v != 1 || err != nil {
+			b.Fatal(v, err)
+		}
+	}
+}
+
+// BenchmarkResultOfADoneFuture is the way without a lock.
+func BenchmarkResultOfADoneFuture(b *testing.B) {
+	b.ReportAllocs()
+	ctx := context.Background()
+	f := futures.NewFuture[int]()
+	_ = f.SetResult(1)
+	for b.Loop() {
+		if v, err := f.Result(ctx); v != 1 || err != nil {
+			b.Fatal(v, err)
+		}
+	}
+}
+
+// BenchmarkMillionResident holds a million pending futures, finishes each and reads each, in order.
+func BenchmarkMillionResident(b *testing.B) {
+	const n = 1_000_000
+	ctx := context.Background()
+	var perFuture float64
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		fs := make([]*futures.Future[int], n)
+		for i := range fs {
+			fs[i] = futures.NewFuture[int]()
+		}
+		runtime.ReadMemStats(&after)
+		perFuture = float64(after.HeapAlloc-before.HeapAlloc) / n
+		go func() {
+			for i, f := range fs {
+				f.Claim()
+				f.Settle(i, nil)
+			}
+		}()
+		for i, f := range fs {
+			if v, err := f.Result(ctx); v != i || err != nil {
+				b.Fatal(v, err)
+			}
+		}
+	}
+	b.ReportMetric(perFuture, "heap-B/future")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/future")
+}
