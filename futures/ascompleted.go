@@ -1,0 +1,125 @@
+package futures
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+)
+
+// AsCompleted yields each of fs once (B19), as soon as it is done: first those that are done already, in the order of
+// fs, then the others as they finish, also those that finish while the consumer is busy (B20). A failed or a cancelled
+// future is yielded like any other; the error beside it is nil.
+//
+// ctx bounds the whole iteration (B22). When it ends while nothing done is left to be yielded, the last element is no
+// future but an error, which matches what ctx says, and ErrTimeout as well if that was a deadline.
+//
+// fs is read at the call; nothing is attached to the futures before the sequence is ranged over, and nothing stays
+// attached when that ends, early or not (B25). Ranging again starts over. Waiting for the next future is what blocks.
+func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
+	fs = distinct(fs)
+	return func(yield func(F, error) bool) {
+		s := arrivals[F]{ready: make(chan struct{}, 1)}
+		defer s.detach()
+		s.attach(fs)
+		for left := len(fs); left > 0; left-- {
+			a := s.next(ctx)
+			if a == nil {
+				var none F
+				yield(none, gaveUp(ctx, fmt.Sprintf("%d of %d futures", left, len(fs))))
+				return
+			}
+			if !yield(a.f, nil) {
+				return
+			}
+		}
+	}
+}
+
+// arrivals is a queue of futures that are done.
+type arrivals[F Awaitable] struct {
+	all   []arrival[F]
+	ready chan struct{} // holds a token after the queue was added to
+
+	mu         sync.Mutex
+	head, tail *arrival[F]
+}
+
+// arrival is the hook on one future, and its place in the queue.
+type arrival[F Awaitable] struct {
+	node node[hook]
+	f    F
+	s    *arrivals[F]
+	next *arrival[F]
+}
+
+// attach queues the futures that are done and follows the others.
+func (s *arrivals[F]) attach(fs []F) {
+	s.all = make([]arrival[F], len(fs))
+	for i, f := range fs {
+		a := &s.all[i]
+		a.f, a.s = f, s
+		if f.base().Done() {
+			a.fire()
+		} else {
+			a.node.to = a
+		}
+	}
+	for i := range s.all {
+		if a := &s.all[i]; a.node.to != nil && !a.f.base().follow(&a.node) {
+			a.fire()
+		}
+	}
+}
+
+// detach leaves the futures that are not done.
+func (s *arrivals[F]) detach() {
+	for i := range s.all {
+		s.all[i].f.base().unfollow(&s.all[i].node)
+	}
+}
+
+func (a *arrival[F]) fire() *callbackList {
+	s := a.s
+	s.mu.Lock()
+	if s.tail == nil {
+		s.head = a
+	} else {
+		s.tail.next = a
+	}
+	s.tail = a
+	s.mu.Unlock()
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// pop takes the first of the queue, or nil.
+func (s *arrivals[F]) pop() *arrival[F] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.head
+	if a == nil {
+		return nil
+	}
+	if s.head = a.next; s.head == nil {
+		s.tail = nil
+	}
+	return a
+}
+
+// next blocks for the next of the queue. It returns nil when ctx has ended and the queue is empty.
+func (s *arrivals[F]) next(ctx context.Context) *arrival[F] {
+	for {
+		if a := s.pop(); a != nil {
+			return a
+		}
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			return s.pop()
+		}
+	}
+}

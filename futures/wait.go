@@ -1,0 +1,158 @@
+package futures
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+)
+
+// WaitMode says what Wait waits for.
+type WaitMode int
+
+const (
+	// AllCompleted waits until every future is done.
+	AllCompleted WaitMode = iota
+	// FirstCompleted waits until at least one future is done.
+	FirstCompleted
+	// FirstException waits until a future fails; when none does, until all are done. To be cancelled is not to fail.
+	FirstException
+)
+
+// String is the name of the constant.
+func (m WaitMode) String() string {
+	switch m {
+	case AllCompleted:
+		return "AllCompleted"
+	case FirstCompleted:
+		return "FirstCompleted"
+	case FirstException:
+		return "FirstException"
+	}
+	return fmt.Sprintf("WaitMode(%d)", int(m))
+}
+
+// Wait blocks until what mode says has happened to fs, and returns which futures are done and which are not, each once
+// and in the order of fs. An empty fs is done at once (B10). A future that was done counts, and so does one that is
+// cancelled (B03, B16).
+//
+// A deadline of ctx that passes ends the wait with the parts as they are then and no error (B09); one that has passed
+// already gives a snapshot. When ctx is cancelled instead, the parts come with an error that matches context.Canceled,
+// unless what was waited for has happened. A mode that is none of the constants is always an error, and then there are
+// no parts (B11).
+//
+// Failures of the futures are not errors of Wait (B08). The futures may belong to different executors; Wait takes
+// nothing from them and can be repeated (B15). For a sequence, pass slices.Collect of it; for futures of different
+// types, a slice of Awaitable.
+func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDone []F, err error) {
+	if mode < AllCompleted || mode > FirstException {
+		return nil, nil, fmt.Errorf("futures: Wait: unknown mode %v: use AllCompleted, FirstCompleted or FirstException", mode)
+	}
+	fs = distinct(fs)
+	if !met(fs, mode) {
+		waitFor(ctx, fs, mode)
+	}
+	for _, f := range fs {
+		if f.base().Done() {
+			done = append(done, f)
+		} else {
+			notDone = append(notDone, f)
+		}
+	}
+	// One may have become done between the end of ctx and here: what was returned is what counts.
+	if ctx.Err() != nil && !timedOut(ctx) && len(notDone) > 0 && !metBy(done, mode) {
+		err = gaveUp(ctx, fmt.Sprintf("%d of %d futures", len(notDone), len(fs)))
+	}
+	return done, notDone, err
+}
+
+// met tells whether the wait for fs is over.
+func met[F Awaitable](fs []F, mode WaitMode) bool {
+	return metBy(fs, mode) || !slices.ContainsFunc(fs, func(f F) bool { return !f.base().Done() })
+}
+
+// metBy tells whether one of fs alone ends the wait.
+func metBy[F Awaitable](fs []F, mode WaitMode) bool {
+	return slices.ContainsFunc(fs, func(f F) bool {
+		c := f.base()
+		return mode == FirstCompleted && c.Done() || mode == FirstException && c.failed()
+	})
+}
+
+// failed tells whether the future finished with an error.
+func (c *core) failed() bool { return c.is() == finished && c.err != nil }
+
+// waiter is one blocked Wait.
+type waiter struct {
+	mode  WaitMode
+	left  atomic.Int64
+	ready chan struct{}
+}
+
+// watch is its hook on one future.
+type watch struct {
+	node node[hook]
+	c    *core
+	w    *waiter
+}
+
+func (h *watch) fire() *callbackList {
+	w := h.w
+	if w.left.Add(-1) == 0 || w.mode == FirstCompleted || w.mode == FirstException && h.c.failed() {
+		select {
+		case w.ready <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// waitFor blocks until mode is met by fs or ctx ends.
+func waitFor[F Awaitable](ctx context.Context, fs []F, mode WaitMode) {
+	if ctx.Err() != nil {
+		return
+	}
+	w := &waiter{mode: mode, ready: make(chan struct{}, 1)}
+	w.left.Store(int64(len(fs)))
+	hooks := make([]watch, len(fs))
+	for i, f := range fs {
+		h := &hooks[i]
+		h.c, h.w, h.node.to = f.base(), w, h
+		if !h.c.follow(&h.node) {
+			h.fire()
+		}
+	}
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+	}
+	for i := range hooks {
+		hooks[i].c.unfollow(&hooks[i].node)
+	}
+}
+
+// distinct returns a copy of fs in which each future occurs once, at its first place (B12).
+func distinct[F Awaitable](fs []F) []F {
+	const few = 16 // up to here comparing each with each beats a map
+	out := make([]F, 0, len(fs))
+	if len(fs) <= few {
+	next:
+		for _, f := range fs {
+			for _, g := range out {
+				if g.base() == f.base() {
+					continue next
+				}
+			}
+			out = append(out, f)
+		}
+		return out
+	}
+	seen := make(map[*core]struct{}, len(fs))
+	for _, f := range fs {
+		seen[f.base()] = struct{}{}
+		if len(seen) > len(out) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
