@@ -1,0 +1,130 @@
+package futures
+
+import "sync/atomic"
+
+// Collect returns a future of the results of fs, in their order whatever the order of finishing (G02). Of nothing it is
+// finished already, with a slice that is empty and not nil (G01).
+//
+// The first of fs to fail, in time, fails it with the very same error and cancels those still pending (G05). One that
+// is cancelled cancels it and the others, and cancelling it cancels them all (G07). It is never running (G03). Collect
+// does not block, but for callbacks when it completes futures at the call. For a sequence, pass slices.Collect of it.
+func Collect[T any](fs ...*Future[T]) *Future[[]T] {
+	c := new(collector[T])
+	if len(fs) == 0 {
+		c.settle([]T{}, nil)
+		return &c.Future
+	}
+	// One more than there are, so that nothing is complete before all are attached.
+	c.left.Store(int64(len(fs)) + 1)
+	inputs := make([]input[T], len(fs))
+	c.inputs, c.owner = inputs, c
+	for i, f := range fs {
+		in := &inputs[i]
+		in.f, in.c, in.node.to = f, c, in
+	}
+	var list *callbackList
+	for i := range inputs {
+		if in := &inputs[i]; !in.f.follow(&in.node) {
+			list = join(list, in.fire())
+		}
+		if c.taken.Load() {
+			break
+		}
+	}
+	if c.left.Add(-1) == 0 {
+		list = join(list, c.complete())
+	}
+	if c.taken.Load() {
+		// Whoever took the inputs may have passed by those attached after that.
+		list = join(list, abandon(inputs))
+	}
+	list.release().run()
+	return &c.Future
+}
+
+// collector is the future that Collect returns, and its work. It holds its inputs until it is done, or somebody is
+// about to make it so: who sets taken is alone in using inputs from then on.
+type collector[T any] struct {
+	Future[[]T]
+	left   atomic.Int64
+	taken  atomic.Bool
+	inputs []input[T]
+}
+
+// input is the hook on one of them.
+type input[T any] struct {
+	node node[hook]
+	f    *Future[T]
+	c    *collector[T]
+}
+
+func (in *input[T]) fire() *callbackList {
+	c, f := in.c, in.f
+	switch {
+	case f.Cancelled():
+		return c.stop(func() (*callbackList, bool) { return c.withdraw() })
+	case f.err != nil:
+		return c.stop(func() (*callbackList, bool) { return c.finish(nil, f.err) })
+	case c.left.Add(-1) == 0:
+		return c.complete()
+	}
+	return nil
+}
+
+// take returns the inputs to the first who asks, and nil from then on.
+func (c *collector[T]) take() []input[T] {
+	if c.taken.Swap(true) {
+		return nil
+	}
+	inputs := c.inputs
+	c.inputs = nil
+	return inputs
+}
+
+// complete finishes with the values of the inputs, which have all succeeded.
+func (c *collector[T]) complete() *callbackList {
+	inputs := c.take()
+	if inputs == nil {
+		return nil
+	}
+	values := make([]T, len(inputs))
+	for i := range inputs {
+		values[i] = inputs[i].f.value
+	}
+	list, _ := c.finish(values, nil)
+	return list
+}
+
+// stop ends the future early and cancels the inputs.
+func (c *collector[T]) stop(end func() (*callbackList, bool)) *callbackList {
+	inputs := c.take()
+	if inputs == nil {
+		return nil
+	}
+	list, _ := end()
+	return join(list, abandon(inputs))
+}
+
+// cancelled implements canceller.
+func (c *collector[T]) cancelled() *callbackList { return abandon(c.take()) }
+
+// abandon leaves the inputs and cancels those that are pending.
+func abandon[T any](inputs []input[T]) *callbackList {
+	// Leave all first: to cancel one may complete another.
+	for i := range inputs {
+		inputs[i].f.unfollow(&inputs[i].node)
+	}
+	var first, end *callbackList
+	for i := range inputs {
+		list, _ := inputs[i].f.withdraw()
+		if end == nil {
+			first = list
+		} else {
+			end.next = list
+		}
+		if list != nil {
+			end = list.last()
+		}
+	}
+	return first
+}
