@@ -52,6 +52,7 @@ func NewThreadPoolExecutor(opts ...Option) (*ThreadPoolExecutor, error) {
 
 func (e *executor) init(c class, constructor string, opts []Option) error {
 	refuseInIdleWorker(constructor)
+	registerSentinels()
 	cfg, err := newConfig(constructor, opts)
 	if err != nil {
 		return err

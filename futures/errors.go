@@ -3,6 +3,7 @@ package futures
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/pkl5"
@@ -96,3 +97,14 @@ func RegisterType[T any](name string) struct{} {
 	}
 	return struct{}{}
 }
+
+// registerSentinels makes this package's own errors keep their identity across processes.
+var registerSentinels = sync.OnceFunc(func() {
+	for name, err := range map[string]error{
+		"futures.ErrCancelled": ErrCancelled, "futures.ErrTimeout": ErrTimeout, "futures.ErrInvalidState": ErrInvalidState,
+		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
+		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
+	} {
+		RegisterSentinel(name, err)
+	}
+})

@@ -69,6 +69,7 @@ func mainStatus(run func(context.Context) error, where string) int {
 		return exitFailure
 	}
 	registry.Default().Freeze(where)
+	registerSentinels()
 	ep, worker, err := proc.Attach()
 	switch {
 	case err != nil:
