@@ -51,7 +51,7 @@ func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T
 		t.Fatal(err)
 	}
 	wantState(t, all, "finished")
-	if _, err := all.ResultWithin(0); err != errBoom {
+	if _, err := all.ResultWithin(0); !same(err, errBoom) {
 		t.Errorf("error is %v", err)
 	}
 	for i, want := range []string{"finished", "finished", "running", "cancelled", "cancelled"} {
@@ -61,7 +61,7 @@ func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T
 	if err := fs[2].SetError(context.Canceled); err != nil {
 		t.Error(err)
 	}
-	if _, err := all.ResultWithin(0); err != errBoom {
+	if _, err := all.ResultWithin(0); !same(err, errBoom) {
 		t.Errorf("error has become %v", err)
 	}
 }
@@ -70,7 +70,7 @@ func TestAnInputThatFailedBeforeCancelsTheOthersAtOnce(t *testing.T) { // G05
 	fs := newInts(3)
 	fs[1] = failed[int](t, errBoom)
 	all := futures.Collect(fs...)
-	if _, err := all.ResultWithin(0); err != errBoom {
+	if _, err := all.ResultWithin(0); !same(err, errBoom) {
 		t.Errorf("error is %v", err)
 	}
 	wantState(t, fs[0], "cancelled")

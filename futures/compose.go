@@ -91,7 +91,9 @@ func (c *composed[T, R]) awaits() *core {
 
 // handle gives the outcome of f, which is done and not cancelled, to the handler that fits. With rescue, an error of
 // onValue goes to onError.
-func handle[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error) (R, error), rescue bool) (R, error) {
+func handle[T, R any](
+	f *Future[T], onValue func(T) (R, error), onError func(error) (R, error), rescue bool,
+) (R, error) {
 	err := f.err
 	if err == nil {
 		var v R
@@ -127,7 +129,8 @@ func passOn[T, R any](verb string) func(T) (R, error) {
 	}
 	from, to := reflect.TypeFor[T](), reflect.TypeFor[R]()
 	if !from.AssignableTo(to) {
-		panic(fmt.Sprintf("futures: %s: onValue is nil, but a %v cannot be passed on as a %v; pass a function", verb, from, to))
+		const text = "futures: %s: onValue is nil, but a %v cannot be passed on as a %v; pass a function"
+		panic(fmt.Sprintf(text, verb, from, to))
 	}
 	return func(v T) (r R, _ error) {
 		reflect.ValueOf(&r).Elem().Set(reflect.ValueOf(&v).Elem())

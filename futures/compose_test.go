@@ -47,8 +47,10 @@ func TestComposeRunsOnlyTheHandlerThatFits(t *testing.T) { // G12, G14
 		func(err error) (string, error) { return err.Error(), nil }), "boom", nil)
 
 	other := errors.New("other")
-	wantResult(t, futures.Compose(done(t, 4), func(int) (string, error) { return "lost", other }, never[error, string](t)), "", other)
-	wantResult(t, futures.Compose(failed[int](t, errBoom), text, func(error) (string, error) { return "", other }), "", other)
+	lose := func(int) (string, error) { return "lost", other }
+	replace := func(error) (string, error) { return "", other }
+	wantResult(t, futures.Compose(done(t, 4), lose, never[error, string](t)), "", other)
+	wantResult(t, futures.Compose(failed[int](t, errBoom), text, replace), "", other)
 	wantResult(t, futures.Compose(failed[int](t, errBoom), text, func(error) (string, error) { return "", nil }), "", nil)
 }
 
@@ -112,7 +114,8 @@ func TestAPanicInAHandlerFailsTheOutput(t *testing.T) {
 	}
 	out = futures.Compose(failed[int](t, errBoom), nil, func(error) (int, error) { panic("oops") })
 	_, err := out.ResultWithin(0)
-	if p, ok := errors.AsType[*futures.PanicError](err); !ok || p.Value != "oops" || !strings.Contains(p.Stack, "TestAPanicInAHandler") {
+	p, ok := errors.AsType[*futures.PanicError](err)
+	if !ok || p.Value != "oops" || !strings.Contains(p.Stack, "TestAPanicInAHandler") {
 		t.Errorf("error is %+v", err)
 	}
 }

@@ -50,11 +50,14 @@ func set[T any](t *testing.T, f *futures.Future[T], v T) {
 	}
 }
 
+// same tells whether two errors are the very same one, where errors.Is would let a wrapped one pass.
+func same(a, b error) bool { return any(a) == any(b) }
+
 // wantResult checks a future that is expected to be done.
 func wantResult[T comparable](t *testing.T, f *futures.Future[T], want T, wantErr error) {
 	t.Helper()
 	got, err := f.ResultWithin(0)
-	if got != want || err != wantErr {
+	if got != want || !same(err, wantErr) {
 		t.Errorf("%v has %v, %v; want %v, %v", f, got, err, want, wantErr)
 	}
 }
@@ -130,7 +133,8 @@ func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) { // A07
 	c := futures.NewFuture[int]()
 	c.Cancel()
 	for _, err := range []error{c.SetResult(1), c.SetError(errBoom)} {
-		if !errors.Is(err, futures.ErrInvalidState) || !errors.Is(err, futures.ErrCancelled) || !strings.Contains(err.Error(), "cancelled") {
+		if !errors.Is(err, futures.ErrInvalidState) || !errors.Is(err, futures.ErrCancelled) ||
+			!strings.Contains(err.Error(), "cancelled") {
 			t.Errorf("error is %v", err)
 		}
 	}
@@ -138,7 +142,8 @@ func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) { // A07
 
 	f := done(t, 7)
 	for _, err := range []error{f.SetResult(1), f.SetError(errBoom)} {
-		if !errors.Is(err, futures.ErrInvalidState) || errors.Is(err, futures.ErrCancelled) || !strings.Contains(err.Error(), "finished") {
+		if !errors.Is(err, futures.ErrInvalidState) || errors.Is(err, futures.ErrCancelled) ||
+			!strings.Contains(err.Error(), "finished") {
 			t.Errorf("error is %v", err)
 		}
 	}
@@ -202,7 +207,7 @@ func TestResultOfACancelledFutureIsErrCancelledWhateverTheTimeout(t *testing.T) 
 	_, e4 := f.ResultWithin(time.Hour)
 	taskErr, e5 := f.Exception(ended(t))
 	for _, err := range []error{e1, e2, e3, e4, e5} {
-		if err != futures.ErrCancelled {
+		if !same(err, futures.ErrCancelled) {
 			t.Errorf("error is %v", err)
 		}
 	}
@@ -224,11 +229,12 @@ func TestResultCanBeReadRepeatedly(t *testing.T) { // A15
 
 func TestExceptionReturnsTheStoredError(t *testing.T) { // A16
 	for want, f := range map[error]*futures.Future[int]{nil: done(t, 1), errBoom: failed[int](t, errBoom)} {
-		if taskErr, waitErr := f.Exception(ended(t)); taskErr != want || waitErr != nil {
+		if taskErr, waitErr := f.Exception(ended(t)); !same(taskErr, want) || waitErr != nil {
 			t.Errorf("Exception of %v is %v, %v", f, taskErr, waitErr)
 		}
 	}
-	if taskErr, waitErr := futures.NewFuture[int]().Exception(ended(t)); taskErr != nil || !errors.Is(waitErr, context.Canceled) {
+	taskErr, waitErr := futures.NewFuture[int]().Exception(ended(t))
+	if taskErr != nil || !errors.Is(waitErr, context.Canceled) {
 		t.Errorf("Exception of a pending future is %v, %v", taskErr, waitErr)
 	}
 }
@@ -244,20 +250,21 @@ func TestAnExpiringWaitLeavesTheFutureAlone(t *testing.T) { // A18, A32
 		f := futures.NewFuture[int]()
 		start := time.Now()
 		for _, d := range []time.Duration{0, -5 * time.Second} {
-			if _, err := f.ResultWithin(d); err != futures.ErrTimeout {
+			if _, err := f.ResultWithin(d); !same(err, futures.ErrTimeout) {
 				t.Errorf("ResultWithin(%v) is %v", d, err)
 			}
 		}
 		if got := time.Since(start); got != 0 {
 			t.Errorf("polling took %v", got)
 		}
-		if _, err := f.ResultWithin(time.Second); err != futures.ErrTimeout || time.Since(start) != time.Second {
+		if _, err := f.ResultWithin(time.Second); !same(err, futures.ErrTimeout) || time.Since(start) != time.Second {
 			t.Errorf("ResultWithin(1s) is %v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := f.Result(ctx)
-		if !errors.Is(err, futures.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		if !errors.Is(err, futures.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) ||
+			errors.Is(err, context.Canceled) {
 			t.Errorf("Result is %v", err)
 		}
 		wantState(t, f, "pending")
@@ -273,7 +280,8 @@ func TestAWaitThatIsCancelledSaysWhy(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errBoom)
 	_, err := futures.NewFuture[int]().Result(ctx)
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, errBoom) || errors.Is(err, futures.ErrTimeout) || errors.Is(err, futures.ErrCancelled) {
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, errBoom) ||
+		errors.Is(err, futures.ErrTimeout) || errors.Is(err, futures.ErrCancelled) {
 		t.Errorf("error is %v", err)
 	}
 	if want := "futures: gave up waiting for a pending future: boom"; err.Error() != want {
@@ -320,7 +328,7 @@ func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) { // A
 					t.Fatalf("%d of 16 waiters were released", len(errs))
 				}
 				for range 16 {
-					if err := <-errs; err != end.want {
+					if err := <-errs; !same(err, end.want) {
 						t.Errorf("a waiter got %v, want %v", err, end.want)
 					}
 				}

@@ -17,8 +17,8 @@ func Then[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error
 	return attach(f, &composed[T, R]{onValue: onValue, onError: onError, rescue: true})
 }
 
-// Catch is Then with only the handler for errors. Without that too it swallows the error, and the value is zero. It does
-// not intercept a cancellation (G30).
+// Catch is Then with only the handler for errors. Without that too it swallows the error, and the value is zero. It
+// does not intercept a cancellation (G30).
 func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 	if onError == nil {
 		onError = func(error) (v T, _ error) { return v, nil }
@@ -33,7 +33,9 @@ func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 // A future that would wait for itself, be it through others made by Then, ThenChain, Catch or Compose, fails with
 // ErrChainCycle. If onValue brought that about, onError gets the error first and may recover (G33). Cycles through
 // Collect are not looked for.
-func ThenChain[T, R any](f *Future[T], onValue func(T) (*Future[R], error), onError func(error) (*Future[R], error)) *Future[R] {
+func ThenChain[T, R any](
+	f *Future[T], onValue func(T) (*Future[R], error), onError func(error) (*Future[R], error),
+) *Future[R] {
 	c := &chained[T, R]{onValue: onValue, onError: onError}
 	if onValue == nil {
 		c.onValue = chainOn[T, R]()

@@ -41,12 +41,14 @@ func TestTheHandlersOfThen(t *testing.T) { // G21
 	other := errors.New("other")
 	fail := func(int) (int, error) { return 0, other }
 	wantResult(t, futures.Then(done(t, 1), fail, nil), 0, other)
-	wantResult(t, futures.Then(failed[int](t, errBoom), never[int, int](t), func(error) (int, error) { return 0, other }), 0, other)
-	wantResult(t, futures.Then(failed[int](t, errBoom), never[int, int](t), func(error) (int, error) { return 0, nil }), 0, nil)
+	replace := func(error) (int, error) { return 0, other }
+	swallow := func(error) (int, error) { return 0, nil }
+	wantResult(t, futures.Then(failed[int](t, errBoom), never[int, int](t), replace), 0, other)
+	wantResult(t, futures.Then(failed[int](t, errBoom), never[int, int](t), swallow), 0, nil)
 	wantResult(t, futures.Then(done(t, 1), addOne, never[error, int](t)), 2, nil)
 	// Unlike Compose, the failure of the one is offered to the other.
 	wantResult(t, futures.Then(done(t, 1), fail, func(err error) (int, error) {
-		if err != other {
+		if !same(err, other) {
 			t.Errorf("the handler got %v", err)
 		}
 		return 5, nil
@@ -76,7 +78,8 @@ func TestAHandlersFutureIsChainedTo(t *testing.T) { // G24
 					tt.end(inner)
 				}
 				out := futures.ThenChain(f, func(int) (*intFuture, error) { return inner, nil }, nil)
-				alt := futures.ThenChain(failed[int](t, errBoom), never[int, *intFuture](t), func(error) (*intFuture, error) { return inner, nil })
+				alt := futures.ThenChain(failed[int](t, errBoom), never[int, *intFuture](t),
+					func(error) (*intFuture, error) { return inner, nil })
 				set(t, f, 1)
 				if !early {
 					wantState(t, out, "pending")

@@ -46,7 +46,8 @@ func (m WaitMode) String() string {
 // types, a slice of Awaitable.
 func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDone []F, err error) {
 	if mode < AllCompleted || mode > FirstException {
-		return nil, nil, fmt.Errorf("futures: Wait: unknown mode %v: use AllCompleted, FirstCompleted or FirstException", mode)
+		const text = "futures: Wait: unknown mode %v: use AllCompleted, FirstCompleted or FirstException"
+		return nil, nil, fmt.Errorf(text, mode)
 	}
 	fs = distinct(fs)
 	if !met(fs, mode) {
