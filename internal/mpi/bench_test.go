@@ -98,7 +98,7 @@ func TestRanksOfPortEcho(t *testing.T) {
 	poll(t, p, 4, func(e mpi.Event) bool {
 		switch {
 		case e.Kind == mpi.Arrived:
-			in = make([]byte, e.Len)
+			in = mpi.Fresh(e.Len)
 			if err := p.Take(e.Message, in, 2); err != nil {
 				t.Fatal(err)
 			}

@@ -64,7 +64,7 @@ func (c *Comm) RecvAny(ctx context.Context, source, tag int) ([]byte, Status, er
 	if err != nil {
 		return nil, Status{}, err
 	}
-	buf := make([]byte, m.Len)
+	buf := Fresh(m.Len)
 	st, err := m.Recv(context.WithoutCancel(ctx), buf)
 	return buf, st, err
 }

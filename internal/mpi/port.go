@@ -107,8 +107,8 @@ type longOp struct {
 // keptPages is how many empty pages are kept.
 const keptPages = 8
 
-// errPortClosed is the error of a call on a closed port.
-var errPortClosed = errors.New("mpi: port is closed")
+// ErrPortClosed is the error of a call on a closed port.
+var ErrPortClosed = errors.New("mpi: port is closed")
 
 // NewPort opens a port on c, which stays the caller's and must outlive it. Close it.
 func NewPort(c *Comm, o PortOptions) (*Port, error) {
@@ -131,6 +131,13 @@ func NewPort(c *Comm, o PortOptions) (*Port, error) {
 		return nil, invalid("NewPort", ClassNoMem, "no memory for a port")
 	}
 	return &Port{comm: c, o: o, raw: raw, kick: kick, ops: make(map[uint64]*longOp)}, nil
+}
+
+// Wake makes a Poll that spins return at once; it has no effect on later ones.
+func (p *Port) Wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kick.Store(1)
 }
 
 // Comm returns the communicator.
@@ -177,7 +184,7 @@ func (p *Port) queue(r portOp, data []byte, op *longOp) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return errPortClosed
+		return ErrPortClosed
 	}
 	g := p.room(r.stride)
 	if g == nil {
@@ -257,7 +264,7 @@ func (p *Port) poll(spin time.Duration, events []Event) (int, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		return 0, errPortClosed
+		return 0, ErrPortClosed
 	}
 	n := copy(events, p.backlog)
 	if p.backlog = p.backlog[n:]; len(p.backlog) == 0 {
@@ -371,13 +378,13 @@ func (p *Port) release(id uint64, n int) uint64 {
 // Abandon gives up a peer: what is queued or under way with it ends as Failed with ErrLost in the next Poll, and what
 // comes later fails at once. Memory that the library may still use stays pinned for ever. Call MarkLost too.
 func (p *Port) Abandon(peer int) error {
-	p.kick.Store(1)
+	p.Wake()
 	p.polling.Lock()
 	defer p.polling.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return errPortClosed
+		return ErrPortClosed
 	}
 	if err := enter(); err != nil {
 		return err
@@ -419,7 +426,7 @@ func (p *Port) idle() bool {
 // until ctx ends: then what is still under way is kept for ever, and the error says so. Messages that come meanwhile are
 // dropped. A second call does nothing.
 func (p *Port) Close(ctx context.Context) error {
-	p.kick.Store(1)
+	p.Wake()
 	p.polling.Lock()
 	defer p.polling.Unlock()
 	events := make([]Event, p.o.Events)
@@ -428,7 +435,7 @@ func (p *Port) Close(ctx context.Context) error {
 	cancelled := false
 	for {
 		n, err := p.poll(wait.spin(), events)
-		if errors.Is(err, errPortClosed) {
+		if errors.Is(err, ErrPortClosed) {
 			return nil
 		}
 		if err != nil {

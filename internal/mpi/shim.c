@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -118,12 +119,23 @@ static int rp_put_back(const struct sigaction *old, int *changed, int cap) {
   return n;
 }
 
+// UCX would turn a nil dereference, which Go recovers from, into an abort of its own. It reads its variables when it is
+// loaded: where the MPI library is linked with it that was before Go installed its handlers, which then prevail, and
+// setting them now would only make every rank print that they are unused.
+static void rp_tame_ucx(void) {
+  void *ucx = dlopen("libucs.so.0", RTLD_LAZY | RTLD_NOLOAD);
+  if (ucx) {
+    dlclose(ucx);
+    return;
+  }
+  setenv("UCX_ERROR_SIGNALS", "", 0);
+  setenv("UCX_HANDLE_ERRORS", "none", 0);
+}
+
 int rp_init(int level, int *provided, int *restored, int cap, int *nrestored) {
   static const int levels[] = {MPI_THREAD_SINGLE, MPI_THREAD_FUNNELED, MPI_THREAD_SERIALIZED, MPI_THREAD_MULTIPLE};
   struct sigaction old[RP_SIGNALS];
-  // UCX would turn a nil dereference, which Go recovers from, into an abort of its own.
-  setenv("UCX_ERROR_SIGNALS", "", 0);
-  setenv("UCX_HANDLE_ERRORS", "none", 0);
+  rp_tame_ucx();
   rp_snapshot(old);
   int rc = MPI_Init_thread(NULL, NULL, levels[level & 3], provided);
   *nrestored = rp_put_back(old, restored, cap);
