@@ -36,7 +36,7 @@ func (v *volley) Lost(int, link.Loss) {}
 
 func benchGroup(b *testing.B, h link.Handler) *proc.Group {
 	b.Helper()
-	g := proc.New(proc.Config{Slots: 1})
+	g := proc.New(proc.Config{Slots: 1, Args: []string{}})
 	attach(b, g, h)
 	return g
 }
@@ -75,7 +75,8 @@ func BenchmarkRoundTripOf64Bytes(b *testing.B) {
 func BenchmarkRoundTripOf64BytesToAnotherGoroutine(b *testing.B) {
 	c := make(bell)
 	g := benchGroup(b, c)
-	f := small()
+	g.Send(0, small())
+	f := <-c // it is up
 	for b.Loop() {
 		g.Send(0, f)
 		f = <-c
@@ -99,6 +100,8 @@ func BenchmarkEchoOf16MiB(b *testing.B) {
 	g := benchGroup(b, c)
 	segments := [][]byte{make([]byte, 16<<20)}
 	b.SetBytes(32 << 20)
+	g.Send(0, link.Frame{Stream: []byte{'e'}, Segments: segments})
+	<-c
 	for b.Loop() {
 		g.Send(0, link.Frame{Stream: []byte{'e'}, Segments: segments})
 		<-c

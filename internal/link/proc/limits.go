@@ -2,6 +2,7 @@ package proc
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,22 @@ func share(env []string, cores, slots int) []string {
 			env = append(env, "GOMEMLIMIT="+strconv.FormatInt(max(1, limit/int64(slots+1)), 10))
 		}
 	}
-	return env
+	return settle(env)
+}
+
+// settle keeps the last of equal names: a Go program takes the first.
+func settle(env []string) []string {
+	seen := make(map[string]bool, len(env))
+	kept := make([]string, 0, len(env))
+	for _, entry := range slices.Backward(env) {
+		name, _, _ := strings.Cut(entry, "=")
+		if !seen[name] {
+			seen[name] = true
+			kept = append(kept, entry)
+		}
+	}
+	slices.Reverse(kept)
+	return kept
 }
 
 // lookup finds the last value of a variable; an empty one counts as not set, as it does for the runtime.

@@ -13,16 +13,14 @@ import (
 	"github.com/rankpool/rankpool/internal/link/proc"
 )
 
-// roles are what a process started by a test does instead of testing; the variable names one.
+// roleVariable names what a process that a test starts does instead of testing.
 const roleVariable = "RANKPOOL_PROC_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleVariable)
-	if role == "master" {
-		if !proc.IsWorker() {
-			runDoomedMaster()
-			os.Exit(0)
-		}
+	if role == "master" && !proc.IsWorker() {
+		runDoomedMaster()
+		os.Exit(0)
 	}
 	ep, ok, err := proc.Attach()
 	switch {

@@ -3,6 +3,8 @@
 package proc_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -10,15 +12,28 @@ import (
 	"github.com/rankpool/rankpool/internal/link/proc"
 )
 
-func runDoomedMaster() {}
-
-var acts = map[string]func(link.Endpoint){}
-
 func TestSuite(t *testing.T) {
-	linktest.Run(t, func(t *testing.T) linktest.Harness {
+	stderr := discard(t)
+	linktest.Run(t, func(*testing.T) linktest.Harness {
 		return linktest.Harness{
 			Proof: true,
-			New:   func(slots int) link.Group { return proc.New(proc.Config{Slots: slots, Args: []string{}}) },
+			New: func(slots int) link.Group {
+				return proc.New(proc.Config{Slots: slots, Args: []string{}, Env: []string{quickExit}, Stderr: stderr})
+			},
 		}
 	})
+}
+
+// quickExit spares children built with -race the second that they wait at exit.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
+// discard is where the stacks of workers that are told to panic go.
+func discard(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
 }

@@ -1,0 +1,139 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// message is a frame as bytes.
+func message(f link.Frame) []byte {
+	b := append(appendHeader(nil, f), f.Stream...)
+	return append(b, bytes.Join(f.Segments, nil)...)
+}
+
+func TestFramesSurviveEveryWayOfArriving(t *testing.T) {
+	frames := []link.Frame{
+		{Stream: []byte("one")},
+		{},
+		{Stream: bytes.Repeat([]byte("long"), 10_000), Segments: [][]byte{{}, bytes.Repeat([]byte("x"), 32<<10), []byte("y")}},
+		{Segments: make([][]byte, 5000)},
+		{Stream: []byte("last")},
+	}
+	var wire []byte
+	for _, f := range frames {
+		wire = append(wire, message(f)...)
+	}
+	wire = append(wire, goodbye()...)
+	for name, src := range map[string]io.Reader{
+		"at once":   bytes.NewReader(wire),
+		"by bytes":  iotest.OneByteReader(bytes.NewReader(wire)),
+		"by halves": iotest.HalfReader(bytes.NewReader(wire)),
+	} {
+		r := newReader(src, math.MaxInt)
+		for i, want := range frames {
+			got, bye, err := r.frame()
+			if err != nil || bye {
+				t.Fatalf("%s: frame %d: %v, %v", name, i, bye, err)
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("%s: frame %d (-want +got):\n%s", name, i, diff)
+			}
+		}
+		if _, bye, err := r.frame(); !bye || err != nil {
+			t.Errorf("%s: the goodbye: %v, %v", name, bye, err)
+		}
+		if _, _, err := r.frame(); err != io.EOF {
+			t.Errorf("%s: the end: %v", name, err)
+		}
+	}
+}
+
+func TestACutFrameIsAnError(t *testing.T) {
+	wire := message(link.Frame{Stream: []byte("stream"), Segments: [][]byte{[]byte("a"), make([]byte, 100)}})
+	for n := 1; n < len(wire); n++ {
+		if _, _, err := newReader(bytes.NewReader(wire[:n]), math.MaxInt).frame(); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("cut after %d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestAFrameLargerThanMemoryIsRefusedBeforeItIsAllocated(t *testing.T) {
+	limit := uint64(1000)
+	for name, f := range map[string]link.Frame{
+		"stream":  {Stream: make([]byte, 1001)},
+		"segment": {Segments: [][]byte{make([]byte, 1001)}},
+		"sum":     {Stream: make([]byte, 400), Segments: [][]byte{make([]byte, 400), make([]byte, 400)}},
+	} {
+		if _, _, err := newReader(bytes.NewReader(message(f)), limit).frame(); !errors.Is(err, errWire) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheLastOfEqualVariablesCounts(t *testing.T) {
+	got := share([]string{"A=1", "GOMAXPROCS=2", "B=", "A=3", "GOMEMLIMIT=8"}, 1, 1)
+	if diff := cmp.Diff([]string{"GOMAXPROCS=2", "B=", "A=3", "GOMEMLIMIT=4"}, got); diff != "" {
+		t.Errorf("the environment (-want +got):\n%s", diff)
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(message(link.Frame{Stream: []byte("stream"), Segments: [][]byte{[]byte("a"), {}}}))
+	f.Add(goodbye())
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		r := newReader(bytes.NewReader(wire), 1<<20)
+		for {
+			frame, bye, err := r.frame()
+			if err != nil || bye {
+				return
+			}
+			if n := len(message(frame)); n > len(wire) {
+				t.Fatalf("a frame of %d bytes came out of %d", n, len(wire))
+			}
+		}
+	})
+}
+
+func TestMemoryThatIsNotZeroedIsAlignedAndWhole(t *testing.T) {
+	for _, n := range []int{0, 1, leastUnzeroed - 1, leastUnzeroed, leastUnzeroed + 1, 1 << 20} {
+		b := allocate(n)
+		if len(b) != n {
+			t.Errorf("allocate(%d) has %d bytes", n, len(b))
+		}
+		for i := range b {
+			b[i] = 1
+		}
+	}
+}
+
+func TestLimitsAreSharedInEveryFormat(t *testing.T) {
+	for value, want := range map[string]string{
+		"8GiB": "2147483648", "400": "100", "4B": "1", "4KiB": "1024", "8MiB": "2097152", "4TiB": "1099511627776", "0": "1",
+	} {
+		env := share([]string{"GOMAXPROCS=5", "GOMEMLIMIT=" + value}, 64, 3)
+		if got, _ := lookup(env, "GOMEMLIMIT"); got != want {
+			t.Errorf("%s became %s, want %s", value, got, want)
+		}
+		if got, _ := lookup(env, "GOMAXPROCS"); got != "5" {
+			t.Errorf("GOMAXPROCS became %s", got)
+		}
+	}
+	for _, value := range []string{"off", "", "-1", "9999999999TiB", "1.5GiB"} {
+		env := share([]string{"GOMEMLIMIT=" + value}, 64, 3)
+		if got, _ := lookup(env, "GOMEMLIMIT"); got != value {
+			t.Errorf("%q became %q", value, got)
+		}
+		if got, _ := lookup(env, "GOMAXPROCS"); got != "21" {
+			t.Errorf("GOMAXPROCS is %s, want 64/3", got)
+		}
+	}
+}
