@@ -1,0 +1,70 @@
+# make help lists the targets.
+#
+# Lanes. Every test runs under the race detector, but for those that would take too much time or memory there: their
+# names begin with TestLarge or contain GiB, they skip themselves under -race with the reason, and run in a lane of
+# their own, one package at a time.
+
+GO       ?= go
+SHELL    := /bin/sh
+LARGE    ?= ^TestLarge|GiB
+TIMEOUT  ?= 8m
+FUZZ     ?= ./internal/pkl5
+FUZZTIME ?= 10
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help test check tools large fuzz race lint bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-8s%s\n", $$1, $$2 }'
+
+# The lanes run one after the other under any -j, and the race lane is last: its lines close the output.
+test: ## run everything, as the continuous integration does; installs a C compiler where there is none
+	@$(MAKE) --no-print-directory tools
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory large
+	@$(MAKE) --no-print-directory race
+
+tools: ## install what the tests need, if it is missing
+	@GO='$(GO)' tools/need-go
+	@GO='$(GO)' tools/need-cc
+
+check: ## check the format, vet, and build for every platform
+	@echo '== gofmt'
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(wildcard */)) || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	@echo '== go vet'
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) build ./...
+	CGO_ENABLED=0 $(GO) build ./...
+
+fuzz: ## fuzz the codec for ten seconds
+	@echo '== fuzz'
+	@GO='$(GO)' tools/fuzz $(FUZZTIME) $(FUZZ)
+
+large: ## run the tests that need the absence of the race detector
+	@echo '== tests without the race detector'
+	$(GO) test -p 1 -timeout $(TIMEOUT) -run '$(LARGE)' ./...
+
+race: ## run the tests under the race detector
+	@echo '== tests under the race detector'
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
+
+lint: $(GOLANGCI_LINT) ## run the linters
+	$(GOLANGCI_LINT) run ./...
+	GOOS=darwin $(GO) vet ./...
+
+$(GOLANGCI_LINT):
+	@echo 'installing golangci-lint $(GOLANGCI_LINT_VERSION) into bin (takes a minute or two)'
+	@GOBIN='$(CURDIR)/bin' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv bin/golangci-lint $@
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what make and the examples have written
+	rm -rf bin julia.pgm julia.png
