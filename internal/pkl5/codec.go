@@ -42,7 +42,7 @@ func planOf(t reflect.Type) (*plan, error) {
 	planMu.Lock()
 	defer planMu.Unlock()
 	b := builder{made: map[reflect.Type]*plan{}}
-	pl, err := b.plan(t, typeName(t))
+	pl, err := b.all(t)
 	if err != nil {
 		refusal.Store(t, err)
 		return nil, err

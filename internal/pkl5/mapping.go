@@ -11,7 +11,6 @@ import (
 
 // mapping makes pl the plan of a map: a reference as for a pointer, the number of entries, the entries in any order.
 func mapping(pl, key, elem *plan) {
-	pl.min = 1
 	w := fastMap(pl)
 	if w == nil {
 		w = &mapWalk{

@@ -3,6 +3,7 @@ package pkl5
 import (
 	"math"
 	"reflect"
+	"strings"
 	"unsafe"
 )
 
@@ -13,8 +14,8 @@ type (
 
 // plan is how one type travels. Everything in it depends on the type alone, so that both ends agree.
 //
-// Of a type that contains itself, a part may be planned before the whole: enc, dec and min are then read when a
-// value comes, not when the part is planned.
+// Of a type that leads to itself, a part may be planned before the whole: enc and dec of what a slice, pointer or map
+// leads to are read when a value comes, not when it is planned.
 type plan struct {
 	codec Codec
 	typ   reflect.Type
@@ -42,12 +43,33 @@ type plan struct {
 func (pl *plan) alloc() unsafe.Pointer { return reflect.New(pl.typ).UnsafePointer() }
 
 // builder plans a type and all that it reaches. Plans are published together, when all have succeeded.
+//
+// A struct or array asks its parts for facts (min, flat, fields) and so needs them complete. It contains them by value
+// and so never itself: planning goes down by value first. Slices, pointers and maps tell others nothing but that they
+// take a byte; what they lead to, perhaps back to where they are, waits until nothing is half done.
 type builder struct {
 	made  map[reflect.Type]*plan
 	known map[reflect.Type]reach
 	ours  map[reflect.Type]*marshaller
+	later []indirect
 }
 
+// indirect is a slice, pointer or map whose parts are not planned yet.
+type indirect struct {
+	plan *plan
+	path string
+}
+
+// all plans t and what it leads to.
+func (b *builder) all(t reflect.Type) (*plan, error) {
+	pl, err := b.plan(t, typeName(t))
+	for i := 0; err == nil && i < len(b.later); i++ {
+		err = b.follow(b.later[i].plan, b.later[i].path)
+	}
+	return pl, err
+}
+
+// plan plans t and what it contains by value.
 func (b *builder) plan(t reflect.Type, path string) (*plan, error) {
 	if pl, ok := plans.Load(t); ok {
 		return pl.(*plan), nil
@@ -74,12 +96,9 @@ func (b *builder) fill(pl *plan, t reflect.Type, path string) error {
 		return &UnsupportedError{Type: t, Path: path, Reason: why}
 	}
 	switch t.Kind() {
-	case reflect.Slice:
-		elem, err := b.plan(t.Elem(), path+"[]")
-		if err != nil {
-			return err
-		}
-		slice(pl, elem)
+	case reflect.Slice, reflect.Pointer, reflect.Map:
+		pl.min = 1
+		b.later = append(b.later, indirect{pl, path})
 	case reflect.Array:
 		if t.Len() == 0 { // even [0]func(), which structs use to forbid comparison
 			empty(pl)
@@ -92,28 +111,36 @@ func (b *builder) fill(pl *plan, t reflect.Type, path string) error {
 		array(pl, elem, t.Len())
 	case reflect.Struct:
 		return b.structure(pl, t, path)
-	case reflect.Pointer:
-		elem, err := b.plan(t.Elem(), path)
-		if err != nil {
-			return err
-		}
-		pl.min = 1
-		pointer(pl, elem)
-	case reflect.Map:
-		key, err := b.plan(t.Key(), path+"[key]")
-		if err != nil {
-			return err
-		}
-		elem, err := b.plan(t.Elem(), path+"[]")
-		if err != nil {
-			return err
-		}
-		mapping(pl, key, elem)
 	case reflect.Interface:
 		pl.min = 1
 		iface(pl)
 	default:
 		scalar(pl, t.Kind())
+	}
+	return nil
+}
+
+// follow plans what a slice, pointer or map leads to.
+func (b *builder) follow(pl *plan, path string) error {
+	t := pl.typ
+	if t.Kind() != reflect.Pointer {
+		path += "[]"
+	}
+	elem, err := b.plan(t.Elem(), path)
+	if err != nil {
+		return err
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		slice(pl, elem)
+	case reflect.Pointer:
+		pointer(pl, elem)
+	default:
+		key, err := b.plan(t.Key(), strings.TrimSuffix(path, "[]")+"[key]")
+		if err != nil {
+			return err
+		}
+		mapping(pl, key, elem)
 	}
 	return nil
 }
@@ -183,8 +210,7 @@ func refused(t reflect.Type) string {
 			return state
 		}
 	case "sync/atomic":
-		switch {
-		case name == "Value", len(name) > 8 && name[:8] == "Pointer[":
+		if name == "Value" || strings.HasPrefix(name, "Pointer[") {
 			return "it cannot be read as one with what it points to; send a plain value or pointer"
 		}
 	case "unique", "weak":

@@ -1,6 +1,7 @@
 package pkl5
 
 import (
+	"math"
 	"reflect"
 	"unsafe"
 )
@@ -23,8 +24,6 @@ const (
 
 // slice makes pl the plan of a slice of elem. Zero stands for nil, otherwise the length follows, plus one.
 func slice(pl, elem *plan) {
-	pl.min = 1
-	pl.borrowed = false // elements live outside the value
 	switch {
 	case elem.flat && elem.typ.Size() > 0:
 		flatSlice(pl, elem)
@@ -149,7 +148,7 @@ func anySlice(pl, elem *plan) {
 			return err
 		}
 		n, least := h-1, elem.min
-		if n > maxBytes/uint64(max(size, 1)) {
+		if n > math.MaxInt || size > 0 && n > maxBytes/uint64(size) {
 			return d.corrupt("%d elements of %d bytes announced", n, size)
 		}
 		if err := d.claim(n, least); err != nil {
