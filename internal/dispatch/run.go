@@ -58,12 +58,12 @@ func (s *server) units(w *work) (last bool) {
 		if w.left == 0 && len(w.r.b) > 0 {
 			s.nextRun(w)
 		}
-		if k := w.claimed.Add(1); k > w.units {
+		k := w.claimed.Add(1)
+		if k > w.units {
 			normal = true
 			return true
-		} else {
-			w.seq = w.first + k - 1
 		}
+		w.seq = w.first + k - 1
 		w.left--
 		if w.head.flags&runLocal != 0 {
 			s.localUnit(w)
@@ -142,7 +142,7 @@ func (s *server) localUnit(w *work) {
 	o.local = l.job.Local
 	o.unit = unit
 	var ok bool
-	s.callWithContext(w, func(ctx context.Context) error {
+	_ = s.callWithContext(w, func(ctx context.Context) error {
 		ok = l.job.Local.Call(ctx, unit)
 		return nil
 	})

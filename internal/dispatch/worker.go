@@ -115,9 +115,7 @@ func (s *server) finish(err error) {
 	s.once.Do(func() {
 		s.end()
 		s.err = err
-		s.mu.Lock()
 		s.timer.Stop()
-		s.mu.Unlock()
 		close(s.done)
 	})
 }
@@ -308,10 +306,12 @@ func (s *server) look() {
 func (s *server) giveBack(w *work) {
 	s.out.flushMarked()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	next := w.claimed.Swap(closed)
 	if next < w.units {
 		s.epoch++
+	}
+	s.mu.Unlock()
+	if next < w.units { // sent without the lock: a sender finds out that the master is gone, and may have to wait
 		s.send(kindHandback, w.first+next)
 	}
 }
