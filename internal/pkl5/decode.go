@@ -49,8 +49,11 @@ func (c *Codec) Decode(d *Decoder, p unsafe.Pointer) error {
 	pl := c.plan
 	pos, seg, segLeft := d.pos, d.seg, d.segLeft
 	d.depth, d.owed = 0, 0
-	err := d.value(pl, p)
-	if !pl.plain {
+	var err error
+	if pl.plain {
+		err = pl.dec(d, p)
+	} else {
+		err = d.value(pl, p)
 		d.forget()
 	}
 	if err != nil {

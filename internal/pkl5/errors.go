@@ -52,7 +52,7 @@ func at(err error, step string) error {
 	if !ok {
 		t = &trail{err: err}
 	}
-	const most = 48
+	const most = 24
 	switch {
 	case len(t.steps) < most:
 		t.steps = append(t.steps, step)

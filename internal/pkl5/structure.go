@@ -103,6 +103,13 @@ func fields(pl *plan) {
 				*(*int64)(q) = unzigzag(u)
 			case opString:
 				*(*string)(q), err = d.string()
+			case opFloat64:
+				if len(d.in)-d.pos < 8 {
+					err = d.cut(8)
+					break
+				}
+				*(*uint64)(q) = binary.LittleEndian.Uint64(d.in[d.pos:])
+				d.pos += 8
 			default:
 				err = f.plan.dec(d, q)
 			}
