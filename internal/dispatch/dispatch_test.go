@@ -519,3 +519,35 @@ func TestManySubmittersAndManyWorkers(t *testing.T) {
 		t.Errorf("stats %+v", st)
 	}
 }
+
+// Each barrier is for certain tasks, so tasks that are batched behind one another would wait for ever. They say so.
+func TestTasksThatWaitForEachOtherAreNotBatched(t *testing.T) {
+	const n = 3
+	var mu sync.Mutex
+	arrived := map[uint64]int{}
+	open := map[uint64]chan struct{}{}
+	p := newPool(t, n, nil, double, func(ctx context.Context, x uint64) (uint64, error) {
+		dispatch.Alone(ctx)
+		mu.Lock()
+		c := open[x]
+		if c == nil {
+			c = make(chan struct{})
+			open[x] = c
+		}
+		if arrived[x]++; arrived[x] == n {
+			close(c)
+		}
+		mu.Unlock()
+		<-c
+		return x, nil
+	})
+	var args []uint64
+	for x := range uint64(100) {
+		args = append(args, x, x, x)
+	}
+	j, s := job(1, args...)
+	if err := p.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+}

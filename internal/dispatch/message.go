@@ -22,6 +22,7 @@ const (
 	kindResults  = 'R' // uvarint first number, then entries
 	kindHandback = 'b' // uvarint number: that unit and all later ones were not started
 	kindPong     = 'P' // I am here
+	kindAlone    = 'a' // the function of the unit that runs waits for other tasks
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
 )
 

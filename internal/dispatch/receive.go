@@ -90,6 +90,11 @@ func (m *Master) message(w *worker, f link.Frame, n *news) error {
 		return r.err
 	case kindPong:
 		return nil
+	case kindAlone:
+		if p := w.next(); p != nil {
+			m.times(p.job.Func).talks = true
+		}
+		return nil
 	case kindOverdue:
 		m.overdue(w, r.uint(), n)
 		return r.err

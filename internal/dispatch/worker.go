@@ -98,7 +98,7 @@ type server struct {
 func Serve(ep link.Endpoint, svc Service) error {
 	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{}), receiving: true}
 	s.out.init(s)
-	s.base, s.end = context.WithCancel(context.Background())
+	s.base, s.end = context.WithCancel(context.WithValue(context.Background(), serverKey{}, s))
 	s.tasks = s.base
 	s.timer = time.AfterFunc(time.Hour, s.look)
 	s.timer.Stop()
@@ -315,6 +315,27 @@ func (s *server) giveBack(w *work) {
 		s.send(kindHandback, w.first+next)
 	}
 }
+
+// Alone says that the task whose context this is will wait for other tasks, and must not be in their way: the unstarted
+// rest of its batch goes back to the master, and its function's units are never sent together again. Outside of a task
+// that has a context it does nothing.
+func Alone(ctx context.Context) {
+	s, _ := ctx.Value(serverKey{}).(*server)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	w := s.work
+	s.mu.Unlock()
+	if w == nil {
+		return
+	}
+	s.giveBack(w)
+	s.send(kindAlone)
+}
+
+// serverKey is the key of the *server in the context of its tasks.
+type serverKey struct{}
 
 // closed is what a batch's count of claimed units becomes when the rest of it has been given back.
 const closed = 1 << 62
