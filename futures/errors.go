@@ -105,6 +105,6 @@ var registerSentinels = sync.OnceFunc(func() {
 		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
 		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
 	} {
-		RegisterSentinel(name, err)
+		_ = RegisterSentinel(name, err) // what it returns is err again
 	}
 })

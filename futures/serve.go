@@ -177,7 +177,7 @@ func functionBody(fn uint32) dispatch.Body {
 
 // recovered makes the error of a task that panicked or called runtime.Goexit.
 func recovered(v any, stack []byte) error {
-	if v == any(dispatch.Goexit) {
+	if v == dispatch.Goexit {
 		v = nil
 	}
 	return remote.Recovered(v, stack)

@@ -162,7 +162,7 @@ func TestUnsendableTypesAreRefusedWithTheirPath(t *testing.T) {
 		Name string
 		Done map[string][]*inner
 	}
-	type state struct{ once sync.Once }
+	type state struct{ Once sync.Once }
 	_, _ = inner{nil}.ch, &state{}
 	for _, tc := range []struct {
 		typ        reflect.Type
@@ -171,7 +171,7 @@ func TestUnsendableTypesAreRefusedWithTheirPath(t *testing.T) {
 		{reflect.TypeFor[job](), "pkl5_test.job.Done[][].ch", "chan int"},
 		{reflect.TypeFor[func()](), "func()", "func()"},
 		{reflect.TypeFor[map[unsafe.Pointer]int](), "map[unsafe.Pointer]int[key]", "unsafe.Pointer"},
-		{reflect.TypeFor[state](), "pkl5_test.state.once", "sync.Once"},
+		{reflect.TypeFor[state](), "pkl5_test.state.Once", "sync.Once"},
 		{reflect.TypeFor[atomic.Pointer[int]](), "atomic.Pointer[int]", "atomic.Pointer[int]"},
 		{reflect.TypeFor[[]strings.Builder](), "[]strings.Builder[]", "strings.Builder"},
 	} {
@@ -254,7 +254,7 @@ func TestInterfacesCarryRegisteredTypes(t *testing.T) {
 	}
 	n := 6
 	sq := &square{4}
-	got := send(t, &pkl5.Encoder{}, job{[]shape{square{3}, sq, sq, nil, pinned{&n}, &pinned{&n}}, map[string]any{"a": square{5}, "b": &n == nil}})
+	got := send(t, &pkl5.Encoder{}, job{[]shape{square{3}, sq, sq, nil, pinned{&n}, &pinned{&n}}, map[string]any{"a": square{5}, "b": false}})
 	if got.Shapes[0].area() != 9 || got.Shapes[1] != got.Shapes[2] || got.Shapes[1].area() != 16 || got.Shapes[3] != nil {
 		t.Errorf("%v", got.Shapes)
 	}

@@ -195,7 +195,8 @@ func TestCallerNamesTheLineThatCalledIn(t *testing.T) {
 func registerHere() string { return registry.Caller(0) }
 
 func TestDefaultIsOneTable(t *testing.T) {
-	if registry.Default() == nil || registry.Default() != registry.Default() {
+	first := registry.Default()
+	if first == nil || first != registry.Default() {
 		t.Error("it is not")
 	}
 	if d := cmp.Diff(0, registry.Default().Len()); d != "" {

@@ -126,7 +126,7 @@ func TestWideAndBranchingTreesAreBounded(t *testing.T) {
 	for i := range wide {
 		wide[i] = remote.Recovered(io.EOF, nil)
 	}
-	doubling := error(io.EOF)
+	var doubling error = io.EOF
 	for range 64 {
 		doubling = &other{"both", []error{doubling, doubling}}
 	}

@@ -65,7 +65,7 @@ func init() {
 func RegisterSentinel(name string, err error) error {
 	switch {
 	case name == "":
-		return fmt.Errorf("sentinel %v has no name: give it one that is the same in every process", err)
+		return fmt.Errorf("sentinel %w has no name: give it one that is the same in every process", err)
 	case err == nil:
 		return fmt.Errorf("sentinel %q is nil: assign the error before it is registered", name)
 	case !reflect.ValueOf(err).Comparable():

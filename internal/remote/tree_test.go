@@ -193,7 +193,7 @@ func TestOtherErrorsArriveAsTextAndTypeName(t *testing.T) {
 }
 
 func TestRuntimeErrorsStayRuntimeErrors(t *testing.T) {
-	p := caught(func() { var m map[string]int; m["a"] = 1 })
+	p := caught(func() { var m map[string]int; m["a"] = 1 }) //nolint:staticcheck // the panic is what is tested
 	got := across(t, p)
 	var re interface{ RuntimeError() }
 	if !errors.As(got, &re) {

@@ -259,7 +259,7 @@ func TestAnHeirOfTheSocketDoesNotDelayTheLoss(t *testing.T) {
 	}
 	_, e := acting(t, "heir", proc.Config{})
 	heir := number(t, e.frame(t))
-	defer syscall.Kill(heir, syscall.SIGKILL)
+	defer func() { _ = syscall.Kill(heir, syscall.SIGKILL) }()
 	if l := e.loss(t); l.Err == nil || !strings.Contains(l.Err.Error(), "exit status 3") {
 		t.Errorf("Err = %v", l.Err)
 	}

@@ -127,7 +127,7 @@ func (p *process) start() (*os.File, error) {
 func (p *process) receive(sock *os.File) {
 	watch := watchExit(p.child.Pid, sock)
 	r := newReader(socketReader{sock}, memoryLimit())
-	bye := false
+	var bye bool
 	for {
 		f, last, err := r.frame()
 		if err != nil || last {

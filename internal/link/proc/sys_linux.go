@@ -35,6 +35,7 @@ func memoryLimit() uint64 {
 	if unix.Sysinfo(&info) != nil {
 		return math.MaxInt / 2
 	}
+	//nolint:unconvert // the fields are 32 bits wide on some platforms
 	return min((uint64(info.Totalram)+uint64(info.Totalswap))*uint64(info.Unit), math.MaxInt/2)
 }
 
