@@ -93,6 +93,9 @@ func (s *sink) finish(n int) {
 func values(data []byte) (all []uint64) {
 	for len(data) > 0 {
 		v, n := binary.Uvarint(data)
+		if n <= 0 {
+			return all // damaged
+		}
 		all, data = append(all, v), data[n:]
 	}
 	return all

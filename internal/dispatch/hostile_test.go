@@ -1,0 +1,116 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// puppet is a group of one worker, whose every word the test writes.
+type puppet struct {
+	handler link.Handler
+	started chan struct{}
+	sent    chan link.Frame
+	killed  chan error
+}
+
+func newPuppet() *puppet {
+	return &puppet{started: make(chan struct{}, 10), sent: make(chan link.Frame, 100), killed: make(chan error, 100)}
+}
+
+func (p *puppet) Traits() link.Traits {
+	return link.Traits{Kind: "puppet", Replaces: true, Kills: true}
+}
+func (p *puppet) Open(_ context.Context, h link.Handler) (int, error) {
+	p.handler = h
+	return 1, nil
+}
+func (p *puppet) Start(int)                   { p.started <- struct{}{} }
+func (p *puppet) Send(_ int, f link.Frame)    { p.sent <- f }
+func (p *puppet) Kill(_ int, cause error)     { p.killed <- cause }
+func (p *puppet) Close(context.Context) error { return nil }
+
+// say delivers a frame of the worker.
+func (p *puppet) say(stream []byte, segments ...[]byte) {
+	p.handler.Receive(0, link.Frame{Stream: stream, Segments: segments})
+}
+
+// begin brings the puppet up and gives it a job of three units.
+func (p *puppet) begin(t *testing.T) (*dispatch.Master, *sink) {
+	m := dispatch.New(dispatch.Config{
+		Group:            p,
+		DecodeError:      func(b []byte, _ uint32, _ int, _ dispatch.Hello) error { return io.ErrUnexpectedEOF },
+		DecodeSetupError: func(b []byte, _ int, _ dispatch.Hello) error { return io.ErrUnexpectedEOF },
+	})
+	j, s := job(0, 1, 2, 3)
+	if err := m.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	<-p.started
+	p.say([]byte{'h', 1, 1, 0})
+	<-p.sent
+	p.say([]byte{'r'})
+	if f := <-p.sent; f.Stream[0] != 't' {
+		t.Fatalf("the master sent %q in place of tasks", f.Stream)
+	}
+	return m, s
+}
+
+// end loses the worker for good and expects that every unit is accounted for.
+func (p *puppet) end(t *testing.T, m *dispatch.Master, s *sink) {
+	if _, err := m.Shutdown(t.Context(), false, true); err != nil {
+		t.Fatal(err)
+	}
+	p.handler.Lost(0, link.Loss{Err: io.EOF})
+	s.wait(t)
+	await(t, m.Closed(), "end of the master")
+}
+
+func TestDamagedFramesEndTheirWorkerAndLoseNoTask(t *testing.T) {
+	for name, stream := range map[string][]byte{
+		"empty":                      {},
+		"unknown kind":               {'?'},
+		"result that was not due":    {'R', 2, 1 << 2, 5},
+		"length beyond the end":      {'R', 1, 30 << 2, 5},
+		"segments that did not come": {'R', 1, 1<<2 | 1, 3, 5},
+		"number that does not end":   {'R', 0x80, 0x80},
+		"error cut off":              {'R', 1, 2, 0, 0, 9},
+		"second hello":               {'h', 1, 1, 0},
+		"hand-back without a number": {'b'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet()
+			m, s := p.begin(t)
+			p.say(stream)
+			select {
+			case err := <-p.killed:
+				if err == nil {
+					t.Error("killed without a cause")
+				}
+			default:
+				t.Error("the worker was not ended")
+			}
+			p.end(t, m, s)
+		})
+	}
+}
+
+func FuzzFramesFromAWorker(f *testing.F) {
+	result := binary.AppendUvarint([]byte{'R', 1}, 1<<2)
+	f.Add(append(result, 7), []byte{'P'}, 0)
+	f.Add([]byte{'R', 1, 1<<2 | 1, 1, 5}, []byte{'b', 2}, 1)
+	f.Add([]byte{'R', 1, 1<<2 | 2, 0, 1, 1, 5, 'e'}, []byte{'b', 0}, 0)
+	f.Add([]byte{'a'}, []byte{'o', 1}, 0)
+	f.Add([]byte{'R', 1, 40<<2 | 3, 0}, []byte{'r', 'x'}, 2)
+	f.Fuzz(func(t *testing.T, a, b []byte, segments int) {
+		p := newPuppet()
+		m, s := p.begin(t)
+		p.say(append([]byte(nil), a...), make([][]byte, min(max(segments, 0), 3))...)
+		p.say(append([]byte(nil), b...))
+		p.end(t, m, s)
+	})
+}
