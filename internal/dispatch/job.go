@@ -56,7 +56,8 @@ type Sink interface {
 	// elements. It returns true to keep data; segments are always the sink's. Both are nil after a Local unit.
 	Results(first, n int, data []byte, segments [][]byte) (keep bool)
 
-	// Fail delivers a unit that failed: done elements succeeded before (their results are in data), then came err.
+	// Fail delivers a unit that failed: done elements succeeded before (their results are in data), then came err. Data
+	// and segments are the sink's.
 	Fail(unit int, done int, data []byte, segments [][]byte, err error)
 
 	// Drop says that n units will not run: the executor was shut down (ErrDropped) or broke (any other error).

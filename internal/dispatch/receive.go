@@ -46,6 +46,7 @@ func (m *Master) deliver(n *news) (kept bool) {
 				err = m.cfg.DecodeError(d.coded, d.job.Func, n.slot, n.hello)
 			}
 			s.Fail(d.first, d.done, d.data, d.segments, err)
+			kept = kept || len(d.data) > 0
 		}
 	}
 	clear(n.list)
