@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +22,7 @@ func (e *BrokenError) Error() string {
 	case e.Worker >= 0:
 		s = fmt.Sprintf("the pool is broken: worker %d", e.Worker)
 	}
-	if e.Host != "" {
+	if exit := (*link.ExitError)(nil); e.Host != "" && !errors.As(e.Cause, &exit) { // which would say it again
 		s += fmt.Sprintf(" (process %d on %s)", e.Pid, e.Host)
 	}
 	return s + ": " + e.Cause.Error()
@@ -40,6 +41,9 @@ func (e *BrokenError) Unwrap() error { return e.Cause }
 type OverdueError struct {
 	Timeout time.Duration
 }
+
+// Is says that an *OverdueError is context.DeadlineExceeded: the task's own context ended with that.
+func (e *OverdueError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // Error names the time-out.
 func (e *OverdueError) Error() string {
@@ -75,6 +79,10 @@ func (m *Master) Lost(slot int, l link.Loss) {
 		if was != starting {
 			cause = errors.New("its process left although it had not been told to")
 		}
+	}
+	exit := (*link.ExitError)(nil)
+	if was == starting && w.hello.Pid == 0 && errors.As(cause, &exit) && exit.Code == 0 && exit.Cause == nil {
+		cause = fmt.Errorf("process %d on %s: %w", exit.Pid, exit.Host, errExited)
 	}
 	m.orphans(w, l, cause, n)
 	switch {

@@ -121,11 +121,16 @@ type ExitError struct {
 	Cause  error  // what Kill was given, or nil
 }
 
-// Error names the process and how it ended.
+// Error names the process and how it ended, and where to look when nothing else says why.
 func (e *ExitError) Error() string {
 	s := fmt.Sprintf("process %d on %s ended: %s", e.Pid, e.Host, e.Status)
-	if e.Cause != nil {
+	switch {
+	case e.Cause != nil:
 		s += ": " + e.Cause.Error()
+	case e.Signal == "killed":
+		s += " by somebody else; the kernel does that when memory runs out: see dmesg, use fewer workers"
+	case e.Code > 0:
+		s += "; its standard error may say why (a task must return an error, not call os.Exit)"
 	}
 	return s
 }
