@@ -1,0 +1,171 @@
+// Package behaviour_test is the one suite of behaviours, run over every kind of worker. The names in brackets are the
+// rows of the specification that a test stands for; docs/parity.md lists those that differ on purpose.
+package behaviour_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// limit bounds every wait: far above what any of them needs.
+const limit = 60 * time.Second
+
+// backend is one kind of executor.
+type backend struct {
+	name    string
+	env     string // RANKPOOL_BACKEND
+	make    func(...futures.Option) (futures.Executor, error)
+	shares  bool   // arguments and results are shared, closures allowed
+	apart   bool   // workers are processes of their own
+	reports string // what Backend says
+}
+
+var backends = []backend{
+	{
+		name: "thread pool", shares: true, reports: "threads",
+		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewThreadPoolExecutor(o...) },
+	},
+	{
+		name: "threads", env: "threads", reports: "threads",
+		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
+	},
+	{
+		name: "processes", env: "auto", apart: true, reports: "processes",
+		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
+	},
+	{
+		name: "process pool", env: "threads", apart: true, reports: "processes", // the class decides, not the variable
+		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewProcessPoolExecutor(o...) },
+	},
+}
+
+// each runs a test over every backend.
+func each(t *testing.T, test func(t *testing.T, b backend)) {
+	for _, b := range backends {
+		t.Run(b.name, func(t *testing.T) {
+			if b.env != "" {
+				t.Setenv("RANKPOOL_BACKEND", b.env)
+			}
+			test(t, b)
+		})
+	}
+}
+
+// on runs a test over every backend, with an executor of so many workers.
+func on(t *testing.T, workers int, test func(t *testing.T, b backend, ex futures.Executor), opts ...futures.Option) {
+	each(t, func(t *testing.T, b backend) { test(t, b, b.start(t, workers, opts...)) })
+}
+
+// start returns an executor that the end of the test closes.
+func (b backend) start(t *testing.T, workers int, opts ...futures.Option) futures.Executor {
+	t.Helper()
+	ex, err := b.make(append([]futures.Option{futures.WithMaxWorkers(workers)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if err := ex.Shutdown(ctx, futures.CancelFutures(), futures.InterruptTasks()); err != nil {
+			t.Error(err)
+		}
+	})
+	return ex
+}
+
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// submit submits and expects that it is taken.
+func submit[A, R any](t *testing.T, ex futures.Executor, fn futures.Func[A, R], arg A, opts ...futures.TaskOption) *futures.Future[R] {
+	t.Helper()
+	f, err := futures.Submit(ex, fn, arg, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// result waits for a result and expects that there is one.
+func result[R any](t *testing.T, f *futures.Future[R]) R {
+	t.Helper()
+	v, err := f.Result(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// gate is a file that tasks wait for to go, in whatever process they are. Opening it twice is harmless.
+type gate string
+
+func newGate(t *testing.T) gate {
+	f, err := os.CreateTemp(t.TempDir(), "gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	g := gate(f.Name())
+	t.Cleanup(g.open)
+	return g
+}
+
+func (g gate) open() { os.Remove(string(g)) }
+
+// pass waits for the gate to open, or for ctx to end.
+func (g gate) pass(ctx context.Context) error {
+	if g == "" {
+		return nil
+	}
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		if _, err := os.Stat(string(g)); err != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return fmt.Errorf("gate %s did not open within %v", g, limit)
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+type checked struct{ m *testing.M }
+
+// Run runs the tests, in the master only, and looks for goroutines that outlived them.
+func (c checked) Run() int {
+	ignore := goleak.IgnoreCurrent()
+	status := c.m.Run()
+	if status == 0 {
+		if err := goleak.Find(ignore); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+	}
+	return status
+}
+
+func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers that race-check would linger for a second each
+	futures.TestMain(checked{m})
+}

@@ -1,0 +1,174 @@
+package behaviour_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// What the workers can run.
+var (
+	square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+	pow    = futures.Register("pow", futures.Spread(func(x, y float64) (float64, error) { return math.Pow(x, y), nil }))
+	add    = futures.Register("add", futures.Spread(func(x, y int) (int, error) { return x + y, nil }))
+	pure   = futures.Register("pure", futures.Pure(func(s string) int { return len(s) }))
+	pid    = futures.Register("pid", func(struct{}) (int, error) { return os.Getpid(), nil })
+
+	wait     = futures.RegisterContext("wait", func(ctx context.Context, g gate) (bool, error) { return true, g.pass(ctx) })
+	announce = futures.RegisterContext("announce", announceAndWait)
+	nap      = futures.Register("nap", func(d time.Duration) (time.Duration, error) { time.Sleep(d); return d, nil })
+
+	failOn = futures.Register("failOn", func(x int) (int, error) {
+		if x < 0 {
+			return 0, &InputError{Value: x, Why: "negative"}
+		}
+		return x, nil
+	})
+	sum      = futures.Register("sum", sumOf)
+	double   = futures.Register("double", doubleAll)
+	first    = futures.Register("first", func(xs []int) (int, error) { return xs[0], nil })
+	pointer  = futures.Register("pointer", func(p *int) (*int, error) { return p, nil })
+	hooked   = futures.Register("hooked", func(h Hooked) (Hooked, error) { h.N++; return h, nil })
+	stubborn = futures.Register("stubborn", func(x int) (Stubborn, error) { return Stubborn{x}, nil })
+	garbled  = futures.Register("garbled", func(x int) (Garbled, error) { return Garbled{x}, nil })
+	ended    = futures.Register("ended", func(int) (int, error) { return 0, context.Canceled })
+	missing  = futures.Register("missing", func(name string) (int, error) { _, err := os.Open(name); return 0, err })
+	several  = futures.Register("several", func(int) (int, error) {
+		return 0, fmt.Errorf("both: %w", errors.Join(ErrEmpty, &InputError{7, "seven"}))
+	})
+
+	getenv = futures.Register("getenv", func(name string) (string, error) { return os.Getenv(name), nil })
+	getwd  = futures.Register("getwd", func(struct{}) (string, error) { return os.Getwd() })
+
+	remember   = futures.RegisterContext("remember", rememberState)
+	remembered = futures.Register("remembered", func(struct{}) (State, error) { return state.Load().(State), nil })
+	refuse     = futures.Register("refuse", func(g gate) (bool, error) {
+		return false, errors.Join(errors.New("no licence"), g.pass(context.Background()))
+	})
+
+	setting = futures.RegisterGlobal[map[string]int]("setting")
+	unset   = futures.RegisterGlobal[int]("unset")
+	lookup  = futures.RegisterContext("lookup", func(ctx context.Context, name string) (int, error) {
+		m, ok := setting.Get(ctx)
+		if _, other := unset.Get(ctx); other {
+			return 0, errors.New("a global that was not set is there")
+		}
+		if !ok {
+			return 0, errors.New("the global is not there")
+		}
+		return m[name], nil
+	})
+)
+
+// InputError is an error type that keeps its identity.
+type InputError struct {
+	Value int
+	Why   string
+}
+
+func (e *InputError) Error() string { return fmt.Sprintf("%d is %s", e.Value, e.Why) }
+
+var _ = futures.RegisterError[*InputError]("InputError")
+
+// ErrEmpty is a sentinel that keeps its identity.
+var ErrEmpty = futures.RegisterSentinel("ErrEmpty", errors.New("nothing there"))
+
+// Hooked counts how often it was encoded and decoded.
+type Hooked struct{ N, Encoded, Decoded int }
+
+// MarshalText counts.
+func (h Hooked) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d %d %d", h.N, h.Encoded+1, h.Decoded), nil
+}
+
+// UnmarshalText counts.
+func (h *Hooked) UnmarshalText(b []byte) error {
+	_, err := fmt.Sscanf(string(b), "%d %d %d", &h.N, &h.Encoded, &h.Decoded)
+	h.Decoded++
+	return err
+}
+
+var errHook = errors.New("the hook says no")
+
+// Stubborn cannot be encoded, unless it is even.
+type Stubborn struct{ X int }
+
+// MarshalBinary fails for odd numbers.
+func (s Stubborn) MarshalBinary() ([]byte, error) {
+	if s.X%2 == 1 {
+		return nil, errHook
+	}
+	return []byte{byte(s.X)}, nil
+}
+
+// UnmarshalBinary never fails.
+func (s *Stubborn) UnmarshalBinary(b []byte) error { s.X = int(b[0]); return nil }
+
+// Garbled can be encoded but not decoded, unless it is even.
+type Garbled struct{ X int }
+
+// MarshalBinary never fails.
+func (g Garbled) MarshalBinary() ([]byte, error) { return []byte{byte(g.X)}, nil }
+
+// UnmarshalBinary fails for odd numbers.
+func (g *Garbled) UnmarshalBinary(b []byte) error {
+	if g.X = int(b[0]); g.X%2 == 1 {
+		return errHook
+	}
+	return nil
+}
+
+// place is a file to make when a task begins and one to wait for.
+type place struct {
+	Begun string
+	Gate  gate
+}
+
+// announceAndWait says that it has begun and waits for a gate.
+func announceAndWait(ctx context.Context, p place) (int, error) {
+	if err := os.WriteFile(p.Begun, []byte("begun"), 0o600); err != nil {
+		return 0, err
+	}
+	return os.Getpid(), p.Gate.pass(ctx)
+}
+
+func sumOf(xs []float64) (float64, error) {
+	s := 0.0
+	for _, x := range xs {
+		s += x
+	}
+	return s, nil
+}
+
+func doubleAll(xs []float64) ([]float64, error) {
+	ys := make([]float64, len(xs))
+	for i, x := range xs {
+		ys[i] = 2 * x
+	}
+	return ys, nil
+}
+
+// State is what an initializer saw.
+type State struct {
+	Arg, Dir, Env string
+	Global        int
+	Calls         int64
+}
+
+var (
+	state atomic.Value
+	calls atomic.Int64
+)
+
+func rememberState(ctx context.Context, arg string) (bool, error) {
+	dir, err := os.Getwd()
+	m, _ := setting.Get(ctx)
+	state.Store(State{Arg: arg, Dir: dir, Env: os.Getenv("BEHAVIOUR"), Global: m["answer"], Calls: calls.Add(1)})
+	return true, err
+}

@@ -1,0 +1,376 @@
+package behaviour_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+func upTo(n int) []int {
+	xs := make([]int, n)
+	for i := range xs {
+		xs[i] = i
+	}
+	return xs
+}
+
+func squares(n int) []int {
+	xs := upTo(n)
+	for i := range xs {
+		xs[i] *= i
+	}
+	return xs
+}
+
+// gather reads everything a Map yields, up to the first error.
+func gather[R any](seq iter.Seq2[R, error]) (all []R, err error) {
+	for v, err := range seq {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func expect[R any](t *testing.T, want []R, seq iter.Seq2[R, error]) {
+	t.Helper()
+	got, err := gather(seq)
+	if err != nil {
+		t.Error(err)
+	} else if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMapEqualsTheBuiltinAndStopsAtTheShortest_C040_C041(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		expect(t, squares(100), futures.Map(within(t), ex, square, upTo(100)))
+		expect(t, squares(100), futures.Map(within(t), ex, square, slices.Values(upTo(100))))
+		expect(t, nil, futures.Map(within(t), ex, square, []int{}))
+		expect(t, nil, futures.Map(within(t), ex, square, slices.Values[[]int](nil)))
+		pairs := futures.Zip([]int{1, 2, 3}, []int{10, 20})
+		expect(t, []int{11, 22}, futures.Starmap(within(t), ex, add, pairs))
+		expect(t, []int{11, 22}, futures.Starmap(within(t), ex, add, slices.Values(pairs)))
+	})
+}
+
+func TestResultsComeInOrderWhateverTheChunks_C043_C044(t *testing.T) {
+	on(t, 3, func(t *testing.T, _ backend, ex futures.Executor) {
+		for _, chunk := range []int{1, 6, 40, 50} {
+			before := ex.Stats().Submitted
+			expect(t, squares(40), futures.Map(within(t), ex, square, upTo(40), futures.WithChunkSize(chunk)))
+			if got, want := int(ex.Stats().Submitted-before), (40+chunk-1)/chunk; got != want {
+				t.Errorf("chunk size %d: %d tasks, want %d", chunk, got, want)
+			}
+			expect(t, squares(40), futures.Map(within(t), ex, square, slices.Values(upTo(40)), futures.WithChunkSize(chunk)))
+		}
+	})
+}
+
+func TestBadOptionsAreTheFirstAndOnlyErrorAndNothingIsDrawn_C045_C046(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		drawn := 0
+		input := func(yield func(int) bool) { drawn++; yield(1) }
+		for name, tc := range map[string]struct {
+			opts []futures.MapOption
+			want string
+		}{
+			"chunk":            {[]futures.MapOption{futures.WithChunkSize(0)}, "chunk size"},
+			"negative chunk":   {[]futures.MapOption{futures.WithChunkSize(-5)}, "chunk size"},
+			"buffer":           {[]futures.MapOption{futures.WithBufferSize(0)}, "buffer size"},
+			"both":             {[]futures.MapOption{futures.WithBufferSize(0), futures.WithChunkSize(0)}, "chunk size"},
+			"unordered buffer": {[]futures.MapOption{futures.WithBufferSize(2), futures.Unordered()}, "Unordered"},
+		} {
+			var errs []error
+			for _, err := range futures.Map(within(t), ex, square, iter.Seq[int](input), tc.opts...) {
+				errs = append(errs, err)
+			}
+			if len(errs) != 1 || errs[0] == nil || !contains(errs[0], tc.want) {
+				t.Errorf("%s: %v", name, errs)
+			}
+		}
+		if drawn != 0 {
+			t.Errorf("the input was drawn %d times", drawn)
+		}
+	})
+}
+
+func TestTheErrorComesExactlyAtTheFailingElementAndThenTheEnd_C048(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		for _, chunk := range []int{1, 2, 3, 10} {
+			for _, lazily := range []bool{false, true} {
+				xs := []int{5, 6, -1, 7, 8, 9}
+				opts := []futures.MapOption{futures.WithChunkSize(chunk)}
+				if lazily {
+					opts = append(opts, futures.WithBufferSize(2))
+				}
+				var got []int
+				var errs []error
+				for v, err := range futures.Map(within(t), ex, failOn, xs, opts...) {
+					if err != nil {
+						errs = append(errs, err)
+						continue
+					}
+					got = append(got, v)
+				}
+				input := new(InputError)
+				if diff := cmp.Diff([]int{5, 6}, got); diff != "" || len(errs) != 1 || !errors.As(errs[0], &input) {
+					t.Errorf("chunk %d: %v, %v", chunk, got, errs)
+				}
+			}
+		}
+	})
+}
+
+func TestUnorderedDeliversAsTheyComeAndTheQuickOnesBeforeADeadline_C054(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		got, err := gather(futures.Map(within(t), ex, square, upTo(200), futures.Unordered(), futures.WithChunkSize(7)))
+		slices.Sort(got)
+		if diff := cmp.Diff(squares(200), got); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+		g := newGate(t)
+		gates := []gate{g, "", "", ""}
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		quick, err := gather(futures.Map(ctx, ex, wait, gates, futures.Unordered()))
+		if len(quick) != 3 || !errors.Is(err, futures.ErrTimeout) {
+			t.Errorf("%d quick ones, then %v", len(quick), err)
+		}
+	})
+}
+
+func TestUnorderedKeepsTheOrderInsideAChunkAndRaisesAFailureWhenItHappens_C055(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		got, err := gather(futures.Map(within(t), ex, failOn, upTo(60), futures.Unordered(), futures.WithChunkSize(6)))
+		if err != nil || len(got) != 60 {
+			t.Fatal(err)
+		}
+		for c := range slices.Chunk(got, 6) {
+			for i := range c {
+				if c[i] != c[0]+i {
+					t.Errorf("a chunk came apart: %v", c)
+				}
+			}
+		}
+		if _, err := gather(futures.Map(within(t), ex, failOn, []int{1, -1, 2}, futures.Unordered())); err == nil {
+			t.Error("a failure was not raised")
+		}
+	})
+}
+
+func TestBufferAndChunkSizesInAnyCombination_C058_C062(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		sizes := []int{1, 2, 9, 10, 11}
+		for _, buffer := range sizes {
+			for _, chunk := range sizes {
+				opts := []futures.MapOption{futures.WithBufferSize(buffer), futures.WithChunkSize(chunk)}
+				expect(t, squares(10), futures.Map(within(t), ex, square, upTo(10), opts...))
+				expect(t, squares(10), futures.Map(within(t), ex, square, slices.Values(upTo(10)), opts...))
+				pairs := futures.Zip(upTo(10), upTo(10))
+				got, err := gather(futures.Starmap(within(t), ex, add, pairs, opts...))
+				if err != nil || len(got) != 10 || got[9] != 18 {
+					t.Error(got, err)
+				}
+			}
+		}
+	})
+}
+
+func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		drawn := 0
+		endless := func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+				drawn++
+			}
+		}
+		read := 0
+		for v, err := range futures.Map(within(t), ex, square, iter.Seq[int](endless)) {
+			if err != nil || v != read*read {
+				t.Fatal(v, err)
+			}
+			if read++; read == 1000 {
+				break
+			}
+		}
+		if drawn > 1000+100 {
+			t.Errorf("%d elements were drawn for 1000 results", drawn)
+		}
+		drawn = 0
+		for range futures.Map(within(t), ex, square, iter.Seq[int](endless), futures.WithBufferSize(3)) {
+			break
+		}
+		if drawn > 3 {
+			t.Errorf("%d elements were drawn ahead of the first result, the buffer is 3", drawn)
+		}
+	})
+}
+
+func TestAShutdownWithCancelUnderAnOpenMapEndsItWithCancelled_C064(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		g := newGate(t)
+		seq := futures.Map(within(t), ex, wait, []gate{"", g, "", ""})
+		next, stop := iter.Pull2(seq)
+		defer stop()
+		if _, err, _ := next(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the second element runs", func() bool { return ex.Stats().Running == 1 && ex.Stats().Done == 1 })
+		if err := ex.Shutdown(within(t), futures.NoWait(), futures.CancelFutures()); err != nil {
+			t.Fatal(err)
+		}
+		g.open()
+		if _, err, ok := next(); err != nil || !ok {
+			t.Errorf("the running element: %v", err)
+		}
+		if _, err, _ := next(); !errors.Is(err, futures.ErrCancelled) {
+			t.Errorf("the first cancelled element: %v", err)
+		}
+		if _, _, ok := next(); ok {
+			t.Error("there was more after the error")
+		}
+	})
+}
+
+func TestResultsAreSinglePass_C065(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		for _, opts := range [][]futures.MapOption{nil, {futures.WithBufferSize(2)}} {
+			seq := futures.Map(within(t), ex, square, upTo(5), opts...)
+			expect(t, squares(5), seq)
+			expect(t, nil, seq)
+		}
+	})
+}
+
+func TestAReaderThatStopsCancelsTheRestAndEndsWhatRuns_B25(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		g := newGate(t)
+		for _, err := range futures.Map(within(t), ex, wait, []gate{"", g, g, g}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		// The gate stays shut: the one that ran was ended by its context, the others never began.
+		if got := result(t, submit(t, ex, square, 3)); got != 9 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestTheEndOfTheContextEndsAMapAndItsTasks(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		g := newGate(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		seq := futures.Map(ctx, ex, wait, []gate{g, g})
+		eventually(t, "a task runs", func() bool { return ex.Stats().Running == 1 })
+		cancel()
+		if _, err := gather(seq); !errors.Is(err, context.Canceled) {
+			t.Errorf("the map ended with %v", err)
+		}
+		if got := result(t, submit(t, ex, square, 3)); got != 9 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestASequenceThatPanicsDoesSoInTheReader(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		input := func(yield func(int) bool) {
+			yield(1)
+			panic("input")
+		}
+		func() {
+			defer func() {
+				if v := recover(); fmt.Sprint(v) != "input" {
+					t.Errorf("recovered %v", v)
+				}
+			}()
+			for range futures.Map(within(t), ex, square, iter.Seq[int](input)) {
+			}
+		}()
+		if got := result(t, submit(t, ex, square, 3)); got != 9 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestAMapThatIsNeverReadStillRuns(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		futures.Map(within(t), ex, square, upTo(50))
+		if err := ex.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s := ex.Stats(); s.Done != 50 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestMapAfterShutdownIsRefused_C018(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		result(t, submit(t, ex, square, 1))
+		if err := ex.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, seq := range []iter.Seq2[int, error]{
+			futures.Map(within(t), ex, square, upTo(3)),
+			futures.Map(within(t), ex, square, slices.Values(upTo(3))),
+		} {
+			if _, err := gather(seq); !errors.Is(err, futures.ErrShutdown) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestLargeElementsOfAMapKeepTheirBuffers(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		var xs [][]float64
+		for i := range 9 {
+			x := make([]float64, 10+i*20000) // some below the threshold, some above
+			x[0] = float64(i)
+			xs = append(xs, x)
+		}
+		for _, chunk := range []int{1, 4} {
+			got, err := gather(futures.Map(within(t), ex, double, xs, futures.WithChunkSize(chunk)))
+			if err != nil || len(got) != len(xs) {
+				t.Fatal(len(got), err)
+			}
+			for i, y := range got {
+				if len(y) != len(xs[i]) || y[0] != 2*float64(i) {
+					t.Errorf("element %d came back with %d numbers, the first %v", i, len(y), y[0])
+				}
+			}
+		}
+	})
+}
+
+func TestAMillionTinyElements(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() || raceDetector {
+		n = 100_000
+	}
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		i := 0
+		for v, err := range futures.Map(within(t), ex, square, upTo(n)) {
+			if err != nil || v != i*i {
+				t.Fatal(i, v, err)
+			}
+			i++
+		}
+		if i != n {
+			t.Error(i)
+		}
+	})
+}
