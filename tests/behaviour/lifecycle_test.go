@@ -351,7 +351,7 @@ func TestWorkersStartInTheOrderOfTheOriginal_C098_C102_C103_C104(t *testing.T) {
 	})
 }
 
-func TestAFailingInitializerBreaksTheExecutor_C015_C079_C084(t *testing.T) {
+func TestAFailingInitializerBreaksTheExecutor_C015_C019_C079_C084(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		g := newGate(t)
 		ex := b.start(t, 2, futures.WithInitializer(refuse, g))
@@ -510,4 +510,39 @@ func TestWorkersAreProcessesOfTheirOwnOrNot(t *testing.T) {
 			t.Errorf("the task ran in process %d, this is %d", got, os.Getpid())
 		}
 	})
+}
+
+func TestTheClassChoosesTheBackendBeforeTheVariable_C016(t *testing.T) {
+	for _, tc := range []struct {
+		env                   string
+		mpi, process, threads string
+	}{
+		{"auto", "processes", "processes", "threads"},
+		{"processes", "processes", "processes", "threads"},
+		{"threads", "threads", "processes", "threads"},
+	} {
+		t.Setenv("RANKPOOL_BACKEND", tc.env)
+		for _, b := range backends {
+			ex, err := b.make(futures.WithBackoff(time.Millisecond))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tc.mpi
+			switch ex.(type) {
+			case *futures.ProcessPoolExecutor:
+				want = tc.process
+			case *futures.ThreadPoolExecutor:
+				want = tc.threads
+			}
+			if got := ex.Backend(); got != want {
+				t.Errorf("%s=%s: %T has %s, want %s", "RANKPOOL_BACKEND", tc.env, ex, got, want)
+			}
+			if got := result(t, submit(t, ex, square, 2)); got != 4 {
+				t.Error(got)
+			}
+			if err := ex.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
