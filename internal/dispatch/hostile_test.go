@@ -51,7 +51,7 @@ func (p *puppet) begin(t *testing.T) (*dispatch.Master, *sink) {
 		t.Fatal(err)
 	}
 	<-p.started
-	p.say([]byte{'h', 1, 1, 0})
+	p.say([]byte{'h', 1, 1, 0, 0})
 	<-p.sent
 	p.say([]byte{'r'})
 	if f := <-p.sent; f.Stream[0] != 't' {
@@ -79,7 +79,7 @@ func TestDamagedFramesEndTheirWorkerAndLoseNoTask(t *testing.T) {
 		"segments that did not come": {'R', 1, 1<<2 | 1, 3, 5},
 		"number that does not end":   {'R', 0x80, 0x80},
 		"error cut off":              {'R', 1, 2, 0, 0, 9},
-		"second hello":               {'h', 1, 1, 0},
+		"second hello":               {'h', 1, 1, 0, 0},
 		"hand-back without a number": {'b'},
 	} {
 		t.Run(name, func(t *testing.T) {

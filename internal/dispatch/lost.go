@@ -95,6 +95,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	}
 	m.handOut()
 	m.settleState()
+	m.attend()
 	m.mu.Unlock()
 	m.deliver(n)
 }

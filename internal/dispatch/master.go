@@ -82,6 +82,9 @@ type Master struct {
 	stats   Stats
 	watch   watchdog
 
+	attender  link.Attender // the group, if it wants to know when it has to look
+	attending bool
+
 	booted   chan struct{} // closed when the first set of workers is ready, or failed, or was given up
 	isBooted bool
 	closed   chan struct{} // closed when every worker has left
@@ -136,7 +139,9 @@ func New(cfg Config) *Master {
 	if cfg.Name == nil {
 		cfg.Name = func(uint32) string { return "task" }
 	}
+	attender, _ := cfg.Group.(link.Attender)
 	return &Master{
+		attender: attender, attending: true,
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
 		booted: make(chan struct{}), closed: make(chan struct{}),
 	}
@@ -160,8 +165,20 @@ func (m *Master) Submit(j *Job) error {
 	m.queue.push(j)
 	m.stats.Submitted += uint64(j.Units)
 	m.handOut()
+	m.attend()
 	m.mu.Unlock()
 	return nil
+}
+
+// attend tells a group that has to look for frames whether any may come.
+func (m *Master) attend() {
+	if m.attender == nil {
+		return
+	}
+	if on := m.flying > 0 || !m.isBooted || m.leaving; on != m.attending {
+		m.attending = on
+		m.attender.Attend(on)
+	}
 }
 
 func (m *Master) refusal() error {

@@ -17,7 +17,7 @@ const (
 	kindStop   = 'q' // finish and leave
 
 	// From a worker.
-	kindHello    = 'h' // uvarint pid, uvarint GOMAXPROCS, string host, then the fingerprint
+	kindHello    = 'h' // uvarint pid, uvarint GOMAXPROCS, uvarint rank + 1, string host, then the fingerprint
 	kindReady    = 'r' // set up; an encoded error follows if that failed
 	kindResults  = 'R' // uvarint first number, then entries
 	kindHandback = 'b' // uvarint number: that unit and all later ones were not started
@@ -186,6 +186,7 @@ func (r *reader) run() run {
 type Hello struct {
 	Pid         int
 	Procs       int // GOMAXPROCS
+	Rank        int // in the MPI job that the worker belongs to; -1 where there is none
 	Host        string
 	Fingerprint []byte // what both sides must agree on; compared by the Master's Check
 }
@@ -194,6 +195,7 @@ func (h Hello) append(b []byte) []byte {
 	b = append(b, kindHello)
 	b = binary.AppendUvarint(b, uint64(h.Pid))
 	b = binary.AppendUvarint(b, uint64(h.Procs))
+	b = binary.AppendUvarint(b, uint64(h.Rank+1))
 	b = binary.AppendUvarint(b, uint64(len(h.Host)))
 	b = append(b, h.Host...)
 	return append(b, h.Fingerprint...)
@@ -201,7 +203,7 @@ func (h Hello) append(b []byte) []byte {
 
 func parseHello(b []byte) (Hello, error) {
 	r := reader{b: b}
-	h := Hello{Pid: int(r.uint()), Procs: int(r.uint())}
+	h := Hello{Pid: int(r.uint()), Procs: int(r.uint()), Rank: int(r.uint()) - 1}
 	h.Host = string(r.bytes(r.uint()))
 	h.Fingerprint = append([]byte(nil), r.b...)
 	return h, r.err

@@ -74,6 +74,7 @@ func (m *Master) Receive(slot int, f link.Frame) {
 	m.handOut()
 	m.prefetch(w)
 	m.settleState()
+	m.attend()
 	n.slot, n.hello = slot, w.hello
 	m.mu.Unlock()
 	if !m.deliver(n) {

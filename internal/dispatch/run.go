@@ -24,6 +24,7 @@ func (s *server) run(w *work) {
 
 func (s *server) close(w *work) {
 	s.out.time(w)
+	s.turn.give()
 	s.out.flush()
 	link.PutBuffer(w.stream)
 }
@@ -62,6 +63,9 @@ func (s *server) units(w *work) (last bool) {
 		if k > w.units {
 			normal = true
 			return true
+		}
+		if k == 1 {
+			s.turn.take(w)
 		}
 		w.seq = w.first + k - 1
 		w.left--

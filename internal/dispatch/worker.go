@@ -49,6 +49,10 @@ type Service struct {
 	// context that tasks run under.
 	Setup func(ctx context.Context, b []byte) (threshold int, tasks context.Context, err error)
 
+	// Turn is locked while tasks run, unless it is nil: workers that share a process take turns, batch by batch. Who waits
+	// for its turn still answers the master.
+	Turn sync.Locker
+
 	// AppendError encodes the error of a task, or of the set-up. It cannot fail.
 	AppendError func(dst []byte, err error) []byte
 
@@ -81,6 +85,7 @@ type server struct {
 	cancelSeq uint64 // the unit whose context cancel ends
 	cancel    context.CancelFunc
 
+	turn  turn
 	timer *time.Timer
 	seen  struct {
 		work    *work
@@ -102,6 +107,7 @@ type server struct {
 // that still runs then has its context ended and is abandoned: who calls Serve in a process of its own should exit.
 func Serve(ep link.Endpoint, svc Service) error {
 	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{}), receiving: true}
+	s.turn.lock = svc.Turn
 	s.out.init(s)
 	s.base, s.end = context.WithCancel(context.WithValue(context.Background(), serverKey{}, s))
 	s.tasks = s.base
@@ -119,6 +125,7 @@ func Serve(ep link.Endpoint, svc Service) error {
 func (s *server) finish(err error) {
 	s.once.Do(func() {
 		s.end()
+		s.turn.end()
 		s.err = err
 		s.timer.Stop()
 		close(s.done)

@@ -3,7 +3,7 @@
 // A Group is the master's end: a fixed number of slots, each of which holds at most one worker at a time. An
 // Endpoint is the worker's end. Frames travel between the two, in order and whole. Nothing here knows what a frame
 // means; package dispatch does. Nothing here knows how a frame travels either; the sub-packages do: loopback (the
-// same process), proc (child processes on this machine).
+// same process), proc (child processes on this machine), mpilink (the ranks of an MPI job).
 package link
 
 import (
@@ -65,6 +65,13 @@ type Group interface {
 
 	// Traits describes the group. It may be called before Open.
 	Traits() Traits
+}
+
+// Attender is a Group that is not woken by what its workers send and has to look for it.
+type Attender interface {
+	// Attend says whether any worker has something to say: one that starts, runs tasks or leaves. While none has, the
+	// group need not look. It starts with true. Attend does not block, and may be called under the scheduler's lock.
+	Attend(on bool)
 }
 
 // Traits is what a scheduler must know about a kind of group.
