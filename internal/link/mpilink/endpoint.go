@@ -1,0 +1,170 @@
+package mpilink
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// journalSize is the memory of a worker's journal: batches of results are made there. It proves nothing, for it dies
+// with the rank.
+const journalSize = 64 << 10
+
+// endpoint is a worker's end, and the worker's life in its rank.
+type endpoint struct {
+	rank    *rank
+	id      uint64
+	slot    int
+	nap     time.Duration
+	parking *parking
+	journal *link.Journal
+
+	// Guarded by rankMu.
+	lane
+	finished bool // no frame comes after those in the lane
+	cut      bool // nor does the worker get those
+
+	closed  atomic.Bool
+	sending sync.Mutex // held while a frame is queued, so that the worker's end is the last that is
+	ended   bool       // guarded by sending
+}
+
+func newJournal() *link.Journal {
+	words := make([]uint64, journalSize/8)
+	return link.NewJournal(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), journalSize))
+}
+
+// run is the life of a worker.
+func (e *endpoint) run() {
+	r := e.rank
+	returned := false
+	defer func() {
+		var why string
+		switch v := recover(); {
+		case v != nil:
+			why = fmt.Sprintf("the worker panicked: %v\n\n%s", v, debug.Stack())
+		case !returned:
+			why = "the worker ended by runtime.Goexit"
+		case !e.closed.Load():
+			why = "the worker returned without closing its endpoint"
+		}
+		e.end(why)
+		r.rankMu.Lock()
+		delete(r.endpoints, e.id)
+		if len(r.endpoints) == 0 {
+			r.release()
+		}
+		r.rankMu.Unlock()
+	}()
+	r.serve(e)
+	returned = true
+}
+
+// end tells the master that nothing comes any more.
+func (e *endpoint) end(why string) {
+	if len(why) > eager/2 {
+		why = why[:eager/2]
+	}
+	e.sending.Lock()
+	e.ended = true
+	_ = e.rank.note(e.rank.master, e.id, kindEnded, []byte(why)...) // a failure has ended the rank already
+	e.sending.Unlock()
+	e.rank.push()
+}
+
+// Recv polls until there is a frame, or waits while another goroutine of this rank does.
+func (e *endpoint) Recv() (link.Frame, error) {
+	r := e.rank
+	var in *incoming
+	var err error
+	r.await(e.parking, func() bool {
+		switch {
+		case e.cut || e.closed.Load() || r.bye:
+			err = io.EOF
+			return true
+		case r.err != nil:
+			return true
+		}
+		var ok bool
+		if in, ok = e.pop(); ok {
+			return true
+		}
+		if e.finished && len(e.queue) == 0 {
+			err = io.EOF
+			return true
+		}
+		return false
+	})
+	switch {
+	case err != nil:
+		return link.Frame{}, err
+	case in == nil:
+		return link.Frame{}, r.failure()
+	case in.err != nil:
+		return link.Frame{}, in.err
+	}
+	return in.frame, nil
+}
+
+// Send returns when the frame was copied or has left. It fails with io.ErrClosedPipe once the worker has ended.
+func (e *endpoint) Send(f link.Frame) error {
+	if f.Local != nil {
+		return link.ErrLocal
+	}
+	r := e.rank
+	e.sending.Lock()
+	if e.ended || e.closed.Load() {
+		e.sending.Unlock()
+		link.PutBuffer(f.Stream)
+		return io.ErrClosedPipe
+	}
+	waiter := (*parking)(nil)
+	if len(f.Segments) > 0 || len(f.Stream) > eager-tail {
+		waiter = newParking()
+	}
+	t, err := r.frame(r.master, e.id, f, waiter)
+	e.sending.Unlock()
+	if err != nil || t == nil {
+		r.push()
+		return err
+	}
+	r.await(waiter, func() bool { return t.over || r.bye })
+	r.rankMu.Lock()
+	over := t.over
+	r.rankMu.Unlock()
+	switch {
+	case over:
+		return t.err
+	case r.failure() != nil:
+		return r.failure()
+	}
+	return io.ErrClosedPipe
+}
+
+// failure is why the rank cannot go on.
+func (r *rank) failure() error {
+	r.rankMu.Lock()
+	defer r.rankMu.Unlock()
+	if r.err != nil {
+		return fmt.Errorf("%v: %w", r, r.err)
+	}
+	return nil
+}
+
+// Journal is in this process's memory.
+func (e *endpoint) Journal() *link.Journal { return e.journal }
+
+// Close makes the return of serve that follows a success, and wakes a Recv.
+func (e *endpoint) Close() error {
+	e.closed.Store(true)
+	e.rank.rankMu.Lock()
+	defer e.rank.rankMu.Unlock()
+	e.rank.unpark(e.parking)
+	return nil
+}

@@ -1,0 +1,312 @@
+package mpilink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// Kind is what link.Traits says of a group of ranks.
+const Kind = "mpi"
+
+// Config describes a group.
+type Config struct {
+	// Slots is how many workers there are to be; 0 means one per rank, which is what a scheduler wants. More share the
+	// ranks in turn.
+	Slots int
+
+	// Backoff bounds how long this side and the ranks sleep between looks; 0 means DefaultBackoff.
+	Backoff time.Duration
+}
+
+// Group is a link.Group over ranks. A worker that is killed is cut off: its rank goes on and serves other groups. Its
+// methods may be called together from any goroutine; Open and Close must not be called by the handler.
+type Group struct {
+	cfg     Config
+	hub     *Hub
+	spawn   *spawning // nil unless the hub is this group's own
+	handler link.Handler
+	slots   []atomic.Pointer[remote]
+	peers   []int // of the slots
+
+	mu        sync.Mutex
+	opened    bool
+	closed    bool
+	wanted    bool // Attend, as it was called last
+	attending bool
+	live      map[*remote]struct{}
+	empty     chan struct{} // closed when live is empty after Close; nil while nobody waits
+}
+
+// Group returns a group over the ranks of the hub, which may have any number of groups.
+func (h *Hub) Group(cfg Config) *Group { return newGroup(cfg, h, nil) }
+
+func newGroup(cfg Config, h *Hub, s *spawning) *Group {
+	if cfg.Backoff <= 0 {
+		cfg.Backoff = DefaultBackoff
+	}
+	return &Group{cfg: cfg, hub: h, spawn: s, wanted: true, live: map[*remote]struct{}{}}
+}
+
+// Traits describes the group.
+func (g *Group) Traits() link.Traits { return link.Traits{Kind: Kind} }
+
+// Open counts the ranks that are not lost; a group that spawns blocks until its workers have started. It fails when none
+// is left, and when the group was opened or closed before.
+func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
+	if h == nil {
+		return 0, errors.New("mpilink: Open: needs a handler")
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("mpilink: Open: %w", err)
+	}
+	g.mu.Lock()
+	switch {
+	case g.closed:
+		g.mu.Unlock()
+		return 0, fmt.Errorf("mpilink: Open: %w", link.ErrClosed)
+	case g.opened:
+		g.mu.Unlock()
+		return 0, errors.New("mpilink: Open: the group is open already")
+	}
+	g.opened = true
+	g.mu.Unlock()
+	if g.spawn != nil {
+		hub, err := g.spawn.start(ctx)
+		if err != nil {
+			return 0, err
+		}
+		g.mu.Lock()
+		g.hub = hub
+		g.mu.Unlock()
+	}
+	peers := g.hub.alive()
+	if len(peers) == 0 {
+		return 0, errors.New("mpilink: Open: every rank of this job but this one is lost")
+	}
+	n := g.cfg.Slots
+	if n < 1 {
+		n = len(peers)
+	}
+	for w := range n {
+		g.peers = append(g.peers, peers[w%len(peers)])
+	}
+	g.handler, g.slots = h, make([]atomic.Pointer[remote], n)
+	g.hub.hubMu.Lock()
+	g.hub.naps[g] = g.cfg.Backoff
+	g.hub.hubMu.Unlock()
+	return n, nil
+}
+
+// Start has a rank begin to serve. It panics when the slot holds a worker already: that is a scheduler's mistake.
+func (g *Group) Start(w int) {
+	h := g.hub
+	r := &remote{group: g, slot: w, peer: g.peers[w]}
+	if !g.slots[w].CompareAndSwap(nil, r) {
+		panic("mpilink: Start(" + strconv.Itoa(w) + "): the slot holds a worker")
+	}
+	g.mu.Lock()
+	refused := error(nil)
+	if g.closed {
+		refused = link.ErrClosed
+	}
+	g.live[r] = struct{}{}
+	g.attendLocked()
+	g.mu.Unlock()
+	h.hubMu.Lock()
+	h.lastID++
+	r.id = h.lastID
+	if refused == nil {
+		refused = h.gone[r.peer]
+	}
+	if refused == nil {
+		h.workers[r.id] = r
+	}
+	h.hubMu.Unlock()
+	if refused == nil {
+		refused = h.note(r.peer, r.id, kindStart, startArgs(w, g.cfg.Backoff)...)
+		h.nudge()
+	}
+	if refused != nil {
+		h.do(func() {
+			h.forget(r)
+			r.report(refused)
+		})
+	}
+}
+
+// Send queues the frame's messages.
+func (g *Group) Send(w int, f link.Frame) {
+	r := g.current(w)
+	if r == nil {
+		link.PutBuffer(f.Stream)
+		return
+	}
+	if f.Local != nil {
+		link.PutBuffer(f.Stream)
+		g.Kill(w, link.ErrLocal)
+		return
+	}
+	h := g.hub
+	if _, err := h.frame(r.peer, r.id, f, nil); err != nil {
+		h.do(func() { h.lose(r.peer, err) })
+		return
+	}
+	h.nudge()
+}
+
+func (g *Group) current(w int) *remote {
+	if w >= len(g.slots) {
+		return nil
+	}
+	return g.slots[w].Load()
+}
+
+// Kill cuts the worker off: it is told to end, Lost follows with the cause as it is, and what it still sends is dropped.
+func (g *Group) Kill(w int, cause error) {
+	r := g.current(w)
+	if r == nil {
+		return
+	}
+	if cause == nil {
+		cause = fmt.Errorf("the worker on rank %d was cut off", r.peer)
+	}
+	g.cut(r, cause)
+}
+
+func (g *Group) cut(r *remote, cause error) {
+	h := g.hub
+	h.do(func() {
+		if r.over {
+			return
+		}
+		if err := h.note(r.peer, r.id, kindCut); err != nil {
+			cause = errors.Join(cause, err)
+		}
+		r.report(cause)
+	})
+}
+
+// lost reports a loss to the handler. The poller calls it, once per worker.
+func (g *Group) lost(r *remote, err error) {
+	g.slots[r.slot].CompareAndSwap(r, nil)
+	g.handler.Lost(r.slot, link.Loss{Err: err})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.live, r)
+	g.attendLocked()
+	if len(g.live) == 0 && g.empty != nil {
+		close(g.empty)
+		g.empty = nil
+	}
+}
+
+// Attend implements link.Attender.
+func (g *Group) Attend(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wanted = on
+	g.attendLocked()
+}
+
+func (g *Group) attendLocked() {
+	on := len(g.live) > 0 && (g.wanted || g.closed)
+	if on == g.attending {
+		return
+	}
+	g.attending = on
+	if on {
+		g.hub.attend(1)
+	} else {
+		g.hub.attend(-1)
+	}
+}
+
+// Close lets every worker receive what was sent to it and then io.EOF, and waits until all have ended. Those that are
+// left when ctx ends are cut off and named by the error. Ranks that were spawned for this group end too.
+func (g *Group) Close(ctx context.Context) error {
+	g.mu.Lock()
+	first := !g.closed
+	g.closed = true
+	h := g.hub
+	if h == nil || g.slots == nil {
+		g.mu.Unlock()
+		return g.release(ctx)
+	}
+	g.attendLocked()
+	left := g.liveLocked()
+	empty := g.waitLocked()
+	g.mu.Unlock()
+	if first {
+		for _, r := range left {
+			_ = h.note(r.peer, r.id, kindFinish) // a failure is noticed by the poller
+		}
+		h.nudge()
+	}
+	var err error
+	select {
+	case <-empty:
+	case <-ctx.Done():
+		err = g.cutAll(ctx, empty)
+	}
+	h.hubMu.Lock()
+	delete(h.naps, g)
+	h.hubMu.Unlock()
+	return errors.Join(err, g.release(ctx))
+}
+
+func (g *Group) liveLocked() []*remote {
+	var all []*remote
+	for r := range g.live {
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b *remote) int { return a.slot - b.slot })
+	return all
+}
+
+// waitLocked returns a channel that is closed when nobody is left.
+func (g *Group) waitLocked() <-chan struct{} {
+	if g.empty == nil {
+		g.empty = make(chan struct{})
+	}
+	empty := g.empty
+	if len(g.live) == 0 {
+		close(g.empty)
+		g.empty = nil
+	}
+	return empty
+}
+
+// cutAll cuts off who is left and says who that was.
+func (g *Group) cutAll(ctx context.Context, empty <-chan struct{}) error {
+	g.mu.Lock()
+	left := g.liveLocked()
+	g.mu.Unlock()
+	if len(left) == 0 {
+		return nil
+	}
+	names := make([]string, len(left))
+	for i, r := range left {
+		names[i] = strconv.Itoa(r.peer)
+		g.cut(r, fmt.Errorf("rank %d was still busy when the group was closed: %w", r.peer, link.ErrClosed))
+	}
+	<-empty // the poller needs no answer for that
+	return fmt.Errorf("mpilink: Close: the workers on ranks [%s] did not end and were cut off: %w",
+		strings.Join(names, " "), context.Cause(ctx))
+}
+
+// release ends what was spawned for this group.
+func (g *Group) release(ctx context.Context) error {
+	if g.spawn == nil {
+		return nil
+	}
+	return g.spawn.end(ctx)
+}

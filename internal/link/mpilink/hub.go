@@ -1,0 +1,430 @@
+package mpilink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// Hub is the master's end of a communicator whose other ranks serve (Serve). Groups share it. Its methods may be called
+// together.
+type Hub struct {
+	wire
+	first, peers int // the ranks that serve are first, first+1, ... first+peers-1
+
+	wake      chan struct{} // one token: look again
+	asleep    atomic.Bool   // the poller sleeps or is about to
+	hurry     atomic.Bool   // something was queued since the poller began its last poll
+	attention atomic.Int32  // groups that attend to their workers, and a Close that waits
+	done      chan struct{} // the poller has ended
+
+	hubMu    sync.Mutex // guards what follows; no other lock is taken under it
+	commands []func()   // for the poller, which alone calls handlers
+	workers  map[uint64]*remote
+	lastID   uint64
+	gone     map[int]error // peers that were lost
+	left     map[int]bool  // peers that have said goodbye
+	naps     map[*Group]time.Duration
+	failed   error // polling is impossible
+	closing  bool
+	stopping bool
+
+	moved chan struct{} // one token: left, gone or failed changed, for Close
+}
+
+// remote is a worker as the master sees it. It belongs to the poller but for the first line.
+type remote struct {
+	group *Group
+	slot  int
+	id    uint64
+	peer  int
+	lane
+	over bool // its loss was reported
+}
+
+// Lead returns the master's end of c and begins to poll. In an intracommunicator this is the end of rank 0, which the
+// others serve; in an intercommunicator the whole remote group serves. c stays the caller's and must outlive the Hub.
+// Close it.
+func Lead(c *mpi.Comm, o Options) (*Hub, error) {
+	h := &Hub{
+		wake: make(chan struct{}, 1), done: make(chan struct{}), moved: make(chan struct{}, 1),
+		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
+	}
+	if c.IsInter() {
+		h.peers = c.RemoteSize()
+	} else {
+		h.first, h.peers = 1, c.Size()-1
+	}
+	if h.peers < 1 {
+		return nil, errors.New("mpilink: no rank to serve this one")
+	}
+	port, err := newPort(c, o)
+	if err != nil {
+		return nil, err
+	}
+	h.port = port
+	go h.run()
+	return h, nil
+}
+
+// Peers is how many ranks serve, the lost ones included.
+func (h *Hub) Peers() int { return h.peers }
+
+// run is the poller.
+func (h *Hub) run() {
+	defer close(h.done)
+	var p patience
+	events := make([]mpi.Event, pollRoom)
+	timer := time.NewTimer(time.Hour)
+	for {
+		h.hurry.Store(false)
+		n, err := h.port.Poll(spinOnce, events)
+		for i := range events[:n] {
+			h.event(&events[i])
+		}
+		if err != nil {
+			h.fail(err)
+			return
+		}
+		ran, stop := h.runCommands()
+		if stop {
+			return
+		}
+		if ran || n > 0 {
+			p.reset()
+			continue
+		}
+		parts := h.parts()
+		nap := p.pause(parts, h.backoff())
+		if nap == 0 {
+			continue
+		}
+		h.asleep.Store(true)
+		// What was queued before this point is seen here, what is queued later sees asleep.
+		if h.hurry.Load() {
+			h.asleep.Store(false)
+			p.reset()
+			continue
+		}
+		if h.attention.Load() == 0 && !parts && h.port.Idle() && !h.hasCommands() {
+			<-h.wake
+			p.reset()
+		} else {
+			timer.Reset(nap)
+			select {
+			case <-h.wake:
+				p.reset()
+			case <-timer.C:
+			}
+		}
+		h.asleep.Store(false)
+	}
+}
+
+// nudge makes the poller look now.
+func (h *Hub) nudge() {
+	h.hurry.Store(true)
+	if h.asleep.Load() {
+		select {
+		case h.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// attend counts who wants the poller to look.
+func (h *Hub) attend(by int32) {
+	h.attention.Add(by)
+	if by > 0 {
+		h.nudge()
+	}
+}
+
+// do has the poller call f.
+func (h *Hub) do(f func()) {
+	h.hubMu.Lock()
+	h.commands = append(h.commands, f)
+	dead := h.failed != nil || h.stopping
+	h.hubMu.Unlock()
+	if dead {
+		h.runCommands()
+		return
+	}
+	h.port.Wake()
+	h.nudge()
+}
+
+func (h *Hub) hasCommands() bool {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	return len(h.commands) > 0
+}
+
+func (h *Hub) runCommands() (ran, stop bool) {
+	for {
+		h.hubMu.Lock()
+		if len(h.commands) == 0 {
+			stop = h.stopping
+			h.hubMu.Unlock()
+			return ran, stop
+		}
+		f := h.commands[0]
+		h.commands = h.commands[1:]
+		h.hubMu.Unlock()
+		f()
+		ran = true
+	}
+}
+
+// backoff is the shortest of the open groups'.
+func (h *Hub) backoff() time.Duration {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	limit := time.Duration(0)
+	for _, d := range h.naps {
+		if limit == 0 || d < limit {
+			limit = d
+		}
+	}
+	if limit == 0 {
+		return DefaultBackoff
+	}
+	return limit
+}
+
+// event takes one event of the port.
+func (h *Hub) event(e *mpi.Event) {
+	switch e.Kind {
+	case mpi.Received:
+		h.head(e.Peer, e.Data)
+	case mpi.Arrived: // no head is that long
+		_ = h.port.Take(e.Message, make([]byte, e.Len), ^uint64(0))
+		h.lose(e.Peer, errHead)
+	default:
+		t := h.settle(e)
+		if e.Kind == mpi.Failed && e.Peer >= 0 {
+			h.lose(e.Peer, e.Err)
+		}
+		if t != nil && t.in != nil {
+			h.deliverFrom(e.Peer)
+		}
+	}
+}
+
+// head takes a message of a rank.
+func (h *Hub) head(peer int, b []byte) {
+	data, id, kind, ok := untrail(b)
+	if !ok {
+		h.lose(peer, errHead)
+		return
+	}
+	if kind == kindBye {
+		h.hubMu.Lock()
+		h.left[peer] = true
+		h.hubMu.Unlock()
+		h.signal()
+		return
+	}
+	h.hubMu.Lock()
+	r := h.workers[id]
+	h.hubMu.Unlock()
+	if r == nil || r.peer != peer {
+		h.lose(peer, errHead)
+		return
+	}
+	switch kind {
+	case kindEnded:
+		r.queue = append(r.queue, &incoming{ended: true, ready: true, why: string(data)})
+	case kindFrame:
+		if len(r.queue) == 0 && !r.over { // nothing to queue behind
+			r.group.handler.Receive(r.slot, link.Frame{Stream: append(link.GetBuffer(), data...)})
+			return
+		}
+		fallthrough
+	case kindParts, kindLength:
+		if err := h.receive(&r.lane, peer, kind, data); err != nil {
+			h.lose(peer, err)
+			return
+		}
+	default:
+		h.lose(peer, errHead)
+		return
+	}
+	h.deliver(r)
+}
+
+// deliverFrom delivers what is complete by now of a rank's workers.
+func (h *Hub) deliverFrom(peer int) {
+	for _, r := range h.of(peer) {
+		h.deliver(r)
+	}
+}
+
+// of returns a peer's workers.
+func (h *Hub) of(peer int) []*remote {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	var all []*remote
+	for _, r := range h.workers {
+		if r.peer == peer {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b *remote) int { return int(a.id) - int(b.id) })
+	return all
+}
+
+// deliver hands a worker's frames on, in order.
+func (h *Hub) deliver(r *remote) {
+	for {
+		in, ok := r.pop()
+		switch {
+		case !ok:
+			return
+		case in.ended:
+			h.forget(r)
+			var err error
+			if in.why != "" {
+				err = fmt.Errorf("rank %d: %s", r.peer, in.why)
+			}
+			r.report(err)
+			return
+		case r.over:
+			link.PutBuffer(in.frame.Stream)
+		case in.err != nil:
+			h.lose(r.peer, in.err)
+			return
+		default:
+			r.group.handler.Receive(r.slot, in.frame)
+		}
+	}
+}
+
+func (h *Hub) forget(r *remote) {
+	h.hubMu.Lock()
+	delete(h.workers, r.id)
+	h.hubMu.Unlock()
+}
+
+// report tells the group of a loss, once.
+func (r *remote) report(err error) {
+	if r.over {
+		return
+	}
+	r.over = true
+	r.group.lost(r, err)
+}
+
+// lose gives a rank up: it is gone, or nothing can be sent to it.
+func (h *Hub) lose(peer int, err error) {
+	h.hubMu.Lock()
+	_, known := h.gone[peer]
+	if !known {
+		h.gone[peer] = err
+	}
+	h.hubMu.Unlock()
+	if known || peer < 0 {
+		return
+	}
+	mpi.MarkLost()
+	_ = h.port.Abandon(peer)
+	for _, r := range h.of(peer) {
+		h.forget(r)
+		r.report(fmt.Errorf("rank %d is lost: %w", peer, err))
+	}
+	h.signal()
+}
+
+// fail ends the hub: the communicator is of no use any more.
+func (h *Hub) fail(err error) {
+	h.hubMu.Lock()
+	h.failed = err
+	h.hubMu.Unlock()
+	mpi.MarkLost()
+	for peer := h.first; peer < h.first+h.peers; peer++ {
+		h.lose(peer, err)
+	}
+	h.runCommands()
+	h.signal()
+}
+
+func (h *Hub) signal() {
+	select {
+	case h.moved <- struct{}{}:
+	default:
+	}
+}
+
+// alive returns the ranks that have not been lost.
+func (h *Hub) alive() []int {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	var all []int
+	for peer := h.first; peer < h.first+h.peers; peer++ {
+		if h.gone[peer] == nil {
+			all = append(all, peer)
+		}
+	}
+	return all
+}
+
+// Close lets the ranks leave: their Serve returns. It blocks until all have said that they do, or until ctx ends; the
+// error then names the others, and MPI must not be finalised. Groups must be closed before. A second call does nothing.
+func (h *Hub) Close(ctx context.Context) error {
+	h.hubMu.Lock()
+	if h.closing {
+		h.hubMu.Unlock()
+		return nil
+	}
+	h.closing = true
+	h.hubMu.Unlock()
+	h.attend(1)
+	defer h.attend(-1)
+	for _, peer := range h.alive() {
+		if err := h.note(peer, 0, kindBye); err != nil {
+			h.do(func() { h.lose(peer, err) })
+		}
+	}
+	h.nudge()
+	silent := h.awaitGoodbyes(ctx)
+	h.do(func() {
+		h.hubMu.Lock()
+		h.stopping = true
+		h.hubMu.Unlock()
+	})
+	<-h.done
+	var err error
+	if len(silent) > 0 {
+		mpi.MarkLost()
+		err = fmt.Errorf("mpilink: ranks [%s] did not answer when they were told to leave: %w",
+			strings.Trim(fmt.Sprint(silent), "[]"), context.Cause(ctx))
+	}
+	return errors.Join(err, h.port.Close(ctx))
+}
+
+// awaitGoodbyes returns the ranks that are silent at the end of ctx.
+func (h *Hub) awaitGoodbyes(ctx context.Context) []int {
+	for {
+		silent := slices.DeleteFunc(h.alive(), func(peer int) bool {
+			h.hubMu.Lock()
+			defer h.hubMu.Unlock()
+			return h.left[peer]
+		})
+		if len(silent) == 0 {
+			return nil
+		}
+		select {
+		case <-h.moved:
+		case <-ctx.Done():
+			return silent
+		}
+	}
+}

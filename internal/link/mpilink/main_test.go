@@ -1,0 +1,77 @@
+package mpilink_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/link/linktest"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// hub leads the world's other ranks, in rank 0 of a world that has any.
+var hub *mpilink.Hub
+
+func TestMain(m *testing.M) {
+	if !mpitest.InRank() {
+		if !mpi.Built {
+			fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
+		}
+		goleak.VerifyTestMain(m)
+		return
+	}
+	status, err := inRank(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	if status != 0 {
+		_ = mpi.Abort(status)
+	}
+	os.Exit(status)
+}
+
+// inRank runs the tests in rank 0 and has every other rank, and every spawned process, serve it.
+func inRank(m *testing.M) (status int, err error) {
+	if _, err := mpi.Init(mpi.Options{}); err != nil {
+		return 1, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	parent, err := mpi.Parent()
+	if err != nil {
+		return 1, err
+	}
+	if parent != nil {
+		err := mpilink.Serve(parent, mpilink.Options{}, linktest.Worker)
+		return 0, errors.Join(err, mpilink.Disconnect(ctx, parent), mpi.Finalize(ctx))
+	}
+	world, err := mpi.World()
+	if err != nil {
+		return 1, err
+	}
+	if world.Size() == 1 {
+		status = m.Run()
+		return status, errors.Join(mpi.Finalize(ctx), goleak.Find())
+	}
+	c, err := world.Dup()
+	if err != nil {
+		return 1, err
+	}
+	if c.Rank() > 0 {
+		err := mpilink.Serve(c, mpilink.Options{}, linktest.Worker)
+		return 0, errors.Join(err, mpi.Finalize(ctx))
+	}
+	if hub, err = mpilink.Lead(c, mpilink.Options{}); err != nil {
+		return 1, err
+	}
+	status = m.Run()
+	return status, errors.Join(hub.Close(ctx), mpi.Finalize(ctx), goleak.Find())
+}

@@ -1,0 +1,116 @@
+// Package mpilink is a group whose workers are ranks of an MPI job.
+//
+// The ranks are either there from the start (world mode: a Hub over a duplicate of the world, shared by every executor) or
+// spawned for one group (Spawned: a Hub over the intercommunicator). Either way one Hub, in the master, and one Serve, in
+// each other rank, own the communicator and move the frames of any number of workers: a rank runs one worker for each
+// group that has started one there.
+//
+// # Messages
+//
+// A frame without segments whose stream is short is one message. Otherwise a head says how long the parts are, and every
+// part follows as a message of its own, received straight into the memory it is to stay in. Heads have one tag and parts
+// another; MPI keeps the order within each, so the parts need no names.
+//
+// # Who polls
+//
+// MPI wakes nobody, so somebody has to look. In the master it is one goroutine, which looks only while a group attends to
+// its workers (link.Attender) or something is on its way, spins briefly and then sleeps for up to the back-off. In the
+// other ranks it is whoever waits: the goroutine that receives a task found it itself.
+//
+// It compiles without MPI, and then every call ends in mpi.ErrNotBuilt.
+package mpilink
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// DefaultBackoff bounds how long who polls sleeps between looks.
+const DefaultBackoff = time.Millisecond
+
+// Options are the choices of a Hub and of Serve. The zero value is right.
+type Options struct {
+	// Stage moves large segments through memory that is not Go's; see mpi.PortOptions.
+	Stage bool
+}
+
+// Tags of the communicator.
+const (
+	headTag = 1
+	partTag = 2
+)
+
+// The last byte of a head says what it is; the worker's number is before it, and what else there is before that.
+const (
+	kindFrame  = 'f' // the stream
+	kindParts  = 'F' // the stream or nothing, lengths of segments, length of the stream if it is a part, number of lengths
+	kindLength = 'D' // lengths of further segments, which come before those of the next kindParts; their number
+	kindStart  = 's' // from the master: slot, back-off in nanoseconds
+	kindFinish = 'q' // from the master: nothing comes after this
+	kindCut    = 'k' // from the master: end at once
+	kindBye    = 'b' // from the master: the rank may leave; from a rank: it leaves
+	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
+)
+
+const (
+	eager      = 64 << 10 // a head is no longer
+	tail       = 9        // a head's number and kind
+	lengths    = 4096     // so many lengths in one head
+	lengthSize = 8
+)
+
+// trail appends the tail of a head.
+func trail(b []byte, id uint64, kind byte) []byte {
+	return append(binary.LittleEndian.AppendUint64(b, id), kind)
+}
+
+// untrail takes the tail off a head.
+func untrail(b []byte) (rest []byte, id uint64, kind byte, ok bool) {
+	n := len(b) - tail
+	if n < 0 {
+		return nil, 0, 0, false
+	}
+	return b[:n], binary.LittleEndian.Uint64(b[n:]), b[n+8], true
+}
+
+// How long who polls spins, in one crossing into C and in all since something last happened; and how long while parts
+// are on their way, which need attention to get on.
+const (
+	spinOnce  = 20 * time.Microsecond
+	spinTotal = 200 * time.Microsecond
+	spinParts = 20 * time.Millisecond
+	shortNap  = 20 * time.Microsecond
+	pollRoom  = 128 // events of one poll
+)
+
+// patience says what to do when a poll brought nothing.
+type patience struct {
+	since time.Time // when something last happened
+	nap   time.Duration
+}
+
+func (p *patience) reset() { p.since, p.nap = time.Time{}, 0 }
+
+// pause returns for how long to sleep before the next poll; 0 means not at all.
+func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
+	now := time.Now()
+	if p.since.IsZero() {
+		p.since = now
+	}
+	budget := spinTotal
+	if parts {
+		budget = spinParts
+	}
+	if now.Sub(p.since) < budget {
+		return 0
+	}
+	p.nap = min(max(2*p.nap, shortNap), limit)
+	return p.nap
+}
+
+// newPort opens the port of a communicator.
+func newPort(c *mpi.Comm, o Options) (*mpi.Port, error) {
+	return mpi.NewPort(c, mpi.PortOptions{Tag: headTag, Eager: eager, Events: pollRoom, Stage: o.Stage})
+}

@@ -1,0 +1,319 @@
+package mpilink
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// rank is the end of a rank that serves.
+type rank struct {
+	wire
+	master int
+	serve  func(link.Endpoint)
+
+	rankMu    sync.Mutex // guards what follows; taken before wire.mu
+	endpoints map[uint64]*endpoint
+	driving   bool // somebody polls, or sleeps between polls
+	asleep    bool
+	polled    bool // since untilBye looked last
+	hurry     bool // something was queued that the driver has not seen
+	stray     lane // frames for workers that have ended
+	parked    []*parking
+	bye       bool
+	err       error
+
+	free chan struct{} // one token: no worker is left, or the end has come
+	wake chan struct{} // one token: for the driver that sleeps
+
+	// The driver's own.
+	events []mpi.Event
+	timer  *time.Timer
+	patience
+}
+
+// parking is where a goroutine waits while another one polls.
+type parking struct {
+	wake chan struct{}
+	here bool // guarded by rankMu
+}
+
+func newParking() *parking { return &parking{wake: make(chan struct{}, 1)} }
+
+// Serve runs workers for the master at the other side of c: rank 0 of an intracommunicator or of the remote group. Each
+// worker runs serve on a goroutine of its own; one that returns without closing its endpoint, panics or calls
+// runtime.Goexit is a loss. Serve blocks until the master closes its Hub, which is nil, or MPI fails. Workers that are
+// still busy then are abandoned.
+func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint)) error {
+	port, err := newPort(c, o)
+	if err != nil {
+		return err
+	}
+	r := &rank{
+		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		events: make([]mpi.Event, pollRoom), timer: time.NewTimer(time.Hour),
+	}
+	r.port = port
+	err = r.untilBye()
+	ctx, cancel := context.WithTimeout(context.Background(), leaving)
+	defer cancel()
+	return errors.Join(err, port.Close(ctx))
+}
+
+// spareTurn is how often untilBye looks whether anybody polls.
+const spareTurn = 5 * time.Millisecond
+
+// untilBye polls while no worker is there to do it, and now and then while all of them are busy: the master may have
+// started another one, or cut one off.
+func (r *rank) untilBye() error {
+	own := newParking()
+	ticks := time.NewTicker(spareTurn)
+	defer ticks.Stop()
+	for {
+		r.await(own, func() bool { return r.bye || r.err != nil || len(r.endpoints) > 0 })
+		r.rankMu.Lock()
+		bye, err := r.bye, r.err
+		r.rankMu.Unlock()
+		if bye || err != nil {
+			return err
+		}
+		select {
+		case <-r.free:
+		case <-ticks.C:
+			r.spare()
+		}
+	}
+}
+
+// spare polls once unless somebody has since the last call.
+func (r *rank) spare() {
+	r.rankMu.Lock()
+	defer r.rankMu.Unlock()
+	if !r.driving && !r.polled && r.err == nil {
+		r.turn(0, false)
+		if len(r.parked) > 0 {
+			r.unpark(r.parked[0])
+		}
+	}
+	r.polled = false
+}
+
+// await blocks until ready, which is called with the lock held, and polls unless another goroutine does. p is the
+// caller's own.
+func (r *rank) await(p *parking, ready func() bool) {
+	r.rankMu.Lock()
+	for !ready() && r.err == nil {
+		if r.driving {
+			p.here = true
+			r.parked = append(r.parked, p)
+			r.rankMu.Unlock()
+			<-p.wake
+			r.rankMu.Lock()
+			continue
+		}
+		r.turn(spinOnce, true)
+	}
+	// The next one drives, if there is one.
+	if !r.driving && len(r.parked) > 0 {
+		r.unpark(r.parked[0])
+	}
+	r.rankMu.Unlock()
+}
+
+// unpark lets a parked goroutine look again. The lock is held.
+func (r *rank) unpark(p *parking) {
+	if p == nil || !p.here {
+		return
+	}
+	p.here = false
+	r.parked = slices.DeleteFunc(r.parked, func(q *parking) bool { return p == q })
+	p.wake <- struct{}{}
+}
+
+// turn polls once and takes what came, or sleeps when there has been nothing for a while. The lock is held on entry and
+// on return.
+func (r *rank) turn(spin time.Duration, mayNap bool) {
+	r.driving, r.polled, r.hurry = true, true, false
+	r.rankMu.Unlock()
+	n, err := r.port.Poll(spin, r.events)
+	r.rankMu.Lock()
+	for i := range r.events[:n] {
+		r.event(&r.events[i])
+	}
+	if err != nil {
+		r.fail(err)
+	}
+	if n > 0 || r.hurry {
+		r.reset()
+	} else if mayNap && err == nil {
+		if nap := r.pause(r.parts(), r.backoff()); nap > 0 {
+			r.sleep(nap)
+		}
+	}
+	r.driving = false
+}
+
+func (r *rank) sleep(nap time.Duration) {
+	r.asleep = true
+	r.rankMu.Unlock()
+	r.timer.Reset(nap)
+	select {
+	case <-r.wake:
+	case <-r.timer.C:
+	}
+	r.rankMu.Lock()
+	r.asleep = false
+}
+
+// push sees to it that what was just queued leaves, also when nobody polls.
+func (r *rank) push() {
+	r.rankMu.Lock()
+	defer r.rankMu.Unlock()
+	switch {
+	case r.driving && !r.asleep:
+		r.hurry = true
+	case r.asleep:
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	case r.err == nil && !r.bye:
+		r.turn(0, false)
+		if len(r.parked) > 0 {
+			r.unpark(r.parked[0])
+		}
+	}
+}
+
+// backoff is the shortest of the workers'. The lock is held.
+func (r *rank) backoff() time.Duration {
+	limit := time.Duration(0)
+	for _, e := range r.endpoints {
+		if limit == 0 || e.nap < limit {
+			limit = e.nap
+		}
+	}
+	if limit == 0 {
+		return DefaultBackoff
+	}
+	return limit
+}
+
+// fail ends everything. The lock is held.
+func (r *rank) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.over()
+}
+
+// over wakes everybody: the end has come. The lock is held.
+func (r *rank) over() {
+	for len(r.parked) > 0 {
+		r.unpark(r.parked[0])
+	}
+	r.release()
+}
+
+// release lets untilBye go on. The lock is held.
+func (r *rank) release() {
+	select {
+	case r.free <- struct{}{}:
+	default:
+	}
+}
+
+// event takes one event of the port. The lock is held.
+func (r *rank) event(e *mpi.Event) {
+	switch e.Kind {
+	case mpi.Received:
+		r.head(e.Data)
+	case mpi.Arrived:
+		_ = r.port.Take(e.Message, make([]byte, e.Len), ^uint64(0))
+		r.fail(errHead)
+	default:
+		t := r.settle(e)
+		if e.Kind == mpi.Failed {
+			r.fail(e.Err)
+		}
+		switch {
+		case t == nil:
+		case t.in != nil:
+			for _, ep := range r.endpoints {
+				r.unpark(ep.parking)
+			}
+		default:
+			t.over = true
+			r.unpark(t.waiter)
+		}
+	}
+}
+
+// head takes a message of the master. The lock is held.
+func (r *rank) head(b []byte) {
+	data, id, kind, ok := untrail(b)
+	if !ok {
+		r.fail(errHead)
+		return
+	}
+	switch kind {
+	case kindBye:
+		r.bye = true
+		if err := r.note(r.master, 0, kindBye); err != nil {
+			r.fail(err)
+		}
+		r.over()
+		return
+	case kindStart:
+		slot, nap, ok := readStart(data)
+		if !ok {
+			r.fail(errHead)
+			return
+		}
+		ep := &endpoint{rank: r, id: id, slot: slot, nap: nap, parking: newParking(), journal: newJournal()}
+		r.endpoints[id] = ep
+		go ep.run()
+		return
+	}
+	ep := r.endpoints[id]
+	switch {
+	case kind == kindFinish || kind == kindCut:
+		if ep != nil {
+			ep.finished, ep.cut = true, ep.cut || kind == kindCut
+		}
+	case ep == nil: // the parts are on their way and must be received
+		if err := r.receive(&r.stray, r.master, kind, data); err != nil {
+			r.fail(err)
+		}
+		r.stray.queue = nil
+	default:
+		if err := r.receive(&ep.lane, r.master, kind, data); err != nil {
+			r.fail(err)
+		}
+	}
+	if ep != nil {
+		r.unpark(ep.parking)
+	}
+}
+
+// startArgs is the content of kindStart.
+func startArgs(slot int, nap time.Duration) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(slot)), uint64(nap))
+}
+
+func readStart(b []byte) (slot int, nap time.Duration, ok bool) {
+	if len(b) != 16 {
+		return 0, 0, false
+	}
+	return int(binary.LittleEndian.Uint64(b)), time.Duration(binary.LittleEndian.Uint64(b[8:])), true
+}
+
+// String names this rank for an error.
+func (r *rank) String() string { return fmt.Sprintf("rank %d", r.port.Comm().Rank()) }

@@ -1,0 +1,126 @@
+package mpilink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// Spawn says which program a group's workers run.
+type Spawn struct {
+	Config
+	Options
+
+	Command string
+	Args    []string
+	Workers int // at most
+
+	// Info is passed to MPI_Comm_spawn as it is. Without it the library may start fewer workers than asked for (C008).
+	Info map[string]string
+}
+
+// NewSpawned returns a group that spawns its workers when it is opened, and lets them go when it is closed. The spawned
+// program must call Serve with what mpi.Parent returns.
+func NewSpawned(s Spawn) *Group { return newGroup(s.Config, nil, &spawning{spec: s}) }
+
+// spawning is the life of the processes that were spawned for one group.
+type spawning struct {
+	spec Spawn
+
+	mu    sync.Mutex
+	comm  *mpi.Comm
+	hub   *Hub
+	ended bool
+}
+
+// leaving is the least time that spawned processes get to leave.
+const leaving = 5 * time.Second
+
+// start spawns. The call cannot be interrupted: when ctx ends first, what comes up later is sent away.
+func (s *spawning) start(ctx context.Context) (*Hub, error) {
+	self, err := mpi.Self()
+	if err != nil {
+		return nil, err
+	}
+	request := mpi.SpawnRequest{Command: s.spec.Command, Args: s.spec.Args, N: s.spec.Workers}
+	for _, key := range slices.Sorted(maps.Keys(s.spec.Info)) {
+		request.Info = append(request.Info, mpi.InfoPair{Key: key, Value: s.spec.Info[key]})
+	}
+	if len(s.spec.Info) == 0 {
+		request.Info = []mpi.InfoPair{{Key: "soft", Value: fmt.Sprintf("1:%d", s.spec.Workers)}}
+	}
+	type outcome struct {
+		hub *Hub
+		err error
+	}
+	spawned := make(chan outcome, 1)
+	go func() {
+		comm, err := self.Spawn(request)
+		if err != nil {
+			spawned <- outcome{nil, err}
+			return
+		}
+		hub, err := Lead(comm, s.spec.Options)
+		s.mu.Lock()
+		s.comm, s.hub = comm, hub
+		late := s.ended
+		s.mu.Unlock()
+		spawned <- outcome{hub, err}
+		if late && err == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), leaving)
+			defer cancel()
+			_ = s.goodbye(ctx, comm, hub)
+		}
+	}()
+	select {
+	case o := <-spawned:
+		return o.hub, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("mpilink: %d spawned workers have not come up; start with `mpiexec -n N` instead, or look for "+
+			"what keeps %s from calling futures.Main: %w", s.spec.Workers, s.spec.Command, context.Cause(ctx))
+	}
+}
+
+// end sends the spawned processes away.
+func (s *spawning) end(ctx context.Context) error {
+	s.mu.Lock()
+	comm, hub, again := s.comm, s.hub, s.ended
+	s.ended = true
+	s.mu.Unlock()
+	if again || hub == nil {
+		return nil
+	}
+	if ctx.Err() != nil { // the workers have used up the time; the processes get some of their own
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), leaving)
+		defer cancel()
+	}
+	return s.goodbye(ctx, comm, hub)
+}
+
+func (s *spawning) goodbye(ctx context.Context, comm *mpi.Comm, hub *Hub) error {
+	if err := hub.Close(ctx); err != nil {
+		return err
+	}
+	return Disconnect(ctx, comm)
+}
+
+// Disconnect cuts a spawned program and its master loose from each other. Both call it, after Serve and Hub.Close; it
+// blocks until the other side does, or until ctx ends.
+func Disconnect(ctx context.Context, c *mpi.Comm) error {
+	done := make(chan error, 1)
+	go func() { done <- c.Disconnect() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		mpi.MarkLost()
+		return errors.Join(errors.New("mpilink: the other side of a spawn does not disconnect"), context.Cause(ctx))
+	}
+}

@@ -1,0 +1,43 @@
+//go:build mpi
+
+package mpilink_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/link/linktest"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+func TestRanksOfTheWorldPassTheSuite(t *testing.T) {
+	if !mpitest.Under(t, 3) {
+		return
+	}
+	linktest.Run(t, func(*testing.T) linktest.Harness {
+		return linktest.Harness{New: func(slots int) link.Group { return hub.Group(mpilink.Config{Slots: slots}) }, Small: true}
+	})
+}
+
+func TestSpawnedProcessesPassTheSuite(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if libs, err := mpitest.Libraries(self); err != nil || len(libs) != 1 || mpitest.LauncherOf(libs[0]) != "openmpi" {
+		t.Skipf("%q (%v): only Open MPI spawns here", libs, err)
+	}
+	if !mpitest.Under(t, 1) {
+		return
+	}
+	linktest.Run(t, func(*testing.T) linktest.Harness {
+		return linktest.Harness{Small: true, New: func(slots int) link.Group {
+			return mpilink.NewSpawned(mpilink.Spawn{
+				Config: mpilink.Config{Slots: slots}, Command: self, Workers: slots,
+				Info: map[string]string{"host": "localhost:8"},
+			})
+		}}
+	})
+}

@@ -1,0 +1,286 @@
+package mpilink
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// wire turns frames into messages and back. Sends may run together; receive, arrived and settle belong to who polls.
+type wire struct {
+	port *mpi.Port
+
+	// sending is held while the head and the parts of a frame are queued: the parts have no names, so their order must be
+	// that of the heads.
+	sending sync.Mutex
+
+	mu   sync.Mutex // guards what follows; taken after sending
+	next uint64
+	open map[uint64]*transfer // operations that will report, by token
+}
+
+// transfer is the parts of one frame on their way. Its fields are guarded by wire.mu until it is complete.
+type transfer struct {
+	left   int // operations that have not reported; one more while the frame is being queued
+	err    error
+	stream []byte    // of a frame that leaves: goes back to the pool
+	in     *incoming // of a frame that comes
+	waiter *parking  // who waits for a frame to leave; nil in the master
+	over   bool      // guarded by whoever waits
+}
+
+// incoming is a frame, or the end of a worker, in the order of arrival.
+type incoming struct {
+	frame link.Frame
+	ready bool  // every part is there
+	err   error // one is not
+	ended bool  // no frame: the worker's end
+	why   string
+}
+
+// lane is what comes from one worker, or to one.
+type lane struct {
+	lengths []int // of segments, until their frame's head comes
+	queue   []*incoming
+}
+
+var errHead = errors.New("mpilink: a damaged message")
+
+// pop takes the first frame, if all of it is there.
+func (l *lane) pop() (*incoming, bool) {
+	if len(l.queue) == 0 || !l.queue[0].ready {
+		return nil, false
+	}
+	in := l.queue[0]
+	l.queue[0] = nil
+	if l.queue = l.queue[1:]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+	return in, true
+}
+
+// parts tells whether operations are under way that report their end.
+func (w *wire) parts() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.open) > 0
+}
+
+// note sends a head of its own kind.
+func (w *wire) note(peer int, id uint64, kind byte, rest ...byte) error {
+	_, err := w.port.Send(peer, headTag, trail(rest, id, kind), 0)
+	return err
+}
+
+// frame queues a frame. It returns nil when all of it was copied, else the transfer of its parts, whose waiter is the
+// given one.
+func (w *wire) frame(peer int, id uint64, f link.Frame, waiter *parking) (*transfer, error) {
+	if len(f.Segments) == 0 && len(f.Stream) <= eager-tail {
+		b := trail(f.Stream, id, kindFrame)
+		_, err := w.port.Send(peer, headTag, b, 0)
+		link.PutBuffer(b)
+		return nil, err
+	}
+	w.sending.Lock()
+	defer w.sending.Unlock()
+	head, asPart, err := w.head(peer, id, f)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.port.Send(peer, headTag, head, 0)
+	link.PutBuffer(head)
+	t := &transfer{left: 1, waiter: waiter}
+	if asPart {
+		t.stream = f.Stream
+		err = errors.Join(err, w.part(peer, f.Stream, t))
+	}
+	for _, s := range f.Segments {
+		if len(s) > 0 && err == nil {
+			err = w.part(peer, s, t)
+		}
+	}
+	if w.finish(t, err) {
+		return nil, t.err
+	}
+	return t, nil
+}
+
+// head sends the lengths that need heads of their own, and returns the frame's.
+func (w *wire) head(peer int, id uint64, f link.Frame) (head []byte, asPart bool, err error) {
+	segments := f.Segments
+	for len(segments) > lengths {
+		b := appendLengths(link.GetBuffer(), segments[:lengths])
+		b = binary.LittleEndian.AppendUint32(b, lengths)
+		if _, err := w.port.Send(peer, headTag, trail(b, id, kindLength), 0); err != nil {
+			return nil, false, err
+		}
+		segments = segments[lengths:]
+	}
+	const fixed = lengthSize + 4 + tail
+	asPart = len(f.Stream)+lengthSize*len(segments)+fixed > eager
+	head, apart := f.Stream, uint64(0)
+	if asPart {
+		head, apart = link.GetBuffer(), uint64(len(f.Stream))
+	}
+	head = appendLengths(head, segments)
+	head = binary.LittleEndian.AppendUint64(head, apart)
+	head = binary.LittleEndian.AppendUint32(head, uint32(len(segments)))
+	return trail(head, id, kindParts), asPart, nil
+}
+
+func appendLengths(b []byte, segments [][]byte) []byte {
+	for _, s := range segments {
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(s)))
+	}
+	return b
+}
+
+// part queues one part of t.
+func (w *wire) part(peer int, data []byte, t *transfer) error {
+	token := w.add(t)
+	copied, err := w.port.Send(peer, partTag, data, token)
+	if copied || err != nil {
+		w.drop(token)
+	}
+	return err
+}
+
+// add counts an operation and returns its token.
+func (w *wire) add(t *transfer) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open == nil {
+		w.open = map[uint64]*transfer{}
+	}
+	w.next++
+	w.open[w.next] = t
+	t.left++
+	return w.next
+}
+
+// drop forgets an operation that will not report.
+func (w *wire) drop(token uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open[token].left--
+	delete(w.open, token)
+}
+
+// finish says that all of t is queued. It returns true when nothing is under way any more.
+func (w *wire) finish(t *transfer, err error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		t.err = err
+	}
+	t.left--
+	if t.left == 0 && t.stream != nil {
+		link.PutBuffer(t.stream)
+	}
+	return t.left == 0
+}
+
+// settle takes the end of an operation. It returns the transfer that this completes, or nil.
+func (w *wire) settle(e *mpi.Event) *transfer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.open[e.Token]
+	if t == nil {
+		return nil
+	}
+	delete(w.open, e.Token)
+	if e.Err != nil {
+		t.err = e.Err
+	}
+	if t.left--; t.left > 0 {
+		return nil
+	}
+	if t.stream != nil {
+		link.PutBuffer(t.stream)
+	}
+	if t.in != nil {
+		t.in.ready, t.in.err = true, t.err
+	}
+	return t
+}
+
+// receive takes a head of one of the three kinds of a frame, without its tail, into the worker's lane. Data is only read
+// during the call.
+func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
+	switch kind {
+	case kindFrame:
+		l.queue = append(l.queue, &incoming{frame: link.Frame{Stream: append(link.GetBuffer(), data...)}, ready: true})
+		return nil
+	case kindLength:
+		_, err := l.addLengths(data)
+		return err
+	}
+	n := len(data) - 4 - lengthSize
+	if n < 0 {
+		return errHead
+	}
+	apart := int(binary.LittleEndian.Uint64(data[n:]))
+	count := binary.LittleEndian.Uint32(data[n+lengthSize:])
+	data, err := l.addLengths(binary.LittleEndian.AppendUint32(data[:n:n], count))
+	if err != nil || apart < 0 {
+		return errHead
+	}
+	in := &incoming{}
+	t := &transfer{left: 1, in: in}
+	if apart > 0 {
+		in.frame.Stream = mpi.Fresh(apart)
+		err = w.take(peer, in.frame.Stream, t)
+	} else {
+		in.frame.Stream = append(link.GetBuffer(), data...)
+	}
+	if len(l.lengths) > 0 {
+		in.frame.Segments = make([][]byte, len(l.lengths))
+	}
+	for i, n := range l.lengths {
+		in.frame.Segments[i] = mpi.Fresh(n)
+		if n > 0 && err == nil {
+			err = w.take(peer, in.frame.Segments[i], t)
+		}
+	}
+	l.lengths = nil
+	if w.finish(t, err) {
+		in.ready, in.err = true, t.err
+	}
+	l.queue = append(l.queue, in)
+	return err
+}
+
+// take queues the receive of one part of t.
+func (w *wire) take(peer int, into []byte, t *transfer) error {
+	token := w.add(t)
+	err := w.port.RecvFrom(peer, partTag, into, token)
+	if err != nil {
+		w.drop(token)
+	}
+	return err
+}
+
+// addLengths takes the lengths off the end of data, which ends in their number.
+func (l *lane) addLengths(data []byte) (rest []byte, err error) {
+	n := len(data) - 4
+	if n < 0 {
+		return nil, errHead
+	}
+	count := int(binary.LittleEndian.Uint32(data[n:]))
+	at := n - lengthSize*count
+	if at < 0 {
+		return nil, errHead
+	}
+	for i := range count {
+		v := binary.LittleEndian.Uint64(data[at+lengthSize*i:])
+		if v > 1<<62 {
+			return nil, fmt.Errorf("%w: a segment of %d bytes", errHead, v)
+		}
+		l.lengths = append(l.lengths, int(v))
+	}
+	return data[:at], nil
+}
