@@ -49,6 +49,7 @@ type incoming struct {
 	values any // []R, where nothing is encoded
 	raw    bool
 	err    error // comes after the n elements
+	late   bool  // came after the tasks' contexts had been ended: err may be just that
 }
 
 // mapPart is the sink of one job of a mapping.
@@ -109,6 +110,7 @@ func (r *mapping[A, R]) finish() {
 // arrive takes in news, on the goroutine of the link.
 func (r *mapping[A, R]) arrive(a incoming) {
 	r.mu.Lock()
+	a.late = r.ended
 	if r.unordered {
 		r.queue = append(r.queue, a)
 	} else {
@@ -196,6 +198,9 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 		return false
 	}
 	if a.err != nil {
+		if a.late && r.ctx.Err() != nil {
+			a.err = gaveUp(r.ctx, "the results of "+r.fn.name)
+		}
 		yield(zero, a.err)
 		return false
 	}
