@@ -93,6 +93,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 		m.cfg.Log.Warn("rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
 		m.replace(w, was == starting, cause, n)
 	}
+	m.dropReturned(n)
 	m.handOut()
 	m.settleState()
 	m.attend()
@@ -186,6 +187,13 @@ func (m *Master) breakWith(out *news, err *BrokenError) {
 		}
 	}
 	m.leave()
+}
+
+// dropReturned drops what workers gave or left back unstarted after the pool had broken.
+func (m *Master) dropReturned(out *news) {
+	if m.state == Broken {
+		m.dropQueue(out, m.err)
+	}
 }
 
 // dropQueue tells the sinks of everything queued that it will not run.

@@ -71,6 +71,7 @@ func (m *Master) Receive(slot int, f link.Frame) {
 		m.cfg.Log.Error("rankpool: damaged message from worker", "worker", slot, "host", w.hello.Host, "err", err)
 		m.group.Kill(slot, fmt.Errorf("it sent a damaged message: %w", err))
 	}
+	m.dropReturned(n)
 	m.handOut()
 	m.prefetch(w)
 	m.settleState()
