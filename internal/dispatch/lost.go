@@ -135,7 +135,8 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 	if p.gone {
 		return
 	}
-	if p.tries < p.job.Retries && m.state != Broken {
+	overdue := (*OverdueError)(nil) // its own fault, which would only repeat itself
+	if p.tries < p.job.Retries && m.state != Broken && !errors.As(cause, &overdue) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries + 1})
 		m.stats.Retried++
 		return
