@@ -101,6 +101,7 @@ func (m *Master) fill(w *worker) bool {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
 	}
 	first := w.seq + 1
+	w.compact()
 	for {
 		p, ok := m.queue.peek()
 		if !ok {
@@ -142,6 +143,17 @@ func (m *Master) fill(w *worker) bool {
 	m.watch.arm(m)
 	m.group.Send(w.slot, b.frame)
 	return true
+}
+
+// compact moves the unanswered pieces to the front once most are answered: a worker that always has another batch never
+// runs out of pieces, and its list would grow with every task.
+func (w *worker) compact() {
+	if w.head < 64 || w.head < len(w.out)/2 {
+		return
+	}
+	n := copy(w.out, w.out[w.head:])
+	clear(w.out[n:])
+	w.out, w.head = w.out[:n], 0
 }
 
 // room says how many units of p the batch takes, and where they end. The first unit always fits.
