@@ -148,10 +148,12 @@ func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
 
 // Fail implements dispatch.Sink.
 func (t *localTask[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
-	if err == nil {
-		err = t.err
+	var zero R
+	if err != nil { // the call may still be running: what it reads and writes is left alone
+		t.ex.notify(t.settle(zero, err))
+		return
 	}
-	t.finish(t.val, err)
+	t.finish(zero, t.err)
 }
 
 // writer encodes arguments. Those of many calls share a slab of memory, so that a small call costs no allocation of its
