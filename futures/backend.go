@@ -11,8 +11,9 @@ import (
 	"github.com/rankpool/rankpool/internal/link/proc"
 )
 
-// MPIPoolExecutor runs tasks on whatever the program was started with: local processes where there is no MPI. The
-// variable RANKPOOL_BACKEND can choose otherwise.
+// MPIPoolExecutor runs tasks on whatever the program was started with. Under an mpiexec with several ranks those are the
+// workers, all of them, for every executor (E09); under `mpiexec -n 1` they are spawned; without an mpiexec, or without
+// MPI in the program, they are processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise.
 type MPIPoolExecutor struct{ executor }
 
 // NewMPIPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
@@ -88,10 +89,16 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 	switch {
 	case e.class == threadClass:
 		return backendThreads, nil
-	case e.class == processClass, env.backend == backendAuto, env.backend == backendProcesses:
+	case e.class == processClass, env.backend == backendProcesses:
 		return backendProcesses, nil
-	case env.backend == backendMPI:
-		return "", fmt.Errorf("futures: %s=mpi, but this program was built without MPI; use processes or threads", envBackend)
+	case env.backend == backendMPI && !mpiBuilt:
+		return "", fmt.Errorf("futures: %s=mpi, but this program was built without MPI: build it with `go build -tags mpi` (needs "+
+			"a C compiler and an MPI library that `pkg-config ompi` finds; `make mpich` for MPICH), or use processes or threads",
+			envBackend)
+	case env.backend == backendMPI, env.backend == backendAuto && underLauncher():
+		return backendMPI, nil
+	case env.backend == backendAuto:
+		return backendProcesses, nil
 	}
 	if err := e.needsProcesses(); err != nil {
 		return "", fmt.Errorf("futures: %s=threads: %w", envBackend, err)
@@ -110,7 +117,10 @@ func (e *executor) chooseWorkers(env environment) int {
 }
 
 // newGroup makes the group of workers. Nothing runs yet.
-func (e *executor) newGroup(log *slog.Logger) (link.Group, error) {
+func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, error) {
+	if e.backend == backendMPI {
+		return e.newRankGroup(env, log)
+	}
 	if e.backend == backendThreads {
 		svc := e.threadService()
 		return loopback.New(loopback.Config{

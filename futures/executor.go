@@ -80,7 +80,8 @@ type executor struct {
 	mu       sync.Mutex
 	shut     bool
 	backend  string
-	slots    int // as asked for
+	slots    int  // as asked for
+	joins    bool // its workers' processes were set up for another executor
 	notifier notifier
 }
 
@@ -162,7 +163,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		e.cfg.backoff = env.backoff
 	}
 	e.limit.Store(int64(e.chooseThreshold(env)))
-	group, err := e.newGroup(log)
+	group, err := e.newGroup(env, log)
 	if err != nil {
 		return nil, err
 	}
@@ -340,5 +341,5 @@ func remoteError(b []byte, name string, w int, h dispatch.Hello) error {
 	if problem != nil {
 		cause = fmt.Errorf("an error arrived damaged: %w", problem)
 	}
-	return remote.New(remote.Error{Func: name, Worker: w, Rank: -1, Host: h.Host, Pid: h.Pid}, cause)
+	return remote.New(remote.Error{Func: name, Worker: w, Rank: h.Rank, Host: h.Host, Pid: h.Pid}, cause)
 }

@@ -82,7 +82,7 @@ func mainStatus(run func(context.Context) error, where string) int {
 		}
 		return 0
 	}
-	return runMaster(run)
+	return mainOrRank(run)
 }
 
 // runMaster calls run, sees to its executors and returns the exit status.
@@ -167,11 +167,12 @@ func beMaster() error {
 // refuseInIdleWorker ends a worker process whose program reaches an executor before Main: it would start workers without
 // end.
 func refuseInIdleWorker(what string) {
-	if mainBegan.Load() || !proc.IsWorker() {
+	if mainBegan.Load() || !proc.IsWorker() && !loadingInRank() {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
 		"so executors belong into the function that Main is given\n", what)
+	abortJob(exitFailure)
 	os.Exit(exitFailure)
 }
 

@@ -27,6 +27,7 @@ type config struct {
 	env         map[string]string
 	globals     []globalValue
 	initializer *initializer
+	mpiInfo     map[string]string
 	outOfBand   *bool
 	threshold   int // 0: not set
 	backoff     time.Duration
@@ -123,6 +124,21 @@ func WithEnv(env map[string]string) Option {
 			}
 		}
 		c.env = maps.Clone(env)
+		return nil
+	})
+}
+
+// WithMPIInfo sets what MPI_Comm_spawn is told, as it is: keys like "host", "hostfile" or "wdir" mean what the MPI library
+// says. It replaces the default, which lets the library start fewer workers than asked for (C008). Where nothing is spawned
+// it changes nothing.
+func WithMPIInfo(info map[string]string) Option {
+	return option(func(c *config) error {
+		for key, value := range info {
+			if key == "" || strings.Contains(key+value, "\x00") {
+				return fmt.Errorf("WithMPIInfo: %q=%q is not an entry of an MPI_Info", key, value)
+			}
+		}
+		c.mpiInfo = maps.Clone(info)
 		return nil
 	})
 }

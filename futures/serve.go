@@ -64,6 +64,9 @@ func (e *executor) setupMessage() ([]byte, error) {
 		return nil, err
 	}
 	s := setup{Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.cfg.globals}
+	if e.joins { // E15
+		s.Dir, s.Env = "", nil
+	}
 	if i := e.cfg.initializer; i != nil {
 		s.Init = &initCall{i.name, i.arg}
 	}
@@ -164,7 +167,7 @@ func hello(fingerprint []byte) dispatch.Hello {
 	if err != nil {
 		host = "unknown host"
 	}
-	return dispatch.Hello{Pid: os.Getpid(), Procs: runtime.GOMAXPROCS(0), Host: host, Fingerprint: fingerprint}
+	return dispatch.Hello{Pid: os.Getpid(), Rank: -1, Procs: runtime.GOMAXPROCS(0), Host: host, Fingerprint: fingerprint}
 }
 
 func functionBody(fn uint32) dispatch.Body {

@@ -1,0 +1,256 @@
+//go:build mpi && cgo
+
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// mpiBuilt tells whether MPI is in this program.
+const mpiBuilt = true
+
+// leaveLimit is how long the end of Main waits for ranks that do not answer any more.
+const leaveLimit = 10 * time.Second
+
+// ranks is the MPI job as this process sees it.
+var ranks struct {
+	sync.Mutex
+	warned bool
+	shared *mpilink.Hub // the world's other ranks, in its rank 0; every executor shares them
+	joined bool         // an executor uses them, or has
+	serves bool         // this process is one of them, or was spawned
+}
+
+// startMPI initialises MPI unless that has been done, and says once what is odd about it.
+func startMPI() (*mpi.Environment, error) {
+	env, err := mpi.Init(mpi.Options{})
+	if err != nil {
+		return nil, err
+	}
+	ranks.Lock()
+	defer ranks.Unlock()
+	if !ranks.warned {
+		ranks.warned = true
+		if parent, err := mpi.Parent(); env.Launcher.Rank <= 0 && parent == nil && err == nil { // one process is enough to tell
+			for _, w := range env.Warnings {
+				fmt.Fprintln(os.Stderr, "rankpool: warning:", w)
+			}
+		}
+	}
+	return env, nil
+}
+
+func launched() bool { return mpi.FindLauncher(os.LookupEnv).Found() }
+
+// underLauncher tells whether ranks are the workers that auto means: the program was started by an mpiexec, and this
+// process is no worker itself.
+func underLauncher() bool {
+	ranks.Lock()
+	serves := ranks.serves
+	ranks.Unlock()
+	return !serves && !proc.IsWorker() && launched()
+}
+
+// loadingInRank tells whether this process is a rank that is to serve and has not reached Main. A process that was
+// spawned alone looks like a master until MPI has started.
+func loadingInRank() bool {
+	l := mpi.FindLauncher(os.LookupEnv)
+	if mainBegan.Load() || !l.Found() || proc.IsWorker() {
+		return false
+	}
+	if l.Size > 1 {
+		return l.Rank > 0
+	}
+	if _, err := startMPI(); err != nil {
+		return false // Main will say so
+	}
+	parent, err := mpi.Parent()
+	return err == nil && parent != nil
+}
+
+// abortJob ends every process of the job, if this one is part of one.
+func abortJob(status int) {
+	if mpi.Started() {
+		_ = mpi.Abort(status)
+	}
+}
+
+// mainOrRank runs a program that is no local worker: as the master, or as a rank that serves it (E05).
+func mainOrRank(run func(context.Context) error) int {
+	if !launched() {
+		return leaveMPI(runMaster(run))
+	}
+	serve, err := joinWorld()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rankpool:", err)
+		abortJob(exitFailure)
+		return exitFailure
+	}
+	if serve != nil {
+		return serve()
+	}
+	return leaveMPI(runMaster(run))
+}
+
+// joinWorld starts MPI. In a rank that is to serve it returns what to do; in the master it sees to the others.
+func joinWorld() (serve func() int, err error) {
+	if _, err := startMPI(); err != nil {
+		return nil, err
+	}
+	parent, err := mpi.Parent()
+	if err != nil {
+		return nil, err
+	}
+	world, err := mpi.World()
+	if err != nil {
+		return nil, err
+	}
+	if parent != nil {
+		return func() int { return serveRank(parent, world.Rank(), true) }, nil
+	}
+	if world.Size() == 1 {
+		return nil, nil
+	}
+	c, err := world.Dup()
+	if err != nil {
+		return nil, err
+	}
+	if world.Rank() > 0 {
+		return func() int { return serveRank(c, world.Rank(), false) }, nil
+	}
+	hub, err := mpilink.Lead(c, mpilink.Options{})
+	ranks.Lock()
+	ranks.shared = hub
+	ranks.Unlock()
+	return nil, err
+}
+
+// serveRank serves until the master says goodbye, and leaves the job.
+func serveRank(c *mpi.Comm, rank int, spawned bool) int {
+	ranks.Lock()
+	ranks.serves = true
+	ranks.Unlock()
+	serving.Store(true)
+	// A terminal's SIGINT reaches every rank of this host, and the master decides what becomes of them. The channel is
+	// never read: a full one drops.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+
+	svc := processService()
+	svc.Hello.Rank = rank
+	svc.Turn = new(sync.Mutex)
+	err := mpilink.Serve(c, mpilink.Options{}, func(ep link.Endpoint) {
+		_ = dispatch.Serve(ep, svc) // its end reaches the master as a Loss
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	if err == nil && spawned {
+		err = mpilink.Disconnect(ctx, c)
+	}
+	if err == nil {
+		err = mpi.Finalize(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rankpool: rank %d: %v\n", rank, err)
+		abortJob(exitFailure)
+		return exitFailure
+	}
+	return 0
+}
+
+// leaveMPI lets the ranks go and ends MPI, if it was started. When a rank does not answer the job is aborted: waiting for
+// it would last for ever.
+func leaveMPI(status int) int {
+	if !mpi.Started() {
+		return status
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	ranks.Lock()
+	hub := ranks.shared
+	ranks.Unlock()
+	var err error
+	if hub != nil {
+		err = hub.Close(ctx)
+	}
+	if err == nil {
+		err = mpi.Finalize(ctx)
+	}
+	if err == nil {
+		return status
+	}
+	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
+	abortJob(max(status, exitFailure))
+	return max(status, exitFailure)
+}
+
+// newRankGroup makes the group of an executor whose workers are ranks: those of the world, whatever their number, or
+// spawned ones (E09).
+func (e *executor) newRankGroup(env environment, log *slog.Logger) (link.Group, error) {
+	if err := beMaster(); err != nil {
+		return nil, err
+	}
+	if _, err := startMPI(); err != nil {
+		return nil, fmt.Errorf("futures: %w", err)
+	}
+	ranks.Lock()
+	defer ranks.Unlock()
+	cfg := mpilink.Config{Backoff: e.cfg.backoff}
+	switch {
+	case ranks.serves:
+		return nil, errors.New("futures: this process is a rank that serves a master; an executor in a task uses processes or threads")
+	case ranks.shared != nil:
+		e.joins = ranks.joined
+		ranks.joined = true
+		if e.joins && (e.cfg.dir != "" || len(e.cfg.env) > 0) {
+			log.Warn("rankpool: WithDir and WithEnv are ignored: the ranks have been set up by the first executor")
+		}
+		return ranks.shared.Group(cfg), nil
+	}
+	spawn := mpilink.Spawn{Config: cfg, Command: e.cfg.executable, Args: e.cfg.args, Info: e.cfg.mpiInfo}
+	var err error
+	if spawn.Workers, err = e.spawned(env); err != nil {
+		return nil, fmt.Errorf("futures: %w", err)
+	}
+	if spawn.Command == "" {
+		if spawn.Command, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("futures: cannot tell which program to spawn, use WithExecutable: %w", err)
+		}
+	}
+	if !e.cfg.hasArgs {
+		spawn.Args = os.Args[1:]
+	}
+	return mpilink.NewSpawned(spawn), nil
+}
+
+// spawned is how many workers are spawned: what the program or the environment says, else what the launcher has room for.
+func (e *executor) spawned(env environment) (int, error) {
+	switch {
+	case e.cfg.workers > 0:
+		return e.cfg.workers, nil
+	case env.workers > 0:
+		return env.workers, nil
+	}
+	world, err := mpi.World()
+	if err != nil {
+		return 0, err
+	}
+	universe, known, err := mpi.UniverseSize()
+	if err != nil || !known {
+		return 1, err
+	}
+	return max(universe-world.Size(), 1), nil
+}
