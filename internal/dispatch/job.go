@@ -163,7 +163,7 @@ func (q *queue) take(n int, rest cursor) {
 // advance moves a cursor over n units.
 func (j *Job) advance(c cursor, n int) cursor {
 	c.unit += n
-	if j.Local != nil {
+	if j.Local != nil || j.withdrawn {
 		return c
 	}
 	for ; n > 0; n-- {

@@ -217,6 +217,7 @@ func (m *Master) Withdraw(j *Job) int {
 			}
 		}
 		j.withdrawn = true
+		j.Data, j.Segments = nil, nil // what runs has its own; the job itself leaves the queue when its turn comes
 		m.stats.Cancelled += uint64(n)
 	}
 	m.interrupt(func(p *piece) bool { return p.job == j })
