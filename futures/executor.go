@@ -283,6 +283,11 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	if c.interrupt {
 		m.Interrupt()
 	}
+	if !c.noWait {
+		var release func()
+		ctx, release = heedSignal(ctx, m)
+		defer release()
+	}
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
 		err = e.notifier.drain(ctx)

@@ -96,6 +96,7 @@ func runMaster(run func(context.Context) error) (status int) {
 		case s := <-sig:
 			signal.Stop(sig) // the next one ends the process
 			cancel(&signalError{s})
+			endSignalled()
 		case <-ctx.Done():
 			signal.Stop(sig)
 		}
@@ -104,10 +105,7 @@ func runMaster(run func(context.Context) error) (status int) {
 	interrupted := new(signalError)
 	switch stopped := errors.As(context.Cause(ctx), &interrupted); {
 	case stopped:
-		status = exitInterrupted
-		if interrupted.signal == syscall.SIGTERM {
-			status = exitTerminated
-		}
+		status = interrupted.status()
 		if err != nil && !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(os.Stderr, "rankpool:", err)
 		}
@@ -124,6 +122,10 @@ func runMaster(run func(context.Context) error) (status int) {
 	default:
 		closeAll()
 	}
+	if status < exitInterrupted && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
+		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
+		status = interrupted.status()
+	}
 	return status
 }
 
@@ -131,6 +133,14 @@ func runMaster(run func(context.Context) error) (status int) {
 type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return "signal: " + e.signal.String() }
+
+// status is the exit status that says so.
+func (e *signalError) status() int {
+	if e.signal == syscall.SIGTERM {
+		return exitTerminated
+	}
+	return exitInterrupted
+}
 
 // protected calls run; a panic in it, or a call of runtime.Goexit, is an error.
 func protected(ctx context.Context, run func(context.Context) error) error {
@@ -214,5 +224,8 @@ func closeAll(opts ...ShutdownOption) {
 			wg.Go(func() { _ = e.Shutdown(context.Background(), opts...) })
 		}
 		wg.Wait()
+		if signalled.Err() != nil { // Shutdown has done what a signal leaves time for
+			return
+		}
 	}
 }
