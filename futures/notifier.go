@@ -2,6 +2,8 @@ package futures
 
 import (
 	"context"
+	"runtime"
+	"strings"
 	"sync"
 )
 
@@ -57,10 +59,11 @@ func (n *notifier) next() *callbackList {
 	return l
 }
 
-// drain waits until every callback so far has run, or until ctx ends.
+// drain waits until every callback so far has run, or until ctx ends. Called by a callback it does not wait: that would
+// be for itself.
 func (n *notifier) drain(ctx context.Context) error {
 	n.mu.Lock()
-	if !n.running {
+	if !n.running || inCallback() {
 		n.mu.Unlock()
 		return nil
 	}
@@ -74,5 +77,23 @@ func (n *notifier) drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// inCallback tells whether this goroutine is a notifier's.
+func inCallback() bool {
+	var pcs [64]uintptr
+	for skip := 0; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs[:])
+		frames := runtime.CallersFrames(pcs[:n])
+		for more := n > 0; more; {
+			var f runtime.Frame
+			if f, more = frames.Next(); strings.HasSuffix(f.Function, "futures.(*notifier).run") {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
 	}
 }
