@@ -192,7 +192,7 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	if ex.shares {
 		t := &localTask[A, R]{arg: arg}
 		t.prepare(ex, fn, tc)
-		t.job.Sink, t.job.Local = t, t
+		t.job.Func, t.job.Sink, t.job.Local = fn.sharedNumber(), t, t
 		t.owner = t
 		return &t.task, nil
 	}

@@ -173,10 +173,14 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 			return nil, err
 		}
 	}
+	name := functionName
+	if e.shares {
+		name = sharedName
+	}
 	return dispatch.New(dispatch.Config{
 		Group: group, Log: log, Setup: setup,
 		Check:            checkFingerprint(e.backend),
-		Name:             functionName,
+		Name:             name,
 		DecodeError:      decodeError,
 		DecodeSetupError: decodeSetupError,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,

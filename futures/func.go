@@ -26,6 +26,7 @@ type function[A, R any] struct {
 	result  *pkl5.Typed[R]
 	task    taskConfig
 	index   atomic.Int64 // its number plus 1, once the table is frozen
+	shared  atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
 }
 
 // Name returns the name the function is registered under; for a Local function, the one Local made up.

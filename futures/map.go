@@ -48,13 +48,13 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 	}
 	m, err := e.started()
 	if err == nil {
-		_, err = e.function(fn.f.number)
+		_, err = fn.f.numberFor(e)
 	}
 	if err != nil {
 		return only[R](err)
 	}
 	r := &mapping[A, R]{
-		ctx: ctx, ex: e, master: m, fn: fn.f, chunk: c.chunk, unordered: c.unordered,
+		ctx: ctx, ex: e, master: m, fn: fn.f, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
 	}
 	slice, isSlice := xs.([]A)
@@ -84,14 +84,6 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 // windowChunks is how many chunks per worker a sequence is drawn ahead.
 const windowChunks = 4
 
-// function returns a function's number; where arguments are shared it has none.
-func (e *executor) function(number func() (uint32, error)) (uint32, error) {
-	if e.shares {
-		return 0, nil
-	}
-	return number()
-}
-
 // once makes a sequence that can be ranged over one time.
 func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
@@ -104,7 +96,7 @@ func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
 
 // newJob makes the job of some elements, of which the first is element number base.
 func (r *mapping[A, R]) newJob(xs []A, base int) (*dispatch.Job, error) {
-	number, err := r.ex.function(r.fn.number)
+	number, err := r.fn.numberFor(r.ex)
 	if err != nil {
 		return nil, err
 	}
