@@ -36,7 +36,8 @@ var (
 //
 // When run returns, executors that are still open finish what is queued and are closed. Then the process ends: with
 // status 0, or, after an error, which is printed, or a panic, with 1. The context ends at the first SIGINT or SIGTERM, and
-// the status is then 130 or 143; what is queued is cancelled. A second signal ends the process at once.
+// the status is then 130 or 143; what is queued is cancelled, and tasks whose contexts end for it may finish, for 5 s at
+// most. A second signal ends the process at once, also when run ignores the first.
 func Main(run func(ctx context.Context) error) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
@@ -115,6 +116,8 @@ func runMaster(run func(context.Context) error) (status int) {
 		status = exitFailure
 		if p := new(PanicError); errors.As(err, &p) {
 			fmt.Fprintf(os.Stderr, "rankpool: %+v\n", err)
+		} else if m := new(MismatchError); errors.As(err, &m) {
+			fmt.Fprintf(os.Stderr, "rankpool: %v\n%s\n", err, m.Diff)
 		} else {
 			fmt.Fprintln(os.Stderr, "rankpool:", err)
 		}
@@ -207,7 +210,8 @@ func track(e *executor, m *dispatch.Master) {
 	})
 }
 
-// closeAll shuts every open executor down and waits.
+// closeAll shuts every open executor down and waits. What runs on when a signal's grace is over is named, and left to the
+// end of the process.
 func closeAll(opts ...ShutdownOption) {
 	for {
 		open.Lock()
@@ -221,7 +225,11 @@ func closeAll(opts ...ShutdownOption) {
 		}
 		var wg sync.WaitGroup
 		for _, e := range all {
-			wg.Go(func() { _ = e.Shutdown(context.Background(), opts...) })
+			wg.Go(func() {
+				if err := e.Shutdown(context.Background(), opts...); err != nil {
+					fmt.Fprintln(os.Stderr, "rankpool:", err)
+				}
+			})
 		}
 		wg.Wait()
 		if signalled.Err() != nil { // Shutdown has done what a signal leaves time for
