@@ -73,12 +73,20 @@ func (m *Master) startWorker(w *worker) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if w.start == timer && w.state == starting {
-			m.group.Kill(w.slot, fmt.Errorf("not ready after %v (its set-up and initializer included); "+
-				"if that is legitimate, allow more with WithStartTimeout", m.cfg.Start))
+			m.group.Kill(w.slot, m.tooSlow(w))
 		}
 	})
 	w.start = timer
 	m.group.Start(w.slot)
+}
+
+// tooSlow says why a worker that is not ready in time is ended.
+func (m *Master) tooSlow(w *worker) error {
+	where := "its set-up and initializer included"
+	if w.hello.Pid == 0 {
+		where = "it has not reached futures.Main: look at what the program does before"
+	}
+	return fmt.Errorf("not ready after %v (%s); if that is legitimate, allow more with WithStartTimeout", m.cfg.Start, where)
 }
 
 // greet checks a worker's hello and sends it the set-up.
