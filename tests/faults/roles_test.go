@@ -3,7 +3,263 @@
 package faults_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
 )
 
-var roles = map[string]func(context.Context) error{}
+// directoryVariable tells a role where to leave its traces.
+const directoryVariable = "FAULTS_DIR"
+
+// roles are what a master does that a test starts as a program of its own. One that is meant to be ended says when it is
+// ready, with the processes of its workers.
+var roles = map[string]func(context.Context) error{
+	"idle": func(context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(3)))
+		ready(ex)
+		select {}
+	},
+	"spinning": func(context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(3)))
+		for range 3 {
+			atOnce(futures.Submit(ex, act, "spin"))
+		}
+		awaitRunning(ex, 3)
+		ready(ex)
+		select {}
+	},
+	"stopped": func(context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(3)))
+		for range 3 {
+			atOnce(futures.Submit(ex, act, "stop"))
+		}
+		awaitRunning(ex, 3)
+		ready(ex)
+		select {}
+	},
+	"in a batch": func(context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(3)))
+		f := atOnce(futures.Submit(ex, inc, 0))
+		for i := 0; ; i++ {
+			for range 1000 {
+				f = atOnce(futures.Submit(ex, inc, i))
+			}
+			atOnce(f.Result(context.Background()))
+			if i == 10 {
+				ready(ex)
+			}
+		}
+	},
+	// A program that heeds its context, as it should, with work in hand and in the queue.
+	"heeding": func(ctx context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		defer ex.Shutdown(ctx, futures.NoWait())
+		f := atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))
+		atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))
+		for i := range 100 {
+			atOnce(futures.Submit(ex, mark, trace(i)))
+		}
+		awaitRunning(ex, 2)
+		ready(ex)
+		_, err := f.Result(ctx)
+		return err
+	},
+	// One whose tasks ignore theirs.
+	"deaf": func(ctx context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		f := atOnce(futures.Submit(ex, act, "spin"))
+		atOnce(futures.Submit(ex, act, "never"))
+		awaitRunning(ex, 2)
+		ready(ex)
+		_, err := f.Result(ctx)
+		return err
+	},
+	// One that is about to end, but for a task that never does.
+	"closing": func(context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		atOnce(futures.Submit(ex, act, "spin"))
+		awaitRunning(ex, 1)
+		ready(ex)
+		return nil
+	},
+	// The other ways in which Main's function ends, each with work in the queue.
+	"returns":  func(context.Context) error { queueUp(); return nil },
+	"fails":    func(context.Context) error { queueUp(); return errors.New("out of coffee") },
+	"panics":   func(context.Context) error { queueUp(); panic("out of tea") },
+	"exits":    func(context.Context) error { queueUp(); _, err := perform("Goexit"); return err },
+	"unclosed": func(context.Context) error { _, err := futures.NewProcessPoolExecutor(); return err }, // and never used
+	"again": func(context.Context) error {
+		queueUp()
+		futures.Main(func(context.Context) error { return nil })
+		return nil
+	},
+	"loud": func(ctx context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		defer ex.Close()
+		for _, err := range futures.Map(ctx, ex, loud, []int{loudness, loudness}) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}
+
+// loudness is far more than a pipe holds.
+const loudness = 4_000_000
+
+func atOnce[T any](v T, err error) T {
+	must(err)
+	return v
+}
+
+// awaitRunning waits until n tasks are at workers.
+func awaitRunning(ex futures.Executor, n int) {
+	for end := time.Now().Add(patience); ex.Stats().Running < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			panic("the tasks do not run")
+		}
+	}
+}
+
+// ready prints the processes of the workers.
+func ready(ex futures.Executor) {
+	must(ex.Bootup(context.Background()))
+	time.AfterFunc(2*time.Minute, func() { os.Exit(99) }) // when nobody ends it
+	fmt.Println(strings.Trim(fmt.Sprint(pids(ex)), "[]"))
+}
+
+func trace(i int) futures.Pair[string, int] {
+	return futures.Pair[string, int]{First: os.Getenv(directoryVariable) + "/trace", Second: i}
+}
+
+// queued is how much work queueUp leaves.
+const queued = 50
+
+func queueUp() {
+	ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+	for i := range queued {
+		atOnce(futures.Submit(ex, mark, trace(i)))
+	}
+}
+
+// program is a master that runs in a process of its own.
+type program struct {
+	t              *testing.T
+	cmd            *exec.Cmd
+	dir, mark      string
+	stdout, stderr bytes.Buffer
+	workers        []int
+	ended          chan struct{}
+	out            chan struct{} // closed when its standard output has been read whole
+}
+
+var starts atomic.Int64
+
+// start runs a program; with wait it returns when that is ready. When the test ends there is nothing left of it.
+func start(t *testing.T, wait bool, path string, env ...string) *program {
+	t.Helper()
+	p := &program{
+		t: t, dir: t.TempDir(), cmd: exec.Command(path), ended: make(chan struct{}), out: make(chan struct{}),
+		mark: fmt.Sprintf("FAULTS_PROGRAM=%d-%d", os.Getpid(), starts.Add(1)),
+	}
+	p.cmd.Env = append(os.Environ(), append(env, p.mark, directoryVariable+"="+p.dir)...)
+	p.cmd.Stderr = &p.stderr
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout = w
+	p.cmd.WaitDelay = patience
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	first := make(chan string, 1)
+	go func() {
+		defer close(p.out)
+		defer r.Close()
+		in := bufio.NewReader(r)
+		line, _ := in.ReadString('\n')
+		first <- line
+		_, _ = p.stdout.WriteString(line)
+		_, _ = p.stdout.ReadFrom(in)
+	}()
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		noProcess(t, p.mark)
+		<-p.out
+	})
+	if !wait {
+		return p
+	}
+	select {
+	case line := <-first:
+		for _, s := range strings.Fields(line) {
+			pid, err := strconv.Atoi(s)
+			if err != nil || pid == 0 || gone(pid) {
+				t.Fatalf("the program says %q\n%s", line, p.stderr.String())
+			}
+			p.workers = append(p.workers, pid)
+		}
+	case <-time.After(patience):
+		t.Fatal("the program does not get ready")
+	}
+	return p
+}
+
+// role starts this test binary in a role.
+func role(t *testing.T, wait bool, name string) *program {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, wait, exe, roleVariable+"="+name)
+}
+
+// status waits for the end and returns the exit status, or minus the signal.
+func (p *program) status(limit time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(limit):
+		p.t.Fatal("the program does not end")
+	}
+	if s := p.cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signaled() {
+		return -int(s.Signal())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// leavesNothing checks that everything the program started has ended by a limit, and returns what it wrote.
+func (p *program) leavesNothing(limit time.Duration) (stdout, stderr string) {
+	p.t.Helper()
+	until(p.t, limit, "the end of the workers", func() bool {
+		return len(marked(p.mark)) == 0 && !slices.ContainsFunc(p.workers, func(pid int) bool { return !gone(pid) })
+	})
+	select {
+	case <-p.out:
+	case <-time.After(patience):
+		p.t.Fatal("its standard output is still open")
+	}
+	return p.stdout.String(), p.stderr.String()
+}

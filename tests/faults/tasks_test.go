@@ -75,6 +75,7 @@ func perform(what string) (int, error) {
 		select {}
 	case "stop":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {} // this thread may be the last to stop
 	case "spin":
 		for { //nolint:staticcheck // a task that never ends and never looks around
 		}

@@ -1,0 +1,171 @@
+//go:build unix
+
+package faults_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestNoWorkerRemainsASecondAfterItsMasterWasKilled(t *testing.T) {
+	for _, name := range []string{"idle", "spinning", "stopped", "in a batch"} {
+		t.Run(name, func(t *testing.T) {
+			p := role(t, true, name)
+			if len(p.workers) != 3 {
+				t.Fatalf("workers %v, want 3", p.workers)
+			}
+			signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
+			if s := p.status(patience); s != -int(syscall.SIGKILL) {
+				t.Errorf("status %d", s)
+			}
+			p.leavesNothing(time.Second)
+		})
+	}
+}
+
+func TestASignalCancelsWhatIsQueuedAndEndsWithItsStatus(t *testing.T) {
+	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+		t.Run(s.String(), func(t *testing.T) {
+			p := role(t, true, "heeding")
+			signalTo(t, p.cmd.Process.Pid, s)
+			if got := p.status(patience); got != want {
+				t.Errorf("status %d, want %d", got, want)
+			}
+			_, stderr := p.leavesNothing(time.Second)
+			says(t, stderr, "rankpool: ended by signal: "+s.String())
+			if ran := p.traces(); len(ran) > 0 {
+				t.Errorf("%d tasks of the queue ran", len(ran))
+			}
+		})
+	}
+}
+
+// A terminal sends it to every process of the program, and so do many job schedulers.
+func TestASignalToAllProcessesEndsWithItsStatusToo(t *testing.T) {
+	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+		t.Run(s.String(), func(t *testing.T) {
+			p := role(t, true, "heeding")
+			for _, pid := range append(p.workers, p.cmd.Process.Pid) {
+				signalTo(t, pid, s)
+			}
+			if got := p.status(patience); got != want {
+				t.Errorf("status %d, want %d", got, want)
+			}
+			p.leavesNothing(time.Second)
+		})
+	}
+}
+
+func TestASignalEndsAProgramWhoseTasksIgnoreIt(t *testing.T) {
+	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+		t.Run(s.String(), func(t *testing.T) {
+			p := role(t, true, "deaf")
+			signalTo(t, p.cmd.Process.Pid, s)
+			if got := p.status(patience); got != want {
+				t.Errorf("status %d, want %d", got, want)
+			}
+			_, stderr := p.leavesNothing(time.Second)
+			says(t, stderr, "ended by signal", "2 tasks running", "act on worker 0", "act on worker 1")
+		})
+	}
+}
+
+func TestASignalEndsAProgramThatWaitsForItsLastTask(t *testing.T) {
+	p := role(t, true, "closing")
+	signalTo(t, p.cmd.Process.Pid, syscall.SIGTERM)
+	if got := p.status(patience); got != 143 {
+		t.Errorf("status %d, want 143", got)
+	}
+	_, stderr := p.leavesNothing(time.Second)
+	says(t, stderr, "ended by signal", "1 tasks running", "act on worker 0")
+}
+
+func TestASecondSignalEndsAProgramThatIgnoresTheFirst(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(s.String(), func(t *testing.T) {
+			p := role(t, true, "spinning")
+			// No event tells that the first one has been taken: send more of them.
+			until(t, patience, "the end", func() bool {
+				_ = syscall.Kill(p.cmd.Process.Pid, s)
+				select {
+				case <-p.ended:
+					return true
+				default:
+					return false
+				}
+			})
+			if got := p.status(patience); got != -int(s) {
+				t.Errorf("status %d, want the signal", got)
+			}
+			p.leavesNothing(time.Second)
+		})
+	}
+}
+
+// traces returns the lines that the tasks of a program have left.
+func (p *program) traces() []string {
+	b, _ := os.ReadFile(filepath.Join(p.dir, "trace"))
+	return strings.Fields(string(b))
+}
+
+func TestWhatIsQueuedRunsToItsEndHoweverMainsFunctionEnds(t *testing.T) {
+	for _, tt := range []struct {
+		role   string
+		status int
+		want   []string
+	}{
+		{"returns", 0, nil},
+		{"fails", 1, []string{"rankpool: out of coffee"}},
+		{"panics", 1, []string{"rankpool: panic: out of tea", "roles_test.go:"}},
+		{"exits", 1, []string{"runtime.Goexit", "tasks_test.go:"}},
+	} {
+		t.Run(tt.role, func(t *testing.T) {
+			p := role(t, false, tt.role)
+			if got := p.status(patience); got != tt.status {
+				t.Errorf("status %d, want %d", got, tt.status)
+			}
+			_, stderr := p.leavesNothing(time.Second)
+			says(t, stderr, tt.want...)
+			if tt.want == nil && stderr != "" {
+				t.Errorf("it complains: %s", stderr)
+			}
+			if n := len(p.traces()); n != queued {
+				t.Errorf("%d of %d tasks ran", n, queued)
+			}
+		})
+	}
+}
+
+func TestAnExecutorThatWasNeverUsedCostsNothing(t *testing.T) {
+	p := role(t, false, "unclosed")
+	if got := p.status(patience); got != 0 {
+		t.Errorf("status %d", got)
+	}
+	if stdout, stderr := p.leavesNothing(time.Second); stdout+stderr != "" {
+		t.Errorf("it says %s%s", stdout, stderr)
+	}
+}
+
+func TestASecondMainIsRefused(t *testing.T) {
+	p := role(t, false, "again")
+	if got := p.status(patience); got != 1 {
+		t.Errorf("status %d, want 1", got)
+	}
+	_, stderr := p.leavesNothing(time.Second)
+	says(t, stderr, "Main was called a second time", "roles_test.go:")
+}
+
+func TestEverythingAWorkerWritesArrives(t *testing.T) {
+	p := role(t, false, "loud")
+	if got := p.status(patience); got != 0 {
+		t.Errorf("status %d", got)
+	}
+	stdout, stderr := p.leavesNothing(time.Second)
+	if len(stdout) != 2*loudness || strings.Count(stdout, "\n") != 2*loudness/100 || stderr != "" {
+		t.Errorf("%d bytes arrived, want %d; it complains %q", len(stdout), 2*loudness, stderr)
+	}
+}
