@@ -52,7 +52,9 @@ func NewThreadPoolExecutor(opts ...Option) (*ThreadPoolExecutor, error) {
 }
 
 func (e *executor) init(c class, constructor string, opts []Option) error {
-	refuseInIdleWorker(constructor)
+	if c != threadClass {
+		refuseInIdleWorker(constructor)
+	}
 	registerSentinels()
 	cfg, err := newConfig(constructor, opts)
 	if err != nil {
@@ -135,6 +137,9 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log}
 	if e.cfg.hasArgs {
 		cfg.Args = append([]string{}, e.cfg.args...)
+	}
+	for name, value := range e.cfg.env { // from the start, for what the runtime and code before Main read
+		cfg.Env = append(cfg.Env, name+"="+value)
 	}
 	return proc.New(cfg), nil
 }

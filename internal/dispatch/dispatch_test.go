@@ -551,3 +551,22 @@ func TestTasksThatWaitForEachOtherAreNotBatched(t *testing.T) {
 	}
 	s.wait(t)
 }
+
+// A goroutine cannot be ended, so a task that ignores the end of its time keeps it; but nobody waits for that task.
+func TestAGivenUpTaskDoesNotHoldTheShutdown(t *testing.T) {
+	never := make(chan struct{})
+	p := newPool(t, 1, func(c *dispatch.Config, _ *dispatch.Service) { c.Stop = 50 * time.Millisecond },
+		func(context.Context, uint64) (uint64, error) { <-never; return 0, nil })
+	j, s := job(0, 1)
+	j.Timeout = time.Millisecond
+	if err := p.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if running, err := p.Shutdown(ctx, true, false); err != nil {
+		t.Errorf("%v still run: %v", running, err)
+	}
+	close(never)
+}

@@ -133,6 +133,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) {
 // orphan fails one unit that was lost while it ran, or queues it again.
 func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *news) {
 	if p.gone {
+		m.gone--
 		return
 	}
 	overdue := (*OverdueError)(nil) // its own fault, which would only repeat itself

@@ -78,6 +78,7 @@ type Master struct {
 	ready   int   // workers that are idle or busy
 	waiting int   // workers still to come before the first task may go out
 	flying  int   // units handed out and not answered
+	gone    int   // of these, how many were given up: nobody waits for them
 	funcs   []funcTimes
 	stats   Stats
 	watch   watchdog

@@ -223,6 +223,9 @@ func (m *Master) answered(w *worker, p *piece, failed bool) {
 // release takes the next unit of p off the worker's list.
 func (m *Master) release(w *worker, p *piece, seq uint64) {
 	p.done++
+	if p.gone {
+		m.gone--
+	}
 	if p.done == p.n {
 		*p = piece{}
 		w.head++
@@ -306,6 +309,7 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 		return
 	}
 	p.gone = true
+	m.gone++
 	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: &BrokenError{
 		Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Task: m.cfg.Name(p.job.Func), Cause: err}})
 }

@@ -76,7 +76,7 @@ func (m *Master) Running() []RunningTask {
 
 // settleState notices that a shutdown has nothing left to wait for.
 func (m *Master) settleState() {
-	if m.state != Stopping || m.flying > 0 {
+	if m.state != Stopping || m.flying > m.gone {
 		return
 	}
 	if _, more := m.queue.peek(); !more {
