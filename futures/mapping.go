@@ -189,7 +189,8 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 		return false
 	}
 	if values, local := a.values.([]R); local {
-		for _, v := range values {
+		for i, v := range values {
+			values[i] = zero // the map lives on, and must not hold what was read (C065)
 			if !yield(v, nil) {
 				return false
 			}
