@@ -6,6 +6,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,9 +49,18 @@ var backends = []backend{
 	},
 }
 
-// each runs a test over every backend.
-func each(t *testing.T, test func(t *testing.T, b backend)) {
+// What a test can ask of a backend.
+func apart(b backend) bool   { return b.apart }
+func encodes(b backend) bool { return !b.shares }
+func inside(b backend) bool  { return !b.apart }
+
+// each runs a test over every backend, or over those of which all of this holds.
+func each(t *testing.T, test func(t *testing.T, b backend), where ...func(backend) bool) {
+	t.Helper()
 	for _, b := range backends {
+		if slices.ContainsFunc(where, func(holds func(backend) bool) bool { return !holds(b) }) {
+			continue
+		}
 		t.Run(b.name, func(t *testing.T) {
 			if b.env != "" {
 				t.Setenv("RANKPOOL_BACKEND", b.env)
@@ -81,6 +93,7 @@ func (b backend) start(t *testing.T, workers int, opts ...futures.Option) future
 }
 
 func within(t *testing.T) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	return ctx
@@ -140,6 +153,59 @@ func (g gate) pass(ctx context.Context) error {
 	return fmt.Errorf("gate %s did not open within %v", g, limit)
 }
 
+// mustClose closes an executor within the limit.
+func mustClose(t *testing.T, ex futures.Executor, opts ...futures.ShutdownOption) {
+	t.Helper()
+	if err := ex.Shutdown(within(t), opts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// booted starts an executor and returns the processes of its workers.
+func booted(t *testing.T, ex futures.Executor) []int {
+	t.Helper()
+	if err := ex.Bootup(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	return pids(ex)
+}
+
+// pids lists the processes of an executor's workers, as far as they have said which they are.
+func pids(ex futures.Executor) []int {
+	var all []int
+	for _, w := range ex.Stats().Workers {
+		if w.Pid != 0 {
+			all = append(all, w.Pid)
+		}
+	}
+	return all
+}
+
+// alive tells whether a process is there, be it one that nobody has waited for.
+func alive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	return err == nil && p.Signal(syscall.Signal(0)) == nil
+}
+
+// released waits until nothing of an executor is left: neither the processes of its workers nor more goroutines than
+// there were before.
+func released(t *testing.T, b backend, workers []int, goroutines int) {
+	t.Helper()
+	eventually(t, "everything of the executor is gone", func() bool {
+		return runtime.NumGoroutine() <= goroutines && !(b.apart && slices.ContainsFunc(workers, alive))
+	})
+}
+
+// files counts the files in a directory.
+func files(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
@@ -167,5 +233,8 @@ func (c checked) Run() int {
 
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers that race-check would linger for a second each
+	if run, ok := programs[os.Getenv(programVariable)]; ok {
+		futures.Main(run)
+	}
 	futures.TestMain(checked{m})
 }

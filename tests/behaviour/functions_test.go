@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"sync/atomic"
-	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
@@ -22,7 +22,6 @@ var (
 
 	wait     = futures.RegisterContext("wait", func(ctx context.Context, g gate) (bool, error) { return true, g.pass(ctx) })
 	announce = futures.RegisterContext("announce", announceAndWait)
-	nap      = futures.Register("nap", func(d time.Duration) (time.Duration, error) { time.Sleep(d); return d, nil })
 
 	failOn = futures.Register("failOn", func(x int) (int, error) {
 		if x < 0 {
@@ -43,12 +42,29 @@ var (
 		return 0, fmt.Errorf("both: %w", errors.Join(ErrEmpty, &InputError{7, "seven"}))
 	})
 
+	takes = futures.Register("takes", func(s Stubborn) (int, error) { return s.X, nil })
+	block = futures.Register("block", func(x int) (*Block, error) { return &Block{x}, nil })
+	stage = futures.RegisterContext("stage", failOrAnnounce)
+
 	getenv = futures.Register("getenv", func(name string) (string, error) { return os.Getenv(name), nil })
 	getwd  = futures.Register("getwd", func(struct{}) (string, error) { return os.Getwd() })
 
 	remember   = futures.RegisterContext("remember", rememberState)
 	remembered = futures.Register("remembered", func(struct{}) (State, error) { return state.Load().(State), nil })
-	refuse     = futures.Register("refuse", func(g gate) (bool, error) {
+	keep       = futures.Register("keep", func(xs []int) (bool, error) { kept.Store(int64(xs[0])); return true, nil })
+	keptValue  = futures.Register("keptValue", func(struct{}) (int64, error) { return kept.Load(), nil })
+	crowd      = futures.Register("crowd", countCrowd)
+	myself     = futures.Register("myself", func(struct{}) (Self, error) {
+		path, err := os.Executable()
+		return Self{path, os.Args[1:], futures.InWorker()}, err
+	})
+	refuseAs = futures.Register("refuseAs", func(how string) (bool, error) {
+		if how == "panic" {
+			panic("at start")
+		}
+		return false, &InputError{Value: 1, Why: how}
+	})
+	refuse = futures.Register("refuse", func(g gate) (bool, error) {
 		return false, errors.Join(errors.New("no licence"), g.pass(context.Background()))
 	})
 
@@ -130,6 +146,29 @@ type place struct {
 	Gate  gate
 }
 
+// scene is a task that fails, or that announces itself and waits.
+type scene struct {
+	Fails bool
+	place
+}
+
+func failOrAnnounce(ctx context.Context, s scene) (int, error) {
+	if s.Fails {
+		return 0, &InputError{Why: "the first"}
+	}
+	return announceAndWait(ctx, s.place)
+}
+
+// Block is a result that is worth letting go of.
+type Block [1 << 10]int
+
+// Self is what a task knows of its process.
+type Self struct {
+	Path     string
+	Args     []string
+	InWorker bool
+}
+
 // announceAndWait says that it has begun and waits for a gate.
 func announceAndWait(ctx context.Context, p place) (int, error) {
 	if err := os.WriteFile(p.Begun, []byte("begun"), 0o600); err != nil {
@@ -164,7 +203,23 @@ type State struct {
 var (
 	state atomic.Value
 	calls atomic.Int64
+	kept  atomic.Int64
+
+	present, most atomic.Int64
 )
+
+// countCrowd notes how many tasks run at once in this process.
+func countCrowd(int) (int64, error) {
+	n := present.Add(1)
+	defer present.Add(-1)
+	for {
+		m := most.Load()
+		if n <= m || most.CompareAndSwap(m, n) {
+			return n, nil
+		}
+		runtime.Gosched()
+	}
+}
 
 func rememberState(ctx context.Context, arg string) (bool, error) {
 	dir, err := os.Getwd()

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,7 +74,11 @@ func TestResultsComeInOrderWhateverTheChunks_C043_C044(t *testing.T) {
 			if got, want := int(ex.Stats().Submitted-before), (40+chunk-1)/chunk; got != want {
 				t.Errorf("chunk size %d: %d tasks, want %d", chunk, got, want)
 			}
+			before = ex.Stats().Submitted
 			expect(t, squares(40), futures.Map(within(t), ex, square, slices.Values(upTo(40)), futures.WithChunkSize(chunk)))
+			if got, want := int(ex.Stats().Submitted-before), (40+chunk-1)/chunk; got != want {
+				t.Errorf("chunk size %d, of a sequence: %d tasks, want %d", chunk, got, want)
+			}
 		}
 	})
 }
@@ -138,18 +145,46 @@ func TestUnorderedDeliversAsTheyComeAndTheQuickOnesBeforeADeadline_C054(t *testi
 		if diff := cmp.Diff(squares(200), got); err != nil || diff != "" {
 			t.Error(err, diff)
 		}
-		g := newGate(t)
-		gates := []gate{g, "", "", ""}
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		quick, err := gather(futures.Map(ctx, ex, wait, gates, futures.Unordered()))
-		if len(quick) != 3 || !errors.Is(err, futures.ErrTimeout) {
-			t.Errorf("%d quick ones, then %v", len(quick), err)
+		gates := []gate{newGate(t), "", "", ""}
+		ctx, deadline := context.WithCancelCause(t.Context()) // a deadline that passes when the test says
+		defer deadline(nil)
+		quick := 0
+		for ok, err := range futures.Map(ctx, ex, wait, gates, futures.Unordered()) {
+			if err != nil {
+				if quick != 3 || !errors.Is(err, futures.ErrTimeout) {
+					t.Errorf("%d quick ones, then %v", quick, err)
+				}
+				break
+			}
+			if !ok {
+				t.Error("a result was lost")
+			}
+			if quick++; quick == 3 {
+				deadline(context.DeadlineExceeded)
+			}
 		}
 	})
 }
 
-func TestUnorderedKeepsTheOrderInsideAChunkAndRaisesAFailureWhenItHappens_C055(t *testing.T) {
+func TestADeadlineEndsAMapWithATimeOut(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		for _, opts := range [][]futures.MapOption{nil, {futures.WithBufferSize(1)}, {futures.Unordered()}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			got, err := gather(futures.Map(ctx, ex, wait, []gate{newGate(t), ""}, opts...))
+			cancel()
+			if len(got) != 0 || !errors.Is(err, futures.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v, %v", got, err)
+			}
+		}
+		ctx, deadline := context.WithCancelCause(t.Context())
+		seq := futures.Map(ctx, ex, square, upTo(5))
+		eventually(t, "all are done", func() bool { return ex.Stats().Done == 5 })
+		deadline(context.DeadlineExceeded)
+		expect(t, squares(5), seq) // what is there beats the deadline
+	})
+}
+
+func TestUnorderedKeepsTheOrderInsideAChunk_C055(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		got, err := gather(futures.Map(within(t), ex, failOn, upTo(60), futures.Unordered(), futures.WithChunkSize(6)))
 		if err != nil || len(got) != 60 {
@@ -162,8 +197,39 @@ func TestUnorderedKeepsTheOrderInsideAChunkAndRaisesAFailureWhenItHappens_C055(t
 				}
 			}
 		}
-		if _, err := gather(futures.Map(within(t), ex, failOn, []int{1, -1, 2}, futures.Unordered())); err == nil {
-			t.Error("a failure was not raised")
+	})
+}
+
+func TestUnorderedRaisesAFailureWhenItHappens_C055(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		held := scene{place: place{filepath.Join(t.TempDir(), "held"), newGate(t)}}
+		// The first element stays out for good: an ordered map would wait for it.
+		got, err := gather(futures.Map(within(t), ex, stage, []scene{held, {Fails: true}}, futures.Unordered()))
+		if input := new(InputError); len(got) != 0 || !errors.As(err, &input) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
+func TestAFailureCancelsTheRestAndEndsWhatRuns_C048_C055(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		for _, opts := range [][]futures.MapOption{nil, {futures.Unordered()}} {
+			dir, g := t.TempDir(), newGate(t)
+			scenes := []scene{{Fails: true}}
+			for i := range 6 {
+				scenes = append(scenes, scene{place: place{filepath.Join(dir, fmt.Sprint(i)), g}})
+			}
+			seq := futures.Map(within(t), ex, stage, scenes, opts...)
+			eventually(t, "one has failed, one runs, the others wait", func() bool { return files(t, dir) == 1 && ex.Stats().Queued == 5 })
+			if _, err := gather(seq); err == nil {
+				t.Error("no error")
+			}
+			if got := result(t, submit(t, ex, square, 3)); got != 9 { // the gate is still shut
+				t.Error(got)
+			}
+			if n := files(t, dir); n != 1 {
+				t.Errorf("%d elements began after the failure", n-1)
+			}
 		}
 	})
 }
@@ -180,6 +246,9 @@ func TestBufferAndChunkSizesInAnyCombination_C058_C062(t *testing.T) {
 				got, err := gather(futures.Starmap(within(t), ex, add, pairs, opts...))
 				if err != nil || len(got) != 10 || got[9] != 18 {
 					t.Error(got, err)
+				}
+				if got, err := gather(futures.Starmap(within(t), ex, pid, make([]struct{}, 10), opts...)); err != nil || len(got) != 10 {
+					t.Errorf("no arguments: %v, %v", got, err)
 				}
 			}
 		}
@@ -252,7 +321,7 @@ func TestResultsAreSinglePass_C065(t *testing.T) {
 	})
 }
 
-func TestAReaderThatStopsCancelsTheRestAndEndsWhatRuns_B25(t *testing.T) {
+func TestAReaderThatStopsCancelsTheRestAndEndsWhatRuns(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		for _, err := range futures.Map(within(t), ex, wait, []gate{"", g, g, g}) {
@@ -371,6 +440,70 @@ func TestAMillionTinyElements(t *testing.T) {
 		}
 		if i != n {
 			t.Error(i)
+		}
+	})
+}
+
+func TestAShutdownUnderABufferedMapEndsItAfterWhatWasDrawn_C061(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		next, stop := iter.Pull2(futures.Map(within(t), ex, square, upTo(10), futures.WithBufferSize(3)))
+		defer stop()
+		if v, err, ok := next(); v != 0 || err != nil || !ok {
+			t.Fatal(v, err, ok)
+		}
+		mustClose(t, ex, futures.NoWait())
+		for want := 1; want <= 2; want++ {
+			if v, err, ok := next(); v != want*want || err != nil || !ok {
+				t.Errorf("element %d was drawn before the shutdown: %d, %v, %v", want, v, err, ok)
+			}
+		}
+		if _, err, ok := next(); !ok || !errors.Is(err, futures.ErrShutdown) {
+			t.Errorf("the next pull: %v, %v", err, ok)
+		}
+		if _, _, ok := next(); ok {
+			t.Error("there was more after the error")
+		}
+	})
+}
+
+func TestAMapDoesNotRetainWhatItHasDelivered_C065(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		for name, opts := range map[string][]futures.MapOption{
+			"ordered": nil, "unordered": {futures.Unordered()}, "chunks": {futures.WithChunkSize(4)}, "buffered": {futures.WithBufferSize(2)},
+		} {
+			next, stop := iter.Pull2(futures.Map(within(t), ex, block, upTo(4), opts...))
+			b, err, _ := next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			delivered := weak.Make(b)
+			b = nil
+			if _, err, _ := next(); err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			if delivered.Value() != nil {
+				t.Errorf("%s: the first result is still held", name)
+			}
+			stop()
+		}
+	})
+}
+
+func TestManyMapsAreReadInTurns(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		var nexts []func() (int, error, bool)
+		for range 8 {
+			next, stop := iter.Pull2(futures.Map(within(t), ex, square, slices.Values(upTo(20))))
+			defer stop()
+			nexts = append(nexts, next)
+		}
+		for i := range 20 {
+			for k, next := range nexts {
+				if v, err, ok := next(); v != i*i || err != nil || !ok {
+					t.Fatalf("map %d, element %d: %d, %v, %v", k, i, v, err, ok)
+				}
+			}
 		}
 	})
 }
