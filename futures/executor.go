@@ -282,9 +282,15 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	m := e.master.Load()
 	e.mu.Unlock()
 	if m == nil {
-		return nil
+		if c.noWait || e.notifier.drain(ctx) == nil {
+			return nil
+		}
+		return &ShutdownError{Cause: gaveUp(ctx, "the callbacks")}
 	}
 	if c.interrupt {
+		if c.cancel { // first, or what is handed out between the two would go on
+			_, _ = m.Shutdown(ctx, false, true)
+		}
 		m.Interrupt()
 	}
 	if !c.noWait {

@@ -20,6 +20,7 @@ type mapping[A, R any] struct {
 	fn        *function[A, R]
 	chunk     int
 	unordered bool
+	arrivals  []func(int) // told how many elements succeeded
 	task      taskConfig
 	window    int
 	read      atomic.Bool
@@ -109,6 +110,11 @@ func (r *mapping[A, R]) finish() {
 
 // arrive takes in news, on the goroutine of the link.
 func (r *mapping[A, R]) arrive(a incoming) {
+	if a.n > 0 {
+		for _, tell := range r.arrivals { // before the reader can have it, who may be done then
+			tell(a.n)
+		}
+	}
 	r.mu.Lock()
 	a.late = r.ended
 	if r.unordered {

@@ -232,6 +232,7 @@ type mapConfig struct {
 	chunk, buffer       int
 	hasChunk, hasBuffer bool
 	unordered           bool
+	arrivals            []func(int)
 	task                taskConfig
 }
 
@@ -249,6 +250,17 @@ func WithChunkSize(n int) MapOption {
 // are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead.
 func WithBufferSize(n int) MapOption {
 	return mapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
+}
+
+// WithArrivals has fn told how many elements have succeeded, each time that some come in, whether they are read yet or
+// not; a progress bar lives on that. fn is called by goroutines that serve the workers: calls may run together, and fn
+// must be quick. Given several times, all are told; nil changes nothing.
+func WithArrivals(fn func(n int)) MapOption {
+	return mapOption(func(c *mapConfig) {
+		if fn != nil {
+			c.arrivals = append(c.arrivals, fn)
+		}
+	})
 }
 
 // Unordered delivers results as they come instead of in the order of the input; within a chunk the order is kept.
