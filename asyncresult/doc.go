@@ -1,0 +1,41 @@
+// Package asyncresult has the results that the asynchronous verbs of package pool return at once: AsyncResult, under the
+// names ApplyResult for one call and MapResult for the slice of a whole map.
+//
+// Programs get them from pool.ApplyAsync, pool.MapAsync and pool.StarmapAsync and seldom need this package's name, for
+// package pool has the types too:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//
+//		"github.com/rankpool/rankpool/futures"
+//		"github.com/rankpool/rankpool/pool"
+//	)
+//
+//	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+//
+//	func main() { futures.Main(run) }
+//
+//	func run(ctx context.Context) error {
+//		p, err := pool.New(pool.WithProcesses(2))
+//		if err != nil {
+//			return err
+//		}
+//		defer p.Join(ctx)
+//		r, err := pool.MapAsync(ctx, p, square, []int{1, 2, 3})
+//		if err != nil {
+//			return err
+//		}
+//		r.Callback(func(ys []int) { fmt.Println("squares:", ys) })
+//		r.ErrorCallback(func(err error) { fmt.Println("failed:", err) })
+//		return nil // Join waits for the squares and for the callback
+//	}
+//
+// # From Python
+//
+// get(timeout) is Get with a context that has a deadline, or GetWithin; wait, ready and successful are Wait, Ready and
+// Successful. Callbacks are methods here, and may be added at any time, also when the result is ready. They run after
+// Get has been released, not before it; Join waits for them.
+package asyncresult

@@ -1,0 +1,73 @@
+package asyncresult_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/rankpool/rankpool/asyncresult"
+	"github.com/rankpool/rankpool/futures"
+)
+
+// executor returns one of goroutines, for the examples.
+func executor() *futures.ThreadPoolExecutor {
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return ex
+}
+
+// A pool's results come from its verbs; this makes one of a future.
+func ExampleNew() {
+	ex := executor()
+	f, err := futures.Submit(ex, futures.Local(func(_ context.Context, x int) (int, error) { return 2 * x, nil }), 21)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := asyncresult.New(ex, f)
+	r.Callback(func(y int) { fmt.Println("callback:", y) })
+	ex.Close() // waits for callbacks
+	fmt.Println(r.Get(context.Background()))
+	// Output:
+	// callback: 42
+	// 42 <nil>
+}
+
+func ExampleAsyncResult_GetWithin() {
+	f := futures.NewFuture[string]()
+	r := asyncresult.New(executor(), f)
+	_, err := r.GetWithin(time.Millisecond)
+	fmt.Println(errors.Is(err, futures.ErrTimeout), errors.Is(err, context.DeadlineExceeded))
+	f.SetResult("here")
+	fmt.Println(r.GetWithin(0)) // asks and does not wait
+	// Output:
+	// true true
+	// here <nil>
+}
+
+func ExampleAsyncResult_Successful() {
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(executor(), f)
+	_, err := r.Successful()
+	fmt.Println(r.Ready(), errors.Is(err, futures.ErrNotReady))
+	f.SetError(errors.New("out of paper"))
+	ok, err := r.Successful()
+	fmt.Println(r.Ready(), ok, err)
+	// Output:
+	// false true
+	// true false <nil>
+}
+
+func ExampleAsyncResult_ErrorCallback() {
+	ex := executor()
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(ex, f)
+	r.Callback(func(int) { fmt.Println("not called") })
+	r.ErrorCallback(func(err error) { fmt.Println("failed:", err) })
+	f.SetError(errors.New("out of paper"))
+	ex.Close()
+	// Output: failed: out of paper
+}

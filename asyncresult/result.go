@@ -1,0 +1,122 @@
+package asyncresult
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// AsyncResult is the result of a call, or of a whole map, that may not be there yet. It is ready when the call has
+// succeeded, has failed, or will never run, and does not change after that. It comes from package pool or from New. All
+// methods may be called together from any goroutine.
+type AsyncResult[T any] struct {
+	ex futures.Executor
+	f  *futures.Future[T]
+}
+
+// ApplyResult is the result of one call (H34).
+type ApplyResult[R any] = AsyncResult[R]
+
+// MapResult is the result of a map: the slice of all results, or the first error (H34).
+type MapResult[R any] = AsyncResult[[]R]
+
+// New returns the result that f holds. Its callbacks run where those of ex do: one after another.
+func New[T any](ex futures.Executor, f *futures.Future[T]) *AsyncResult[T] {
+	return &AsyncResult[T]{ex: ex, f: f}
+}
+
+// Get waits until the result is ready, or until ctx ends, and returns the value or the error of the task. It may be
+// called again, with the same outcome.
+//
+// What is ready counts, also when ctx has ended (H17). Otherwise the error matches what ctx says, and
+// futures.ErrTimeout after a deadline; the result is unaffected, and a later Get may find it. What will never run
+// because of Terminate has futures.ErrCancelled.
+func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) { return r.f.Result(ctx) }
+
+// GetWithin is Get with a time limit in place of a context. Zero or less asks and does not wait.
+func (r *AsyncResult[T]) GetWithin(d time.Duration) (T, error) { return r.f.ResultWithin(d) }
+
+// Wait waits until the result is ready, or until ctx ends, and tells whether it is ready. How the task ended does not
+// matter (H16).
+func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
+	if r.f.Done() {
+		return true
+	}
+	select {
+	case <-r.f.Finished():
+	case <-ctx.Done():
+	}
+	return r.f.Done()
+}
+
+// Ready tells whether the result is there. It does not block.
+func (r *AsyncResult[T]) Ready() bool { return r.f.Done() }
+
+// Done returns a channel that is closed when the result is ready, for a select.
+func (r *AsyncResult[T]) Done() <-chan struct{} { return r.f.Finished() }
+
+// Successful tells whether the task succeeded. It does not block: before the result is ready the error is
+// futures.ErrNotReady (H16).
+func (r *AsyncResult[T]) Successful() (bool, error) {
+	if !r.f.Done() {
+		return false, futures.ErrNotReady
+	}
+	_, err := r.f.ResultWithin(0)
+	return err == nil, nil
+}
+
+// Callback has fn called with the value once the result is ready, if the task succeeded; for a map, once, with the
+// whole slice (H21). Callbacks of one pool run one after another, on a goroutine of the pool's own, so they may share
+// variables without a lock; one that blocks delays the others, and Join. A panic in fn is recovered and logged. Callback
+// returns r and does not block; it panics when fn is nil.
+func (r *AsyncResult[T]) Callback(fn func(T)) *AsyncResult[T] {
+	if fn == nil {
+		panic("asyncresult: Callback: the callback is nil; pass a function")
+	}
+	r.notify(func(v T, err error) {
+		if err == nil {
+			fn(v)
+		}
+	})
+	return r
+}
+
+// ErrorCallback has fn called with the error once the result is ready, if the task failed or was cancelled; for a map,
+// once, with its first error (H21, H22). Otherwise it is like Callback. A task that Terminate kept from running has
+// futures.ErrCancelled, be it a call or a map (H30).
+func (r *AsyncResult[T]) ErrorCallback(fn func(error)) *AsyncResult[T] {
+	if fn == nil {
+		panic("asyncresult: ErrorCallback: the callback is nil; pass a function")
+	}
+	r.notify(func(_ T, err error) {
+		if err != nil {
+			fn(err)
+		}
+	})
+	return r
+}
+
+// notify queues fn behind the other callbacks of the executor when the result is ready, also when it is ready now: run
+// at once, in the caller's goroutine, it could run together with another.
+func (r *AsyncResult[T]) notify(fn func(T, error)) {
+	r.f.AddDoneCallback(func(f *futures.Future[T]) {
+		futures.Notify(r.ex, func() {
+			fn(f.ResultWithin(0))
+		})
+	})
+}
+
+// String says where the result stands.
+func (r *AsyncResult[T]) String() string {
+	ok, err := r.Successful()
+	switch {
+	case errors.Is(err, futures.ErrNotReady):
+		return "AsyncResult(not ready)"
+	case ok:
+		return "AsyncResult(successful)"
+	default:
+		return "AsyncResult(failed)"
+	}
+}

@@ -1,0 +1,43 @@
+package pool
+
+import (
+	"context"
+
+	"github.com/rankpool/rankpool/asyncresult"
+	"github.com/rankpool/rankpool/futures"
+)
+
+// Apply calls fn with arg on a worker and returns what it returns (H05). It blocks until then, or until ctx ends; the
+// call is cancelled then, unless it has begun.
+//
+// The error is that of the task, or of futures.Submit: futures.ErrShutdown after Close, futures.ErrBroken, an argument
+// that cannot be encoded; or it matches what ctx says.
+func Apply[A, R any](ctx context.Context, p *Pool, fn futures.Func[A, R], arg A, opts ...TaskOption) (R, error) {
+	f, err := submit(p, fn, arg, opts)
+	if err != nil {
+		var zero R
+		return zero, err
+	}
+	r, err := f.Result(ctx)
+	if !f.Done() {
+		f.Cancel()
+	}
+	return r, err
+}
+
+// ApplyAsync is Apply that does not wait: it returns the result to come. The error is one of those that futures.Submit
+// has at the call; the task's own is the result's.
+func ApplyAsync[A, R any](p *Pool, fn futures.Func[A, R], arg A, opts ...TaskOption) (*ApplyResult[R], error) {
+	f, err := submit(p, fn, arg, opts)
+	if err != nil {
+		return nil, err
+	}
+	return asyncresult.New(p.ex, f), nil
+}
+
+func submit[A, R any](p *Pool, fn futures.Func[A, R], arg A, opts []TaskOption) (*futures.Future[R], error) {
+	if err := p.usable(); err != nil {
+		return nil, err
+	}
+	return futures.Submit(p.ex, fn, arg, opts...)
+}

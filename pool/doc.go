@@ -1,0 +1,64 @@
+// Package pool runs functions on a pool of workers with the verbs of Python's multiprocessing.Pool: Apply, Map, Imap,
+// Starmap and their relatives. Workers are processes of this machine, the ranks of an MPI job, or, by package
+// threadpool, goroutines.
+//
+// A complete program:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//
+//		"github.com/rankpool/rankpool/futures"
+//		"github.com/rankpool/rankpool/pool"
+//	)
+//
+//	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+//
+//	func main() { futures.Main(run) }
+//
+//	func run(ctx context.Context) error {
+//		p, err := pool.New(pool.WithProcesses(4))
+//		if err != nil {
+//			return err
+//		}
+//		defer p.Join(ctx)
+//		ys, err := pool.Map(ctx, p, square, []int{1, 2, 3})
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(ys)
+//		return nil
+//	}
+//
+// # Verbs
+//
+// Verbs are functions, because a method cannot have type parameters of its own. A context comes first where a call can
+// block.
+//
+//	one call             Apply         ApplyAsync
+//	all results          Map           MapAsync            Starmap  StarmapAsync
+//	one by one           Imap          ImapUnordered       Istarmap IstarmapUnordered
+//
+// The asynchronous verbs return an AsyncResult: see package asyncresult. Star verbs are for functions of several
+// arguments, which come grouped in a futures.Pair or in a struct; what Python passes as keyword arguments is a struct
+// too.
+//
+// # Input
+//
+// Every verb but Apply takes a slice or an iter.Seq. The verbs that return all results read a sequence to its end before
+// they begin; the others draw it as results are read, a few tasks per worker ahead, so that it may be endless. Nothing
+// but an end of the context bounds an endless one given to the former. A panic in a sequence reaches the caller, and
+// what was submitted is cancelled.
+//
+// # Chunks
+//
+// Elements travel, run and fail in chunks. The verbs that return all results make four chunks per worker, as the
+// original does; to know the number of workers they start them and wait for it. The others, and WithChunkSize, do not.
+//
+// # The end
+//
+// Close forbids further calls, Terminate cancels what has not begun as well, and neither waits; Join waits. All may be
+// called in any order and again. A pool that is never joined is when the function given to futures.Main returns.
+package pool

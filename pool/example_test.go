@@ -1,0 +1,336 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/pool"
+)
+
+// The functions of the examples. Every process of the program registers them before Main.
+var (
+	square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+	power  = futures.Register("power", futures.Spread(func(x, n int) (int, error) {
+		y := 1
+		for range n {
+			y *= x
+		}
+		return y, nil
+	}))
+	half = futures.Register("half", func(x int) (int, error) {
+		if x%2 != 0 {
+			return 0, fmt.Errorf("%d is odd", x)
+		}
+		return x / 2, nil
+	})
+	greet = futures.Register("greet", func(g greeting) (string, error) {
+		if g.Word == "" {
+			g.Word = "hello" // a default, as of a keyword argument
+		}
+		s := g.Word + ", " + g.Name
+		if g.Loud {
+			s = strings.ToUpper(s)
+		}
+		return s, nil
+	})
+
+	prefix    string // of this worker
+	setPrefix = futures.Register("setPrefix", func(s string) (struct{}, error) { prefix = s; return struct{}{}, nil })
+	prefixed  = futures.Register("prefixed", func(s string) (string, error) { return prefix + s, nil })
+)
+
+// greeting is the arguments of greet.
+type greeting struct {
+	Name string
+	Word string
+	Loud bool
+}
+
+// start returns a pool for an example. In a program this stands inside the function that Main is given.
+func start(opts ...pool.Option) (context.Context, *pool.Pool) {
+	p, err := pool.New(append([]pool.Option{pool.WithProcesses(2)}, opts...)...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return context.Background(), p
+}
+
+func ExampleNew() {
+	ctx := context.Background()
+	p, err := pool.New(
+		pool.WithProcesses(2),
+		pool.WithInitializer(setPrefix, "worker: "),     // every worker, before its first task
+		futures.WithEnv(map[string]string{"LANG": "C"}), // any option of an executor
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Join(ctx)
+	fmt.Println(pool.Apply(ctx, p, prefixed, "ready"))
+	// Output: worker: ready <nil>
+}
+
+func ExampleNew_badOptions() {
+	_, err := pool.New(pool.WithProcesses(0))
+	fmt.Println(err)
+	// Output: pool: New: futures: NewMPIPoolExecutor: WithMaxWorkers(0): there must be at least 1 worker
+}
+
+func ExampleOn() {
+	ctx := context.Background()
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	p := pool.On(ex)
+	defer p.Join(ctx)
+	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}))
+	// Output: [1 4 9] <nil>
+}
+
+func ExampleApply() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	fmt.Println(pool.Apply(ctx, p, square, 7))
+	_, err := pool.Apply(ctx, p, half, 7)
+	var remote *futures.RemoteError
+	fmt.Println(errors.As(err, &remote) && remote.Message == "7 is odd")
+	// Output:
+	// 49 <nil>
+	// true
+}
+
+// What Python passes as keyword arguments is a struct.
+func ExampleApply_keywordArguments() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	fmt.Println(pool.Apply(ctx, p, greet, greeting{Name: "world", Loud: true}))
+	fmt.Println(pool.Apply(ctx, p, greet, greeting{Name: "world", Word: "goodbye"}))
+	// Output:
+	// HELLO, WORLD <nil>
+	// goodbye, world <nil>
+}
+
+func ExampleApplyAsync() {
+	ctx, p := start()
+	r, err := pool.ApplyAsync(p, square, 7)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Callback(func(y int) { fmt.Println("callback:", y) })
+	r.ErrorCallback(func(err error) { fmt.Println("failed:", err) })
+	if err := p.Join(ctx); err != nil { // waits for callbacks too
+		log.Fatal(err)
+	}
+	fmt.Println(r.Get(ctx))
+	// Output:
+	// callback: 49
+	// 49 <nil>
+}
+
+func ExampleMap() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3, 4}))
+	fmt.Println(pool.Map(ctx, p, square, slices.Values([]int{5, 6}), pool.WithChunkSize(1)))
+	// Output:
+	// [1 4 9 16] <nil>
+	// [25 36] <nil>
+}
+
+func ExampleMapAsync() {
+	ctx, p := start()
+	r, err := pool.MapAsync(ctx, p, half, []int{2, 4, 6})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Callback(func(ys []int) { fmt.Println("callback:", ys) })
+	if err := p.Join(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Successful())
+	// Output:
+	// callback: [1 2 3]
+	// true <nil>
+}
+
+func ExampleImap() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	for y, err := range pool.Imap(ctx, p, half, []int{2, 4, 7, 8}) {
+		if err != nil { // after the results before it, and the last
+			fmt.Println("7 is odd")
+			break
+		}
+		fmt.Println(y)
+	}
+	// Output:
+	// 1
+	// 2
+	// 7 is odd
+}
+
+// A sequence is drawn as results are read, so it may be endless.
+func ExampleImap_endless() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	var naturals iter.Seq[int] = func(yield func(int) bool) {
+		for n := 1; yield(n); n++ {
+		}
+	}
+	for y, err := range pool.Imap(ctx, p, square, naturals) {
+		if err != nil || y > 20 {
+			break // cancels what is under way
+		}
+		fmt.Println(y)
+	}
+	// Output:
+	// 1
+	// 4
+	// 9
+	// 16
+}
+
+func ExampleImapUnordered() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	for y, err := range pool.ImapUnordered(ctx, p, square, []int{1, 2, 3}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(y)
+	}
+	// Unordered output:
+	// 9
+	// 1
+	// 4
+}
+
+func ExampleStarmap() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	fmt.Println(pool.Starmap(ctx, p, power, futures.Zip([]int{2, 3, 10}, []int{8, 3, 2})))
+	// Output: [256 27 100] <nil>
+}
+
+func ExampleStarmapAsync() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	r, err := pool.StarmapAsync(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	<-r.Done() // or Wait, or a select
+	fmt.Println(r.Get(ctx))
+	// Output: [1024 9] <nil>
+}
+
+func ExampleIstarmap() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	for y, err := range pool.Istarmap(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2})) {
+		fmt.Println(y, err)
+	}
+	// Output:
+	// 1024 <nil>
+	// 9 <nil>
+}
+
+func ExampleIstarmapUnordered() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	for y, err := range pool.IstarmapUnordered(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2})) {
+		fmt.Println(y, err)
+	}
+	// Unordered output:
+	// 9 <nil>
+	// 1024 <nil>
+}
+
+func ExamplePool_Close() {
+	ctx, p := start()
+	r, err := pool.ApplyAsync(p, square, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	p.Close() // forbids further calls and does not wait
+	_, err = pool.Apply(ctx, p, square, 4)
+	fmt.Println(errors.Is(err, futures.ErrShutdown))
+	fmt.Println(p.Join(ctx)) // waits
+	fmt.Println(r.Get(ctx))
+	// Output:
+	// true
+	// <nil>
+	// 9 <nil>
+}
+
+func ExamplePool_Terminate() {
+	ctx, p := start()
+	r, err := pool.MapAsync(ctx, p, square, make([]int, 1_000_000), pool.WithChunkSize(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	p.Terminate() // cancels what has not begun and does not wait
+	_, err = r.Get(ctx)
+	fmt.Println(errors.Is(err, futures.ErrCancelled), p.Join(ctx))
+	// Output: true <nil>
+}
+
+func ExamplePool_Join() {
+	ctx, p := start()
+	sum := 0 // callbacks run one after another, and Join waits for all: no lock is needed
+	for x := range 10 {
+		r, err := pool.ApplyAsync(p, square, x)
+		if err != nil {
+			log.Fatal(err)
+		}
+		r.Callback(func(y int) { sum += y })
+	}
+	if err := p.Join(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sum)
+	// Output: 285
+}
+
+func ExamplePool_Executor() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	n, err := p.Executor().NumWorkers(ctx)
+	fmt.Println(n, err)
+	// Output: 2 <nil>
+}
+
+func ExampleWithProgress() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	var log strings.Builder // os.Stderr, in a program: on a terminal it is a bar
+	ys, err := pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithProgress(&log))
+	fmt.Println(ys, err)
+	fmt.Println(strings.HasPrefix(log.String(), "Map: 3/3 (100%)"))
+	// Output:
+	// [1 4 9] <nil>
+	// true
+}
+
+func ExampleWithChunkSize() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(0)))
+	// Output: [] pool: Map: the chunk size is 0; it must be at least 1
+}
+
+func ExampleWithInitializer() {
+	ctx, p := start(pool.WithInitializer(setPrefix, os.TempDir()))
+	defer p.Join(ctx)
+	s, err := pool.Apply(ctx, p, prefixed, "")
+	fmt.Println(s == os.TempDir(), err)
+	// Output: true <nil>
+}

@@ -1,0 +1,60 @@
+package pool
+
+import (
+	"context"
+	"iter"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// Imap calls fn on every element of xs, a slice or a sequence, and returns the results one by one in the order of the
+// input (H08).
+//
+// The elements of a slice are submitted at the call; a sequence is drawn while the results are read, a few tasks per
+// worker ahead, in the goroutine that reads. The first error comes after all results before it and ends the sequence
+// (H10): the failure of an element, the end of ctx, or what is wrong with the call. What has not begun is cancelled
+// then, and the contexts of the tasks that run end; the same happens when the reader stops early. The results can be
+// read once, by one goroutine.
+//
+// Each element is a task of its own unless WithChunkSize says otherwise; tiny ones travel together all the same.
+func Imap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+	return each[A, R](ctx, "Imap", p, fn, any(xs), opts)
+}
+
+// ImapUnordered is Imap with the results as they come, quick ones first; within a chunk the order is kept (H08).
+func ImapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+	return each[A, R](ctx, "ImapUnordered", p, fn, any(xs), opts, futures.Unordered())
+}
+
+// Istarmap is Imap for a function of several arguments, as Starmap takes it. Python has no such verb: it completes the
+// table.
+func Istarmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+	return each[A, R](ctx, "Istarmap", p, fn, any(xs), opts)
+}
+
+// IstarmapUnordered is ImapUnordered for a function of several arguments, as Starmap takes it.
+func IstarmapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+	return each[A, R](ctx, "IstarmapUnordered", p, fn, any(xs), opts, futures.Unordered())
+}
+
+func each[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Func[A, R], xs any, opts []MapOption, more ...MapOption) iter.Seq2[R, error] {
+	err := p.usable()
+	var c mapConfig
+	if err == nil {
+		c, err = newMapConfig(verb, opts)
+	}
+	if err != nil {
+		return func(yield func(R, error) bool) {
+			var zero R
+			yield(zero, err)
+		}
+	}
+	c.rest = append(c.rest, more...)
+	slice, isSlice := xs.([]A)
+	if !isSlice {
+		bar := c.newProgress(-1)
+		return shown(bar, futures.Map(ctx, p.ex, fn, xs.(iter.Seq[A]), bar.counting(c.rest)...))
+	}
+	bar := c.newProgress(len(slice))
+	return shown(bar, futures.Map(ctx, p.ex, fn, slice, bar.counting(c.rest)...))
+}

@@ -1,0 +1,132 @@
+package pool
+
+import (
+	"context"
+	"iter"
+
+	"github.com/rankpool/rankpool/asyncresult"
+	"github.com/rankpool/rankpool/futures"
+)
+
+// Map calls fn on every element of xs, a slice or a sequence, and returns all results in the order of the input (H07).
+//
+// It blocks until they are there, an element fails, or ctx ends. Then what has not begun is cancelled, the contexts of
+// the tasks that run end, and the first error in the order of the input comes back, without results.
+func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) ([]R, error) {
+	return mapAll[A, R](ctx, "Map", p, fn, any(xs), opts)
+}
+
+// MapAsync is Map that does not wait for the results: it returns the result to come, whose Get has a context of its own.
+// ctx bounds the whole map, as in Map.
+//
+// A slice is submitted before MapAsync returns and may then be changed; a sequence is read to its end. Without
+// WithChunkSize it blocks until the workers have started, for the default depends on their number. The error is what
+// shows at the call: a wrong chunk size, futures.ErrShutdown, the end of ctx. Everything else, a failing element first
+// of all, is the result's (H22).
+func MapAsync[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) (*MapResult[R], error) {
+	return mapAsync[A, R](ctx, "MapAsync", p, fn, any(xs), opts)
+}
+
+// Starmap is Map for a function of several arguments, which come grouped: in a futures.Pair for futures.Spread, or in
+// any struct.
+func Starmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) ([]R, error) {
+	return mapAll[A, R](ctx, "Starmap", p, fn, any(xs), opts)
+}
+
+// StarmapAsync is MapAsync for a function of several arguments, as Starmap takes it.
+func StarmapAsync[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) (*MapResult[R], error) {
+	return mapAsync[A, R](ctx, "StarmapAsync", p, fn, any(xs), opts)
+}
+
+// list is a verb that returns all results, under way.
+type list[R any] struct {
+	n       int
+	results iter.Seq2[R, error]
+}
+
+// listInput checks a call and reads its input to the end (H14).
+func listInput[A any](ctx context.Context, p *Pool, verb string, xs any, opts []MapOption) (mapConfig, []A, error) {
+	if err := p.usable(); err != nil {
+		return mapConfig{}, nil, err
+	}
+	c, err := newMapConfig(verb, opts)
+	if err != nil {
+		return c, nil, err
+	}
+	slice, isSlice := xs.([]A)
+	if isSlice {
+		return c, slice, nil
+	}
+	for x := range xs.(iter.Seq[A]) {
+		slice = append(slice, x)
+		if ctx.Err() != nil {
+			return c, nil, context.Cause(ctx)
+		}
+	}
+	return c, slice, nil
+}
+
+// startList submits a slice in chunks, of the default size unless the call has set one.
+func startList[A, R any](ctx context.Context, p *Pool, c mapConfig, fn futures.Func[A, R], xs []A) (list[R], error) {
+	opts := c.rest
+	if c.chunk == 0 && len(xs) > 0 {
+		workers, err := p.ex.NumWorkers(ctx) // H15; 0 when the pool is broken, which the map finds out
+		if err != nil {
+			return list[R]{}, err
+		}
+		opts = append([]MapOption{futures.WithChunkSize(defaultChunk(len(xs), workers))}, opts...)
+	}
+	bar := c.newProgress(len(xs))
+	return list[R]{len(xs), shown(bar, futures.Map(ctx, p.ex, fn, xs, bar.counting(opts)...))}, nil
+}
+
+// collect waits for the results.
+func (l list[R]) collect() ([]R, error) {
+	all := make([]R, 0, l.n)
+	for r, err := range l.results {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func mapAll[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Func[A, R], xs any, opts []MapOption) ([]R, error) {
+	c, slice, err := listInput[A](ctx, p, verb, xs, opts)
+	if err != nil {
+		return nil, err
+	}
+	l, err := startList(ctx, p, c, fn, slice)
+	if err != nil {
+		return nil, err
+	}
+	return l.collect()
+}
+
+func mapAsync[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Func[A, R], xs any, opts []MapOption) (*MapResult[R], error) {
+	c, slice, err := listInput[A](ctx, p, verb, xs, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.beginMap(); err != nil {
+		return nil, err
+	}
+	l, err := startList(ctx, p, c, fn, slice)
+	if err != nil {
+		p.endMap()
+		return nil, err
+	}
+	f := futures.NewFuture[[]R]()
+	go func() {
+		defer p.endMap()
+		rs, err := l.collect()
+		if err == nil {
+			err = f.SetResult(rs)
+		}
+		if err != nil {
+			_ = f.SetError(err) // nobody else completes it
+		}
+	}()
+	return asyncresult.New(p.ex, f), nil
+}

@@ -1,0 +1,62 @@
+package pool
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// Option is a choice for New: any option of an executor, or one of this package.
+type Option = futures.Option
+
+// MapOption is a choice for one verb that maps: any of package futures, or one of this package.
+type MapOption = futures.MapOption
+
+// TaskOption is a choice for one call: see package futures.
+type TaskOption = futures.TaskOption
+
+// WithProcesses sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one per
+// core. On a thread pool it is the number of tasks that run at once.
+func WithProcesses(n int) Option { return futures.WithMaxWorkers(n) }
+
+// WithInitializer has every worker call fn with arg before its first task. If it fails on one worker, the pool is
+// broken: every call gets futures.ErrBroken with the cause. On a thread pool it is called once for all workers.
+func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
+	return futures.WithInitializer(fn, arg)
+}
+
+// WithChunkSize has n consecutive elements travel, run and fail as one task. Below 1 the verb returns an error and takes
+// nothing of its input (H12).
+func WithChunkSize(n int) MapOption { return chunkSize{futures.WithChunkSize(n), n} }
+
+// chunkSize is WithChunkSize. It carries the executor's option, so that it is one.
+type chunkSize struct {
+	futures.MapOption
+	n int
+}
+
+// mapConfig is what the options of a verb set, as far as this package must know.
+type mapConfig struct {
+	verb     string
+	chunk    int       // 0: not set by WithChunkSize of this package
+	progress io.Writer // nil: not shown
+	rest     []futures.MapOption
+}
+
+func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
+	c := mapConfig{verb: verb}
+	for _, o := range opts {
+		switch s := o.(type) {
+		case chunkSize:
+			if s.n < 1 {
+				return c, fmt.Errorf("pool: %s: the chunk size is %d; it must be at least 1", verb, s.n)
+			}
+			c.chunk = s.n
+		case progressOption:
+			c.progress = s.w
+		}
+		c.rest = append(c.rest, o)
+	}
+	return c, nil
+}

@@ -1,0 +1,141 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/rankpool/rankpool/asyncresult"
+	"github.com/rankpool/rankpool/futures"
+)
+
+// AsyncResult is what the asynchronous verbs return: see package asyncresult.
+type AsyncResult[T any] = asyncresult.AsyncResult[T]
+
+// ApplyResult is the AsyncResult of ApplyAsync.
+type ApplyResult[R any] = asyncresult.ApplyResult[R]
+
+// MapResult is the AsyncResult of MapAsync and StarmapAsync.
+type MapResult[R any] = asyncresult.MapResult[R]
+
+// Pool is a pool of workers. It comes from New, On or package threadpool. Its methods and the verbs may be called
+// together from any goroutine.
+type Pool struct {
+	ex futures.Executor
+
+	mu     sync.Mutex
+	closed bool
+	maps   int           // asynchronous maps under way
+	idle   chan struct{} // closed when there are none; nil when nobody waits for that
+}
+
+// New returns a pool whose workers are what the program was started with: processes of this machine, or the ranks of an
+// MPI job. Nothing starts before the pool is first used (H03). Every option of an executor is an option of a pool. The
+// error lists every option that is wrong (H01).
+func New(opts ...Option) (*Pool, error) {
+	ex, err := futures.NewMPIPoolExecutor(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("pool: New: %w", err)
+	}
+	return On(ex), nil
+}
+
+// On returns a pool with the workers of an executor, which belongs to the pool from then on: Close, Terminate and Join
+// shut it down (H04). It panics when ex is nil.
+func On(ex futures.Executor) *Pool {
+	if ex == nil {
+		panic("pool: On: the executor is nil; make one with package futures")
+	}
+	return &Pool{ex: ex}
+}
+
+// Executor returns the executor that the pool uses, for its Stats, Backend and NumWorkers, and for futures.Submit.
+func (p *Pool) Executor() futures.Executor { return p.ex }
+
+// Close forbids further calls, which get futures.ErrShutdown. What was submitted still runs. It does not wait (H24).
+func (p *Pool) Close() {
+	p.close()
+	_ = p.ex.Shutdown(context.Background(), futures.NoWait()) // without waiting it cannot fail
+}
+
+// Terminate is Close that cancels what has not begun and ends the contexts of the tasks that run. It does not wait for
+// them (H28): a task that does not heed its context runs to its end. What was cancelled has futures.ErrCancelled, for
+// those who wait in Get, read an Imap, or hold an ErrorCallback.
+func (p *Pool) Terminate() {
+	p.close()
+	_ = p.ex.Shutdown(context.Background(), futures.NoWait(), futures.CancelFutures(), futures.InterruptTasks())
+}
+
+// Join waits until everything that was submitted has run, its callbacks too, and the workers have left, or until ctx
+// ends; then the error says which tasks still run, and they go on. It implies Close (H26). Called by a callback, it does
+// not wait for callbacks, of which it would be one.
+func (p *Pool) Join(ctx context.Context) error {
+	p.close()
+	if err := p.ex.Shutdown(ctx); err != nil {
+		return fmt.Errorf("pool: Join: %w", err)
+	}
+	if err := p.mapsDone(ctx); err != nil {
+		return fmt.Errorf("pool: Join: waiting for a MapAsync to collect its results: %w", err)
+	}
+	if err := p.ex.Shutdown(ctx); err != nil { // what their callbacks take
+		return fmt.Errorf("pool: Join: %w", err)
+	}
+	return nil
+}
+
+func (p *Pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+}
+
+// usable says whether the pool takes calls.
+func (p *Pool) usable() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return futures.ErrShutdown
+	}
+	return nil
+}
+
+// beginMap counts an asynchronous map, unless the pool is closed: Join waits for it.
+func (p *Pool) beginMap() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return futures.ErrShutdown
+	}
+	p.maps++
+	return nil
+}
+
+func (p *Pool) endMap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.maps--
+	if p.maps == 0 && p.idle != nil {
+		close(p.idle)
+		p.idle = nil
+	}
+}
+
+// mapsDone waits until no asynchronous map is under way, or until ctx ends.
+func (p *Pool) mapsDone(ctx context.Context) error {
+	p.mu.Lock()
+	if p.maps == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+	}
+	idle := p.idle
+	p.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,47 @@
+// Package threadpool makes a pool of goroutines with the verbs of package pool: a program that changes from processes to
+// goroutines changes the constructor and nothing else.
+//
+// Arguments and results are shared, not copied, so a task sees the caller's memory and must guard what it changes.
+// Closures are allowed, by futures.Local. Nothing is started twice, so futures.Main is not needed:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"os"
+//
+//		"github.com/rankpool/rankpool/futures"
+//		"github.com/rankpool/rankpool/pool"
+//		"github.com/rankpool/rankpool/threadpool"
+//	)
+//
+//	func main() {
+//		ctx := context.Background()
+//		p, err := threadpool.New(pool.WithProcesses(8))
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer p.Join(ctx)
+//		size := futures.Local(func(_ context.Context, name string) (int64, error) {
+//			info, err := os.Stat(name)
+//			if err != nil {
+//				return 0, err
+//			}
+//			return info.Size(), nil
+//		})
+//		for n, err := range pool.ImapUnordered(ctx, p, size, os.Args[1:]) {
+//			if err != nil {
+//				log.Print(err)
+//				break
+//			}
+//			fmt.Println(n)
+//		}
+//	}
+//
+// # From Python
+//
+// multiprocessing.pool.ThreadPool has one thread per core when no number is given, and so has this; mpi4py's has one
+// thread in all (H33). An initializer is called once for all workers.
+package threadpool

@@ -1,0 +1,19 @@
+package threadpool
+
+import (
+	"fmt"
+
+	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/pool"
+)
+
+// New returns a pool whose workers are goroutines of this process: never more tasks at once than pool.WithProcesses
+// says, and without it one per core (H32, H33). It heeds no variable of the environment. The error lists every option
+// that is wrong, those that only processes can honour among them.
+func New(opts ...pool.Option) (*pool.Pool, error) {
+	ex, err := futures.NewThreadPoolExecutor(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("threadpool: New: %w", err)
+	}
+	return pool.On(ex), nil
+}
