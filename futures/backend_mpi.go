@@ -82,10 +82,21 @@ func loadingInRank() bool {
 	return err == nil && parent != nil
 }
 
-// abortJob ends every process of the job, if this one is part of one.
+// abortJob ends every process of the job, if this one is part of one. MPICH's launcher takes no notice of a process that
+// ends before it has initialised MPI, so that is done first; the others may never get that far, hence the limit.
 func abortJob(status int) {
-	if mpi.Started() {
+	if !launched() && !mpi.Started() {
+		return
+	}
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		_, _ = mpi.Init(mpi.Options{})
+	}()
+	select {
+	case <-started:
 		_ = mpi.Abort(status)
+	case <-time.After(leaveLimit):
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -100,6 +101,7 @@ func (h *Hub) run() {
 		}
 		if ran || n > 0 {
 			p.reset()
+			runtime.Gosched() // whoever waited for this runs here and now, not once another thread has woken
 			continue
 		}
 		parts := h.parts()

@@ -20,7 +20,7 @@ import (
 )
 
 // marker is in the environment of everything a launch starts; its value is different for each.
-const marker = "RANKPOOL_MPITEST"
+const marker = "MPITEST_LAUNCH"
 
 // Job is one launch.
 type Job struct {

@@ -1,0 +1,246 @@
+// Package modes_test starts the same programs in every way there is: on goroutines, on local processes, as the ranks of a
+// world, and with spawned workers. Nothing in the programs differs, and nothing in what they print and write.
+//
+// Built with -tags mpi it runs the ways of the MPI library it is linked with; without, it says which it leaves out.
+package modes_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// limit is what a run may take; then all of it is killed.
+const limit = 90 * time.Second
+
+// mode is a way to start a program.
+type mode struct {
+	name    string
+	backend string // RANKPOOL_BACKEND
+	ranks   int    // under an mpiexec; 0: without
+	reports string // what the executor says it runs on
+	workers int
+}
+
+var (
+	threads   = mode{name: "threads", backend: "threads", reports: "threads", workers: 2}
+	processes = mode{name: "processes", backend: "auto", reports: "processes", workers: 2}
+	world     = mode{name: "world", backend: "auto", ranks: 3, reports: "mpi", workers: 2}
+	spawned   = mode{name: "spawned", backend: "auto", ranks: 1, reports: "mpi", workers: 2}
+)
+
+// library is the MPI that this binary is linked with: "openmpi", "mpich" or nothing.
+var library string
+
+// modes are those that can be run here.
+func modes() []mode {
+	all := []mode{threads, processes}
+	if library != "" {
+		all = append(all, world)
+	}
+	if library == "openmpi" {
+		all = append(all, spawned)
+	}
+	return all
+}
+
+// needsMPI skips a test that makes sense under an mpiexec alone.
+func needsMPI(t *testing.T) {
+	t.Helper()
+	if library == "" {
+		t.Skip("built without -tags mpi")
+	}
+}
+
+var binaries string
+
+func TestMain(m *testing.M) {
+	status := func() int {
+		if err := prepare(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(binaries)
+		status := m.Run()
+		if err := goleak.Find(); err != nil && status == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+		return status
+	}()
+	os.Exit(status)
+}
+
+func prepare() error {
+	if mpi.Built {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		libs, err := mpitest.Libraries(self)
+		if err != nil || len(libs) != 1 {
+			return fmt.Errorf("this binary is linked with %q: %w", libs, err)
+		}
+		library = mpitest.LauncherOf(libs[0])
+	} else {
+		fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
+	}
+	var err error
+	binaries, err = os.MkdirTemp("", "rankpool-modes-")
+	return err
+}
+
+var builds sync.Map
+
+// build returns the path of a program of this repository, built as this test is.
+func build(t *testing.T, pkg string) string {
+	t.Helper()
+	once, _ := builds.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
+		path := filepath.Join(binaries, filepath.Base(pkg))
+		args := []string{"build", "-o", path}
+		if mpi.Built {
+			args = append(args, "-tags", "mpi")
+		}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		out, err := exec.Command("go", append(args, pkg)...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
+		}
+		return path, err
+	}))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// outcome is how a run ended.
+type outcome struct {
+	output string // both streams, without what a launcher puts before a line
+	code   int
+	dir    string // its working directory
+}
+
+// prefix is what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a
+// program writes them in pieces.
+var prefix = regexp.MustCompile(`\[\d+,\d+\]<std(out|err)>:|(?m)^\[\d+\] `)
+
+// run starts a program in a directory of its own and waits for its end, for a time.
+func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcome {
+	t.Helper()
+	o := outcome{dir: t.TempDir()}
+	env = append([]string{"RANKPOOL_BACKEND=" + m.backend, "RANKPOOL_MAX_WORKERS=2", "GORACE=atexit_sleep_ms=20"}, env...)
+	program := build(t, pkg)
+	if m.ranks > 0 {
+		r, err := mpitest.Run(t.Context(), mpitest.Job{
+			Ranks: m.ranks, Program: program, Args: args, Options: []string{"-wdir", o.dir}, Env: env, Limit: limit,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.output, o.code = prefix.ReplaceAllString(r.Output, ""), r.Code
+		if r.Expired {
+			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Output)
+		}
+		return o
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.WaitDelay = o.dir, 5*time.Second
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s %v: %v\n%s", pkg, args, err, out)
+	}
+	o.output, o.code = string(out), cmd.ProcessState.ExitCode()
+	return o
+}
+
+// succeed is run for what must end with status 0.
+func (m mode) succeed(t *testing.T, pkg string, args []string, env ...string) outcome {
+	t.Helper()
+	o := m.run(t, pkg, args, env...)
+	if o.code != 0 {
+		t.Fatalf("%s %v ended with status %d:\n%s", pkg, args, o.code, o.output)
+	}
+	return o
+}
+
+func onEvery(t *testing.T, test func(*testing.T, mode)) {
+	t.Helper()
+	for _, m := range modes() {
+		t.Run(m.name, func(t *testing.T) { test(t, m) })
+	}
+}
+
+// lines are the lines of an output that do not depend on how the program was started.
+func (o outcome) lines() []string {
+	return slices.DeleteFunc(strings.Split(o.output, "\n"), func(l string) bool {
+		return strings.HasPrefix(l, "backend ") || l == ""
+	})
+}
+
+const examples = "github.com/rankpool/rankpool/examples/"
+
+// juliaSum is the SHA-256 of the picture that one goroutine computes.
+const juliaSum = "374e87a3869022893c14719a5e55d7ff04caed339a96cda3826ab21cbd334ebc"
+
+func TestJuliaIsTheSamePictureHoweverItIsStarted(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		o := m.succeed(t, examples+"julia", nil)
+		pgm, err := os.ReadFile(filepath.Join(o.dir, "julia.pgm"))
+		if sum := fmt.Sprintf("%x", sha256.Sum256(pgm)); err != nil || sum != juliaSum {
+			t.Errorf("julia.pgm: %v, SHA-256 %s, want %s", err, sum, juliaSum)
+		}
+		if want := fmt.Sprintf("backend %s, workers %d, tasks 960,", m.reports, m.workers); strings.Count(o.output, want) != 1 {
+			t.Errorf("want %q once in:\n%s", want, o.output)
+		}
+	})
+}
+
+func TestPrimesAndWordcountPrintTheSameHoweverTheyAreStarted(t *testing.T) {
+	root, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{"primes": nil, "wordcount": {root}} {
+		want := threads.succeed(t, examples+name, args).lines()
+		if len(want) < 5 {
+			t.Fatalf("%s printed only %q", name, want)
+		}
+		onEvery(t, func(t *testing.T, m mode) {
+			if got := m.succeed(t, examples+name, args).lines(); !slices.Equal(got, want) {
+				t.Errorf("%s printed\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+}
+
+func TestHelloGreetsFromAWorker(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		o := m.succeed(t, examples+"hello", []string{"Ada", "Grace"})
+		greetings := regexp.MustCompile(`(?m)^hello, (Ada|Grace), from process \d+ on `).FindAllString(o.output, -1)
+		if len(greetings) != 2 || len(o.lines()) != 2 {
+			t.Errorf("want two greetings, got:\n%s", o.output)
+		}
+	})
+}

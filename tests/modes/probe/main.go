@@ -1,0 +1,318 @@
+// Command probe does, under whatever it is started with, what one test of package modes looks at.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+var (
+	add = futures.Register("add", func(x int) (int, error) { return x + 1, nil })
+
+	echo = futures.Register("echo", func(x []float64) ([]float64, error) { return x, nil })
+
+	fail = futures.Register("fail", func(string) (int, error) { return 0, errors.New("told to fail") })
+
+	dereference = futures.Register("dereference", func(int) (int, error) {
+		var p *int
+		return *p, nil
+	})
+
+	// touch leaves a file, so that one can see later that it ran.
+	touch = futures.Register("touch", func(path string) (int, error) {
+		time.Sleep(time.Millisecond)
+		return 0, os.WriteFile(path, nil, 0o600)
+	})
+
+	// once succeeds in the first process that calls it, and fails in the others.
+	once = futures.Register("once", func(path string) (int, error) {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return 0, errors.New("not on this one")
+		}
+		return 0, f.Close()
+	})
+
+	outside = futures.Register("outside", func(int) (int, error) {
+		go panic("outside of a task")
+		select {}
+	})
+
+	stop = futures.Register("stop", func(int) (int, error) {
+		err := syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(time.Hour) // the signal takes its time
+		return 0, err
+	})
+
+	getenv = futures.Register("getenv", func(name string) (string, error) { return os.Getenv(name), nil })
+
+	sleep = futures.Register("sleep", func(d time.Duration) (int, error) {
+		time.Sleep(d)
+		return 0, nil
+	})
+)
+
+var (
+	dir   = flag.String("dir", ".", "`directory` for files")
+	tasks = flag.Int("tasks", 1_000_000, "`number` of tasks to measure")
+)
+
+var acts = map[string]func(context.Context) error{
+	"idle": func(context.Context) error { return nil }, "error": queued, "panic": queued, "nil": segfault, "init": initializer,
+	"many": many, "rank": rank, "usr1": usr1, "outside": crash, "silent": silent, "quiet": quiet, "env": environment,
+	"figures": figures,
+}
+
+func main() {
+	if os.Getenv("PROBE_EARLY") != "" {
+		if _, err := futures.NewMPIPoolExecutor(); err != nil {
+			panic(err)
+		}
+	}
+	flag.Parse()
+	futures.Main(func(ctx context.Context) error {
+		act := acts[flag.Arg(0)]
+		if act == nil {
+			return fmt.Errorf("probe: no act %q", flag.Arg(0))
+		}
+		return act(ctx)
+	})
+}
+
+func executor(opts ...futures.Option) *futures.MPIPoolExecutor {
+	ex, err := futures.NewMPIPoolExecutor(opts...)
+	if err != nil {
+		panic(err)
+	}
+	return ex
+}
+
+func submit[A, R any](ex futures.Executor, fn futures.Func[A, R], arg A) *futures.Future[R] {
+	f, err := futures.Submit(ex, fn, arg)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// queued ends badly with work in the queue.
+func queued(context.Context) error {
+	ex := executor()
+	for i := range 50 {
+		submit(ex, touch, filepath.Join(*dir, fmt.Sprint(i)))
+	}
+	if flag.Arg(0) == "panic" {
+		panic("told to panic")
+	}
+	return errors.New("told to fail")
+}
+
+func segfault(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	_, err := submit(ex, dereference, 0).Result(ctx)
+	p := new(futures.PanicError)
+	fmt.Println("panic:", errors.As(err, &p), err)
+	v, err := submit(ex, add, 1).Result(ctx)
+	fmt.Println("then:", v, err)
+	return nil
+}
+
+func initializer(ctx context.Context) error {
+	ex := executor(futures.WithInitializer(once, filepath.Join(*dir, "once")))
+	defer ex.Close()
+	_, err := submit(ex, add, 1).Result(ctx)
+	fmt.Println("broken:", errors.Is(err, futures.ErrBroken), err)
+	n, err := ex.NumWorkers(ctx)
+	fmt.Println("workers:", n, err)
+	second := executor()
+	defer second.Close()
+	v, err := submit(second, add, 1).Result(ctx)
+	fmt.Println("a second executor:", v, err)
+	return nil
+}
+
+// many has executors at work together, beside one that is idle.
+func many(ctx context.Context) error {
+	idle := executor()
+	defer idle.Close()
+	if err := idle.Bootup(ctx); err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	errs := make(chan error, 16)
+	for i := range cap(errs) {
+		all.Go(func() {
+			ex := executor(futures.WithMaxWorkers(1 + i))
+			defer ex.Close()
+			for round := range 128 {
+				if v, err := submit(ex, add, 1000*i+round).Result(ctx); err != nil || v != 1000*i+round+1 {
+					errs <- fmt.Errorf("executor %d, round %d: %d, %w", i, round, v, err)
+					return
+				}
+			}
+			n, err := ex.NumWorkers(ctx)
+			if err == nil {
+				fmt.Printf("executor %d has %d workers\n", i, n)
+			}
+			errs <- err
+		})
+	}
+	all.Wait()
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rank(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	n, err := ex.NumWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	for range n {
+		_, err := submit(ex, fail, "").Result(ctx)
+		remote := new(futures.RemoteError)
+		fmt.Printf("failed: %v, worker %d is rank %d\n", errors.As(err, &remote), remote.Worker, remote.Rank)
+	}
+	return nil
+}
+
+func usr1(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, syscall.SIGUSR1)
+	for range 20 {
+		if _, err := submit(ex, add, 1).Result(ctx); err != nil {
+			return err
+		}
+		if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+			return err
+		}
+		fmt.Println(<-got)
+	}
+	return nil
+}
+
+func crash(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	_, err := submit(ex, outside, 0).Result(ctx)
+	return err
+}
+
+func silent(ctx context.Context) error {
+	ex := executor(futures.WithLiveness(400 * time.Millisecond))
+	defer ex.Close()
+	_, err := submit(ex, stop, 0).Result(ctx)
+	fmt.Println("broken:", errors.Is(err, futures.ErrBroken), err)
+	v, err := submit(ex, add, 1).Result(ctx)
+	fmt.Println("the other one:", v, err)
+	n, err := ex.NumWorkers(ctx)
+	fmt.Println("workers:", n, err)
+	return nil
+}
+
+// quiet measures what an executor costs whose workers have nothing to do.
+func quiet(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	if _, err := submit(ex, add, 1).Result(ctx); err != nil {
+		return err
+	}
+	time.Sleep(100 * time.Millisecond)
+	begin := used()
+	time.Sleep(time.Second)
+	idle := used() - begin
+	f := submit(ex, sleep, time.Second)
+	begin = used()
+	if _, err := f.Result(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("idle %d us, waiting %d us\n", idle.Microseconds(), (used() - begin).Microseconds())
+	return nil
+}
+
+// used is the processor time of this process so far.
+func used() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func environment(ctx context.Context) error {
+	for i := range 2 {
+		name := fmt.Sprintf("PROBE_%d", i)
+		ex := executor(futures.WithEnv(map[string]string{name: "set"}))
+		v, err := submit(ex, getenv, name).Result(ctx)
+		fmt.Printf("executor %d: %q %v\n", i, v, err)
+		if err := ex.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// figures measures throughput, round trips and the echo of a large slice.
+func figures(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	n, err := ex.NumWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("backend %s, workers %d, GOMAXPROCS %d\n", ex.Backend(), n, runtime.GOMAXPROCS(0))
+	for range 3 {
+		begin := time.Now()
+		all := make([]*futures.Future[int], *tasks)
+		for i := range all {
+			all[i] = submit(ex, add, i)
+		}
+		for i, f := range all {
+			if v, err := f.Result(ctx); err != nil || v != i+1 {
+				return fmt.Errorf("task %d: %d, %w", i, v, err)
+			}
+		}
+		fmt.Printf("%.0f tasks/s\n", float64(*tasks)/time.Since(begin).Seconds())
+	}
+	const trips = 20_000
+	begin := time.Now()
+	for i := range trips {
+		if _, err := submit(ex, add, i).Result(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("round trip %.2f us\n", float64(time.Since(begin).Nanoseconds())/1e3/trips)
+	large := make([]float64, 2<<20)
+	for i := range large {
+		large[i] = float64(i)
+	}
+	const echoes = 40
+	begin = time.Now()
+	for range echoes {
+		back, err := submit(ex, echo, large).Result(ctx)
+		if err != nil || len(back) != len(large) || back[len(back)-1] != large[len(large)-1] {
+			return fmt.Errorf("echo of %d: %w", len(back), err)
+		}
+	}
+	fmt.Printf("echo of 16 MiB %.2f ms\n", float64(time.Since(begin).Microseconds())/1e3/echoes)
+	return nil
+}

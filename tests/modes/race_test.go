@@ -1,0 +1,5 @@
+//go:build race
+
+package modes_test
+
+const raceEnabled = true

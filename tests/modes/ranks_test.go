@@ -1,0 +1,184 @@
+package modes_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+const probe = "./probe"
+
+// rankModes are the modes whose workers are ranks.
+func rankModes() []mode {
+	return slices.DeleteFunc(modes(), func(m mode) bool { return m.ranks == 0 })
+}
+
+func onRanks(t *testing.T, test func(*testing.T, mode)) {
+	t.Helper()
+	needsMPI(t)
+	for _, m := range rankModes() {
+		t.Run(m.name, func(t *testing.T) { test(t, m) })
+	}
+}
+
+func (o outcome) contains(t *testing.T, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(o.output, w) {
+			t.Errorf("no %q (status %d) in:\n%s", w, o.code, o.output)
+		}
+	}
+}
+
+// E16
+func TestAProgramThatStartsNoExecutorEnds(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) { m.succeed(t, probe, []string{"idle"}) })
+}
+
+func TestAnErrorOrAPanicInTheMasterFinishesTheQueueAndEndsWithOne(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		for _, act := range []string{"error", "panic"} {
+			dir := t.TempDir()
+			o := m.run(t, probe, []string{"-dir", dir, act})
+			if o.contains(t, "told to "+strings.Replace(act, "error", "fail", 1)); o.code != 1 {
+				t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+			}
+			if files, err := os.ReadDir(dir); err != nil || len(files) != 50 {
+				t.Errorf("%d of 50 queued tasks ran (%v)", len(files), err)
+			}
+		}
+	})
+}
+
+func TestANilDereferenceInATaskIsTheErrorOfItsFuture(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.succeed(t, probe, []string{"nil"}).contains(t, "panic: true", "nil pointer dereference", "then: 2 <nil>")
+	})
+}
+
+func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}).contains(t,
+			"broken: true", "not on this one", "workers: 0 <nil>", "a second executor: 2 <nil>")
+	})
+}
+
+// E09, E12
+func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
+	needsMPI(t)
+	o := world.succeed(t, probe, []string{"many"})
+	if n := len(regexp.MustCompile(`executor \d+ has 2 workers`).FindAllString(o.output, -1)); n != 16 {
+		t.Errorf("%d of 16 executors have two workers:\n%s", n, o.output)
+	}
+}
+
+// E15
+func TestTheFirstExecutorSetsTheRanksUp(t *testing.T) {
+	needsMPI(t)
+	world.succeed(t, probe, []string{"env"}).contains(t, `executor 0: "set" <nil>`, `executor 1: "" <nil>`)
+}
+
+func TestARemoteErrorNamesItsRank(t *testing.T) {
+	needsMPI(t)
+	world.succeed(t, probe, []string{"rank"}).contains(t,
+		"failed: true, worker 0 is rank 1", "failed: true, worker 1 is rank 2")
+}
+
+func TestSIGUSR1ReachesTheProgram(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		o := m.succeed(t, probe, []string{"usr1"})
+		if n := strings.Count(o.output, "user defined signal 1"); n != 20 {
+			t.Errorf("%d of 20 signals arrived:\n%s", n, o.output)
+		}
+	})
+}
+
+// E21
+func TestAPanicOutsideOfATaskEndsTheJob(t *testing.T) {
+	needsMPI(t)
+	o := world.run(t, probe, []string{"outside"})
+	if o.contains(t, "panic: outside of a task"); o.code == 0 {
+		t.Errorf("status 0:\n%s", o.output)
+	}
+}
+
+func TestASilentRankCostsItsTaskAndTheOthersGoOn(t *testing.T) {
+	needsMPI(t)
+	begin := time.Now()
+	o := world.run(t, probe, []string{"silent"})
+	o.contains(t, "broken: true", "silent for", "the other one: 2 <nil>", "workers: 1 <nil>", "ranks [1] did not answer")
+	if o.code == 0 {
+		t.Errorf("status 0 although a rank is lost:\n%s", o.output)
+	}
+	if d := time.Since(begin); d > 45*time.Second {
+		t.Errorf("the job took %v to end", d)
+	}
+}
+
+func TestAnIdleMasterUsesNoProcessorTime(t *testing.T) {
+	needsMPI(t)
+	o := world.succeed(t, probe, []string{"quiet"})
+	m := regexp.MustCompile(`idle (\d+) us, waiting (\d+) us`).FindStringSubmatch(o.output)
+	if m == nil {
+		t.Fatalf("no measurement in:\n%s", o.output)
+	}
+	idle, _ := strconv.Atoi(m[1])
+	waiting, _ := strconv.Atoi(m[2])
+	// Polling every millisecond costs 10 ms a second at least; spinning costs all of it.
+	if idle > 5_000 || waiting > 400_000 {
+		t.Errorf("in one second: %d us with nothing to do, %d us with a task under way", idle, waiting)
+	}
+}
+
+func TestAnExecutorBeforeMainEndsTheJobInsteadOfSpawningWithoutEnd(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		o := m.run(t, probe, []string{"rank"}, "PROBE_EARLY=1")
+		if o.contains(t, "reached in a worker process before futures.Main"); o.code != 1 {
+			t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+		}
+	})
+}
+
+func TestSpawningThatIsImpossibleSaysHowToStart(t *testing.T) {
+	needsMPI(t)
+	if library == "openmpi" {
+		t.Skip("Open MPI can, and started with --oversubscribe it has room for everybody")
+	}
+	o := mode{ranks: 1, backend: "auto"}.run(t, examples+"hello", nil)
+	if o.contains(t, "start the program with `mpiexec -n N` instead"); o.code != 1 {
+		t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+	}
+}
+
+func TestTheOtherMPIsLauncherIsRefused(t *testing.T) {
+	needsMPI(t)
+	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
+	if _, err := os.Stat(filepath.Join("/usr/bin", "mpiexec."+other)); err != nil {
+		t.Skipf("no mpiexec.%s here", other)
+	}
+	r, err := mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Program: build(t, examples+"hello"), Launcher: other, Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outcome{output: r.Output, code: r.Code}
+	if o.contains(t, "is in a world of 1: start it with"); o.code != 1 || strings.Contains(o.output, "hello, ") {
+		t.Errorf("status %d, want 1 and no greeting:\n%s", o.code, o.output)
+	}
+}
+
+func TestWithoutMPITheVariableSaysHowToBuild(t *testing.T) {
+	if library != "" {
+		t.Skip("built with MPI")
+	}
+	o := mode{backend: "mpi"}.run(t, examples+"hello", nil)
+	if o.contains(t, "go build -tags mpi"); o.code != 1 {
+		t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+	}
+}
