@@ -276,7 +276,10 @@ func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
 			t.Errorf("%d elements were drawn for 1000 results", drawn)
 		}
 		drawn = 0
-		for range futures.Map(within(t), ex, square, iter.Seq[int](endless), futures.WithBufferSize(3)) {
+		for _, err := range futures.Map(within(t), ex, square, iter.Seq[int](endless), futures.WithBufferSize(3)) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		if drawn > 3 {
@@ -365,7 +368,8 @@ func TestASequenceThatPanicsDoesSoInTheReader(t *testing.T) {
 					t.Errorf("recovered %v", v)
 				}
 			}()
-			for range futures.Map(within(t), ex, square, iter.Seq[int](input)) {
+			for _, err := range futures.Map(within(t), ex, square, iter.Seq[int](input)) {
+				t.Errorf("the reader got %v", err)
 			}
 		}()
 		if got := result(t, submit(t, ex, square, 3)); got != 9 {
@@ -472,12 +476,12 @@ func TestAMapDoesNotRetainWhatItHasDelivered_C065(t *testing.T) {
 			"ordered": nil, "unordered": {futures.Unordered()}, "chunks": {futures.WithChunkSize(4)}, "buffered": {futures.WithBufferSize(2)},
 		} {
 			next, stop := iter.Pull2(futures.Map(within(t), ex, block, upTo(4), opts...))
-			b, err, _ := next()
-			if err != nil {
+			var delivered weak.Pointer[Block]
+			if b, err, _ := next(); err != nil {
 				t.Fatal(err)
+			} else {
+				delivered = weak.Make(b)
 			}
-			delivered := weak.Make(b)
-			b = nil
 			if _, err, _ := next(); err != nil {
 				t.Fatal(err)
 			}

@@ -165,8 +165,10 @@ func TestArgumentsAreASnapshotAndThreadPoolsShareThem_C029(t *testing.T) {
 		xs := []int{1}
 		f := submit(t, ex, first, xs)
 		xs[0] = 2
+		after := submit(t, ex, square, 2) // orders the change before the dispatch: a shared argument needs that
 		g.open()
 		result(t, hold)
+		result(t, after)
 		want := 1
 		if b.shares {
 			want = 2

@@ -282,7 +282,10 @@ func TestAsCompletedYieldsTasksInTheOrderTheyEnd_B19_B20_B22_B25_B26(t *testing.
 
 		g := newGate(t)
 		held := submit(t, ex, stage, scene{place: place{filepath.Join(dir, "held"), g}})
-		for range futures.AsCompleted(within(t), ints{early, held}) {
+		for f, err := range futures.AsCompleted(within(t), ints{early, held}) {
+			if f != early || err != nil {
+				t.Errorf("first came %v, %v", f, err)
+			}
 			break
 		}
 		short, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
@@ -294,8 +297,8 @@ func TestAsCompletedYieldsTasksInTheOrderTheyEnd_B19_B20_B22_B25_B26(t *testing.
 		if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], futures.ErrTimeout) {
 			t.Errorf("what is done, then the end of the time and nothing more; not %v", errs)
 		}
-		for range futures.AsCompleted(expired(t), ints{}) {
-			t.Error("something came of nothing")
+		for f, err := range futures.AsCompleted(expired(t), ints{}) {
+			t.Errorf("of nothing came %v, %v", f, err)
 		}
 		g.open()
 		result(t, held) // to stop early cancels nothing
