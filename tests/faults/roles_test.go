@@ -66,7 +66,7 @@ var roles = map[string]func(context.Context) error{
 	// A program that heeds its context, as it should, with work in hand and in the queue.
 	"heeding": func(ctx context.Context) error {
 		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
-		defer ex.Shutdown(ctx, futures.NoWait())
+		defer func() { must(ex.Shutdown(ctx, futures.NoWait())) }()
 		f := atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))
 		atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))
 		for i := range 100 {

@@ -63,7 +63,7 @@ func perform(what string) (int, error) {
 		panic(fmt.Errorf("reading: %w", os.ErrNotExist))
 	case "nil map":
 		var m map[string]int
-		m["x"] = 1
+		m["x"] = 1 //nolint:staticcheck // the point of the test
 	case "Goexit":
 		runtime.Goexit()
 	case "exit 0":
