@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command probe does, under whatever it is started with, what one test of package modes looks at.
 package main
 
