@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
@@ -50,14 +51,25 @@ func (p *puppet) begin(t *testing.T) (*dispatch.Master, *sink) {
 	if err := m.Submit(j); err != nil {
 		t.Fatal(err)
 	}
-	<-p.started
+	await(t, p.started, "start of the worker")
 	p.say([]byte{'h', 1, 1, 0, 0})
-	<-p.sent
+	p.hears(t, 's')
 	p.say([]byte{'r'})
-	if f := <-p.sent; f.Stream[0] != 't' {
-		t.Fatalf("the master sent %q in place of tasks", f.Stream)
-	}
+	p.hears(t, 't')
 	return m, s
+}
+
+// hears waits for a frame of a kind from the master.
+func (p *puppet) hears(t *testing.T, kind byte) {
+	t.Helper()
+	select {
+	case f := <-p.sent:
+		if f.Stream[0] != kind {
+			t.Fatalf("the master sent %q, want a frame of kind %q", f.Stream, kind)
+		}
+	case <-time.After(limit):
+		t.Fatalf("no frame of kind %q from the master within %v", kind, limit)
+	}
 }
 
 // end loses the worker for good and expects that every unit is accounted for.
