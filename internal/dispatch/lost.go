@@ -191,10 +191,13 @@ func (m *Master) breakWith(out *news, err *BrokenError) {
 	m.leave()
 }
 
-// dropReturned drops what workers gave or left back unstarted after the pool had broken.
+// dropReturned drops what workers gave or left back unstarted after the pool had broken, or after a shutdown that cancels.
 func (m *Master) dropReturned(out *news) {
-	if m.state == Broken {
+	switch {
+	case m.state == Broken:
 		m.dropQueue(out, m.err)
+	case m.dropping:
+		m.dropQueue(out, ErrDropped)
 	}
 }
 

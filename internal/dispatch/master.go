@@ -90,6 +90,7 @@ type Master struct {
 	isBooted bool
 	closed   chan struct{} // closed when every worker has left
 	leaving  bool          // leave has been called
+	dropping bool          // a shutdown cancels what is queued
 }
 
 // worker is one slot of the group.

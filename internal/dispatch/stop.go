@@ -37,6 +37,7 @@ func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask
 		m.state = Stopping
 	}
 	if cancel {
+		m.dropping = true
 		m.dropQueue(n, ErrDropped)
 	}
 	m.settleState()
