@@ -373,10 +373,11 @@ func TestCollectComposeAndThenOverTasks_G02_G12_G20(t *testing.T) {
 
 func TestCallbacksOfAnExecutorsFuturesRunOnceInOrderAndDoNotHoldThePool_C038_A21_A22(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		release, order := make(chan struct{}), make(chan int, 10)
-		f := submit(t, ex, square, 3)
-		f.AddDoneCallback(func(*futures.Future[int]) { <-release; order <- 1 })
-		f.AddDoneCallback(func(*futures.Future[int]) { order <- 2 })
+		g, release, order := newGate(t), make(chan struct{}), make(chan int, 10)
+		f := submit(t, ex, wait, g) // not done before it has its callbacks, which would run here then
+		f.AddDoneCallback(func(*futures.Future[bool]) { <-release; order <- 1 })
+		f.AddDoneCallback(func(*futures.Future[bool]) { order <- 2 })
+		g.open()
 		if got := result(t, submit(t, ex, square, 4)); got != 16 { // while the first callback blocks
 			t.Error(got)
 		}
