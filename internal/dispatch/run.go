@@ -171,7 +171,11 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	s.mu.Lock()
 	s.cancelSeq, s.cancel = w.seq, cancel
+	_, late := w.cancelled[w.seq]
 	s.mu.Unlock()
+	if late {
+		cancel()
+	}
 	defer func() {
 		s.mu.Lock()
 		s.cancelSeq, s.cancel = 0, nil

@@ -352,11 +352,19 @@ type serverKey struct{}
 // closed is what a batch's count of claimed units becomes when the rest of it has been given back.
 const closed = 1 << 62
 
+// cancelTask ends the context of a unit. One that has none yet, because the unit is next or waits for the worker's turn,
+// ends as soon as it is made.
 func (s *server) cancelTask(seq uint64) {
 	s.mu.Lock()
-	cancel := s.cancel
-	if s.cancelSeq != seq {
-		cancel = nil
+	var cancel context.CancelFunc
+	switch w := s.work; {
+	case s.cancelSeq == seq:
+		cancel = s.cancel
+	case w != nil && seq >= w.first && seq-w.first < w.units:
+		if w.cancelled == nil {
+			w.cancelled = map[uint64]struct{}{}
+		}
+		w.cancelled[seq] = struct{}{}
 	}
 	s.mu.Unlock()
 	if cancel != nil {
@@ -381,6 +389,7 @@ type work struct {
 	seq   uint64
 	begun time.Time // since when the time of the units is counted
 
+	cancelled map[uint64]struct{} // by number: units that were cancelled while they had no context; under the server's lock
 }
 
 // newWork counts the units of a frame of tasks.
