@@ -192,7 +192,7 @@ func lazyForm(slice verb[[]job, iter.Seq2[int, error]], seq verb[iter.Seq[job], 
 		var failed error
 		for y, err := range results {
 			if failed != nil {
-				return all, fmt.Errorf("something follows the error %w: %d, %v", failed, y, err)
+				return all, fmt.Errorf("something follows the error %w: %d, %w", failed, y, err)
 			}
 			if failed = err; err == nil {
 				all = append(all, y)
@@ -335,7 +335,7 @@ type marks string
 
 func newMarks(t *testing.T) marks {
 	t.Helper()
-	dir, err := os.MkdirTemp(scratch, "marks")
+	dir, err := os.MkdirTemp(scratch, "marks") //nolint:usetesting // it lies where every worker finds it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestEveryFormEqualsTheBuiltin(t *testing.T) { // H07, H08
 					opts = append(opts, pool.WithChunkSize(chunk))
 				}
 				in := jobs(n)
-				for name, xs := range map[string]any{"slice": in, "sequence": iter.Seq[job](slices.Values(in))} {
+				for name, xs := range map[string]any{"slice": in, "sequence": slices.Values(in)} {
 					ys, err := f.run(within(t), p, work, xs, opts...)
 					if err != nil {
 						t.Fatal(err)
@@ -42,7 +42,7 @@ func TestEveryFormEqualsTheBuiltin(t *testing.T) { // H07, H08
 func TestAnEmptyInputGivesNothing(t *testing.T) {
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
 		for name, xs := range map[string]any{
-			"empty slice": []job{}, "nil slice": []job(nil), "empty sequence": iter.Seq[job](slices.Values([]job{})),
+			"empty slice": []job{}, "nil slice": []job(nil), "empty sequence": slices.Values([]job{}),
 		} {
 			ys, err := f.run(within(t), p, work, xs)
 			if err != nil || len(ys) != 0 || f.list && ys == nil {
