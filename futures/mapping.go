@@ -35,6 +35,7 @@ type mapping[A, R any] struct {
 	news    chan struct{} // something came
 
 	dec      pkl5.Decoder
+	value    R   // where a result stands while it is decoded: a variable of its own would be an allocation each
 	have     int // elements read
 	detach   func() bool
 	inflight int // chunks submitted and not read whole
@@ -227,9 +228,12 @@ func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
 		}
 		r.dec.Reset(unit, segs)
 		for range elements {
-			var v R
-			if err := r.fn.result.Decode(&r.dec, &v); err != nil {
-				yield(v, fmt.Errorf("futures: the result of %s cannot be decoded: %w", r.fn.name, err))
+			var zero R
+			err := r.fn.result.Decode(&r.dec, &r.value)
+			v := r.value
+			r.value = zero
+			if err != nil {
+				yield(zero, fmt.Errorf("futures: the result of %s cannot be decoded: %w", r.fn.name, err))
 				return false
 			}
 			if !yield(v, nil) {
