@@ -15,22 +15,25 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools large fuzz race lint bench clean
+.PHONY: help test check tools large fuzz race mpi-openmpi mpi-mpich mpich lint bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-8s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
 
 # The lanes run one after the other under any -j, and the race lane is last: its lines close the output.
-test: ## run everything, as the continuous integration does; installs a C compiler where there is none
+test: ## run everything, as the continuous integration does; installs a C compiler and MPI where there is none
 	@$(MAKE) --no-print-directory tools
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory large
+	@$(MAKE) --no-print-directory mpi-openmpi
+	@$(MAKE) --no-print-directory mpi-mpich
 	@$(MAKE) --no-print-directory race
 
 tools: ## install what the tests need, if it is missing
 	@GO='$(GO)' tools/need-go
 	@GO='$(GO)' tools/need-cc
+	@tools/need-mpi
 
 check: ## check the format, vet, and build for every platform
 	@echo '== gofmt'
@@ -53,6 +56,17 @@ large: ## run the tests that need the absence of the race detector
 race: ## run the tests under the race detector
 	@echo '== tests under the race detector'
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
+
+# What MPI adds. The packages come one at a time: each starts several processes that compute.
+MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes
+
+mpi-openmpi mpi-mpich: mpi-%:
+	@echo '== tests under $*'
+	@eval "$$(build/mpi-env $*)" && set -x && $(GO) vet -tags mpi ./... && \
+	$(GO) test -p 1 -race -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
+
+mpich: ## build the examples for MPICH, into bin/mpich
+	@eval "$$(build/mpi-env mpich)" && set -x && mkdir -p bin/mpich && $(GO) build -tags mpi -o bin/mpich/ ./examples/...
 
 lint: $(GOLANGCI_LINT) ## run the linters
 	$(GOLANGCI_LINT) run ./...

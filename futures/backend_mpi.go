@@ -26,6 +26,10 @@ const mpiBuilt = true
 // leaveLimit is how long the end of Main waits for ranks that do not answer any more.
 const leaveLimit = 10 * time.Second
 
+// followLimit is how long a rank that has said goodbye waits for the others. It is the master that aborts a job which does
+// not end: two that do so at once confuse Open MPI's mpiexec.
+const followLimit = 6 * leaveLimit
+
 // ranks is the MPI job as this process sees it.
 var ranks struct {
 	sync.Mutex
@@ -166,7 +170,7 @@ func serveRank(c *mpi.Comm, rank int, spawned bool) int {
 	err := mpilink.Serve(c, mpilink.Options{}, func(ep link.Endpoint) {
 		_ = dispatch.Serve(ep, svc) // its end reaches the master as a Loss
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
 	if err == nil && spawned {
 		err = mpilink.Disconnect(ctx, c)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,9 @@ type backend struct {
 	shares  bool   // arguments and results are shared, closures allowed
 	apart   bool   // workers are processes of their own
 	reports string // what Backend says
+
+	workers int               // how many there are, whatever a test asks for; 0: as asked
+	without map[string]string // tests that make no sense here, with the reason
 }
 
 var backends = []backend{
@@ -65,6 +69,9 @@ func each(t *testing.T, test func(t *testing.T, b backend), where ...func(backen
 			if b.env != "" {
 				t.Setenv("RANKPOOL_BACKEND", b.env)
 			}
+			if why := b.without[strings.Split(t.Name(), "/")[0]]; why != "" {
+				t.Skip(why)
+			}
 			test(t, b)
 		})
 	}
@@ -78,6 +85,9 @@ func on(t *testing.T, workers int, test func(t *testing.T, b backend, ex futures
 // start returns an executor that the end of the test closes.
 func (b backend) start(t *testing.T, workers int, opts ...futures.Option) futures.Executor {
 	t.Helper()
+	if b.workers > 0 && workers != b.workers {
+		t.Skipf("needs %d workers, and there are %d", workers, b.workers)
+	}
 	ex, err := b.make(append([]futures.Option{futures.WithMaxWorkers(workers)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)

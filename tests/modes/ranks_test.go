@@ -2,6 +2,7 @@ package modes_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -35,6 +36,38 @@ func (o outcome) contains(t *testing.T, want ...string) {
 			t.Errorf("no %q (status %d) in:\n%s", w, o.code, o.output)
 		}
 	}
+}
+
+// The suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of the
+// worlds of two and three those tests that ask for one worker and for two.
+func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
+	needsMPI(t)
+	suite := filepath.Join(binaries, "behaviour.test")
+	args := []string{"test", "-c", "-tags", "mpi", "-o", suite}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "../behaviour")...).CombinedOutput(); err != nil {
+		t.Fatalf("go %v: %v\n%s", args, err, out)
+	}
+	for _, m := range append(rankModes(), mode{name: "world of two", ranks: 2}) {
+		t.Run(m.name, func(t *testing.T) {
+			r, err := mpitest.Run(t.Context(), mpitest.Job{
+				Ranks: m.ranks, Program: suite, Limit: 3 * time.Minute, Args: []string{"-test.timeout=170s"},
+				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))},
+			})
+			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
+				t.Errorf("%v, status %d:\n%s", err, r.Code, prefix.ReplaceAllString(r.Output, ""))
+			}
+		})
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // E16
