@@ -121,6 +121,10 @@ func (e *executor) chooseWorkers(env environment) int {
 // newGroup makes the group of workers. Nothing runs yet.
 func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, error) {
 	if e.backend == backendMPI {
+		if e.cfg.maxTasks > 0 {
+			return nil, errors.New("futures: WithMaxTasksPerChild: the workers are ranks of an MPI job, which cannot be replaced; " +
+				"leave the option out, or use a ProcessPoolExecutor")
+		}
 		return e.newRankGroup(env, log)
 	}
 	if e.backend == backendThreads {

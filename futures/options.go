@@ -35,6 +35,7 @@ type config struct {
 	liveness    time.Duration
 	stop        time.Duration
 	log         *slog.Logger
+	maxTasks    int // 0: not set
 	task        taskConfig
 }
 
@@ -68,6 +69,19 @@ func WithMaxWorkers(n int) Option {
 			return fmt.Errorf("WithMaxWorkers(%d): there must be at least 1 worker", n)
 		}
 		c.workers = n
+		return nil
+	})
+}
+
+// WithMaxTasksPerChild has a worker replaced after it has run n tasks, so that what it has piled up is given back: a task
+// is a submitted call, or one chunk of a Map. No task is lost and no order changes; the new worker runs the initializer
+// again. The ranks of an MPI job cannot be replaced: there the executor refuses to start.
+func WithMaxTasksPerChild(n int) Option {
+	return option(func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("WithMaxTasksPerChild(%d): a worker must run at least 1 task; leave the option out to keep workers", n)
+		}
+		c.maxTasks = n
 		return nil
 	})
 }

@@ -15,7 +15,7 @@ type Stats struct {
 	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
 	Retried   uint64 // tasks queued again after their worker was lost
 	Lost      uint64 // workers that died
-	Restarts  uint64 // workers started in place of lost ones
+	Restarts  uint64 // workers started in place of lost ones, and of those that had run WithMaxTasksPerChild tasks
 	Workers   []WorkerStats
 }
 

@@ -67,7 +67,7 @@ func (m *Master) open() {
 // startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
-	w.hello, w.seq, w.epoch, w.long, w.silent, w.heard = Hello{}, 0, 0, false, 0, true
+	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{}, 0, 0, 0, false, 0, true
 	var timer *time.Timer
 	timer = time.AfterFunc(m.cfg.Start, func() {
 		m.mu.Lock()

@@ -50,6 +50,14 @@ func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 	return ns, ns < float64(tinyUnit)
 }
 
+// Tiny tells whether units of so many elements of a function have proven short enough to travel together.
+func (m *Master) Tiny(fn uint32, elements int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, tiny := m.unitTime(&Job{Func: fn, Chunk: elements})
+	return tiny
+}
+
 // handOut gives what is queued to idle workers, a batch to each, in order.
 func (m *Master) handOut() {
 	if m.waiting > 0 || m.state != Serving && m.state != Stopping {
@@ -99,6 +107,9 @@ func (m *Master) fill(w *worker) bool {
 	b := batch{left: float64(batchTime), share: m.queue.units}
 	if m.ready > 1 {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
+	}
+	if b.share = min(b.share, m.allowed(w)); b.share < 1 {
+		return false
 	}
 	first := w.seq + 1
 	w.compact()

@@ -91,6 +91,7 @@ func TestDamagedFramesEndTheirWorkerAndLoseNoTask(t *testing.T) {
 		"segments that did not come": {'R', 1, 1<<2 | 1, 3, 5},
 		"number that does not end":   {'R', 0x80, 0x80},
 		"error cut off":              {'R', 1, 2, 0, 0, 9},
+		"failure without an error":   {'R', 1, 2, 0, 0, 0},
 		"second hello":               {'h', 1, 1, 0, 0},
 		"hand-back without a number": {'b'},
 	} {

@@ -30,6 +30,7 @@ type Job struct {
 	Local Local
 
 	withdrawn bool
+	dropped   bool // its sink is told that it will not run, and it is counted
 	next      *Job
 	cursor
 }

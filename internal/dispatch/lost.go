@@ -86,7 +86,9 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	}
 	m.orphans(w, l, cause, n)
 	switch {
-	case was == leaving || m.leaving:
+	case m.leaving:
+	case was == leaving:
+		m.renew(w)
 	case m.state == Broken:
 	default:
 		m.stats.Lost++
@@ -209,6 +211,7 @@ func (m *Master) dropQueue(out *news, why error) {
 			return
 		}
 		m.queue.take(p.n, cursor{})
+		p.job.dropped = true
 		m.stats.Cancelled += uint64(p.n)
 		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, drop: why})
 	}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"sync"
@@ -28,6 +29,10 @@ type Config struct {
 
 	// DecodeSetupError does the same for a setup that failed.
 	DecodeSetupError func(b []byte, w int, h Hello) error
+
+	// MaxTasks is how many units one worker is handed before another takes its place; 0 is any number. The group must
+	// replace workers.
+	MaxTasks int
 
 	Start    time.Duration // until a worker is ready, its setup included; default 30 s
 	Liveness time.Duration // how long a worker may be silent while it has work; default 60 s
@@ -103,6 +108,7 @@ type worker struct {
 	units  int      // how many units are not answered
 	ends   []uint64 // the last number of each frame of tasks that is not wholly answered
 	seq    uint64   // the number of the last unit sent
+	served int      // units it has answered
 	epoch  uint64   // hand-backs seen
 	long   bool     // gave units back, and has answered nothing since
 	since  time.Time
@@ -199,9 +205,11 @@ func (m *Master) refusal() error {
 // Cancelled tells that the sink of a queued job of one unit was cancelled: the job's memory is released.
 func (m *Master) Cancelled(j *Job) {
 	m.mu.Lock()
+	if !j.dropped { // else it was on its way to be told so
+		m.stats.Cancelled++
+	}
 	j.withdrawn = true
 	j.Data, j.Segments = nil, nil
-	m.stats.Cancelled++
 	m.mu.Unlock()
 }
 
@@ -244,9 +252,8 @@ func (m *Master) interrupt(which func(*piece) bool) {
 			if !which(p) {
 				continue
 			}
-			for k := p.done; k < p.n; k++ {
-				m.group.Send(w.slot, link.Frame{Stream: number(kindCancel, p.seq+uint64(k))})
-			}
+			b := binary.AppendUvarint(number(kindCancel, p.seq+uint64(p.done)), uint64(p.n-p.done))
+			m.group.Send(w.slot, link.Frame{Stream: b})
 		}
 	}
 }

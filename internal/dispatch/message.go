@@ -12,7 +12,7 @@ const (
 	// From the master.
 	kindSetup  = 's' // what a worker needs before its first task; opaque to this package
 	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
-	kindCancel = 'c' // uvarint number: end the context of that unit, if it still runs
+	kindCancel = 'c' // uvarint number, uvarint n: end the contexts of these n units, as far as they have not ended
 	kindPing   = 'p' // are you there
 	kindStop   = 'q' // finish and leave
 

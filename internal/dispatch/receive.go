@@ -161,6 +161,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		if seq != p.seq+uint64(p.done) {
 			return fmt.Errorf("result of task %d where %d was due", seq, p.seq+uint64(p.done))
 		}
+		if v&3 == entryError && len(coded) == 0 && p.job.Local == nil {
+			return fmt.Errorf("task %d failed without an error", seq)
+		}
 		seq++
 		unit := p.unit + p.done
 		if timed.fn != p.job.Func {
@@ -238,9 +241,9 @@ func (m *Master) release(w *worker, p *piece, seq uint64) {
 	for len(w.ends) > 0 && w.ends[0] <= seq {
 		w.ends = append(w.ends[:0], w.ends[1:]...)
 	}
+	w.served++
 	if w.units == 0 && w.state == busy {
-		w.state = idle
-		m.idle = append(m.idle, w.slot)
+		m.free(w)
 	}
 }
 
@@ -282,8 +285,7 @@ func (m *Master) handback(w *worker, from uint64) {
 	if w.units > 0 {
 		w.ends = append(w.ends, from-1)
 	} else if w.state == busy {
-		w.state = idle
-		m.idle = append(m.idle, w.slot)
+		m.free(w)
 	}
 }
 

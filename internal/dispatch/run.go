@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,7 +172,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	s.mu.Lock()
 	s.cancelSeq, s.cancel = w.seq, cancel
-	_, late := w.cancelled[w.seq]
+	late := slices.ContainsFunc(w.cancelled, func(c span) bool { return c.has(w.seq) })
 	s.mu.Unlock()
 	if late {
 		cancel()

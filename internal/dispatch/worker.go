@@ -154,7 +154,7 @@ func (s *server) lead() {
 		case kindPing:
 			s.send(kindPong)
 		case kindCancel:
-			s.cancelTask(r.uint())
+			s.cancelTasks(r.uint(), r.uint())
 		case kindStop:
 			s.finish(s.ep.Close())
 			return
@@ -352,25 +352,29 @@ type serverKey struct{}
 // closed is what a batch's count of claimed units becomes when the rest of it has been given back.
 const closed = 1 << 62
 
-// cancelTask ends the context of a unit. One that has none yet, because the unit is next or waits for the worker's turn,
-// ends as soon as it is made.
-func (s *server) cancelTask(seq uint64) {
+// cancelTasks ends the contexts of n units, from number seq on. One that has none yet, because it is next or waits for
+// the worker's turn, ends as soon as it is made.
+func (s *server) cancelTasks(seq, n uint64) {
 	s.mu.Lock()
+	units := span{seq, n}
 	var cancel context.CancelFunc
-	switch w := s.work; {
-	case s.cancelSeq == seq:
+	if s.cancel != nil && units.has(s.cancelSeq) {
 		cancel = s.cancel
-	case w != nil && seq >= w.first && seq-w.first < w.units:
-		if w.cancelled == nil {
-			w.cancelled = map[uint64]struct{}{}
-		}
-		w.cancelled[seq] = struct{}{}
+	}
+	if w := s.work; w != nil {
+		w.cancelled = append(w.cancelled, units)
 	}
 	s.mu.Unlock()
 	if cancel != nil {
 		cancel()
 	}
 }
+
+// span is n units from number first on.
+type span struct{ first, n uint64 }
+
+// has tells whether a unit is one of them.
+func (u span) has(seq uint64) bool { return seq >= u.first && seq-u.first < u.n }
 
 // work is a batch of units being run.
 type work struct {
@@ -389,7 +393,7 @@ type work struct {
 	seq   uint64
 	begun time.Time // since when the time of the units is counted
 
-	cancelled map[uint64]struct{} // by number: units that were cancelled while they had no context; under the server's lock
+	cancelled []span // units whose contexts are to end when they are made; under the server's lock
 }
 
 // newWork counts the units of a frame of tasks.

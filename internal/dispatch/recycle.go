@@ -1,0 +1,47 @@
+package dispatch
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// allowed returns how many more units may be handed to a worker before it is replaced.
+func (m *Master) allowed(w *worker) int {
+	if m.cfg.MaxTasks == 0 {
+		return batchUnits
+	}
+	return m.cfg.MaxTasks - w.served - w.units
+}
+
+// free makes a worker that has answered all it had idle, or replaces it if it has served its time.
+func (m *Master) free(w *worker) {
+	if m.allowed(w) > 0 {
+		w.state = idle
+		m.idle = append(m.idle, w.slot)
+		return
+	}
+	m.ready--
+	w.state = leaving
+	m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindStop)})
+	var timer *time.Timer
+	timer = time.AfterFunc(m.cfg.Stop, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if w.start == timer && w.state == leaving {
+			m.group.Kill(w.slot, errors.New("it did not leave after its last task"))
+		}
+	})
+	w.start = timer
+}
+
+// renew starts the next worker in the slot of one that has served its time and left, unless a shutdown has nothing more
+// for it to do.
+func (m *Master) renew(w *worker) {
+	w.start.Stop()
+	if _, more := m.queue.peek(); more || m.state == Serving {
+		m.stats.Restarts++
+		m.startWorker(w)
+	}
+}
