@@ -14,7 +14,9 @@ import (
 //
 // The elements of a slice are submitted at the call, whether the results are read or not; they are encoded now, so the
 // slice may change afterwards (a ThreadPoolExecutor shares them). A sequence is drawn while the results are read, a few
-// chunks per worker ahead, so an endless one works; WithBufferSize sets how far.
+// chunks per worker ahead, so an endless one works; WithBufferSize sets how far. It is drawn on a goroutine of its own, so
+// that one which waits holds no results up: what it shares with the loop that reads must be guarded. A panic in it comes
+// out in the reader, after the results before it.
 //
 // The first error ends the results, after all those before it: the failure of an element, the end of ctx (it matches
 // ErrTimeout if that was a deadline; results that are there come first), ErrShutdown, ErrBroken, or a mistake in the
@@ -57,15 +59,16 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		ctx: ctx, ex: e, master: m, fn: fn.f, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
 	}
+	r.feed.room.L = &r.mu
 	slice, isSlice := xs.([]A)
 	if !isSlice || c.hasBuffer {
 		input, _ := xs.(iter.Seq[A])
 		if isSlice {
 			input = slices.Values(slice)
 		}
-		r.window = c.buffer
+		r.window, r.feed.fixed = c.buffer, true
 		if !c.hasBuffer {
-			r.window = windowChunks * max(e.slots, 1)
+			r.window, r.feed.fixed = windowChunks*max(e.slots, 1), false
 		}
 		// Whether the executor still takes calls shows now, not when the results are read.
 		if state, err := m.State(); state == dispatch.Stopping || state == dispatch.Closed {
@@ -81,8 +84,12 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 	return r.once(func(yield func(R, error) bool) { r.results(yield) })
 }
 
-// windowChunks is how many chunks per worker a sequence is drawn ahead.
-const windowChunks = 4
+// How many chunks per worker a sequence is drawn ahead, and how many times that when they are so short that the way to a
+// worker and back takes longer.
+const (
+	windowChunks = 4
+	windowTiny   = 8
+)
 
 // once makes a sequence that can be ranged over one time.
 func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
@@ -110,12 +117,12 @@ func (r *mapping[A, R]) newJob(xs []A, base int) (*dispatch.Job, error) {
 		j.Local = part
 		return j, nil
 	}
-	return j, r.encode(j, xs)
+	return j, r.encode(j, xs, base)
 }
 
 // encode appends the units of a job to its data. Elements with and without segments differ in form, so it begins again
 // in the longer form when the first segment comes.
-func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A) error {
+func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A, base int) error {
 	w := writers.Get().(*writer)
 	defer writers.Put(w)
 	w.enc.Reset()
@@ -128,7 +135,7 @@ func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A) error {
 		for i := from; i < min(from+r.chunk, len(xs)); i++ {
 			if err := r.fn.args.Encode(&w.enc, &xs[i]); err != nil {
 				clear(w.enc.Segments)
-				return fmt.Errorf("futures: element %d: the argument of %s cannot be encoded: %w", i, r.fn.name, err)
+				return fmt.Errorf("futures: element %d: the argument of %s cannot be encoded: %w", base+i, r.fn.name, err)
 			}
 		}
 		n := len(w.enc.Segments) - segs
@@ -158,5 +165,6 @@ func (r *mapping[A, R]) submitSlice(xs []A) error {
 		return err
 	}
 	r.total = len(xs)
+	r.attach()
 	return r.submit(j, 0)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 	"sync/atomic"
 
@@ -29,16 +28,18 @@ type mapping[A, R any] struct {
 	jobs    map[int]*dispatch.Job // submitted, by the number of the first element
 	total   int                   // elements submitted
 	drained bool                  // no more will be
+	failed  error                 // why, if the input is not at its end
 	came    map[int]incoming      // by the number of the first element; in order
 	queue   []incoming            // unordered: as they came
 	ended   bool
 	news    chan struct{} // something came
 
-	dec      pkl5.Decoder
-	value    R   // where a result stands while it is decoded: a variable of its own would be an allocation each
-	have     int // elements read
-	detach   func() bool
-	inflight int // chunks submitted and not read whole
+	dec    pkl5.Decoder
+	value  R   // where a result stands while it is decoded: a variable of its own would be an allocation each
+	have   int // elements read
+	detach func() bool
+
+	feed feeder // of a sequence
 }
 
 // incoming is some consecutive elements that came in together.
@@ -66,7 +67,10 @@ type mapPart[A, R any] struct {
 	done   map[int]int   // elements that succeeded in a failed local unit
 }
 
-// submit queues a job and has it withdrawn when ctx ends.
+// attach has what is submitted withdrawn when ctx ends.
+func (r *mapping[A, R]) attach() { r.detach = context.AfterFunc(r.ctx, r.giveUp) }
+
+// submit queues a job.
 func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 	r.mu.Lock()
 	if r.jobs == nil {
@@ -79,9 +83,6 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 	}
 	r.mu.Lock()
 	ended := r.ended
-	if r.detach == nil {
-		r.detach = context.AfterFunc(r.ctx, r.giveUp)
-	}
 	r.mu.Unlock()
 	if ended {
 		r.master.Withdraw(j)
@@ -95,6 +96,7 @@ func (r *mapping[A, R]) giveUp() {
 	r.ended = true
 	jobs := r.jobs
 	r.jobs = nil
+	r.feed.room.Broadcast()
 	r.mu.Unlock()
 	for _, j := range jobs {
 		r.master.Withdraw(j)
@@ -107,6 +109,7 @@ func (r *mapping[A, R]) finish() {
 		r.detach()
 	}
 	r.giveUp()
+	r.endFeed()
 }
 
 // arrive takes in news, on the goroutine of the link.
@@ -127,6 +130,11 @@ func (r *mapping[A, R]) arrive(a incoming) {
 		r.came[a.first] = a
 	}
 	r.mu.Unlock()
+	r.wake()
+}
+
+// wake has the reader look for what has come.
+func (r *mapping[A, R]) wake() {
 	select {
 	case r.news <- struct{}{}:
 	default:
@@ -139,7 +147,7 @@ func (r *mapping[A, R]) next() (incoming, bool, error) {
 	for {
 		a, ok, end := r.take()
 		if ok || end {
-			return a, ok, nil
+			return a, ok, r.shortage(end)
 		}
 		if r.ctx.Err() != nil {
 			return a, false, gaveUp(r.ctx, "the results of "+r.fn.name)
@@ -148,16 +156,30 @@ func (r *mapping[A, R]) next() (incoming, bool, error) {
 		case <-r.news:
 		case <-r.ctx.Done():
 			if a, ok, end := r.take(); ok || end { // it came at the same time
-				return a, ok, nil
+				return a, ok, r.shortage(end)
 			}
 			return a, false, gaveUp(r.ctx, "the results of "+r.fn.name)
 		}
 	}
 }
 
+// shortage is why there is no more to read, if that is not the end of the input.
+func (r *mapping[A, R]) shortage(end bool) error {
+	if !end {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
 func (r *mapping[A, R]) take() (a incoming, ok, end bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if n := r.feed.read; n > 0 {
+		r.feed.flying, r.feed.read = r.feed.flying-n, 0
+		r.feed.room.Signal()
+	}
 	if r.unordered {
 		if len(r.queue) > 0 {
 			a, ok = r.queue[0], true
@@ -169,9 +191,9 @@ func (r *mapping[A, R]) take() (a incoming, ok, end bool) {
 	}
 	if ok {
 		r.have += a.n
-		r.inflight -= a.units
 		if r.window > 0 {
 			delete(r.jobs, a.first) // of a sequence, each chunk is a job
+			r.feed.read = a.units
 		}
 	}
 	return a, ok, !ok && r.drained && r.have == r.total
@@ -243,62 +265,6 @@ func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
 		left -= elements
 	}
 	return true
-}
-
-// lazily draws the input while the results are read.
-func (r *mapping[A, R]) lazily(input iter.Seq[A], yield func(R, error) bool) {
-	defer r.finish()
-	pull, stop := iter.Pull(input)
-	defer stop()
-	var failed error
-	for {
-		for failed == nil && !r.drained && r.inflight < r.window {
-			failed = r.draw(pull)
-		}
-		if failed != nil && r.have == r.total {
-			var zero R
-			yield(zero, failed)
-			return
-		}
-		if failed != nil { // what was submitted before comes first
-			r.drained = true
-		}
-		if !r.step(yield) {
-			return
-		}
-	}
-}
-
-// draw submits the next chunk of the input.
-func (r *mapping[A, R]) draw(pull func() (A, bool)) error {
-	var xs []A
-	for len(xs) < r.chunk {
-		x, ok := pull()
-		if !ok {
-			r.drained = true
-			break
-		}
-		xs = append(xs, x)
-	}
-	if len(xs) == 0 {
-		return nil
-	}
-	j, err := r.newJob(xs, r.total)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.total += len(xs)
-	r.inflight++
-	r.mu.Unlock()
-	if err := r.submit(j, r.total-len(xs)); err != nil {
-		r.mu.Lock()
-		r.total -= len(xs)
-		r.inflight--
-		r.mu.Unlock()
-		return err
-	}
-	return nil
 }
 
 // elements returns the number of the first element of some units, and how many they have.

@@ -14,11 +14,12 @@ import (
 
 // What the workers can run.
 var (
-	square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
-	pow    = futures.Register("pow", futures.Spread(func(x, y float64) (float64, error) { return math.Pow(x, y), nil }))
-	add    = futures.Register("add", futures.Spread(func(x, y int) (int, error) { return x + y, nil }))
-	pure   = futures.Register("pure", futures.Pure(func(s string) int { return len(s) }))
-	pid    = futures.Register("pid", func(struct{}) (int, error) { return os.Getpid(), nil })
+	square  = futures.Register("square", func(x int) (int, error) { return x * x, nil })
+	plusOne = futures.Register("plusOne", func(x int) (int, error) { return x + 1, nil })
+	pow     = futures.Register("pow", futures.Spread(func(x, y float64) (float64, error) { return math.Pow(x, y), nil }))
+	add     = futures.Register("add", futures.Spread(func(x, y int) (int, error) { return x + y, nil }))
+	pure    = futures.Register("pure", futures.Pure(func(s string) int { return len(s) }))
+	pid     = futures.Register("pid", func(struct{}) (int, error) { return os.Getpid(), nil })
 
 	wait     = futures.RegisterContext("wait", func(ctx context.Context, g gate) (bool, error) { return true, g.pass(ctx) })
 	announce = futures.RegisterContext("announce", announceAndWait)

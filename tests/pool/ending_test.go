@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,7 +239,7 @@ func TestTerminateReleasesEverybodyWhoWaits(t *testing.T) {
 			})
 		}
 		wg.Go(func() {
-			for _, err := range pool.Imap(within(t), p, work, naturals(new(int))) {
+			for _, err := range pool.Imap(within(t), p, work, naturals(new(atomic.Int64))) {
 				if err != nil {
 					note("Imap of a sequence", err)
 				}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,8 +147,8 @@ func TestAFailingElementEndsEveryForm(t *testing.T) {
 func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) { // H12
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
 		m := newMarks(t)
-		drawn := 0
-		var seq iter.Seq[job] = func(yield func(job) bool) { drawn++; yield(job{Marks: m}) }
+		var drawn atomic.Int64
+		var seq iter.Seq[job] = func(yield func(job) bool) { drawn.Add(1); yield(job{Marks: m}) }
 		for _, opt := range []pool.MapOption{pool.WithChunkSize(0), pool.WithChunkSize(-1)} {
 			for _, xs := range []any{seq, waiting(3, m, "")} {
 				_, err := f.run(within(t), p, work, xs, opt)
@@ -156,8 +157,8 @@ func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) { // H12
 				}
 			}
 		}
-		if drawn > 0 || m.count(t) > 0 {
-			t.Errorf("drawn %d times, %d tasks ran", drawn, m.count(t))
+		if drawn.Load() > 0 || m.count(t) > 0 {
+			t.Errorf("drawn %d times, %d tasks ran", drawn.Load(), m.count(t))
 		}
 	})
 }
@@ -231,16 +232,16 @@ func TestTheEndOfTheContextEndsEveryVerb(t *testing.T) {
 }
 
 // naturals is an endless sequence that counts how far it was drawn.
-func naturals(drawn *int) iter.Seq[job] {
+func naturals(drawn *atomic.Int64) iter.Seq[job] {
 	return func(yield func(job) bool) {
-		for *drawn = 1; yield(job{X: *drawn - 1}); *drawn++ {
+		for yield(job{X: int(drawn.Add(1)) - 1}) {
 		}
 	}
 }
 
 func TestAnEndlessSequenceIsDrawnAWindowAhead(t *testing.T) { // H14
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
-		drawn := 0
+		var drawn atomic.Int64
 		if f.list { // it is read to its end, which does not come: the context ends that
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 			defer cancel()
@@ -260,7 +261,7 @@ func TestAnEndlessSequenceIsDrawnAWindowAhead(t *testing.T) { // H14
 		default:
 			results = pool.IstarmapUnordered(within(t), p, work, naturals(&drawn))
 		}
-		if drawn != 0 {
+		if drawn.Load() != 0 {
 			t.Error("drawn before it was read")
 		}
 		n := 0
@@ -272,8 +273,8 @@ func TestAnEndlessSequenceIsDrawnAWindowAhead(t *testing.T) { // H14
 				break
 			}
 		}
-		if drawn < 50 || drawn > 50+100*workers {
-			t.Errorf("%d were drawn for 50 results", drawn)
+		if n := drawn.Load(); n < 50 || n > 50+100*workers {
+			t.Errorf("%d were drawn for 50 results", n)
 		}
 		for range results {
 			t.Error("the results could be read again")
