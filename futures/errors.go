@@ -75,9 +75,14 @@ func RegisterError[E error](name string) struct{} {
 //
 //	var ErrEmpty = futures.RegisterSentinel("empty", errors.New("nothing there"))
 //
-// It panics when the name is taken or empty.
+// It panics when the name is taken or empty, when err is nil, and after Main has begun.
 func RegisterSentinel(name string, err error) error {
-	if problem := remote.RegisterSentinel(name, err); problem != nil {
+	where := registry.Caller(0)
+	problem := registry.Default().Add(registry.Entry{Kind: registry.Sentinel, Name: name, Args: typeOf[error](), Where: where})
+	if problem == nil {
+		problem = remote.RegisterSentinel(name, err)
+	}
+	if problem != nil {
 		panic("futures: " + problem.Error())
 	}
 	return err
@@ -105,6 +110,8 @@ var registerSentinels = sync.OnceFunc(func() {
 		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
 		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
 	} {
-		_ = RegisterSentinel(name, err) // what it returns is err again
+		if problem := remote.RegisterSentinel(name, err); problem != nil {
+			panic("futures: " + problem.Error())
+		}
 	}
 })

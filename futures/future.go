@@ -138,15 +138,27 @@ func (c *core) Exception(ctx context.Context) (taskErr, waitErr error) {
 
 // SetRunningOrNotifyCancel claims a pending future for whoever is about to do its work, and tells whether to do it:
 // false means that it was cancelled and the work must be skipped (A03, A04). To claim one that is running or finished
-// is a mistake, which is logged; false comes back then as well.
+// is a mistake, which is logged; false comes back then as well. So it does for a future that somebody else completes, as
+// an executor or Collect does.
 func (c *core) SetRunningOrNotifyCancel() bool {
-	if c.claim() {
+	switch {
+	case c.owned():
+		log(slog.LevelError+4, "futures: a future was claimed that is completed by what it came from")
+		return false
+	case c.claim():
 		return true
 	}
 	if s := c.is(); s != cancelled {
 		log(slog.LevelError+4, "futures: a future was claimed that is not pending", "state", s.String())
 	}
 	return false
+}
+
+// owned tells whether somebody has yet to complete the future who is not its user.
+func (c *core) owned() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owner != nil
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
@@ -206,7 +218,8 @@ type userCallback[T any] struct {
 func (u *userCallback[T]) call(*runner) { u.fn(u.f) }
 
 // SetResult finishes the future with a value. It blocks for the callbacks only. A future that is done already stays as
-// it is, and the error matches ErrInvalidState (A07).
+// it is (A07), and so does one that somebody else completes, as an executor or Collect does: the error matches
+// ErrInvalidState.
 func (f *Future[T]) SetResult(v T) error { return f.set("set the result", v, nil) }
 
 // SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer
@@ -217,6 +230,9 @@ func (f *Future[T]) SetError(err error) error {
 }
 
 func (f *Future[T]) set(verb string, v T, err error) error {
+	if f.owned() {
+		return &stateError{verb: verb, owned: true}
+	}
 	list, ok := f.finish(v, err)
 	if !ok {
 		return &stateError{verb: verb, was: f.is()}

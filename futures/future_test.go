@@ -438,7 +438,11 @@ func TestTheOwnerLearnsOfACancelAndOfNothingElse(t *testing.T) {
 	}
 
 	told = 0
-	set(t, owned(&told), 1)
+	e := owned(&told)
+	if err := e.SetResult(1); !errors.Is(err, futures.ErrInvalidState) || e.SetError(nil) == nil || e.SetRunningOrNotifyCancel() || e.Done() {
+		t.Errorf("somebody else's future was completed: %v, %v", err, e)
+	}
+	e.Settle(1, nil)()
 	g := owned(&told)
 	run, ok := g.Revoke()
 	if run(); !ok || !g.Cancelled() {

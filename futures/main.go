@@ -37,7 +37,8 @@ var (
 // When run returns, executors that are still open finish what is queued and are closed. Then the process ends: with
 // status 0, or, after an error, which is printed, or a panic, with 1. The context ends at the first SIGINT or SIGTERM, and
 // the status is then 130 or 143; what is queued is cancelled, and tasks whose contexts end for it may finish, for 5 s at
-// most. A second signal ends the process at once, also when run ignores the first.
+// most. A second signal ends the process at once, also when run ignores the first. A signal that the process was started
+// to ignore stays ignored.
 func Main(run func(ctx context.Context) error) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
@@ -89,7 +90,11 @@ func mainStatus(run func(context.Context) error, where string) int {
 // runMaster calls run, sees to its executors and returns the exit status.
 func runMaster(run func(context.Context) error) (status int) {
 	sig := make(chan os.Signal, 1)
-	signal.Notify(sig, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // as nohup and shells without job control have it: that is to stay so
+			signal.Notify(sig, s)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	go func() {

@@ -1,8 +1,10 @@
 package futures_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -27,3 +29,26 @@ func (c checked) Run() int {
 }
 
 func TestMain(m *testing.M) { futures.TestMain(checked{m}) }
+
+func TestNothingIsRegisteredAfterMainHasBegun(t *testing.T) {
+	for name, register := range map[string]func(){
+		"function": func() { futures.Register("late", func(int) (int, error) { return 0, nil }) },
+		"sentinel": func() { futures.RegisterSentinel("late", errors.New("late")) },
+		"global":   func() { futures.RegisterGlobal[int]("late") },
+		"type":     func() { futures.RegisterType[late]("late") },
+		"error":    func() { futures.RegisterError[*late]("late") },
+	} {
+		func() {
+			defer func() {
+				if v := fmt.Sprint(recover()); !strings.Contains(v, "registered too late, at") || !strings.Contains(v, "main_test.go") {
+					t.Errorf("%s: %s", name, v)
+				}
+			}()
+			register()
+		}()
+	}
+}
+
+type late struct{}
+
+func (*late) Error() string { return "late" }

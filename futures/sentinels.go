@@ -86,12 +86,17 @@ func (e *gaveUpError) Unwrap() []error { return e.errs }
 
 // stateError is the form ErrInvalidState takes: it names the state.
 type stateError struct {
-	verb string
-	was  state
+	verb  string
+	was   state
+	owned bool // somebody else completes it
 }
 
 // Error says what was tried and on what.
 func (e *stateError) Error() string {
+	if e.owned {
+		return fmt.Sprintf("futures: invalid state: cannot %s: the future is completed by what it came from; make one of your own "+
+			"with NewFuture", e.verb)
+	}
 	return fmt.Sprintf("futures: invalid state: cannot %s: the future is %s already", e.verb, e.was)
 }
 

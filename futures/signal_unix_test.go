@@ -78,3 +78,22 @@ func queueNaps(t *testing.T, how string) {
 		_ = ex.Close()
 	}
 }
+
+const ignoringVariable = "RANKPOOLTEST_IGNORING"
+
+func TestASignalThatTheProcessWasStartedToIgnoreStaysIgnored(t *testing.T) {
+	if os.Getenv(ignoringVariable) != "" {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const pattern = "-test.run=^TestASignalThatTheProcessWasStartedToIgnoreStaysIgnored$"
+	cmd := exec.CommandContext(ctx, "sh", "-c", `trap "" INT; exec "$0" "$1"`, os.Args[0], pattern)
+	cmd.Env = append(os.Environ(), ignoringVariable+"=yes")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,5 +1,5 @@
-// Package registry holds what travels by name: functions, globals, error types, and the concrete types of interface
-// values.
+// Package registry holds what travels by name: functions, globals, error types, the concrete types of interface
+// values, and error values.
 //
 // A Go function cannot be sent, so every process must know it already. Each process fills a Table before it begins to
 // work, freezes it, and the two ends compare Fingerprints before the first task: a difference is a MismatchError that
@@ -28,6 +28,7 @@ const (
 	Global                // a value every worker is given: Args is its type
 	ErrorType             // an error that keeps its type on the way back: Args is the type
 	Type                  // a concrete type that travels inside interfaces: Args is the type
+	Sentinel              // an error value that errors.Is finds on the other side: Args is error
 
 	kinds // how many there are
 )
@@ -43,6 +44,8 @@ func (k Kind) String() string {
 		return "error type"
 	case Type:
 		return "type"
+	case Sentinel:
+		return "sentinel error"
 	}
 	return "kind " + strconv.Itoa(int(k))
 }
@@ -131,6 +134,9 @@ func late(e Entry, where string) error {
 func encodable(e Entry) error {
 	if e.Args == nil {
 		return fmt.Errorf("%v %q at %s has no type: this is a mistake in the library", e.Kind, e.Name, place(e.Where))
+	}
+	if e.Kind == Sentinel {
+		return nil // the value itself never travels
 	}
 	what := ""
 	if e.Kind == Function {
