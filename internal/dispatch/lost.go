@@ -155,6 +155,9 @@ func (m *Master) replace(w *worker, early bool, cause error, out *news) {
 		w.fails++
 	}
 	broken := &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Cause: cause}
+	if exit := (*link.ExitError)(nil); broken.Pid == 0 && errors.As(cause, &exit) { // it died before it could say
+		broken.Host, broken.Pid = exit.Host, exit.Pid
+	}
 	switch {
 	case !m.isBooted:
 		m.breakWith(out, broken) // a pool that does not come up whole has something wrong with it
