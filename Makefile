@@ -58,7 +58,7 @@ race: ## run the tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
 
 # What MPI adds. The packages come one at a time: each starts several processes that compute.
-MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes
+MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes ./tests/pool
 
 mpi-openmpi mpi-mpich: mpi-%:
 	@echo '== tests under $*'
