@@ -2,7 +2,9 @@ package pool_test
 
 import (
 	"io"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/pool"
 )
@@ -43,4 +45,41 @@ func BenchmarkMillion(b *testing.B) {
 			})
 		}
 	}
+}
+
+// The two take turns, so that what else the machine does weighs on both: cost is the median of what progress adds, as a
+// share.
+func BenchmarkCostOfProgress(b *testing.B) {
+	xs := make([]int, 1_000_000)
+	p, err := pool.New(pool.WithProcesses(2))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		if err := p.Join(b.Context()); err != nil {
+			b.Error(err)
+		}
+	}()
+	run := func(opts ...pool.MapOption) time.Duration {
+		began := time.Now()
+		if _, err := pool.Map(b.Context(), p, square, xs, opts...); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	run()
+	var ratios []float64
+	for i := 0; b.Loop(); i++ {
+		var plain, shown time.Duration
+		if i%2 == 0 {
+			plain = run()
+			shown = run(pool.WithProgress(io.Discard))
+		} else {
+			shown = run(pool.WithProgress(io.Discard))
+			plain = run()
+		}
+		ratios = append(ratios, float64(shown)/float64(plain))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(100*(ratios[len(ratios)/2]-1), "%cost")
 }
