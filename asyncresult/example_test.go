@@ -36,6 +36,69 @@ func ExampleNew() {
 	// 42 <nil>
 }
 
+// The deadline of a context bounds the wait, not the task: a later Get finds the result.
+func ExampleAsyncResult_Get() {
+	f := futures.NewFuture[string]()
+	r := asyncresult.New(executor(), f)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	_, err := r.Get(ctx)
+	fmt.Println(errors.Is(err, futures.ErrTimeout), errors.Is(err, context.DeadlineExceeded))
+	f.SetResult("here")
+	fmt.Println(r.Get(ctx)) // what is ready counts, also when ctx has ended
+	// Output:
+	// true true
+	// here <nil>
+}
+
+func ExampleAsyncResult_Wait() {
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(executor(), f)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	fmt.Println(r.Wait(ctx)) // not ready, and no error
+	f.SetError(errors.New("out of paper"))
+	fmt.Println(r.Wait(context.Background())) // ready: how it ended does not matter
+	// Output:
+	// false
+	// true
+}
+
+func ExampleAsyncResult_Ready() {
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(executor(), f)
+	fmt.Println(r.Ready())
+	f.SetResult(42)
+	fmt.Println(r.Ready())
+	// Output:
+	// false
+	// true
+}
+
+func ExampleAsyncResult_Done() {
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(executor(), f)
+	f.SetResult(42)
+	select {
+	case <-r.Done():
+		fmt.Println(r.Get(context.Background()))
+	case <-time.After(time.Minute):
+		fmt.Println("still waiting")
+	}
+	// Output: 42 <nil>
+}
+
+func ExampleAsyncResult_String() {
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(executor(), f)
+	fmt.Println(r)
+	f.SetResult(42)
+	fmt.Println(r)
+	// Output:
+	// AsyncResult(not ready)
+	// AsyncResult(successful)
+}
+
 func ExampleAsyncResult_GetWithin() {
 	f := futures.NewFuture[string]()
 	r := asyncresult.New(executor(), f)
@@ -59,6 +122,21 @@ func ExampleAsyncResult_Successful() {
 	// Output:
 	// false true
 	// true false <nil>
+}
+
+// Callbacks run one after another, in the order in which they were added to a result.
+func ExampleAsyncResult_Callback() {
+	ex := executor()
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(ex, f)
+	r.Callback(func(y int) { fmt.Println("first:", y) })
+	r.Callback(func(y int) { fmt.Println("second:", y) }).
+		ErrorCallback(func(error) { fmt.Println("not called") })
+	f.SetResult(42)
+	ex.Close() // waits for callbacks
+	// Output:
+	// first: 42
+	// second: 42
 }
 
 func ExampleAsyncResult_ErrorCallback() {

@@ -57,8 +57,21 @@
 // Elements travel, run and fail in chunks. The verbs that return all results make four chunks per worker, as the
 // original does; to know the number of workers they start them and wait for it. The others, and WithChunkSize, do not.
 //
+// # Failures
+//
+// The first element to fail, in the order of the input, ends a map: its error is what the verb returns, or yields last.
+// What the task returned arrives as a *futures.RemoteError, through which errors.Is and errors.As see the errors that
+// were registered, and those of the standard library. Where one failure must not end the others, make it a part of the
+// result and not an error of the task.
+//
 // # The end
 //
 // Close forbids further calls, Terminate cancels what has not begun as well, and neither waits; Join waits. All may be
 // called in any order and again. A pool that is never joined is when the function given to futures.Main returns.
+//
+// # From Python
+//
+// docs/porting.md in the repository has a script that uses multiprocessing.Pool and the program that it becomes, side by
+// side, a table of every name and parameter, and what behaves differently. For tasks that wait more than they compute
+// there is package threadpool.
 package pool

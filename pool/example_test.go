@@ -30,6 +30,12 @@ var (
 		}
 		return x / 2, nil
 	})
+	tryHalf = futures.Register("tryHalf", futures.Pure(func(x int) halved {
+		if x%2 != 0 {
+			return halved{Problem: fmt.Sprintf("%d is odd", x)}
+		}
+		return halved{Half: x / 2}
+	}))
 	greet = futures.Register("greet", func(g greeting) (string, error) {
 		if g.Word == "" {
 			g.Word = "hello" // a default, as of a keyword argument
@@ -45,6 +51,12 @@ var (
 	setPrefix = futures.Register("setPrefix", func(s string) (struct{}, error) { prefix = s; return struct{}{}, nil })
 	prefixed  = futures.Register("prefixed", func(s string) (string, error) { return prefix + s, nil })
 )
+
+// halved is what became of one number.
+type halved struct {
+	Half    int
+	Problem string // empty if it could be halved
+}
 
 // greeting is the arguments of greet.
 type greeting struct {
@@ -175,6 +187,25 @@ func ExampleImap() {
 	// 1
 	// 2
 	// 7 is odd
+}
+
+// Where one failure must not end the others, it is a part of the result and not an error of the task.
+func ExampleImapUnordered_failures() {
+	ctx, p := start()
+	defer p.Join(ctx)
+	done, failed := 0, 0
+	for o, err := range pool.ImapUnordered(ctx, p, tryHalf, []int{2, 3, 4, 5, 6}) {
+		switch {
+		case err != nil: // the pool is broken, or ctx has ended
+			log.Fatal(err)
+		case o.Problem != "":
+			failed++
+		default:
+			done++
+		}
+	}
+	fmt.Println(done, "done,", failed, "failed")
+	// Output: 3 done, 2 failed
 }
 
 // A sequence is drawn as results are read, so it may be endless.
@@ -323,8 +354,22 @@ func ExampleWithProgress() {
 func ExampleWithChunkSize() {
 	ctx, p := start()
 	defer p.Join(ctx)
+	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(2)))
 	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(0)))
-	// Output: [] pool: Map: the chunk size is 0; it must be at least 1
+	// Output:
+	// [1 4 9] <nil>
+	// [] pool: Map: the chunk size is 0; it must be at least 1
+}
+
+func ExampleWithProcesses() {
+	ctx := context.Background()
+	p, err := pool.New(pool.WithProcesses(3))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Join(ctx)
+	fmt.Println(p.Executor().NumWorkers(ctx))
+	// Output: 3 <nil>
 }
 
 func ExampleWithInitializer() {
