@@ -121,14 +121,19 @@ func referenceThumbs(t *testing.T, files map[string][]byte, limit int) (thumbs m
 	return thumbs, b.String()
 }
 
-// progressOf checks that the first line on standard error is the progress, at its end, and returns the others.
+// progressOf checks that standard error begins with the progress, a line every few seconds and one at the end, and
+// returns the other lines.
 func progressOf(t *testing.T, o outcome, pictures int) (rest []string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(o.stderr, "\n"), "\n")
-	if want := fmt.Sprintf("Map: %d/%d (100%%), ", pictures, pictures); !strings.HasPrefix(lines[0], want) {
-		t.Errorf("standard error begins with %q, want %q", lines[0], want)
+	last := -1
+	for last+1 < len(lines) && strings.HasPrefix(lines[last+1], "Map: ") {
+		last++
 	}
-	return lines[1:]
+	if want := fmt.Sprintf("Map: %d/%d (100%%), ", pictures, pictures); last < 0 || !strings.HasPrefix(lines[last], want) {
+		t.Errorf("standard error has no line that begins with %q after those of the progress:\n%s", want, o.stderr)
+	}
+	return lines[last+1:]
 }
 
 func TestThumbsEqualThoseOfASequentialRun(t *testing.T) {
