@@ -72,6 +72,12 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 		return nil, err
 	}
 	h.port = port
+	about := self().append(nil)
+	for peer := h.first; peer < h.first+h.peers; peer++ {
+		if err := h.note(peer, 0, kindMaster, about...); err != nil {
+			return nil, err
+		}
+	}
 	go h.run()
 	return h, nil
 }
@@ -378,8 +384,9 @@ func (h *Hub) alive() []int {
 	return all
 }
 
-// Close lets the ranks leave: their Serve returns. It blocks until all have said that they do, or until ctx ends; the
-// error then names the others, and MPI must not be finalised. Groups must be closed before. A second call does nothing.
+// Close lets the ranks leave: their Serve returns. It blocks until all have answered, or until ctx ends; the error then
+// names those that have not, nobody leaves, and MPI must be aborted. Groups must be closed before. A second call does
+// nothing.
 func (h *Hub) Close(ctx context.Context) error {
 	h.hubMu.Lock()
 	if h.closing {
@@ -397,6 +404,12 @@ func (h *Hub) Close(ctx context.Context) error {
 	}
 	h.nudge()
 	silent := h.awaitGoodbyes(ctx)
+	if len(silent) == 0 {
+		// Not before: Open MPI's mpiexec hangs or crashes when a job is aborted while one of its ranks is in MPI_Finalize.
+		for _, peer := range h.alive() {
+			_ = h.note(peer, 0, kindLeave) // a failure shows when the port is closed
+		}
+	}
 	h.do(func() {
 		h.hubMu.Lock()
 		h.stopping = true

@@ -50,7 +50,9 @@ const (
 	kindStart  = 's' // from the master: slot, back-off in nanoseconds
 	kindFinish = 'q' // from the master: nothing comes after this
 	kindCut    = 'k' // from the master: end at once
-	kindBye    = 'b' // from the master: the rank may leave; from a rank: it leaves
+	kindBye    = 'b' // from the master: the end has come; from a rank: it knows
+	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together
+	kindMaster = 'm' // from the master: which process it is
 	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
 )
 

@@ -27,7 +27,9 @@ type rank struct {
 	hurry     bool // something was queued that the driver has not seen
 	stray     lane // frames for workers that have ended
 	parked    []*parking
-	bye       bool
+	bye       bool // the master has said goodbye: no worker is served any more
+	leave     bool // and all ranks know
+	boss      process
 	err       error
 
 	free chan struct{} // one token: no worker is left, or the end has come
@@ -49,8 +51,8 @@ func newParking() *parking { return &parking{wake: make(chan struct{}, 1)} }
 
 // Serve runs workers for the master at the other side of c: rank 0 of an intracommunicator or of the remote group. Each
 // worker runs serve on a goroutine of its own; one that returns without closing its endpoint, panics or calls
-// runtime.Goexit is a loss. Serve blocks until the master closes its Hub, which is nil, or MPI fails. Workers that are
-// still busy then are abandoned.
+// runtime.Goexit is a loss. Serve blocks until the master closes its Hub and every other rank knows, which is nil, until
+// the master is gone, or until MPI fails. Workers that are still busy then are abandoned.
 func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint)) error {
 	port, err := newPort(c, o)
 	if err != nil {
@@ -61,7 +63,14 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint)) error {
 		events: make([]mpi.Event, pollRoom), timer: time.NewTimer(time.Hour),
 	}
 	r.port = port
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.watch(stop)
+	}()
 	err = r.untilBye()
+	close(stop)
+	<-stopped
 	ctx, cancel := context.WithTimeout(context.Background(), leaving)
 	defer cancel()
 	return errors.Join(err, port.Close(ctx))
@@ -77,11 +86,11 @@ func (r *rank) untilBye() error {
 	ticks := time.NewTicker(spareTurn)
 	defer ticks.Stop()
 	for {
-		r.await(own, func() bool { return r.bye || r.err != nil || len(r.endpoints) > 0 })
+		r.await(own, func() bool { return r.leave || r.err != nil || !r.bye && len(r.endpoints) > 0 })
 		r.rankMu.Lock()
-		bye, err := r.bye, r.err
+		leave, err := r.leave, r.err
 		r.rankMu.Unlock()
-		if bye || err != nil {
+		if leave || err != nil {
 			return err
 		}
 		select {
@@ -264,12 +273,19 @@ func (r *rank) head(b []byte) {
 		return
 	}
 	switch kind {
-	case kindBye:
-		r.bye = true
-		if err := r.note(r.master, 0, kindBye); err != nil {
-			r.fail(err)
+	case kindBye, kindLeave:
+		r.bye, r.leave = true, kind == kindLeave
+		if kind == kindBye {
+			if err := r.note(r.master, 0, kindBye); err != nil {
+				r.fail(err)
+			}
 		}
 		r.over()
+		return
+	case kindMaster:
+		if r.boss, ok = readProcess(data); !ok {
+			r.fail(errHead)
+		}
 		return
 	case kindStart:
 		slot, nap, ok := readStart(data)

@@ -1,0 +1,99 @@
+package mpilink
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// process names a process so that another one on the same machine can tell whether it still runs. Where there is no
+// Linux /proc the place is empty, and nobody can tell.
+type process struct {
+	place string // the boot and the process namespace
+	pid   int
+	start string // in the kernel's ticks: numbers of processes are used again
+}
+
+// self names this process.
+func self() process {
+	p := process{pid: os.Getpid()}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	space, also := os.Readlink("/proc/self/ns/pid")
+	if err == nil && also == nil {
+		p.place = strings.TrimSpace(string(boot)) + " " + space
+	}
+	p.start, _ = started(p.pid)
+	return p
+}
+
+// started returns when a process was started, and whether it runs: one that nobody has waited for yet does not.
+func started(pid int) (start string, runs bool) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return "", false
+	}
+	// The name may hold anything, so fields are counted from its end: state is the third of all, start the 22nd.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 {
+		return "", false
+	}
+	return string(fields[19]), fields[0][0] != 'Z' && fields[0][0] != 'X'
+}
+
+// runs tells whether the process is there, as far as this one can see.
+func (p process) runs() bool {
+	start, runs := started(p.pid)
+	return runs && start == p.start
+}
+
+// near tells whether p is, or was, where this process can see it.
+func (p process) near() bool { return p.place != "" && p.start != "" && p.place == self().place }
+
+// append encodes p.
+func (p process) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.pid))
+	return append(b, p.place+"\x00"+p.start...)
+}
+
+func readProcess(b []byte) (process, bool) {
+	if len(b) < 8 {
+		return process{}, false
+	}
+	place, start, ok := strings.Cut(string(b[8:]), "\x00")
+	return process{place: place, pid: int(binary.LittleEndian.Uint64(b)), start: start}, ok
+}
+
+// watchTurn is how often a rank looks whether its master is there.
+const watchTurn = time.Second
+
+// watch fails the rank when the master has gone without a goodbye. MPI does not say so: launchers can be told to leave the
+// other ranks alive, and these would wait for ever. It sees a master on this machine only; one on another takes its
+// launcher's daemon with it, which ends this rank.
+func (r *rank) watch(stop <-chan struct{}) {
+	ticks := time.NewTicker(watchTurn)
+	defer ticks.Stop()
+	here, at := false, process{}
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticks.C:
+		}
+		r.rankMu.Lock()
+		boss := r.boss
+		r.rankMu.Unlock()
+		if at != boss {
+			at, here = boss, boss.near()
+		}
+		if here && !boss.runs() {
+			r.rankMu.Lock()
+			r.fail(fmt.Errorf("the master (process %d on this host) is gone: it was killed or it crashed; this rank ends too", boss.pid))
+			r.rankMu.Unlock()
+			return
+		}
+	}
+}
