@@ -1,5 +1,10 @@
 package mpi
 
+import (
+	"errors"
+	"fmt"
+)
+
 // InfoPair is one entry of an MPI_Info, passed to the library as it is.
 type InfoPair struct{ Key, Value string }
 
@@ -23,5 +28,25 @@ func (c *Comm) Spawn(s SpawnRequest) (*Comm, error) {
 	if s.Command == "" {
 		return nil, invalid(op, ClassArg, "no command to spawn")
 	}
-	return c.made(op, func() (uintptr, int) { return rawSpawn(c.handle, s) })
+	made, err := c.made(op, func() (uintptr, int) { return rawSpawn(c.handle, s) })
+	if e := new(Error); errors.As(err, &e) {
+		e.Hint = spawnHint(s.N)
+	}
+	return made, err
+}
+
+// spawnHint says what to do when n processes could not be spawned.
+func spawnHint(n int) string {
+	universe, known, err := UniverseSize()
+	world, worldErr := World()
+	if err != nil || worldErr != nil || !known || n <= universe-world.Size() {
+		return hints[ClassSpawn]
+	}
+	room := fmt.Sprintf("%d workers were asked for and the launcher has room for %d", n, max(universe-world.Size(), 0))
+	if Family(rawFamily()) == OpenMPI {
+		room += ": give it more (mpiexec --oversubscribe, or a hostfile with slots=N)"
+	} else {
+		room += ": give it more"
+	}
+	return room + ", ask for fewer workers (WithMaxWorkers, RANKPOOL_MAX_WORKERS), or start the program with `mpiexec -n N` instead (N-1 of them work)"
 }

@@ -102,7 +102,7 @@ func (e *Error) Is(target error) bool {
 // hints say what to do, by class.
 var hints = map[Class]string{
 	ClassSpawn: "this MPI or its launcher cannot spawn that many processes: start the program with `mpiexec -n N` instead " +
-		"(N workers and a master), or ask the launcher for more slots",
+		"(one is the master, the others work), or ask the launcher for more slots",
 	ClassTruncate: "the receive buffer is shorter than the message: probe for its length first",
 	ClassNoMem:    "the MPI library is out of memory: send less at a time",
 	ClassLost:     "a process of the job ended: do not call Finalize, end with Abort",

@@ -35,6 +35,8 @@ type mode struct {
 	ranks   int    // under an mpiexec; 0: without
 	reports string // what the executor says it runs on
 	workers int
+	plain   bool     // mpiexec without the options that suit a test
+	options []string // of mpiexec
 }
 
 var (
@@ -137,6 +139,7 @@ type outcome struct {
 	output string // both streams, without what a launcher puts before a line
 	code   int
 	dir    string // its working directory
+	left   []int  // processes that outlived mpiexec
 }
 
 // prefix is what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a
@@ -151,12 +154,13 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	program := build(t, pkg)
 	if m.ranks > 0 {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
-			Ranks: m.ranks, Program: program, Args: args, Options: []string{"-wdir", o.dir}, Env: env, Limit: limit,
+			Ranks: m.ranks, Program: program, Args: args, Options: append([]string{"-wdir", o.dir}, m.options...), Plain: m.plain,
+			Env: env, Limit: limit,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.output, o.code = prefix.ReplaceAllString(r.Output, ""), r.Code
+		o.output, o.code, o.left = prefix.ReplaceAllString(r.Output, ""), r.Code, r.Left
 		if r.Expired {
 			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Output)
 		}

@@ -1,7 +1,6 @@
 package modes_test
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -75,34 +74,6 @@ func TestAProgramThatStartsNoExecutorEnds(t *testing.T) {
 	onEvery(t, func(t *testing.T, m mode) { m.succeed(t, probe, []string{"idle"}) })
 }
 
-func TestAnErrorOrAPanicInTheMasterFinishesTheQueueAndEndsWithOne(t *testing.T) {
-	onEvery(t, func(t *testing.T, m mode) {
-		for _, act := range []string{"error", "panic"} {
-			dir := t.TempDir()
-			o := m.run(t, probe, []string{"-dir", dir, act})
-			if o.contains(t, "told to "+strings.Replace(act, "error", "fail", 1)); o.code != 1 {
-				t.Errorf("status %d, want 1:\n%s", o.code, o.output)
-			}
-			if files, err := os.ReadDir(dir); err != nil || len(files) != 50 {
-				t.Errorf("%d of 50 queued tasks ran (%v)", len(files), err)
-			}
-		}
-	})
-}
-
-func TestANilDereferenceInATaskIsTheErrorOfItsFuture(t *testing.T) {
-	onRanks(t, func(t *testing.T, m mode) {
-		m.succeed(t, probe, []string{"nil"}).contains(t, "panic: true", "nil pointer dereference", "then: 2 <nil>")
-	})
-}
-
-func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
-	onRanks(t, func(t *testing.T, m mode) {
-		m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}).contains(t,
-			"broken: true", "not on this one", "workers: 0 <nil>", "a second executor: 2 <nil>")
-	})
-}
-
 // E09, E12
 func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
 	needsMPI(t)
@@ -133,15 +104,6 @@ func TestSIGUSR1ReachesTheProgram(t *testing.T) {
 	})
 }
 
-// E21
-func TestAPanicOutsideOfATaskEndsTheJob(t *testing.T) {
-	needsMPI(t)
-	o := world.run(t, probe, []string{"outside"})
-	if o.contains(t, "panic: outside of a task"); o.code == 0 {
-		t.Errorf("status 0:\n%s", o.output)
-	}
-}
-
 func TestASilentRankCostsItsTaskAndTheOthersGoOn(t *testing.T) {
 	needsMPI(t)
 	begin := time.Now()
@@ -167,42 +129,6 @@ func TestAnIdleMasterUsesNoProcessorTime(t *testing.T) {
 	// Polling every millisecond costs 10 ms a second at least; spinning costs all of it.
 	if idle > 5_000 || waiting > 400_000 {
 		t.Errorf("in one second: %d us with nothing to do, %d us with a task under way", idle, waiting)
-	}
-}
-
-func TestAnExecutorBeforeMainEndsTheJobInsteadOfSpawningWithoutEnd(t *testing.T) {
-	onRanks(t, func(t *testing.T, m mode) {
-		o := m.run(t, probe, []string{"rank"}, "PROBE_EARLY=1")
-		if o.contains(t, "reached in a worker process before futures.Main"); o.code != 1 {
-			t.Errorf("status %d, want 1:\n%s", o.code, o.output)
-		}
-	})
-}
-
-func TestSpawningThatIsImpossibleSaysHowToStart(t *testing.T) {
-	needsMPI(t)
-	if library == "openmpi" {
-		t.Skip("Open MPI can, and started with --oversubscribe it has room for everybody")
-	}
-	o := mode{ranks: 1, backend: "auto"}.run(t, examples+"hello", nil)
-	if o.contains(t, "start the program with `mpiexec -n N` instead"); o.code != 1 {
-		t.Errorf("status %d, want 1:\n%s", o.code, o.output)
-	}
-}
-
-func TestTheOtherMPIsLauncherIsRefused(t *testing.T) {
-	needsMPI(t)
-	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
-	if _, err := os.Stat(filepath.Join("/usr/bin", "mpiexec."+other)); err != nil {
-		t.Skipf("no mpiexec.%s here", other)
-	}
-	r, err := mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Program: build(t, examples+"hello"), Launcher: other, Limit: limit})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := outcome{output: r.Output, code: r.Code}
-	if o.contains(t, "is in a world of 1: start it with"); o.code != 1 || strings.Contains(o.output, "hello, ") {
-		t.Errorf("status %d, want 1 and no greeting:\n%s", o.code, o.output)
 	}
 }
 

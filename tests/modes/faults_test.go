@@ -1,0 +1,167 @@
+package modes_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// Everything here goes wrong on purpose. A run that does not end by itself fails its test, see limit.
+
+func TestAnErrorOrAPanicInTheMasterFinishesTheQueueAndEndsWithOne(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		for _, act := range []string{"error", "panic"} {
+			dir := t.TempDir()
+			o := m.run(t, probe, []string{"-dir", dir, act})
+			if o.contains(t, "told to "+strings.Replace(act, "error", "fail", 1)); o.code != 1 {
+				t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+			}
+			if files, err := os.ReadDir(dir); err != nil || len(files) != 50 {
+				t.Errorf("%d of 50 queued tasks ran (%v)", len(files), err)
+			}
+		}
+	})
+}
+
+func TestANilDereferenceInATaskIsTheErrorOfItsFuture(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.succeed(t, probe, []string{"nil"}).contains(t, "panic: true", "nil pointer dereference", "then: 2 <nil>")
+	})
+}
+
+func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}).contains(t,
+			"broken: true", "not on this one", "workers: 0 <nil>", "a second executor: 2 <nil>")
+	})
+}
+
+func TestAnInitializerThatPanicsOnOneRankIsReportedWithItsRank(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		o := m.run(t, probe, []string{"-dir", t.TempDir(), "initpanic"})
+		if o.contains(t, "broken: true", "initializer failed on worker", "(rank ", "panic: not on this one"); o.code != 1 {
+			t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+		}
+	})
+}
+
+func TestAnInitializerThatExitsEndsTheJob(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		begin := time.Now()
+		o := m.run(t, probe, []string{"-dir", t.TempDir(), "initexit"})
+		if o.code == 0 || time.Since(begin) > 40*time.Second {
+			t.Errorf("status %d after %v:\n%s", o.code, time.Since(begin), o.output)
+		}
+	})
+}
+
+// E21
+func TestAPanicOutsideOfATaskEndsTheJob(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		o := m.run(t, probe, []string{"outside"})
+		if o.contains(t, "panic: outside of a task"); o.code == 0 {
+			t.Errorf("status 0:\n%s", o.output)
+		}
+	})
+}
+
+func TestAnExecutorBeforeMainEndsTheJobInsteadOfSpawningWithoutEnd(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		for _, where := range []string{"main", "init"} {
+			o := m.run(t, probe, []string{"rank"}, "PROBE_EARLY="+where)
+			if o.contains(t, "reached in a worker process before futures.Main"); o.code != 1 || len(o.left) > 0 {
+				t.Errorf("in %s: status %d, want 1; processes %v left:\n%s", where, o.code, o.left, o.output)
+			}
+		}
+	})
+}
+
+// Either launcher ends the ranks when one of them dies, unless it is told not to; then they find out by themselves.
+func TestNoRankOutlivesAMasterThatWasKilled(t *testing.T) {
+	leave := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}[library]
+	onRanks(t, func(t *testing.T, m mode) {
+		for _, options := range [][]string{nil, {leave}} {
+			m.options = options
+			begin := time.Now()
+			o := m.run(t, probe, []string{"mastergone"})
+			pids := regexp.MustCompile(`process (\d+)`).FindAllStringSubmatch(o.output, -1)
+			if len(pids) < 2 || time.Since(begin) > 30*time.Second {
+				t.Fatalf("%v: %d workers, %v:\n%s", options, len(pids), time.Since(begin), o.output)
+			}
+			for _, p := range pids {
+				if slices.Contains(strings.Fields(strings.Trim(fmt.Sprint(o.left), "[]")), p[1]) {
+					t.Errorf("%v: worker %s was still there when mpiexec had ended:\n%s", options, p[1], o.output)
+				}
+			}
+			if options != nil && library == "openmpi" { // MPICH's mpiexec may drop what a rank prints just before it aborts
+				o.contains(t, "the master (process ", "is gone")
+			}
+		}
+	})
+}
+
+func TestTheLimitOfARunKillsSpawnedRanksToo(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		r, err := mpitest.Run(t.Context(), mpitest.Job{
+			Ranks: m.ranks, Program: build(t, probe), Args: []string{"stuck"}, Env: []string{"RANKPOOL_MAX_WORKERS=2"},
+			Limit: 6 * time.Second,
+		})
+		pids := regexp.MustCompile(`process (\d+)`).FindAllStringSubmatch(r.Output, -1)
+		if err != nil || !r.Expired || len(pids) != 2 {
+			t.Fatalf("%v, expired %v, %d workers:\n%s", err, r.Expired, len(pids), r.Output)
+		}
+		for _, p := range pids {
+			if line, _ := os.ReadFile("/proc/" + p[1] + "/cmdline"); len(line) > 0 {
+				t.Errorf("worker %s is still there: %q", p[1], line)
+			}
+		}
+	})
+}
+
+func TestSpawningThatIsImpossibleSaysHowToStart(t *testing.T) {
+	needsMPI(t)
+	if library == "openmpi" {
+		t.Skip("Open MPI can; TestSpawningMoreThanThereIsRoomForSaysWhatToDo is about its limits")
+	}
+	o := mode{ranks: 1, backend: "auto"}.run(t, examples+"hello", nil)
+	if o.contains(t, "MPI_Comm_spawn", "start the program with `mpiexec -n N` instead"); o.code != 1 {
+		t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+	}
+}
+
+func TestSpawningMoreThanThereIsRoomForSaysWhatToDo(t *testing.T) {
+	needsMPI(t)
+	if library != "openmpi" {
+		t.Skip("only Open MPI spawns here")
+	}
+	begin := time.Now()
+	o := mode{ranks: 1, backend: "auto", plain: true}.run(t, examples+"hello", nil, "RANKPOOL_MAX_WORKERS=100")
+	o.contains(t, "100 workers were asked for and the launcher has room for", "mpiexec --oversubscribe", "hostfile", "fewer workers",
+		"`mpiexec -n N`")
+	if o.code != 1 || time.Since(begin) > 15*time.Second {
+		t.Errorf("status %d, want 1; took %v:\n%s", o.code, time.Since(begin), o.output)
+	}
+}
+
+func TestTheOtherMPIsLauncherIsRefused(t *testing.T) {
+	needsMPI(t)
+	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
+	if _, err := os.Stat(filepath.Join("/usr/bin", "mpiexec."+other)); err != nil {
+		t.Skipf("no mpiexec.%s here", other)
+	}
+	r, err := mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Program: build(t, examples+"hello"), Launcher: other, Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outcome{output: r.Output, code: r.Code}
+	if o.contains(t, "is in a world of 1: start it with"); o.code != 1 || strings.Contains(o.output, "hello, ") {
+		t.Errorf("status %d, want 1 and no greeting:\n%s", o.code, o.output)
+	}
+}
