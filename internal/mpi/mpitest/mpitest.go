@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +31,17 @@ type Job struct {
 	Options  []string // further options of mpiexec
 	Env      []string // further variables, NAME=value
 	Limit    time.Duration
-	Launcher string // "openmpi" or "mpich"; the one of Program's library unless set
+	Launcher string   // "openmpi" or "mpich"; the one of Program's library unless set
+	Plain    bool     // mpiexec without the options that suit a test: bound, and no more ranks than cores
+	Prefix   []string // a command that runs the command it is given: mpiexec, on another host
+}
+
+// Command is something to launch that is no mpiexec: srun, a job script.
+type Command struct {
+	Args  []string // the program first
+	Env   []string // further variables, NAME=value
+	Dir   string   // working directory
+	Limit time.Duration
 }
 
 // Result is how a launch ended.
@@ -38,6 +49,7 @@ type Result struct {
 	Output  string // of all ranks, both streams
 	Code    int    // mpiexec's exit status; -1 when it was killed
 	Expired bool   // the limit was reached
+	Left    []int  // processes of the job that were there after mpiexec had ended by itself, and were killed then
 }
 
 // InRank tells whether this process is a rank that a test has launched.
@@ -95,24 +107,32 @@ func Run(ctx context.Context, j Job) (Result, error) {
 		}
 		j.Launcher = LauncherOf(libs[0])
 	}
-	if j.Limit <= 0 {
-		j.Limit = time.Minute
+	c := Command{Env: j.Env, Limit: j.Limit}
+	if j.Launcher == "openmpi" {
+		c.Env = append(slices.Clip(c.Env), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	}
+	name, args := commandLine(j)
+	c.Args = append(append(slices.Clip(j.Prefix), name), args...)
+	return c.Run(ctx)
+}
+
+// Run runs the command and waits for its end, for its limit (one minute unless set), or for ctx. Nothing of it is left when
+// Run returns, wherever on this machine it was started: the variable that marks it travels with the environment.
+func (c Command) Run(ctx context.Context) (Result, error) {
+	if c.Limit <= 0 {
+		c.Limit = time.Minute
 	}
 	launches.Lock()
 	launches.n++
 	mark := fmt.Sprintf("%s=%d.%d", marker, os.Getpid(), launches.n)
 	launches.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, j.Limit)
+	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	name, args := commandLine(j)
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Env = append(append(os.Environ(), mark), j.Env...)
-	if j.Launcher == "openmpi" {
-		cmd.Env = append(cmd.Env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
-	}
+	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, c.Dir
+	cmd.Env = append(append(os.Environ(), mark), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
 		killMarked(mark)
@@ -120,11 +140,10 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	}
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
-	killMarked(mark)
-	r := Result{Output: out.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil}
+	r := Result{Left: killMarked(mark), Output: out.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !r.Expired && !errors.Is(err, exec.ErrWaitDelay) {
-		return r, fmt.Errorf("mpitest: %s: %w", name, err)
+		return r, fmt.Errorf("mpitest: %s: %w", c.Args[0], err)
 	}
 	return r, nil
 }
@@ -135,10 +154,13 @@ func commandLine(j Job) (name string, args []string) {
 	if path, err := exec.LookPath("mpiexec." + j.Launcher); err == nil {
 		name = path
 	}
-	if j.Launcher == "openmpi" {
-		args = append(args, "--oversubscribe", "--bind-to", "none", "--tag-output")
-	} else {
+	switch {
+	case j.Launcher == "mpich":
 		args = append(args, "-prepend-rank")
+	case j.Plain:
+		args = append(args, "--tag-output")
+	default:
+		args = append(args, "--oversubscribe", "--bind-to", "none", "--tag-output")
 	}
 	args = append(append(args, j.Options...), "-n", strconv.Itoa(j.Ranks), j.Program)
 	return name, append(args, j.Args...)
@@ -173,25 +195,37 @@ func LauncherOf(library string) string {
 	return "openmpi"
 }
 
-// killMarked kills every process that has mark in its environment, until there is none. It is what a process group
-// cannot do: both launchers give their ranks groups of their own.
-func killMarked(mark string) {
-	for range 50 {
-		alive := 0
-		environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-		for _, path := range environs {
-			env, err := os.ReadFile(path)
-			if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"\x00")) {
-				continue
-			}
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && pid != os.Getpid() {
-				alive++
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+// killMarked kills every process that has mark in its environment, until there is none, and returns which there were. It is
+// what a process group cannot do: both launchers give their ranks groups of their own.
+func killMarked(mark string) (killed []int) {
+	for range 500 {
+		alive := marked(mark)
+		if len(alive) == 0 {
+			break
 		}
-		if alive == 0 {
-			return
+		for _, pid := range alive {
+			if !slices.Contains(killed, pid) {
+				killed = append(killed, pid)
+			}
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	return killed
+}
+
+// marked returns the processes that have mark in their environment. One that has ended and that nobody has waited for has
+// none.
+func marked(mark string) (pids []int) {
+	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range environs {
+		env, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"\x00")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
