@@ -141,6 +141,7 @@ func (e *executor) threadService() dispatch.Service {
 		registry.Default().Freeze("the start of an executor")
 		return s
 	}
+	s.NoPeers = true // F02
 	var once sync.Once
 	var failed error
 	s.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {

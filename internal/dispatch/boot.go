@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -105,7 +106,8 @@ func (m *Master) greet(w *worker, b []byte, out *news) error {
 			return nil
 		}
 	}
-	m.group.Send(w.slot, link.Frame{Stream: append(append(link.GetBuffer(), kindSetup), m.cfg.Setup...)})
+	setup := binary.AppendUvarint(number(kindSetup, uint64(w.slot)), uint64(len(m.workers)))
+	m.group.Send(w.slot, link.Frame{Stream: append(setup, m.cfg.Setup...)})
 	return nil
 }
 

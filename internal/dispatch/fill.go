@@ -66,6 +66,7 @@ func (m *Master) handOut() {
 	for len(m.idle) > 0 && m.fill(m.workers[m.idle[0]]) {
 		m.idle = m.idle[1:]
 	}
+	m.gather()
 }
 
 // prefetch sends a busy worker one more batch if its functions are tiny and there is enough to be worth a frame.
@@ -76,7 +77,7 @@ func (m *Master) prefetch(w *worker) {
 	if _, tiny := m.unitTime(w.out[len(w.out)-1].job); !tiny {
 		return
 	}
-	p, ok := m.queue.peek()
+	p, ok := m.next()
 	if !ok {
 		return
 	}
@@ -114,7 +115,7 @@ func (m *Master) fill(w *worker) bool {
 	first := w.seq + 1
 	w.compact()
 	for {
-		p, ok := m.queue.peek()
+		p, ok := m.next()
 		if !ok {
 			break
 		}

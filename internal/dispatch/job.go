@@ -26,6 +26,10 @@ type Job struct {
 
 	Sink Sink
 
+	// Gang has the one unit run on every worker, at the same time. Units must be 1: it becomes the number of workers when
+	// the gang starts, and the Sink is told by Claim. A unit of a gang that is lost is never run again.
+	Gang bool
+
 	// Local runs the units without an encoding, for workers within this process; Data is empty then.
 	Local Local
 
@@ -101,6 +105,7 @@ type queue struct {
 	front      []piece // newest last: the last is the next to go
 	head, tail *Job
 	units      int
+	gangs      []*Job // those that have come to the head, and wait for all workers
 }
 
 func (q *queue) push(j *Job) {

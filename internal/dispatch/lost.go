@@ -84,7 +84,9 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	if was == starting && w.hello.Pid == 0 && errors.As(cause, &exit) && exit.Code == 0 && exit.Cause == nil {
 		cause = fmt.Errorf("process %d on %s: %w", exit.Pid, exit.Host, errExited)
 	}
+	m.hush(w)
 	m.orphans(w, l, cause, n)
+	m.warn(w, cause)
 	switch {
 	case m.leaving:
 	case was == leaving:
@@ -112,7 +114,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) {
 		p := w.out[i]
 		for p.done < p.n {
 			seq := p.seq + uint64(p.done)
-			if l.Proof && seq > l.Finished {
+			if l.Proof && seq > l.Finished && !p.job.Gang {
 				if !running || seq > l.Picked {
 					break
 				}
@@ -138,8 +140,11 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 		m.gone--
 		return
 	}
+	if p.job.Gang {
+		m.left(w, true, cause)
+	}
 	overdue := (*OverdueError)(nil) // its own fault, which would only repeat itself
-	if p.tries < p.job.Retries && m.state != Broken && !errors.As(cause, &overdue) {
+	if p.tries < p.job.Retries && !p.job.Gang && m.state != Broken && !errors.As(cause, &overdue) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries + 1})
 		m.stats.Retried++
 		return
@@ -208,6 +213,14 @@ func (m *Master) dropReturned(out *news) {
 
 // dropQueue tells the sinks of everything queued that it will not run.
 func (m *Master) dropQueue(out *news, why error) {
+	for _, j := range m.queue.gangs {
+		if !j.withdrawn {
+			j.dropped = true
+			m.stats.Cancelled++
+			out.list = append(out.list, delivery{job: j, n: 1, drop: why})
+		}
+	}
+	m.queue.gangs = nil
 	for {
 		p, ok := m.queue.peek()
 		if !ok {

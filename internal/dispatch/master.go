@@ -88,6 +88,9 @@ type Master struct {
 	stats   Stats
 	watch   watchdog
 
+	gang    gang // that runs
+	talking int  // workers whose task has asked for the others
+
 	attender  link.Attender // the group, if it wants to know when it has to look
 	attending bool
 
@@ -111,6 +114,7 @@ type worker struct {
 	served int      // units it has answered
 	epoch  uint64   // hand-backs seen
 	long   bool     // gave units back, and has answered nothing since
+	talks  bool     // the unit it runs has asked for the other workers
 	since  time.Time
 	heard  bool // a frame came since the watchdog looked last
 	silent int  // how often it looked in vain
@@ -210,6 +214,11 @@ func (m *Master) Cancelled(j *Job) {
 	}
 	j.withdrawn = true
 	j.Data, j.Segments = nil, nil
+	if j.Gang { // the queue may have been waiting for it
+		m.handOut()
+		m.attend()
+		m.settleState()
+	}
 	m.mu.Unlock()
 }
 
@@ -231,6 +240,10 @@ func (m *Master) Withdraw(j *Job) int {
 		m.stats.Cancelled += uint64(n)
 	}
 	m.interrupt(func(p *piece) bool { return p.job == j })
+	if j.Gang {
+		m.handOut()
+		m.attend()
+	}
 	m.settleState()
 	return n
 }

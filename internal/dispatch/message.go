@@ -10,11 +10,12 @@ import (
 // The first byte of a frame's stream says what it is.
 const (
 	// From the master.
-	kindSetup  = 's' // what a worker needs before its first task; opaque to this package
+	kindSetup  = 's' // uvarint slot, uvarint number of slots, what a worker needs before its first task
 	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
 	kindCancel = 'c' // uvarint number, uvarint n: end the contexts of these n units, as far as they have not ended
 	kindPing   = 'p' // are you there
 	kindStop   = 'q' // finish and leave
+	kindGone   = 'g' // uvarint gang or 0, uvarint slot, string: why that worker says no more there; empty if it returned
 
 	// From a worker.
 	kindHello    = 'h' // uvarint pid, uvarint GOMAXPROCS, uvarint rank + 1, string host, then the fingerprint
@@ -24,18 +25,22 @@ const (
 	kindPong     = 'P' // I am here
 	kindAlone    = 'a' // the function of the unit that runs waits for other tasks
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
+
+	// From a worker to another, by way of the master.
+	kindPeer = 'm' // uvarint slot (to the master: of the receiver; from it: of the sender), uvarint gang or 0, uvarint tag, text
 )
 
 // The epoch of a tasks frame is how many hand-backs of that worker the master has seen. A worker ignores frames of an
 // earlier epoch than its own: the hand-back covered them.
 
 // A run in a tasks frame: flags, uvarint function, 4 bytes little-endian number of units, then by flag the elements per
-// unit, the elements of the last unit and the time-out in nanoseconds, all uvarint; then the units as in Job.Data.
+// unit, the elements of the last unit, the time-out in nanoseconds and the number of the gang, all uvarint; then the units as in Job.Data.
 const (
 	runChunks  = 1 << iota // elements per unit, elements of the last unit
 	runTimeout             // time-out
 	runBuffers             // units carry a segment count
 	runLocal               // the units are in the frame's Local value; no bytes follow
+	runGang                // number of the gang
 )
 
 // An entry in a results frame begins with a uvarint whose low two bits are the tag.
@@ -153,6 +158,7 @@ type run struct {
 	chunk   int // elements per unit
 	last    int // elements of the last unit
 	timeout time.Duration
+	gang    uint64
 }
 
 // appendRun appends the head of a run and returns where its number of units is to be patched in.
@@ -168,6 +174,9 @@ func appendRun(b []byte, h run) ([]byte, int) {
 	if h.flags&runTimeout != 0 {
 		b = binary.AppendUvarint(b, uint64(h.timeout))
 	}
+	if h.flags&runGang != 0 {
+		b = binary.AppendUvarint(b, h.gang)
+	}
 	return b, at
 }
 
@@ -178,6 +187,9 @@ func (r *reader) run() run {
 	}
 	if h.flags&runTimeout != 0 {
 		h.timeout = time.Duration(r.uint())
+	}
+	if h.flags&runGang != 0 {
+		h.gang = r.uint()
 	}
 	return h
 }

@@ -34,24 +34,41 @@ var newsPool = sync.Pool{New: func() any { return new(news) }}
 // deliver tells the sinks, without the lock. It says whether one of them kept a part of the stream.
 func (m *Master) deliver(n *news) (kept bool) {
 	for i := range n.list {
-		d := &n.list[i]
-		switch s := d.job.Sink; {
-		case d.drop != nil:
-			s.Drop(d.first, d.n, d.drop)
-		case !d.failed:
-			kept = s.Results(d.first, d.n, d.data, d.segments) || kept
-		default:
-			err := d.fault
-			if err == nil && len(d.coded) > 0 {
-				err = m.cfg.DecodeError(d.coded, d.job.Func, n.slot, n.hello)
-			}
-			s.Fail(d.first, d.done, d.data, d.segments, err)
-			kept = kept || len(d.data) > 0
-		}
+		kept = m.tell(n, &n.list[i]) || kept
 	}
 	clear(n.list)
 	n.list = n.list[:0]
 	newsPool.Put(n)
+	return kept
+}
+
+// tell tells one sink. A panic, of code that came with a type of the user's, is what the units have failed with.
+func (m *Master) tell(n *news, d *delivery) (kept bool) {
+	told := false
+	defer func() {
+		if told {
+			return
+		}
+		err := fmt.Errorf("what became of it could not be taken in: panic: %v", recover())
+		for i := range d.n {
+			d.job.Sink.Fail(d.first+i, 0, nil, nil, err)
+		}
+		kept = true
+	}()
+	switch s := d.job.Sink; {
+	case d.drop != nil:
+		s.Drop(d.first, d.n, d.drop)
+	case !d.failed:
+		kept = s.Results(d.first, d.n, d.data, d.segments)
+	default:
+		err := d.fault
+		if err == nil && len(d.coded) > 0 {
+			err = m.cfg.DecodeError(d.coded, d.job.Func, n.slot, n.hello)
+		}
+		s.Fail(d.first, d.done, d.data, d.segments, err)
+		kept = len(d.data) > 0
+	}
+	told = true
 	return kept
 }
 
@@ -94,10 +111,10 @@ func (m *Master) message(w *worker, f link.Frame, n *news) error {
 	case kindPong:
 		return nil
 	case kindAlone:
-		if p := w.next(); p != nil {
-			m.times(p.job.Func).talks = true
-		}
+		m.alone(w)
 		return nil
+	case kindPeer:
+		return m.relay(w, &r, f.Segments)
 	case kindOverdue:
 		m.overdue(w, r.uint(), n)
 		return r.err
@@ -171,6 +188,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		}
 		timed.elements += p.job.elements(unit, 1)
 		job, gone := p.job, p.gone
+		if job.Gang && !gone {
+			m.left(w, v&3 == entryError, nil)
+		}
 		m.answered(w, p, v&3 == entryError)
 		if gone {
 			continue
@@ -214,9 +234,11 @@ func (w *worker) next() *piece {
 // answered counts the next unit of p as done.
 func (m *Master) answered(w *worker, p *piece, failed bool) {
 	seq := p.seq + uint64(p.done)
-	if failed {
+	switch {
+	case p.gone: // counted when it was given up
+	case failed:
 		m.stats.Failed++
-	} else {
+	default:
 		m.stats.Done++
 	}
 	w.stats.Tasks++
@@ -241,6 +263,7 @@ func (m *Master) release(w *worker, p *piece, seq uint64) {
 	for len(w.ends) > 0 && w.ends[0] <= seq {
 		w.ends = append(w.ends[:0], w.ends[1:]...)
 	}
+	m.hush(w)
 	w.served++
 	if w.units == 0 && w.state == busy {
 		m.free(w)
@@ -312,6 +335,10 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	}
 	p.gone = true
 	m.gone++
+	m.stats.Failed++
+	if p.job.Gang {
+		m.left(w, true, err)
+	}
 	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: &BrokenError{
 		Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Task: m.cfg.Name(p.job.Func), Cause: err}})
 }

@@ -40,7 +40,7 @@ func (m *Master) free(w *worker) {
 // for it to do.
 func (m *Master) renew(w *worker) {
 	w.start.Stop()
-	if _, more := m.queue.peek(); more || m.state == Serving {
+	if m.pending() || m.state == Serving {
 		m.stats.Restarts++
 		m.startWorker(w)
 	}

@@ -26,6 +26,9 @@ func (s *server) run(w *work) {
 func (s *server) close(w *work) {
 	s.out.time(w)
 	s.turn.give()
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
 	s.out.flush()
 	link.PutBuffer(w.stream)
 }
@@ -171,7 +174,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	s.mu.Lock()
-	s.cancelSeq, s.cancel = w.seq, cancel
+	s.cancelSeq, s.cancel, s.gang = w.seq, cancel, w.head.gang
 	late := slices.ContainsFunc(w.cancelled, func(c span) bool { return c.has(w.seq) })
 	s.mu.Unlock()
 	if late {
@@ -179,7 +182,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	defer func() {
 		s.mu.Lock()
-		s.cancelSeq, s.cancel = 0, nil
+		s.cancelSeq, s.cancel, s.peers = 0, nil, nil
 		s.mu.Unlock()
 		cancel()
 	}()
@@ -269,6 +272,7 @@ func (o *outbox) widen(header []byte) {
 
 // failed makes the entry of a unit that failed, after call.Done elements whose results were appended.
 func (o *outbox) failed(seq uint64, err error) {
+	o.enc.Abandon()
 	data := append([]byte(nil), o.enc.Stream[min(o.start+1, len(o.enc.Stream)):]...)
 	done := o.call.Done
 	var coded []byte
@@ -290,7 +294,7 @@ func (o *outbox) failed(seq uint64, err error) {
 func (o *outbox) finished(seq uint64) {
 	n := len(o.enc.Stream)
 	o.seq = seq
-	if len(o.enc.Segments) == 0 && n <= cap(o.base)/4*3 {
+	if len(o.enc.Segments) == 0 && n <= cap(o.base)/4*3 && cap(o.enc.Stream) == cap(o.base) { // else it has left the journal
 		o.marked.Store(seq<<lengthBits | uint64(n))
 		o.s.journal.Finished(seq, n)
 		return

@@ -80,7 +80,7 @@ func (m *Master) settleState() {
 	if m.state != Stopping || m.flying > m.gone {
 		return
 	}
-	if _, more := m.queue.peek(); !more {
+	if !m.pending() {
 		m.leave()
 	}
 }

@@ -53,7 +53,7 @@ func (m *Master) look() {
 		}
 		w.silent++
 		switch {
-		case w.silent > liveLooks:
+		case w.silent >= liveLooks:
 			m.group.Kill(w.slot, fmt.Errorf("silent for %v: it did not answer, stopped or stuck; ended (WithLiveness changes the limit)",
 				m.cfg.Liveness))
 		case w.silent >= askLooks:

@@ -53,6 +53,9 @@ type Service struct {
 	// for its turn still answers the master.
 	Turn sync.Locker
 
+	// NoPeers says that tasks cannot talk to those on other workers.
+	NoPeers bool
+
 	// AppendError encodes the error of a task, or of the set-up. It cannot fail.
 	AppendError func(dst []byte, err error) []byte
 
@@ -79,11 +82,18 @@ type server struct {
 	mu        sync.Mutex
 	receiving bool
 	running   bool
-	armed     bool // the timer runs
+	closing   bool       // the batch has run, and its last results are on their way
+	freed     *sync.Cond // running has become false
+	armed     bool       // the timer runs
 	epoch     uint64
 	work      *work  // what is being run
 	cancelSeq uint64 // the unit whose context cancel ends
 	cancel    context.CancelFunc
+
+	rank, size int // this worker's slot, and how many there are
+	gang       uint64
+	peers      *Peers
+	mail       mailbox
 
 	turn  turn
 	timer *time.Timer
@@ -107,6 +117,7 @@ type server struct {
 // that still runs then has its context ended and is abandoned: who calls Serve in a process of its own should exit.
 func Serve(ep link.Endpoint, svc Service) error {
 	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{}), receiving: true}
+	s.freed = sync.NewCond(&s.mu)
 	s.turn.lock = svc.Turn
 	s.out.init(s)
 	s.base, s.end = context.WithCancel(context.WithValue(context.Background(), serverKey{}, s))
@@ -155,6 +166,10 @@ func (s *server) lead() {
 			s.send(kindPong)
 		case kindCancel:
 			s.cancelTasks(r.uint(), r.uint())
+		case kindPeer:
+			s.letter(f, &r)
+		case kindGone:
+			s.goneFrame(&r)
 		case kindStop:
 			s.finish(s.ep.Close())
 			return
@@ -187,6 +202,10 @@ func (s *server) transmit(f link.Frame) {
 func (s *server) begin(w *work) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The master may know of the end of a batch before the runner has let go. A gang comes to none but the idle.
+	for s.running && (s.closing || w != nil && w.gang) {
+		s.freed.Wait()
+	}
 	if s.running {
 		return false
 	}
@@ -202,7 +221,8 @@ func (s *server) begin(w *work) bool {
 func (s *server) ended() (lead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running, s.work = false, nil
+	s.running, s.closing, s.work = false, false, nil
+	s.freed.Broadcast()
 	if s.receiving {
 		return false
 	}
@@ -278,6 +298,13 @@ func (s *server) setup(b []byte) (threshold int, tasks context.Context, err erro
 			err = s.svc.Recovered(v, stack())
 		}
 	}()
+	r := reader{b: b}
+	s.rank, s.size = int(r.uint()), int(r.uint())
+	if r.err != nil {
+		normal = true
+		return 0, nil, r.err
+	}
+	b = r.b
 	threshold, tasks, err = s.svc.Setup(s.base, b)
 	normal = true
 	return threshold, tasks, err
@@ -380,6 +407,7 @@ func (u span) has(seq uint64) bool { return seq >= u.first && seq-u.first < u.n 
 type work struct {
 	first   uint64
 	units   uint64
+	gang    bool
 	claimed atomic.Uint64 // units begun so far, or closed and more
 	r       reader
 	buffers segments
@@ -403,6 +431,7 @@ func newWork(first uint64, f link.Frame, r *reader) *work {
 	scan := *r
 	for len(scan.b) > 0 {
 		h := scan.run()
+		w.gang = w.gang || h.flags&runGang != 0
 		w.units += uint64(h.units)
 		for i := uint32(0); i < h.units && h.flags&runLocal == 0 && scan.err == nil; i++ {
 			n := scan.uint()

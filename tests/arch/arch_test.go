@@ -36,15 +36,16 @@ var layers = map[string][]string{
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote"},
 
-	"futures":     {"internal/..."},
+	"comm":        {"internal/..."},
+	"futures":     {"comm", "internal/..."},
 	"asyncresult": {"futures", "internal/..."},
 	"pool":        {"asyncresult", "futures", "internal/..."},
 	"threadpool":  {"pool", "asyncresult", "futures", "internal/..."},
 
 	// Programs use what users use.
 	"cmd/...":      {"futures", "asyncresult", "pool", "threadpool", "internal/..."},
-	"examples/...": {"futures", "asyncresult", "pool", "threadpool"},
-	"tests/...":    {"futures", "asyncresult", "pool", "threadpool", "internal/..."},
+	"examples/...": {"comm", "futures", "asyncresult", "pool", "threadpool"},
+	"tests/...":    {"comm", "futures", "asyncresult", "pool", "threadpool", "internal/..."},
 	"tools/...":    {},
 }
 
@@ -53,7 +54,7 @@ var testOnly = []string{"internal/link/linktest", "internal/mpi/mpitest", "tests
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{
-	"asyncresult", "build", "cmd", "docs", "examples", "futures", "internal", "pool", "tests", "threadpool", "tools",
+	"asyncresult", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "pool", "tests", "threadpool", "tools",
 }
 
 // A file is a Go file with what it imports.

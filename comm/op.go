@@ -1,0 +1,38 @@
+package comm
+
+import "golang.org/x/exp/constraints"
+
+// Op combines two values, the left one of lower ranks. It need not commute. It may keep or change right, which is its own,
+// but not left.
+type Op[T any] func(left, right T) T
+
+// Number is what the operations of this package count with.
+type Number interface {
+	constraints.Integer | constraints.Float
+}
+
+// Sum adds.
+func Sum[T Number | constraints.Complex](a, b T) T { return a + b }
+
+// Prod multiplies.
+func Prod[T Number | constraints.Complex](a, b T) T { return a * b }
+
+// Min returns the smaller one; NaN if either is.
+func Min[T Number](a, b T) T { return min(a, b) }
+
+// Max returns the greater one; NaN if either is.
+func Max[T Number](a, b T) T { return max(a, b) }
+
+// Elementwise makes an operation on slices from one on their elements. The slices must be equally long: it panics
+// otherwise, which is the error of the task. The result stands in the right one.
+func Elementwise[T any](op Op[T]) Op[[]T] {
+	return func(a, b []T) []T {
+		if len(a) != len(b) {
+			panic("comm: Elementwise: slices of different lengths")
+		}
+		for i := range b {
+			b[i] = op(a[i], b[i])
+		}
+		return b
+	}
+}

@@ -1,0 +1,154 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/pkl5"
+)
+
+// SubmitEach queues one call of fn on every worker, all with the same argument and all at the same time, and returns the
+// future of their results, in the order of the workers. It does not block. It takes its place in the queue, begins when
+// every worker is free, and until then holds up what was submitted after it: however many are queued, with whatever else,
+// they do not wait for each other.
+//
+// The future is done when all calls have ended; if some fail it has the error of the first. A call that is lost with its
+// worker is never repeated: the others, if they wait for it in the communicator of the workers (CommWorkers), get an error
+// that matches ErrBroken. Cancel works until the calls begin. The errors are those of Submit.
+func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[[]R], error) {
+	e := ex.base()
+	if err := e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name()); err != nil {
+		return nil, err
+	}
+	var own taskConfig
+	if err := own.apply(opts); err != nil {
+		return nil, fmt.Errorf("futures: SubmitEach: %w", err)
+	}
+	m, err := e.started()
+	if err != nil {
+		return nil, err
+	}
+	number, err := fn.f.numberFor(e)
+	if err != nil {
+		return nil, err
+	}
+	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg}
+	t.owner = t
+	tc := own.over(fn.f.task).over(e.cfg.task)
+	t.job = dispatch.Job{Func: number, Units: 1, Timeout: tc.timeout, Sink: t, Gang: true}
+	if e.shares {
+		t.job.Local = t
+	} else {
+		w := writers.Get().(*writer)
+		t.job.Data, t.job.Segments, err = w.encodeUnit(e.threshold(), tc.snapshot, func(enc *pkl5.Encoder) error {
+			return fn.f.args.Encode(enc, &arg)
+		})
+		writers.Put(w)
+		if err != nil {
+			return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.f.name, err)
+		}
+		t.job.Buffers = len(t.job.Segments) > 0
+	}
+	if err := m.Submit(&t.job); err != nil {
+		return nil, refusal(err)
+	}
+	return &t.Future, nil
+}
+
+// eachTask is one call on every worker. It is the sink of its job.
+type eachTask[A, R any] struct {
+	Future[[]R]
+	job dispatch.Job
+	fn  *function[A, R]
+	ex  *executor
+	arg A
+
+	mu      sync.Mutex
+	results []R
+	errs    []error // of local calls, until the sink is told
+	left    int
+	failed  error // of the first that failed
+}
+
+// cancelled tells the scheduler that the future was cancelled.
+func (t *eachTask[A, R]) cancelled() *callbackList {
+	t.ex.dropped(&t.job)
+	return nil
+}
+
+// Claim implements dispatch.Sink.
+func (t *eachTask[A, R]) Claim(_, n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left, t.results, t.errs = n, make([]R, n), make([]error, n)
+	return t.claim()
+}
+
+// Unclaim implements dispatch.Sink: it does not happen to a gang.
+func (t *eachTask[A, R]) Unclaim(int, int) {}
+
+// Results implements dispatch.Sink.
+func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte) bool {
+	if t.ex.shares {
+		t.end(nil)
+		return false
+	}
+	_, _, size := dispatch.ResultHeader(data)
+	t.end(t.fn.decode(data[size:], segments, &t.results[unit]))
+	return false
+}
+
+// Fail implements dispatch.Sink.
+func (t *eachTask[A, R]) Fail(unit, _ int, _ []byte, _ [][]byte, err error) {
+	if err == nil {
+		t.mu.Lock()
+		err = t.errs[unit]
+		t.mu.Unlock()
+	}
+	t.end(err)
+}
+
+// end takes the end of one call.
+func (t *eachTask[A, R]) end(err error) {
+	t.mu.Lock()
+	if t.failed == nil {
+		t.failed = err
+	}
+	t.left--
+	over := t.left == 0
+	t.mu.Unlock()
+	if over {
+		t.ex.notify(t.settle(t.results, t.failed))
+	}
+}
+
+// Drop implements dispatch.Sink.
+func (t *eachTask[A, R]) Drop(_, _ int, why error) {
+	if errors.Is(why, dispatch.ErrDropped) {
+		list, _ := t.revoke()
+		t.ex.notify(list)
+		return
+	}
+	t.ex.notify(t.settle(nil, why))
+}
+
+// Call implements dispatch.Local.
+func (t *eachTask[A, R]) Call(ctx context.Context, unit int) bool {
+	v, err := t.fn.call(ctx, t.arg)
+	if err != nil {
+		t.Failed(unit, err)
+		return false
+	}
+	t.results[unit] = v
+	return true
+}
+
+// Failed implements dispatch.Local.
+func (t *eachTask[A, R]) Failed(unit int, err error) {
+	t.mu.Lock()
+	t.errs[unit] = err
+	t.mu.Unlock()
+}

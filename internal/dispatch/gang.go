@@ -1,0 +1,197 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// gang is the job that runs on all workers together. There is one at a time: it begins when every worker is idle, and
+// until all its units have ended none is idle again.
+type gang struct {
+	id   uint64         // counts gangs from 1; 0 stands for tasks that are in none
+	job  *Job           // nil when none runs
+	live int            // units that have not ended
+	out  map[int]string // workers whose unit has ended, with the reason if it failed
+}
+
+// next returns what the next worker is to be given. Gangs that have come to the head are put aside to wait for all
+// workers; meanwhile nothing passes them, but for the sake of a running task that waits for another: only what follows in
+// the queue may bring that.
+func (m *Master) next() (piece, bool) {
+	for {
+		m.trimGangs()
+		p, ok := m.queue.peek()
+		if ok && p.job.Gang {
+			m.queue.take(p.n, cursor{})
+			m.queue.gangs = append(m.queue.gangs, p.job)
+			continue
+		}
+		return p, ok && (len(m.queue.gangs) == 0 || m.talking > 0)
+	}
+}
+
+// pending tells whether anything waits to be run.
+func (m *Master) pending() bool {
+	m.trimGangs()
+	_, more := m.queue.peek()
+	return more || len(m.queue.gangs) > 0
+}
+
+// trimGangs forgets gangs at the front that were withdrawn.
+func (m *Master) trimGangs() {
+	for len(m.queue.gangs) > 0 && m.queue.gangs[0].withdrawn {
+		m.queue.gangs = m.queue.gangs[1:]
+	}
+}
+
+// gather starts the first gang that waits if every worker is idle.
+func (m *Master) gather() {
+	for {
+		m.trimGangs()
+		if len(m.queue.gangs) == 0 {
+			return
+		}
+		n := 0
+		for _, w := range m.workers {
+			switch w.state {
+			case idle:
+				n++
+			case dead:
+			default: // it works, or comes up
+				return
+			}
+		}
+		if n == 0 || n != len(m.idle) {
+			return
+		}
+		j := m.queue.gangs[0]
+		m.queue.gangs = m.queue.gangs[1:]
+		if j.Sink.Claim(0, n) {
+			m.start(j, n)
+			return
+		}
+	}
+}
+
+// start hands the units of a gang out, the first to the first worker and so on.
+func (m *Master) start(j *Job, n int) {
+	m.stats.Submitted += uint64(n - 1)
+	j.Units, j.unit = n, n
+	m.gang = gang{id: m.gang.id + 1, job: j, live: n, out: map[int]string{}}
+	m.idle = m.idle[:0]
+	unit := 0
+	for _, w := range m.workers {
+		if w.state != idle {
+			m.gang.out[w.slot] = lostBefore
+			continue
+		}
+		h := run{fn: j.Func, units: 1, timeout: j.Timeout, flags: runGang, gang: m.gang.id}
+		if j.Timeout > 0 {
+			h.flags |= runTimeout
+		}
+		if j.Buffers {
+			h.flags |= runBuffers
+		}
+		f := link.Frame{Stream: binary.AppendUvarint(number(kindTasks, w.seq+1), w.epoch), Segments: j.Segments}
+		if j.Local != nil {
+			h.flags |= runLocal
+			f.Local = []localRun{{j, unit, 1}}
+		}
+		f.Stream, _ = appendRun(f.Stream, h)
+		f.Stream = append(f.Stream, j.Data...)
+		w.seq++
+		w.out = append(w.out, piece{job: j, cursor: cursor{unit: unit}, n: 1, seq: w.seq})
+		w.units, w.state, w.since = 1, busy, time.Now()
+		w.ends = append(w.ends, w.seq)
+		m.flying++
+		m.group.Send(w.slot, f)
+		unit++
+	}
+	m.watch.arm(m)
+}
+
+// left takes the end of a worker's unit of the gang, and tells those who may wait for it.
+func (m *Master) left(w *worker, failed bool, cause error) {
+	why := ""
+	switch {
+	case cause != nil:
+		why = "it was lost: " + cause.Error()
+	case failed:
+		why = "its task failed"
+	}
+	g := &m.gang
+	g.out[w.slot] = why
+	if g.live--; g.live == 0 {
+		g.job, g.out = nil, nil
+		return
+	}
+	for _, v := range m.workers {
+		if v.talks && v != w { // whose task is of the gang too: nothing else runs
+			m.tellGone(v, g.id, w.slot, why)
+		}
+	}
+}
+
+// alone takes a worker's word that its task waits for the tasks of others.
+func (m *Master) alone(w *worker) {
+	p := w.next()
+	if p == nil {
+		return
+	}
+	m.times(p.job.Func).talks = true
+	if w.talks {
+		return
+	}
+	w.talks = true
+	m.talking++
+	if p.job.Gang {
+		for slot, why := range m.gang.out {
+			m.tellGone(w, m.gang.id, slot, why)
+		}
+		return
+	}
+	for _, v := range m.workers {
+		if v.state == dead {
+			m.tellGone(w, 0, v.slot, lostBefore)
+		}
+	}
+}
+
+const lostBefore = "it was lost before, and cannot be replaced"
+
+// hush takes the end of a task, which waits for nobody any more.
+func (m *Master) hush(w *worker) {
+	if w.talks {
+		w.talks = false
+		m.talking--
+	}
+}
+
+// warn tells the tasks that may wait for a lost worker, and are in no gang, that it is gone.
+func (m *Master) warn(lost *worker, cause error) {
+	for _, w := range m.workers {
+		if p := w.next(); w.talks && p != nil && !p.job.Gang {
+			m.tellGone(w, 0, lost.slot, "it was lost: "+cause.Error())
+		}
+	}
+}
+
+func (m *Master) tellGone(w *worker, gang uint64, slot int, why string) {
+	b := binary.AppendUvarint(number(kindGone, gang), uint64(slot))
+	m.group.Send(w.slot, link.Frame{Stream: append(b, why...)})
+}
+
+// relay passes a message from one worker to another. It is dropped when that one has gone: who sent it is told, or finds
+// out.
+func (m *Master) relay(from *worker, r *reader, segs [][]byte) error {
+	to := r.uint()
+	if r.err != nil || to >= uint64(len(m.workers)) {
+		return errShort
+	}
+	if w := m.workers[to]; w.state == idle || w.state == busy {
+		m.group.Send(w.slot, link.Frame{Stream: append(number(kindPeer, uint64(from.slot)), r.b...), Segments: segs})
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package dispatch_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// outgrowing is a body whose argument 2 encodes more than the journal holds and then fails, as a value does whose last
+// part cannot be encoded; 3 waits.
+type outgrowing struct{ release chan struct{} }
+
+func (outgrowing) NeedsContext() bool { return false }
+
+func (o outgrowing) Call(c *dispatch.Call) error {
+	x, _ := binary.Uvarint(c.In.Rest())
+	switch x {
+	case 2:
+		n := len(c.Out.Stream)
+		c.Out.Stream = append(c.Out.Stream, make([]byte, 1<<16)...)[:n]
+		return errors.New("no")
+	case 3:
+		<-o.release
+	}
+	c.Out.Stream = binary.AppendUvarint(c.Out.Stream, x+40)
+	c.Done++
+	return nil
+}
+
+func TestResultsThatHaveLeftTheJournalAreSentFromWhereTheyAre(t *testing.T) {
+	body := outgrowing{make(chan struct{})}
+	svc := dispatch.Service{
+		Function:    func(uint32) dispatch.Body { return body },
+		Setup:       func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, nil },
+		AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
+	}
+	w := &wire{down: make(chan link.Frame, 8), up: make(chan []byte, 64), journal: link.NewJournal(make([]byte, 1<<10))}
+	served := make(chan error, 1)
+	go func() { served <- dispatch.Serve(w, svc) }()
+	w.say('s', 0, 1)
+	w.hear(t, 'r')
+	w.say('t', 1, 0, 0, 0, 4, 0, 0, 0, 1, 1, 1, 2, 1, 1, 1, 3) // four units: 1, 2, 1, 3
+	var got []byte
+	for len(got) < 10 { // the third unit runs until then
+		select {
+		case b := <-w.up:
+			if b[0] == 'R' {
+				got = append(got, b[2:]...)
+			}
+		case <-time.After(limit):
+			t.Fatalf("only %q came", got)
+		}
+	}
+	want := []byte{1 << 2, 41, 0<<2 | 2, 0, 0, 2, 'n', 'o', 1 << 2, 41}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the results are %q, want %q", got, want)
+	}
+	close(body.release)
+	w.say('q')
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,217 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// Peers is how a task talks to the tasks on the other workers of its pool. Its methods may be called together.
+type Peers struct {
+	Rank, Size int // the worker's slot, and how many there are
+
+	s      *server
+	seq    uint64 // of the unit
+	gang   uint64 // 0: the unit is in none
+	losses int    // of workers, when the unit asked for the others
+
+	count atomic.Uint64
+}
+
+// Next counts the task's operations with all its peers, which they number alike.
+func (p *Peers) Next() uint64 { return p.count.Add(1) }
+
+// Letter is a message from one task to another.
+type Letter struct {
+	Source   int
+	Tag      uint64
+	Text     []byte
+	Segments [][]byte
+
+	gang uint64
+}
+
+// PeerError says that a worker will never send what is waited for.
+type PeerError struct {
+	Worker int
+	Reason string // empty: its task returned
+}
+
+// Error names the worker and the reason.
+func (e *PeerError) Error() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("worker %d says nothing more in this parallel task: its call has returned", e.Worker)
+	}
+	return fmt.Sprintf("worker %d has dropped out of this parallel task: %s", e.Worker, e.Reason)
+}
+
+// Unwrap says that a *PeerError is ErrBroken, in other processes too.
+func (e *PeerError) Unwrap() error { return ErrBroken }
+
+// ErrNoPeers is returned outside of a task that has peers.
+var ErrNoPeers = errors.New("dispatch: no other workers here")
+
+// mailbox is what has come for the tasks of a worker, under the server's lock.
+type mailbox struct {
+	letters []Letter
+	changed chan struct{} // closed, and made anew, when anything below or above changes
+	losses  int           // of workers, as far as tasks in no gang have to know
+	lost    *PeerError    // the last of them
+	gang    uint64        // the gang that out is about
+	out     map[int]*PeerError
+}
+
+func (b *mailbox) notify() {
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// Workers returns the peers of the task whose context this is. It is what Alone is, besides. The same ones come back at
+// each call in one task.
+func Workers(ctx context.Context) (*Peers, error) {
+	s, _ := ctx.Value(serverKey{}).(*server)
+	if s == nil || s.svc.NoPeers || ctx.Err() != nil {
+		return nil, ErrNoPeers
+	}
+	s.mu.Lock()
+	if p := s.peers; p != nil && p.seq == s.cancelSeq {
+		s.mu.Unlock()
+		return p, nil
+	}
+	if s.cancelSeq == 0 || s.work == nil {
+		s.mu.Unlock()
+		return nil, ErrNoPeers
+	}
+	p := &Peers{Rank: s.rank, Size: s.size, s: s, seq: s.cancelSeq, gang: s.gang, losses: s.mail.losses}
+	s.peers = p
+	if s.gang > 0 { // what earlier gangs have not read is of no use to anybody
+		s.mail.letters = slices.DeleteFunc(s.mail.letters, func(l Letter) bool { return l.gang > 0 && l.gang < s.gang })
+	}
+	if !s.receiving {
+		s.receiving = true
+		go s.lead()
+	}
+	s.mu.Unlock()
+	Alone(ctx)
+	s.turn.give() // another pool's task on this worker may be what a peer's worker waits for
+	return p, nil
+}
+
+// Send sends a message to the task on worker dest and returns when it has left. The segments are read until then.
+func (p *Peers) Send(dest int, tag uint64, text []byte, segs [][]byte) error {
+	if dest < 0 || dest >= p.Size {
+		return fmt.Errorf("rank %d is out of range: there are %d workers", dest, p.Size)
+	}
+	if dest == p.Rank {
+		l := Letter{Source: dest, Tag: tag, Text: slices.Clone(text), gang: p.gang}
+		for _, s := range segs {
+			l.Segments = append(l.Segments, slices.Clone(s))
+		}
+		p.s.mu.Lock()
+		p.s.mail.letters = append(p.s.mail.letters, l)
+		p.s.mail.notify()
+		p.s.mu.Unlock()
+		return nil
+	}
+	b := binary.AppendUvarint(number(kindPeer, uint64(dest)), p.gang)
+	b = binary.AppendUvarint(b, tag)
+	return p.s.ep.Send(link.Frame{Stream: append(b, text...), Segments: segs})
+}
+
+// Recv returns the first message from worker source, or from any if that is -1, whose tag fits. It blocks until one is
+// there, until ctx ends, or until none can come any more (a *PeerError).
+func (p *Peers) Recv(ctx context.Context, source int, fits func(tag uint64) bool) (Letter, error) {
+	if source < -1 || source >= p.Size {
+		return Letter{}, fmt.Errorf("rank %d is out of range: there are %d workers", source, p.Size)
+	}
+	s := p.s
+	for {
+		s.mu.Lock()
+		for i, l := range s.mail.letters {
+			if l.gang == p.gang && (source == -1 || l.Source == source) && fits(l.Tag) {
+				s.mail.letters = slices.Delete(s.mail.letters, i, i+1)
+				s.mu.Unlock()
+				return l, nil
+			}
+		}
+		err := p.hopeless(source)
+		if s.mail.changed == nil {
+			s.mail.changed = make(chan struct{})
+		}
+		changed := s.mail.changed
+		s.mu.Unlock()
+		if err != nil {
+			return Letter{}, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Letter{}, context.Cause(ctx)
+		case <-s.done:
+			return Letter{}, ErrNoPeers
+		}
+	}
+}
+
+// hopeless says why a wait for a worker will never end, or nil.
+func (p *Peers) hopeless(source int) error {
+	b := &p.s.mail
+	if p.gang == 0 {
+		if b.losses != p.losses {
+			return b.lost
+		}
+		return nil
+	}
+	if b.gang != p.gang {
+		return nil
+	}
+	for _, e := range b.out {
+		if e.Reason != "" || e.Worker == source {
+			return e
+		}
+	}
+	if source == -1 && len(b.out) == p.Size-1 {
+		for _, e := range b.out {
+			return e
+		}
+	}
+	return nil
+}
+
+// letter takes a message of another worker's task.
+func (s *server) letter(f link.Frame, r *reader) {
+	l := Letter{Source: int(r.uint()), gang: r.uint(), Tag: r.uint(), Text: r.b, Segments: f.Segments}
+	if r.err != nil {
+		s.finish(r.err)
+		return
+	}
+	s.mu.Lock()
+	s.mail.letters = append(s.mail.letters, l)
+	s.mail.notify()
+	s.mu.Unlock()
+}
+
+// goneFrame takes the news that a worker says no more.
+func (s *server) goneFrame(r *reader) {
+	gang, slot := r.uint(), int(r.uint())
+	e := &PeerError{Worker: slot, Reason: string(r.b)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case gang == 0:
+		s.mail.losses++
+		s.mail.lost = e
+	case gang != s.mail.gang:
+		s.mail.gang, s.mail.out = gang, map[int]*PeerError{slot: e}
+	default:
+		s.mail.out[slot] = e
+	}
+	s.mail.notify()
+}
