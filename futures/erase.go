@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -37,6 +38,7 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 	if x == nil {
 		x = new(cell[A, R])
 	}
+	borrows := b.fn.result.Codec().Borrows()
 	for c.Done < c.N {
 		*x = cell[A, R]{}
 		if err := b.fn.args.Decode(c.In, &x.arg); err != nil {
@@ -46,11 +48,20 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 		if err != nil {
 			return err
 		}
-		x.result = r
-		if err := b.fn.result.Encode(c.Out, &x.result); err != nil {
+		result := &x.result
+		if borrows { // it lives on as a segment
+			result = new(R)
+		}
+		*result = r
+		segments := len(c.Out.Segments)
+		if err := b.fn.result.Encode(c.Out, result); err != nil {
 			return fmt.Errorf("its result cannot be encoded: %w", err)
 		}
-		c.Done++
+		if c.Done++; c.Done < c.N { // the next call may write to what this one has returned
+			for i := segments; i < len(c.Out.Segments); i++ {
+				c.Out.Segments[i] = slices.Clone(c.Out.Segments[i])
+			}
+		}
 	}
 	*x = cell[A, R]{}
 	b.scratch.Put(x)
@@ -80,15 +91,8 @@ func (t *task[A, R]) Unclaim(int, int) { t.unclaim() }
 // Results implements dispatch.Sink.
 func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte) bool {
 	_, _, size := dispatch.ResultHeader(data)
-	d := decoders.Get().(*pkl5.Decoder)
-	d.Reset(data[size:], segments)
 	var r R
-	err := t.fn.result.Decode(d, &r)
-	d.Reset(nil, nil)
-	decoders.Put(d)
-	if err != nil {
-		err = fmt.Errorf("futures: the result of %s cannot be decoded: %w", t.fn.name, err)
-	}
+	err := t.fn.decode(data[size:], segments, &r)
 	t.finish(r, err)
 	return false
 }

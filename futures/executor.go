@@ -36,7 +36,8 @@ type Executor interface {
 	Stats() Stats
 
 	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. It is what
-	// defer wants. An executor that is never closed is closed when Main's function returns.
+	// defer wants. An executor that is never closed is closed when Main's function returns; one that a task makes, in a
+	// worker, must be closed by the task.
 	Close() error
 
 	// Shutdown forbids further calls and waits until everything queued has run and the workers have left, or until ctx
@@ -353,7 +354,10 @@ func decodeSetupError(b []byte, w int, h dispatch.Hello) error {
 }
 
 func remoteError(b []byte, name string, w int, h dispatch.Hello) error {
-	cause, _, problem := remote.Decode(b)
+	var cause, problem error
+	if gone := apart(func() { cause, _, problem = remote.Decode(b) }); gone != nil {
+		problem = gone
+	}
 	if problem != nil {
 		cause = fmt.Errorf("an error arrived damaged: %w", problem)
 	}

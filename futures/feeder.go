@@ -17,6 +17,7 @@ type feeder struct {
 	flying int       // chunks submitted and not read whole
 	read   int       // of them, those in the hands of the reader, who has not come back for more
 	fixed  bool      // the window stays as it is
+	lent   bool      // the elements are sent from where they are
 	inside bool      // the sequence is between two elements, in our hands
 	ended  chan struct{}
 	escape *escape // how the sequence ended, if it did not return
@@ -73,7 +74,7 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 			chunk = nil
 			break
 		}
-		if chunk = chunk[:0]; r.ex.shares {
+		if chunk = chunk[:0]; r.ex.shares || r.feed.lent {
 			chunk = make([]A, 0, r.chunk) // the tasks have the other one
 		}
 	}
@@ -92,6 +93,7 @@ func (r *mapping[A, R]) offer(xs []A) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
+		r.feed.lent = len(j.Segments) > 0
 		base := r.total
 		r.total += len(xs)
 		r.feed.flying++

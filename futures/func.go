@@ -24,6 +24,7 @@ type function[A, R any] struct {
 	local   bool // made by Local: nobody else knows it
 	args    *pkl5.Typed[A]
 	result  *pkl5.Typed[R]
+	foreign bool // reading a result may run code of its type
 	task    taskConfig
 	index   atomic.Int64 // its number plus 1, once the table is frozen
 	shared  atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
@@ -68,7 +69,7 @@ func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, erro
 
 func register[A, R any](name string, fn func(context.Context, A) (R, error), needsContext bool, opts []TaskOption) Func[A, R] {
 	where := registry.Caller(1)
-	f := &function[A, R]{name: name, call: fn, context: needsContext}
+	f := &function[A, R]{name: name, call: fn, context: needsContext, foreign: readsItself(typeOf[R]())}
 	if err := f.task.apply(opts); err != nil {
 		panic(fmt.Sprintf("futures: function %q registered at %s: %v", name, where, err))
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -102,6 +103,7 @@ func runMaster(run func(context.Context) error) (status int) {
 		case s := <-sig:
 			signal.Stop(sig) // the next one ends the process
 			cancel(&signalError{s})
+			signalledAt.Store(time.Now().UnixNano())
 			endSignalled()
 		case <-ctx.Done():
 			signal.Stop(sig)

@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -14,6 +15,9 @@ const closeGrace = 5 * time.Second
 // signalled ends when Main receives the signal that ends its context.
 var signalled, endSignalled = context.WithCancel(context.Background())
 
+// signalledAt is when, in nanoseconds since 1970.
+var signalledAt atomic.Int64
+
 var errSignalled = errors.New("the program was told to end by a signal")
 
 // heedSignal has a Shutdown that waits cancel what is queued and end the contexts of what runs when Main's context is
@@ -24,7 +28,9 @@ func heedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Contex
 	stop := context.AfterFunc(signalled, func() {
 		_, _ = m.Shutdown(ctx, false, true)
 		m.Interrupt()
-		limit := time.AfterFunc(closeGrace, func() { cancel(errSignalled) })
+		// One grace for all executors, however they are closed.
+		grace := time.Until(time.Unix(0, signalledAt.Load()).Add(closeGrace))
+		limit := time.AfterFunc(grace, func() { cancel(errSignalled) })
 		context.AfterFunc(ctx, func() { limit.Stop() })
 	})
 	return ctx, func() {

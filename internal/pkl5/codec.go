@@ -56,6 +56,10 @@ func planOf(t reflect.Type) (*plan, error) {
 // Type returns the type whose values c encodes.
 func (c *Codec) Type() reflect.Type { return c.plan.typ }
 
+// Borrows tells whether segments may alias the very memory that Encode is given, not only what that leads to: the value
+// itself must then be left alone until they have been sent.
+func (c *Codec) Borrows() bool { return c.plan.borrowed }
+
 // Typed is a Codec whose methods take *T.
 type Typed[T any] struct {
 	codec *Codec

@@ -104,6 +104,10 @@ func (e *Encoder) value(pl *plan, p unsafe.Pointer) error {
 	return nil
 }
 
+// Abandon forgets a value whose Encode did not return, because code of its type ended the goroutine or panicked. What was
+// encoded of it remains.
+func (e *Encoder) Abandon() { e.forget() }
+
 // forget ends a value: the next one knows nothing of its pointers and types.
 func (e *Encoder) forget() {
 	e.refs.reset()

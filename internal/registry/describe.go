@@ -138,6 +138,9 @@ var (
 	textUnmarshaler   = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
+// SelfWritten tells whether values of a type are written and read by methods of its own.
+func SelfWritten(t reflect.Type) bool { return selfWritten(t) != "" }
+
 // selfWritten says in which form a type writes and reads itself, or "" when its layout is what travels.
 func selfWritten(t reflect.Type) string {
 	if t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer {

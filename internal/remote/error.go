@@ -6,7 +6,6 @@
 package remote
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -38,10 +37,28 @@ func New(at Error, cause error) *Error {
 	at.Type = TypeName(cause)
 	at.Message, _ = textOf(cause)
 	at.Stack = ""
-	if p, ok := errors.AsType[*PanicError](cause); ok {
-		at.Stack = p.Stack
-	}
+	at.Stack = stackIn(cause, maxShown)
 	return &at
+}
+
+// stackIn finds the stack of a panic. It asks nothing of errors that are not this package's: their methods are the user's
+// code, and may panic or never return.
+func stackIn(err error, levels int) string {
+	switch e := err.(type) {
+	case *PanicError:
+		if e != nil {
+			return e.Stack
+		}
+	case node:
+		for _, c := range e.children() {
+			if levels > 0 {
+				if s := stackIn(c, levels-1); s != "" {
+					return s
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // Error tells on one line what failed, where, and the message; a message of several lines keeps them. The stack is

@@ -46,6 +46,11 @@ func (o *Opaque) write(b *strings.Builder) {
 func (o *Opaque) typeName() string { return o.TypeName }
 func (o *Opaque) note() string     { return o.Note }
 
+// node is an Opaque in any variant.
+type node interface{ children() []error }
+
+func (o *Opaque) children() []error { return o.causes }
+
 // noted is an error that can tell what of it was lost.
 type noted interface{ note() string }
 
