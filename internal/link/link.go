@@ -137,7 +137,7 @@ func (e *ExitError) Error() string {
 	case e.Signal == "killed":
 		s += " by somebody else; the kernel does that when memory runs out: see dmesg, use fewer workers"
 	case e.Code > 0:
-		s += "; its standard error may say why (a task must return an error, not call os.Exit)"
+		s += "; its standard error may say why (a task or an initializer must return an error, not call os.Exit)"
 	}
 	return s
 }

@@ -35,11 +35,11 @@ func IsWorker() bool { return attached.Load() || os.Getenv(variable) != "" }
 // the program starts others: it marks the descriptors so that they are not inherited, and removes the variable that made
 // this process a worker, so that programs which tasks start are not mistaken for workers.
 //
-// From then on SIGINT does nothing unless the program asks for it: a terminal sends it to every process, and the master
-// decides what becomes of the workers.
+// From then on SIGINT and SIGTERM do nothing unless the program asks for them: terminals and schedulers send them to every
+// process, and the master decides what becomes of the workers.
 func Attach() (ep link.Endpoint, ok bool, err error) {
 	value, set := os.LookupEnv(variable)
-	if !set {
+	if !set || value == "" {
 		return nil, false, nil
 	}
 	if err := os.Unsetenv(variable); err != nil {
@@ -68,7 +68,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	e := &endpoint{raw: raw, in: newReader(socketReader{sock}, memoryLimit()), out: newOutbox(), journal: m.journal}
 	e.out.connect(raw)
 	// Not signal.Ignore, which programs started by tasks would inherit. The channel is never read: a full one drops.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
 	attached.Store(true)
 	return e, true, nil
 }

@@ -8,6 +8,7 @@
 package proc
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -69,9 +70,9 @@ func (c *Config) executable() (path, name string, err error) {
 		return c.Executable, c.Executable, nil
 	}
 	path = "/proc/self/exe"
-	if runtime.GOOS != "linux" {
+	if _, missing := os.Lstat(path); runtime.GOOS != "linux" || missing != nil {
 		if path, err = os.Executable(); err != nil {
-			return "", "", err
+			return "", "", fmt.Errorf("this program's own file cannot be found (is /proc mounted? WithExecutable names it): %w", err)
 		}
 	}
 	name = filepath.Base(path)

@@ -199,7 +199,7 @@ func explain(what string, err error) error {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC):
 		remedy = "; it must be a program that this user may execute"
 	}
-	return fmt.Errorf("no %s: %w%s", what, err, remedy)
+	return fmt.Errorf("%s: %w%s", what, err, remedy)
 }
 
 // socketReader makes io.EOF of all the ways in which a socket says that the other side is gone.
