@@ -81,4 +81,4 @@ bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 clean: ## remove what make and the examples have written
-	rm -rf bin julia.pgm julia.png
+	rm -rf bin julia.pgm julia.png thumbs
