@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var all = []string{"hello", "primes", "julia", "wordcount"}
+var all = []string{"hello", "primes", "julia", "wordcount", "cpi"}
 
 func TestHelpNamesTheUsageAndTheEnvironment(t *testing.T) {
 	for _, example := range all {
@@ -40,6 +40,8 @@ func TestWrongInputEndsInAnErrorThatSaysWhatIsWrong(t *testing.T) {
 			[]string{"18446744073709551616", "number", "-help"}},
 		{"primes of a fraction", start{example: "primes", args: []string{"2.5"}}, 1, []string{`"2.5"`, "number", "-help"}},
 		{"primes of a negative number", start{example: "primes", args: []string{"-7"}}, 2, []string{"-7", "usage: primes"}},
+		{"cpi with an argument", start{example: "cpi", args: []string{"4"}}, 1, []string{`"4"`, "-help"}},
+		{"cpi without intervals", start{example: "cpi", args: []string{"-intervals=0"}}, 1, []string{"-intervals", "at least 1"}},
 		{"julia with an argument", start{example: "julia", args: []string{"out.png"}}, 1, []string{`"out.png"`, "-help"}},
 		{"julia with a flag", start{example: "julia", args: []string{"-c=1"}}, 2, []string{"-c", "usage: julia"}},
 		{"julia with a word for workers", start{example: "julia", args: []string{"-workers=many"}}, 2,

@@ -25,7 +25,7 @@ func main() {
 		fmt.Fprint(flag.CommandLine.Output(), `usage: hello [name ...]
 
 Greets every name from one of the pool's workers. Without names it greets the world.
-RANKPOOL_BACKEND (auto, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
+RANKPOOL_BACKEND (auto, mpi, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
 `)
 	}
 	flag.Parse()      // code before Main runs in the workers too, with the same arguments

@@ -52,7 +52,7 @@ func main() {
 		fmt.Fprint(flag.CommandLine.Output(), `usage: julia [-workers number]
 
 Draws a Julia set into julia.pgm and julia.png in the working directory.
-RANKPOOL_BACKEND (auto, processes, threads) chooses the kind of workers.
+RANKPOOL_BACKEND (auto, mpi, processes, threads) chooses the kind of workers.
 
 `)
 		flag.PrintDefaults()

@@ -38,7 +38,7 @@ func main() {
 		fmt.Fprint(flag.CommandLine.Output(), `usage: primes [number ...]
 
 Tells for each number, from 2 to 18446744073709551615, whether it is prime. Without numbers it tests ten large ones.
-RANKPOOL_BACKEND (auto, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
+RANKPOOL_BACKEND (auto, mpi, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
 `)
 	}
 	flag.Parse()

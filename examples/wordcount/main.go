@@ -78,7 +78,7 @@ func main() {
 		fmt.Fprint(flag.CommandLine.Output(), `usage: wordcount [-batch number] [-top number] [directory]
 
 Counts the identifiers in every .go file under the directory; without one, in the sources of the Go installation.
-RANKPOOL_BACKEND (auto, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
+RANKPOOL_BACKEND (auto, mpi, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
 
 `)
 		flag.PrintDefaults()
