@@ -51,6 +51,7 @@ var acts = map[string]func(ep link.Endpoint){
 	},
 	"interrupt": func(ep link.Endpoint) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		_ = ep.Send(pid())
 		_, _ = ep.Recv()
 		_ = ep.Close()

@@ -230,7 +230,7 @@ func TestAVariableSetByHandIsRefusedAndRemoved(t *testing.T) {
 	}
 }
 
-func TestAnInterruptDoesNotEndAWorker(t *testing.T) {
+func TestNeitherAnInterruptNorATerminationEndsAWorker(t *testing.T) {
 	g, e := acting(t, "interrupt", proc.Config{})
 	e.frame(t)
 	if err := g.Close(context.Background()); err != nil {
