@@ -193,6 +193,9 @@ func start(o Options) (*Environment, error) {
 		env.Adopted = true
 		level, code = rawQueryLevel()
 	} else {
+		if advice := LauncherAdvice(os.LookupEnv, env.Family); advice != "" {
+			fmt.Fprintln(os.Stderr, "rankpool:", advice)
+		}
 		level, env.Restored, code = rawInit(int(o.Level) - 1)
 	}
 	if err := failure("MPI_Init_thread", code); err != nil {

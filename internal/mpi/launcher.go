@@ -3,11 +3,12 @@ package mpi
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Launcher is what started this process, told from its environment alone, so before MPI is initialised.
 type Launcher struct {
-	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun"; empty when there is none
+	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun", "srun --mpi=pmi2"; empty when there is none
 	Family   Family // whose programs it starts; OtherMPI for srun, which starts both kinds
 	Variable string // the variable that told
 	Size     int    // how many processes it promised; 0 when there is none
@@ -20,44 +21,75 @@ func (l Launcher) Found() bool { return l.Size > 0 }
 // lastRealStep is the largest number of a Slurm step that srun made; the larger ones mean batch, extern, interactive.
 const lastRealStep = 4294967200
 
+// environ is an environment to look variables up in.
+type environ func(string) (string, bool)
+
+// text returns a variable, empty when it is not set.
+func (e environ) text(name string) string {
+	s, _ := e(name)
+	return s
+}
+
+// number returns a variable that holds a number from 0 on.
+func (e environ) number(name string) (int, bool) {
+	n, err := strconv.Atoi(e.text(name))
+	return n, err == nil && n >= 0
+}
+
+// in returns l with the size that one of the variables promises, and whether one does.
+func (e environ) in(l Launcher, rank string, sizes ...string) (Launcher, bool) {
+	for _, name := range sizes {
+		if n, ok := e.number(name); ok && n > 0 {
+			l.Variable, l.Size, l.Rank = name, n, -1
+			if r, ok := e.number(rank); ok {
+				l.Rank = r
+			}
+			return l, true
+		}
+	}
+	return Launcher{Rank: -1}, false
+}
+
+// inStep tells whether this process belongs to a step that srun made. MPICH's mpiexec makes one too, of its proxies, which
+// start the ranks.
+func (e environ) inStep() bool {
+	step, ok := e.number("SLURM_STEP_ID")
+	return ok && step < lastRealStep
+}
+
+// pmiOfSlurm tells whether the PMI variables are from srun: an mpiexec inside a step sets PMI_SIZE and PMI_FD as well, but
+// the name that Slurm gives the job is its own.
+func (e environ) pmiOfSlurm() bool {
+	return e.inStep() && e.text("PMI_JOBID") == e.text("SLURM_JOB_ID")+"."+e.text("SLURM_STEP_ID")
+}
+
+// srun is the command with the choice of interface that was made, where that can be told.
+func (e environ) srun() string {
+	if kind := e.text("SLURM_MPI_TYPE"); kind != "" {
+		return "srun --mpi=" + kind
+	}
+	return "srun"
+}
+
 // FindLauncher looks at the environment through lookup, usually os.LookupEnv. What an inner launcher sets cannot hide
 // what an outer one left, so use CheckLauncher for a judgement.
 func FindLauncher(lookup func(string) (string, bool)) Launcher {
-	number := func(name string) (int, bool) {
-		s, _ := lookup(name)
-		n, err := strconv.Atoi(s)
-		return n, err == nil && n >= 0
-	}
-	find := func(l Launcher, rank string, sizes ...string) (Launcher, bool) {
-		for _, name := range sizes {
-			if n, ok := number(name); ok && n > 0 {
-				l.Variable, l.Size, l.Rank = name, n, -1
-				if r, ok := number(rank); ok {
-					l.Rank = r
-				}
-				return l, true
-			}
-		}
-		return Launcher{Rank: -1}, false
-	}
-	if l, ok := find(Launcher{Name: "Open MPI's mpiexec", Family: OpenMPI}, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"); ok {
+	e := environ(lookup)
+	if l, ok := e.in(Launcher{Name: "Open MPI's mpiexec", Family: OpenMPI}, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"); ok {
 		return l
 	}
-	inStep := false
-	if step, ok := number("SLURM_STEP_ID"); ok && step < lastRealStep {
-		inStep = true
+	pmi := Launcher{Name: "MPICH's mpiexec", Family: MPICH}
+	if e.pmiOfSlurm() {
+		pmi = Launcher{Name: e.srun()}
 	}
-	if l, ok := find(Launcher{Name: "MPICH's mpiexec", Family: MPICH}, "PMI_RANK", "PMI_SIZE"); ok {
-		if _, fd := lookup("PMI_FD"); inStep && !fd {
-			l.Name = "srun --mpi=pmi2"
-		}
+	if l, ok := e.in(pmi, "PMI_RANK", "PMI_SIZE"); ok {
 		return l
 	}
-	if inStep {
-		l, _ := find(Launcher{Name: "srun"}, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
-		return l
+	if !e.inStep() {
+		return Launcher{Rank: -1}
 	}
-	return Launcher{Rank: -1}
+	l, _ := e.in(Launcher{Name: e.srun()}, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+	return l
 }
 
 // LauncherError is the refusal of a world that is not what the launcher promised: in practice a program built for one
@@ -71,19 +103,26 @@ type LauncherError struct {
 // Error says what was found and how to start the program.
 func (e *LauncherError) Error() string {
 	l := e.Launcher
-	s := fmt.Sprintf("mpi: %s started %d processes (%s) but this one, built for %s, is in a world of %d: ",
-		l.Name, l.Size, l.Variable, e.Library, e.World)
+	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, built for %s, is in a world of %d: start it with %s",
+		l.Name, l.Size, l.Variable, e.Library, e.World, e.remedy())
+}
+
+func (e *LauncherError) remedy() string {
+	l := e.Launcher
 	switch {
 	case l.Family == OpenMPI && e.Library == MPICH:
-		return s + "start it with MPICH's mpiexec (mpiexec.mpich on Debian), or build it for Open MPI (go build -tags mpi)"
+		return "MPICH's mpiexec (mpiexec.mpich on Debian), or build it for Open MPI (go build -tags mpi)"
 	case l.Family == MPICH && e.Library == OpenMPI:
-		return s + "start it with Open MPI's mpiexec (mpiexec.openmpi on Debian), or build it for MPICH (make mpich)"
-	case l.Name == "srun" && e.Library == MPICH:
-		return s + "start it with `srun --mpi=pmi2`"
-	case l.Name == "srun":
-		return s + "start it with `srun --mpi=pmix`"
+		return "Open MPI's mpiexec (mpiexec.openmpi on Debian), or build it for MPICH (make mpich)"
+	case l.Family == OtherMPI && e.Library == MPICH && l.Name != "srun --mpi=pmi2":
+		return "`srun --mpi=pmi2`"
+	case l.Family == OtherMPI && e.Library == OpenMPI && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
+		return "`srun --mpi=pmix`"
+	case l.Family == OtherMPI:
+		return "the mpiexec that belongs to the library it was built with, inside the job script, or another --mpi of " +
+			"those that `srun --mpi=list` shows: this library cannot use the present one"
 	}
-	return s + "start it with the mpiexec that belongs to the library it was built with"
+	return "the mpiexec that belongs to the library it was built with"
 }
 
 // CheckLauncher compares the world's size with what the launcher promised and returns a *LauncherError where they
@@ -99,4 +138,17 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 		}
 	}
 	return &LauncherError{Launcher: l, Library: library, World: world}
+}
+
+// LauncherAdvice returns what to tell a user before MPI_Init, or nothing. In a step of Slurm an Open MPI that finds no PMIx
+// may end the process inside MPI_Init, where no error can be returned any more; builds with Slurm's own PMI do not, so this
+// cannot be a refusal. One process of the job gives the advice.
+func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
+	e, l := environ(lookup), FindLauncher(lookup)
+	if _, offered := e("PMIX_NAMESPACE"); offered || library != OpenMPI || !e.inStep() || l.Family == OpenMPI || l.Rank > 0 {
+		return ""
+	}
+	refusal := LauncherError{Launcher: l, Library: library}
+	return fmt.Sprintf("%s offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with %s",
+		l.Name, refusal.remedy())
 }

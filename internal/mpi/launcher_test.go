@@ -21,6 +21,12 @@ func lookup(env ...string) func(string) (string, bool) {
 	}
 }
 
+// What Slurm 22.05 sets in a step of three under --mpi=pmi2, and in the step of one that an mpiexec starts its proxies with.
+var (
+	pmi2Step  = []string{"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=3", "SLURM_NTASKS=3", "SLURM_MPI_TYPE=pmi2"}
+	proxyStep = []string{"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=1", "SLURM_NTASKS=3", "SLURM_MPI_TYPE=pmix", "PMIX_NAMESPACE=slurm.pmix.7.0"}
+)
+
 func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
@@ -31,6 +37,10 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 		"mpich":        {[]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_FD=7"}, mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 0}},
 		"both":         {[]string{"PMI_SIZE=3", "OMPI_COMM_WORLD_SIZE=4"}, mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, -1}},
 		"srun":         {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_PROCID=1"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_NTASKS", 5, 1}},
+		"srun pmix":    {[]string{"SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=3", "SLURM_PROCID=2", "SLURM_MPI_TYPE=pmix", "PMIX_RANK=2"}, mpi.Launcher{"srun --mpi=pmix", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 2}},
+		"srun pmi2":    {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=11", "PMI_JOBID=7.0"}, pmi2Step...), mpi.Launcher{"srun --mpi=pmi2", mpi.OtherMPI, "PMI_SIZE", 3, 1}},
+		"mpich in job": {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=5"}, proxyStep...), mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 1}},
+		"open in job":  {append([]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"}, proxyStep...), mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, 0}},
 		"smaller step": {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_STEP_NUM_TASKS=2"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 2, -1}},
 		"batch script": {[]string{"SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
 		"batch step":   {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
@@ -57,6 +67,12 @@ func TestAWorldThatIsNotWhatTheLauncherPromisedIsRefusedWithTheRemedy(t *testing
 		"open mpi under mpich":            {[]string{"PMI_SIZE=4", "PMI_FD=3"}, mpi.OpenMPI, 1, "mpiexec.openmpi"},
 		"mpich under srun pmix":           {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=2"}, mpi.MPICH, 1, "srun --mpi=pmi2"},
 		"open mpi under srun pmi":         {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=2"}, mpi.OpenMPI, 1, "srun --mpi=pmix"},
+		"mpich under srun without pmi":    {[]string{"SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_MPI_TYPE=pmix"}, mpi.MPICH, 1, "srun --mpi=pmix started 2 processes (SLURM_STEP_NUM_TASKS) but this one, built for MPICH, is in a world of 1: start it with `srun --mpi=pmi2`"},
+		"open mpi under srun pmi2":        {append([]string{"PMI_SIZE=3", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, 1, "start it with `srun --mpi=pmix`"},
+		"the right srun does not help":    {append([]string{"PMI_SIZE=3", "PMI_JOBID=7.0"}, pmi2Step...), mpi.MPICH, 1, "srun --mpi=list"},
+		"mpich's mpiexec in a job":        {append([]string{"PMI_SIZE=3", "PMI_FD=5"}, proxyStep...), mpi.MPICH, 3, ""},
+		"open mpi under it":               {append([]string{"PMI_SIZE=3", "PMI_FD=5"}, proxyStep...), mpi.OpenMPI, 1, "mpiexec.openmpi"},
+		"vendor's pmi under srun":         {pmi2Step, mpi.MPICH, 3, ""},
 		"mpich inside an open mpi launch": {[]string{"OMPI_COMM_WORLD_SIZE=4", "PMI_SIZE=2"}, mpi.MPICH, 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +86,32 @@ func TestAWorldThatIsNotWhatTheLauncherPromisedIsRefusedWithTheRemedy(t *testing
 			var refused *mpi.LauncherError
 			if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want a LauncherError with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatMayAbortInsideMPIInitIsToldBefore(t *testing.T) {
+	step := []string{"SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_PROCID=0"}
+	for name, c := range map[string]struct {
+		env     []string
+		library mpi.Family
+		want    string // part of the advice; empty: none
+	}{
+		"srun without pmix":       {step, mpi.OpenMPI, "srun offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with `srun --mpi=pmix`"},
+		"srun pmi2":               {append([]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx"},
+		"its second rank":         {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, ""},
+		"srun pmix":               {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.0"}, step...), mpi.OpenMPI, ""},
+		"mpich":                   {step, mpi.MPICH, ""},
+		"no srun":                 {nil, mpi.OpenMPI, ""},
+		"batch script":            {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=2"}, mpi.OpenMPI, ""},
+		"mpiexec inside the step": {append([]string{"OMPI_COMM_WORLD_SIZE=2"}, step...), mpi.OpenMPI, ""},
+		"mpich's mpiexec in it":   {append([]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_FD=5"}, step...), mpi.OpenMPI, "start it with Open MPI's mpiexec"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := mpi.LauncherAdvice(lookup(c.env...), c.library)
+			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("advice is %q, want one with %q", got, c.want)
 			}
 		})
 	}
