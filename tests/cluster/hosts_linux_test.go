@@ -1,0 +1,115 @@
+package cluster_test
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// launch is a way to start a job with mpiexec.
+type launch struct {
+	name    string
+	hosts   string // with slots, as both launchers write them
+	ranks   int
+	workers int
+}
+
+var (
+	oneHost    = launch{name: "world on one host", hosts: "node1:4", ranks: 4, workers: 3}
+	threeHosts = launch{name: "world on three hosts", hosts: "node1:2,node2:1,node3:1", ranks: 4, workers: 3}
+	spawned    = launch{name: "spawned on three hosts", hosts: "node1:2,node2:1,node3:1", ranks: 1, workers: 3}
+)
+
+// launches are those that the library can do.
+func launches() []launch {
+	if library == "openmpi" {
+		return []launch{oneHost, threeHosts, spawned}
+	}
+	return []launch{oneHost, threeHosts} // MPICH 4.0.2 cannot spawn
+}
+
+func onHosts(t *testing.T, test func(*testing.T, launch)) {
+	t.Helper()
+	if err := needsMPI(); err != nil {
+		t.Skip(err)
+	}
+	hosts(t)
+	for _, l := range launches() {
+		t.Run(l.name, func(t *testing.T) { test(t, l) })
+	}
+}
+
+// run starts an example with mpiexec on the first host.
+func (l launch) run(t *testing.T, name string, args ...string) outcome {
+	t.Helper()
+	c, dir := hosts(t), t.TempDir()
+	options, env := []string{"-wdir", dir}, environment()
+	if library == "openmpi" {
+		options = append(options, "--mca", "plm_rsh_agent", c.agent, "-H", l.hosts)
+	} else {
+		options = append(options, "-launcher", "rsh", "-launcher-exec", c.agent, "-hosts", l.hosts)
+	}
+	r, err := mpitest.Run(t.Context(), mpitest.Job{
+		Prefix: c.on("node1"), Ranks: l.ranks, Program: build(t, name), Args: args, Options: options, Env: env, Limit: limit,
+	})
+	return finished(t, dir, r, err)
+}
+
+func TestHelloGreetsFromEveryHost(t *testing.T) {
+	onHosts(t, func(t *testing.T, l launch) {
+		o := l.run(t, "hello", "Ada", "Grace", "Barbara").succeeded(t)
+		want := []string{"node1", "node2", "node3"} // N tasks on N idle workers land one on each
+		if l.name == oneHost.name {
+			want = []string{"node1", "node1", "node1"}
+		}
+		var got []string
+		for _, m := range regexp.MustCompile(`(?m)^hello, \w+, from process \d+ on (\w+)$`).FindAllStringSubmatch(o.output, -1) {
+			got = append(got, m[1])
+		}
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("hosts that greeted: %s\n%s", d, o.output)
+		}
+	})
+}
+
+func TestJuliaIsTheSamePictureOnEveryCluster(t *testing.T) {
+	want := onThreads(t, "julia").picture(t)
+	onHosts(t, func(t *testing.T, l launch) {
+		o := l.run(t, "julia").succeeded(t)
+		if !bytes.Equal(o.picture(t), want) {
+			t.Error("julia.pgm differs from the one that goroutines computed")
+		}
+		if want := fmt.Sprintf("backend mpi, workers %d, tasks 960,", l.workers); strings.Count(o.output, want) != 1 {
+			t.Errorf("want %q once in:\n%s", want, o.output)
+		}
+	})
+}
+
+func TestPrimesAndWordcountPrintTheSameOnEveryCluster(t *testing.T) {
+	root, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{"primes": nil, "wordcount": {"-batch", "2", root}} {
+		want := onThreads(t, name, args...).lines()
+		if len(want) < 5 {
+			t.Fatalf("%s printed only %q", name, want)
+		}
+		t.Run(name, func(t *testing.T) {
+			onHosts(t, func(t *testing.T, l launch) {
+				if d := cmp.Diff(want, l.run(t, name, args...).succeeded(t).lines()); d != "" {
+					t.Error(d)
+				}
+			})
+		})
+	}
+}

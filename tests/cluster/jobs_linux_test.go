@@ -1,0 +1,110 @@
+package cluster_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// right is the --mpi that the library needs, and wrong another one.
+func right() string { return map[string]string{"openmpi": "pmix", "mpich": "pmi2"}[library] }
+func wrong() string { return map[string]string{"openmpi": "pmi2", "mpich": "pmix"}[library] }
+
+// E05
+func TestSrunStartsTheWorld(t *testing.T) {
+	want := onThreads(t, "julia").picture(t)
+	for name, nodes := range map[string]string{"one node": "1", "three nodes": "3"} {
+		t.Run(name, func(t *testing.T) {
+			o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", nodes, "-n", "3", build(t, "julia")).succeeded(t)
+			if !bytes.Equal(o.picture(t), want) {
+				t.Error("julia.pgm differs from the one that goroutines computed")
+			}
+			if want := "backend mpi, workers 2, tasks 960,"; strings.Count(o.output, want) != 1 {
+				t.Errorf("want %q once in:\n%s", want, o.output)
+			}
+		})
+	}
+}
+
+func TestRanksOfSrunAreWhereSlurmPutThem(t *testing.T) {
+	o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", "3", "-n", "3", build(t, "hello"), "Ada", "Grace").succeeded(t)
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^hello, \w+, from process \d+ on (\w+)$`).FindAllStringSubmatch(o.output, -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(got)
+	if d := cmp.Diff([]string{"node2", "node3"}, got); d != "" {
+		t.Errorf("hosts that greeted: %s\n%s", d, o.output)
+	}
+}
+
+func TestTheWrongSrunIsRefusedAndNamesTheRightOne(t *testing.T) {
+	for _, kind := range []string{wrong(), "none"} {
+		t.Run(kind, func(t *testing.T) {
+			o := slurmRun(t, nil, "srun", "--mpi="+kind, "-n", "3", build(t, "hello"), "Ada")
+			want := "start it with `srun --mpi=pmi2`\n"
+			if library == "openmpi" { // which ends the process before it can refuse
+				want = "if MPI_Init fails now, start it with `srun --mpi=pmix`\n"
+			}
+			if o.code == 0 || !strings.Contains(o.output, want) || strings.Contains(o.output, "hello, ") {
+				t.Errorf("status %d; want another one, %q and no greeting:\n%s", o.code, want, o.output)
+			}
+		})
+	}
+}
+
+// script is a job as users write it.
+func script(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "job.sh")
+	text := "#!/bin/sh\n" + strings.Join(lines, "\n") + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// sbatch runs a script to its end and returns what it printed.
+func sbatch(t *testing.T, lines ...string) outcome {
+	t.Helper()
+	o := slurmRun(t, nil, "sbatch", "--wait", "--output=job.out", script(t, lines...))
+	out, err := os.ReadFile(filepath.Join(o.dir, "job.out"))
+	if err != nil {
+		t.Fatalf("%v; sbatch printed:\n%s", err, o.output)
+	}
+	o.output = prefix.ReplaceAllString(string(out), "")
+	return o
+}
+
+func TestAJobScriptRunsJuliaInEveryWay(t *testing.T) {
+	want := onThreads(t, "julia").picture(t)
+	julia := build(t, "julia")
+	options := []string{"#SBATCH --nodes=3", "#SBATCH --ntasks=3", "#SBATCH --time=5"}
+	for name, c := range map[string]struct{ command, backend string }{
+		"srun":    {"srun --mpi=" + right() + " " + julia, "backend mpi, workers 2,"},
+		"mpiexec": {"mpiexec." + library + " -n 3 " + julia, "backend mpi, workers 2,"},
+		"nothing": {"RANKPOOL_MAX_WORKERS=3 " + julia, "backend processes, workers 3,"}, // on the script's node
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := sbatch(t, append(slices.Clone(options), c.command)...).succeeded(t)
+			if !bytes.Equal(o.picture(t), want) || strings.Count(o.output, c.backend) != 1 {
+				t.Errorf("want the same picture and %q once in:\n%s", c.backend, o.output)
+			}
+		})
+	}
+}
+
+func TestTheOtherMPIsLauncherInAJobIsRefused(t *testing.T) {
+	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
+	o := sbatch(t, "#SBATCH --ntasks=2", fmt.Sprintf("mpiexec.%s -n 2 %s", other, build(t, "hello")))
+	if o.code == 0 || !strings.Contains(o.output, "mpiexec."+library) || strings.Contains(o.output, "hello, ") {
+		t.Errorf("status %d; want another one, the name of the right launcher and no greeting:\n%s", o.code, o.output)
+	}
+}

@@ -1,0 +1,188 @@
+// Package cluster_test runs the examples as jobs of a cluster: on three hosts that talk TCP, and under Slurm.
+//
+// The hosts are namespaces of this machine. That needs root, and the tools ip and nsenter; Slurm needs the packages slurm-wlm
+// and munge. What is missing is skipped, with the reason. Built with -tags mpi it runs what the MPI library that it is linked
+// with can do.
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// limit is what a job may take; then all of it is killed.
+const limit = 2 * time.Minute
+
+// library is the MPI that this binary is linked with: "openmpi", "mpich" or nothing.
+var library string
+
+var binaries string
+
+func TestMain(m *testing.M) {
+	play()
+	status := func() int {
+		if err := prepare(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(binaries)
+		status := m.Run()
+		if err := errors.Join(closeCluster(), goleak.Find()); err != nil && status == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+		return status
+	}()
+	os.Exit(status)
+}
+
+func prepare() error {
+	if mpi.Built {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		libs, err := mpitest.Libraries(self)
+		if err != nil || len(libs) != 1 {
+			return fmt.Errorf("this binary is linked with %q: %w", libs, err)
+		}
+		library = mpitest.LauncherOf(libs[0])
+	}
+	for _, missing := range []error{needsMPI(), unable(), noSlurm()} {
+		if missing != nil {
+			fmt.Println("left out:", missing)
+		}
+	}
+	var err error
+	binaries, err = os.MkdirTemp("", "rankpool-cluster-")
+	return err
+}
+
+func needsMPI() error {
+	if library == "" {
+		return errors.New("jobs of Open MPI and MPICH: this binary is built without -tags mpi")
+	}
+	return nil
+}
+
+// only skips a test that is about one MPI library.
+func only(t *testing.T, lib string) {
+	t.Helper()
+	if library != lib {
+		t.Skipf("about %s, and this binary is linked with %q", lib, library)
+	}
+}
+
+const examples = "github.com/rankpool/rankpool/examples/"
+
+var builds sync.Map
+
+// build returns the path of an example, built as this test is.
+func build(t *testing.T, name string) string {
+	t.Helper()
+	if err := needsMPI(); err != nil {
+		t.Skip(err)
+	}
+	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() (string, error) {
+		path := filepath.Join(binaries, name)
+		args := []string{"build", "-tags", "mpi", "-o", path}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		out, err := exec.Command("go", append(args, examples+name)...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
+		}
+		return path, err
+	}))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// outcome is how a run ended.
+type outcome struct {
+	output string // both streams, without what a launcher puts before a line
+	code   int
+	dir    string // its working directory
+}
+
+// prefix is what the launchers put before a line to tell the ranks apart.
+var prefix = regexp.MustCompile(`\[\d+,\d+\]<std(out|err)>:|(?m)^\[\d+\] `)
+
+// finished is the outcome of a launch that must have ended by itself.
+func finished(t *testing.T, dir string, r mpitest.Result, err error) outcome {
+	t.Helper()
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case r.Expired:
+		t.Fatalf("the job did not end in time; all of it was killed. It printed:\n%s", r.Output)
+	}
+	return outcome{prefix.ReplaceAllString(r.Output, ""), r.Code, dir}
+}
+
+// succeeded fails the test unless the job ended with status 0.
+func (o outcome) succeeded(t *testing.T) outcome {
+	t.Helper()
+	if o.code != 0 {
+		t.Fatalf("the job ended with status %d:\n%s", o.code, o.output)
+	}
+	return o
+}
+
+// lines are the lines of an output that do not depend on how the program was started.
+func (o outcome) lines() []string {
+	return slices.DeleteFunc(strings.Split(o.output, "\n"), func(l string) bool {
+		return strings.HasPrefix(l, "backend ") || l == ""
+	})
+}
+
+// picture is what julia wrote.
+func (o outcome) picture(t *testing.T) []byte {
+	t.Helper()
+	pgm, err := os.ReadFile(filepath.Join(o.dir, "julia.pgm"))
+	if err != nil {
+		t.Fatalf("%v; the job printed:\n%s", err, o.output)
+	}
+	return pgm
+}
+
+// environment is what every run gets.
+func environment(env ...string) []string {
+	return append([]string{"GORACE=atexit_sleep_ms=20", "RANKPOOL_MAX_WORKERS="}, env...)
+}
+
+// onThreads runs an example without MPI, on goroutines: what all others are compared with.
+func onThreads(t *testing.T, name string, args ...string) outcome {
+	t.Helper()
+	o := outcome{dir: t.TempDir()}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, build(t, name), args...)
+	cmd.Dir, cmd.WaitDelay = o.dir, 5*time.Second
+	cmd.Env = append(os.Environ(), environment("RANKPOOL_BACKEND=threads")...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s on threads: %v\n%s", name, err, out)
+	}
+	o.output = string(out)
+	return o
+}
