@@ -46,9 +46,10 @@ func TestRanksOfSrunAreWhereSlurmPutThem(t *testing.T) {
 }
 
 func TestTheWrongSrunIsRefusedAndNamesTheRightOne(t *testing.T) {
+	hello := build(t, "hello")
 	for _, kind := range []string{wrong(), "none"} {
 		t.Run(kind, func(t *testing.T) {
-			o := slurmRun(t, nil, "srun", "--mpi="+kind, "-n", "3", build(t, "hello"), "Ada")
+			o := slurmRun(t, nil, "srun", "--mpi="+kind, "-n", "3", hello, "Ada")
 			want := "start it with `srun --mpi=pmi2`\n"
 			if library == "openmpi" { // which ends the process before it can refuse
 				want = "if MPI_Init fails now, start it with `srun --mpi=pmix`\n"
