@@ -15,7 +15,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools large fuzz race mpi-openmpi mpi-mpich mpich lint bench clean
+.PHONY: help test check tools large fuzz race mpi-openmpi mpi-mpich cluster mpich lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
@@ -28,6 +28,7 @@ test: ## run everything, as the continuous integration does; installs a C compil
 	@$(MAKE) --no-print-directory large
 	@$(MAKE) --no-print-directory mpi-openmpi
 	@$(MAKE) --no-print-directory mpi-mpich
+	@$(MAKE) --no-print-directory cluster
 	@$(MAKE) --no-print-directory race
 
 tools: ## install what the tests need, if it is missing
@@ -64,6 +65,10 @@ mpi-openmpi mpi-mpich: mpi-%:
 	@echo '== tests under $*'
 	@eval "$$(build/mpi-env $*)" && set -x && $(GO) vet -tags mpi ./... && \
 	$(GO) test -p 1 -race -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
+
+cluster: ## run the examples on three hosts and, where it is installed, under Slurm; needs root
+	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && set -x && \
+	$(GO) test -v -race -tags mpi -timeout $(TIMEOUT) ./tests/cluster) || exit 1; done
 
 mpich: ## build the examples for MPICH, into bin/mpich
 	@eval "$$(build/mpi-env mpich)" && set -x && mkdir -p bin/mpich && $(GO) build -tags mpi -o bin/mpich/ ./examples/...
