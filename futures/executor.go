@@ -130,8 +130,11 @@ func (e *executor) started() (*dispatch.Master, error) {
 	if m := e.master.Load(); m != nil {
 		return m, nil
 	}
-	if e.shut {
+	switch {
+	case e.shut:
 		return nil, ErrShutdown
+	case draining.Load():
+		return nil, ErrDrained
 	}
 	m, err := e.newMaster()
 	if err != nil {

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -19,9 +16,8 @@ import (
 
 // Exit statuses of Main.
 const (
-	exitFailure     = 1
-	exitInterrupted = 130 // as a shell reports the end by SIGINT
-	exitTerminated  = 143
+	exitFailure   = 1
+	exitSignalled = 128 // and the number of the signal, as a shell reports it
 )
 
 var (
@@ -36,13 +32,21 @@ var (
 // inside run. Flags may be parsed on either side, for workers have the same arguments.
 //
 // When run returns, executors that are still open finish what is queued and are closed. Then the process ends: with
-// status 0, or, after an error, which is printed, or a panic, with 1. The context ends at the first SIGINT or SIGTERM, and
-// the status is then 130 or 143; what is queued is cancelled, and tasks whose contexts end for it may finish, for 5 s at
-// most. A second signal ends the process at once, also when run ignores the first. A signal that the process was started
-// to ignore stays ignored.
-func Main(run func(ctx context.Context) error) {
+// status 0, or, after an error, which is printed, or a panic, with 1.
+//
+// SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
+// most. The status is then 130. SIGTERM, and the signals of DrainOn, let the tasks that run finish first: see DrainGrace.
+// The status is then 128 and the number of the signal, 143 for SIGTERM. A second SIGINT or SIGTERM ends the process at
+// once, also when run ignores the first. A signal that the process was started to ignore stays ignored. Workers heed none of
+// them: the master decides.
+func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
+	}
+	for _, o := range opts {
+		if o != nil {
+			o(&ending)
+		}
 	}
 	os.Exit(mainStatus(run, registry.Caller(0)))
 }
@@ -80,6 +84,7 @@ func mainStatus(run func(context.Context) error, where string) int {
 		return exitFailure
 	case worker:
 		serving.Store(true)
+		ignoreSignals()
 		if err := dispatch.Serve(ep, processService()); err != nil {
 			return exitFailure // the master is gone: there is nobody to tell
 		}
@@ -90,26 +95,13 @@ func mainStatus(run func(context.Context) error, where string) int {
 
 // runMaster calls run, sees to its executors and returns the exit status.
 func runMaster(run func(context.Context) error) (status int) {
-	sig := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		if !signal.Ignored(s) { // as nohup and shells without job control have it: that is to stay so
-			signal.Notify(sig, s)
-		}
-	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go func() {
-		select {
-		case s := <-sig:
-			signal.Stop(sig) // the next one ends the process
-			cancel(&signalError{s})
-			signalledAt.Store(time.Now().UnixNano())
-			endSignalled()
-		case <-ctx.Done():
-			signal.Stop(sig)
-		}
-	}()
+	go awaitSignal(ctx, cancel)
 	err := protected(ctx, run)
+	if draining.Load() {
+		<-ctx.Done() // what runs still finishes
+	}
 	interrupted := new(signalError)
 	switch stopped := errors.As(context.Cause(ctx), &interrupted); {
 	case stopped:
@@ -132,24 +124,11 @@ func runMaster(run func(context.Context) error) (status int) {
 	default:
 		closeAll()
 	}
-	if status < exitInterrupted && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
+	if status < exitSignalled && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
 		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
 		status = interrupted.status()
 	}
 	return status
-}
-
-// signalError is why the context of Main's function ended.
-type signalError struct{ signal os.Signal }
-
-func (e *signalError) Error() string { return "signal: " + e.signal.String() }
-
-// status is the exit status that says so.
-func (e *signalError) status() int {
-	if e.signal == syscall.SIGTERM {
-		return exitTerminated
-	}
-	return exitInterrupted
 }
 
 // protected calls run; a panic in it, or a call of runtime.Goexit, is an error.
@@ -210,6 +189,9 @@ func track(e *executor, m *dispatch.Master) {
 		open.set = map[*executor]struct{}{}
 	}
 	open.set[e] = struct{}{}
+	if draining.Load() { // it began while the others were told
+		go m.Drain(ErrDrained)
+	}
 	m.OnClosed(func() {
 		open.Lock()
 		delete(open.set, e)
@@ -221,12 +203,7 @@ func track(e *executor, m *dispatch.Master) {
 // end of the process.
 func closeAll(opts ...ShutdownOption) {
 	for {
-		open.Lock()
-		var all []*executor
-		for e := range open.set {
-			all = append(all, e)
-		}
-		open.Unlock()
+		all := openExecutors()
 		if len(all) == 0 {
 			return
 		}
@@ -243,4 +220,20 @@ func closeAll(opts ...ShutdownOption) {
 			return
 		}
 	}
+}
+
+func openExecutors() (all []*executor) {
+	open.Lock()
+	defer open.Unlock()
+	for e := range open.set {
+		all = append(all, e)
+	}
+	return all
+}
+
+func openMasters() (all []*dispatch.Master) {
+	for _, e := range openExecutors() {
+		all = append(all, e.master.Load())
+	}
+	return all
 }

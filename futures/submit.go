@@ -46,6 +46,9 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 // refusal turns a scheduler's refusal into the package's words.
 func refusal(err error) error {
 	if errors.Is(err, dispatch.ErrStopping) {
+		if draining.Load() {
+			return ErrDrained
+		}
 		return ErrShutdown
 	}
 	return err

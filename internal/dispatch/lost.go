@@ -206,8 +206,8 @@ func (m *Master) dropReturned(out *news) {
 	switch {
 	case m.state == Broken:
 		m.dropQueue(out, m.err)
-	case m.dropping:
-		m.dropQueue(out, ErrDropped)
+	case m.dropping != nil:
+		m.dropQueue(out, m.dropping)
 	}
 }
 

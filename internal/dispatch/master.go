@@ -98,7 +98,7 @@ type Master struct {
 	isBooted bool
 	closed   chan struct{} // closed when every worker has left
 	leaving  bool          // leave has been called
-	dropping bool          // a shutdown cancels what is queued
+	dropping error         // why what is queued, or comes back, will not run; nil while it will
 }
 
 // worker is one slot of the group.

@@ -27,18 +27,9 @@ func (t RunningTask) String() string {
 func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask, error) {
 	n := newsPool.Get().(*news)
 	m.mu.Lock()
-	switch m.state {
-	case Fresh:
-		m.state = Closed
-		m.bootDone()
-		m.leaving = true
-		close(m.closed)
-	case Starting, Serving:
-		m.state = Stopping
-	}
+	m.forbid()
 	if cancel {
-		m.dropping = true
-		m.dropQueue(n, ErrDropped)
+		m.drop(n, ErrDropped)
 	}
 	m.settleState()
 	m.mu.Unlock()
@@ -57,6 +48,39 @@ func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask
 	case <-ctx.Done():
 		return m.Running(), context.Cause(ctx)
 	}
+}
+
+// forbid takes no more jobs.
+func (m *Master) forbid() {
+	switch m.state {
+	case Fresh:
+		m.state = Closed
+		m.bootDone()
+		m.leaving = true
+		close(m.closed)
+	case Starting, Serving:
+		m.state = Stopping
+	}
+}
+
+// drop drops what is queued, and what will come back. The first reason holds.
+func (m *Master) drop(n *news, why error) {
+	if m.dropping == nil {
+		m.dropping = why
+	}
+	m.dropQueue(n, m.dropping)
+}
+
+// Drain forbids further jobs and drops what is queued, whose sinks are given the reason. It does not block: what runs goes
+// on.
+func (m *Master) Drain(why error) {
+	n := newsPool.Get().(*news)
+	m.mu.Lock()
+	m.forbid()
+	m.drop(n, why)
+	m.settleState()
+	m.mu.Unlock()
+	m.deliver(n)
 }
 
 // Closed is closed when every worker has left after a shutdown, or after the pool broke.

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -24,7 +26,7 @@ const markVariable = "FAULTS_RUN"
 
 func TestMain(m *testing.M) {
 	if run, ok := roles[os.Getenv(roleVariable)]; ok {
-		futures.Main(run)
+		futures.Main(run, futures.DrainOn(syscall.SIGUSR1), futures.DrainGrace(3*time.Second))
 	}
 	if os.Getenv(markVariable) == "" { // in the master
 		must(os.Setenv(markVariable, strconv.Itoa(os.Getpid())))

@@ -44,6 +44,26 @@ func TestASignalCancelsWhatIsQueuedAndEndsWithItsStatus(t *testing.T) {
 	}
 }
 
+func TestASignalLetsWhatRunsFinishAndNothingBegin(t *testing.T) {
+	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGUSR1: 128 + int(syscall.SIGUSR1)} {
+		t.Run(s.String(), func(t *testing.T) {
+			p := role(t, true, "draining")
+			for _, pid := range append(p.workers, p.cmd.Process.Pid) {
+				signalTo(t, pid, s)
+			}
+			if got := p.status(patience); got != want {
+				t.Errorf("status %d, want %d", got, want)
+			}
+			stdout, stderr := p.leavesNothing(time.Second)
+			says(t, stdout, "what ran was delivered")
+			says(t, stderr, "told to end by a signal before this began", "ended by signal: "+s.String())
+			if ran := p.traces(); len(ran) > 0 {
+				t.Errorf("%d tasks of the queue ran", len(ran))
+			}
+		})
+	}
+}
+
 // A terminal sends it to every process of the program, and so do many job schedulers.
 func TestASignalToAllProcessesEndsWithItsStatusToo(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {

@@ -95,6 +95,38 @@ var roles = map[string]func(context.Context) error{
 		ready(ex)
 		return nil
 	},
+	// One that is told to end with a task at work, which finishes, and one in the queue.
+	"draining": func(ctx context.Context) error {
+		dir := os.Getenv(directoryVariable)
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1)))
+		works := atOnce(futures.Submit(ex, hold, dir))
+		waits := atOnce(futures.Submit(ex, mark, trace(0)))
+		awaitRunning(ex, 1)
+		ready(ex)
+		for {
+			if _, err := futures.Submit(ex, inc, 1); errors.Is(err, futures.ErrDrained) {
+				break
+			} else if err != nil || ctx.Err() != nil {
+				return fmt.Errorf("it does not drain: %v, %v", err, ctx.Err())
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+			return err
+		}
+		if _, err := works.Result(ctx); err != nil {
+			return fmt.Errorf("what ran: %w", err)
+		}
+		_, err := waits.Result(ctx)
+		if !errors.Is(err, futures.ErrDrained) || !errors.Is(err, futures.ErrCancelled) {
+			return fmt.Errorf("what waited: %v", err)
+		}
+		if _, err := atOnce(futures.NewProcessPoolExecutor()).NumWorkers(ctx); !errors.Is(err, futures.ErrDrained) {
+			return fmt.Errorf("a new executor: %v", err)
+		}
+		fmt.Println("what ran was delivered")
+		return err
+	},
 	// The other ways in which Main's function ends, each with work in the queue.
 	"returns":  func(context.Context) error { queueUp(); return nil },
 	"fails":    func(context.Context) error { queueUp(); return errors.New("out of coffee") },
