@@ -290,6 +290,9 @@ func attribute(universe bool) (int, bool, error) {
 		return 0, false, err
 	}
 	defer leave()
+	if universe && Family(rawFamily()) == MPICH && !managed(os.LookupEnv) {
+		return 0, false, nil // it would start an mpiexec to ask and, if that is another MPI's, wait without an end
+	}
 	n, ok, code := rawAttribute(universe)
 	return n, ok, failure("MPI_Comm_get_attr", code)
 }

@@ -92,6 +92,16 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 	return l
 }
 
+// managed tells whether this process has a process manager that an MPICH can talk to.
+func managed(lookup func(string) (string, bool)) bool {
+	for _, name := range []string{"PMI_FD", "PMI_PORT", "PMI_SIZE"} {
+		if _, ok := lookup(name); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // LauncherError is the refusal of a world that is not what the launcher promised: in practice a program built for one
 // MPI and started by another's mpiexec, which would run as so many silent worlds of one.
 type LauncherError struct {

@@ -61,6 +61,22 @@ func TestTheWrongSrunIsRefusedAndNamesTheRightOne(t *testing.T) {
 	}
 }
 
+func TestOneRankUnderSrunSaysThatItCannotSpawn(t *testing.T) {
+	kinds := []string{right()}
+	if library == "mpich" { // Open MPI ends in MPI_Init under the other one
+		kinds = append(kinds, wrong())
+	}
+	hello := build(t, "hello")
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			o := slurmRun(t, nil, "srun", "--mpi="+kind, "-n", "1", hello, "Ada")
+			if want := "start the program with `mpiexec -n N` instead"; o.code == 0 || !strings.Contains(o.output, want) {
+				t.Errorf("status %d; want another one and %q:\n%s", o.code, want, o.output)
+			}
+		})
+	}
+}
+
 // script is a job as users write it.
 func script(t *testing.T, lines ...string) string {
 	t.Helper()
