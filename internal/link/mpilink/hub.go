@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,14 +20,11 @@ type Hub struct {
 	wire
 	first, peers int // the ranks that serve are first, first+1, ... first+peers-1
 
-	wake      chan struct{} // one token: look again
-	asleep    atomic.Bool   // the poller sleeps or is about to
-	hurry     atomic.Bool   // something was queued since the poller began its last poll
-	attention atomic.Int32  // groups that attend to their workers, and a Close that waits
-	done      chan struct{} // the poller has ended
+	poller
+	attention atomic.Int32 // groups that attend to their workers, and a Close that waits
 
 	hubMu    sync.Mutex // guards what follows; no other lock is taken under it
-	commands []func()   // for the poller, which alone calls handlers
+	commands []func()   // for who polls, who alone calls handlers
 	workers  map[uint64]*remote
 	lastID   uint64
 	gone     map[int]error // peers that were lost
@@ -41,7 +37,7 @@ type Hub struct {
 	moved chan struct{} // one token: left, gone or failed changed, for Close
 }
 
-// remote is a worker as the master sees it. It belongs to the poller but for the first line.
+// remote is a worker as the master sees it. It belongs to who polls but for the first line.
 type remote struct {
 	group *Group
 	slot  int
@@ -56,7 +52,7 @@ type remote struct {
 // Close it.
 func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	h := &Hub{
-		wake: make(chan struct{}, 1), done: make(chan struct{}), moved: make(chan struct{}, 1),
+		poller: newPoller(), moved: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
 	}
 	if c.IsInter() {
@@ -85,73 +81,10 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 // Peers is how many ranks serve, the lost ones included.
 func (h *Hub) Peers() int { return h.peers }
 
-// run is the poller.
-func (h *Hub) run() {
-	defer close(h.done)
-	var p patience
-	events := make([]mpi.Event, pollRoom)
-	timer := time.NewTimer(time.Hour)
-	for {
-		h.hurry.Store(false)
-		n, err := h.port.Poll(spinOnce, events)
-		for i := range events[:n] {
-			h.event(&events[i])
-		}
-		if err != nil {
-			h.fail(err)
-			return
-		}
-		ran, stop := h.runCommands()
-		if stop {
-			return
-		}
-		if ran || n > 0 {
-			p.reset()
-			runtime.Gosched() // whoever waited for this runs here and now, not once another thread has woken
-			continue
-		}
-		parts := h.parts()
-		nap := p.pause(parts, h.backoff())
-		if nap == 0 {
-			continue
-		}
-		h.asleep.Store(true)
-		// What was queued before this point is seen here, what is queued later sees asleep.
-		if h.hurry.Load() {
-			h.asleep.Store(false)
-			p.reset()
-			continue
-		}
-		if h.attention.Load() == 0 && !parts && h.port.Idle() && !h.hasCommands() {
-			<-h.wake
-			p.reset()
-		} else {
-			timer.Reset(nap)
-			select {
-			case <-h.wake:
-				p.reset()
-			case <-timer.C:
-			}
-		}
-		h.asleep.Store(false)
-	}
-}
-
-// nudge makes the poller look now.
-func (h *Hub) nudge() {
-	h.hurry.Store(true)
-	if h.asleep.Load() {
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // attend counts who wants the poller to look.
 func (h *Hub) attend(by int32) {
 	h.attention.Add(by)
-	if by > 0 {
+	if by > 0 && h.rests.Load() != napping { // else it looks now and then anyway
 		h.nudge()
 	}
 }

@@ -95,6 +95,9 @@ type patience struct {
 
 func (p *patience) reset() { p.since, p.nap = time.Time{}, 0 }
 
+// tire makes the next pause a nap.
+func (p *patience) tire() { p.since, p.nap = time.Now().Add(-spinParts), 0 }
+
 // pause returns for how long to sleep before the next poll; 0 means not at all.
 func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 	now := time.Now()

@@ -1,0 +1,97 @@
+//go:build mpi
+
+package mpilink_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/link/linktest"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// helped is a group that several goroutines help while it is open, now for long and now for a moment.
+type helped struct {
+	*mpilink.Group
+	helpers sync.WaitGroup
+	over    atomic.Bool
+}
+
+func (h *helped) Open(ctx context.Context, handler link.Handler) (int, error) {
+	n, err := h.Group.Open(ctx, handler)
+	for i := range 3 {
+		h.helpers.Go(func() {
+			for turn := 0; !h.over.Load(); turn++ {
+				until := time.Now().Add(time.Duration(turn%5*(1+i)) * 100 * time.Microsecond)
+				h.Help(func() bool { return h.over.Load() || time.Now().After(until) })
+				time.Sleep(time.Duration(turn%3) * 50 * time.Microsecond) // a break, not a wait
+			}
+		})
+	}
+	return n, err
+}
+
+func (h *helped) Close(ctx context.Context) error {
+	defer h.helpers.Wait()
+	defer h.over.Store(true)
+	return h.Group.Close(ctx)
+}
+
+func TestRanksPassTheSuiteWhileGoroutinesThatWaitHelp(t *testing.T) {
+	if !mpitest.Under(t, 3) {
+		return
+	}
+	linktest.Run(t, func(*testing.T) linktest.Harness {
+		return linktest.Harness{Small: true, New: func(slots int) link.Group {
+			return &helped{Group: hub.Group(mpilink.Config{Slots: slots})}
+		}}
+	})
+}
+
+// one is a handler of a single worker that echoes.
+type one struct{ frames atomic.Int64 }
+
+func (o *one) Receive(_ int, f link.Frame) {
+	link.PutBuffer(f.Stream)
+	o.frames.Add(1)
+}
+func (o *one) Lost(int, link.Loss) {}
+
+func TestWhoWaitsReceivesByItselfAndWhoGivesUpLosesNothing(t *testing.T) {
+	if !mpitest.Under(t, 2) {
+		return
+	}
+	g := hub.Group(mpilink.Config{Slots: 1})
+	o := new(one)
+	if _, err := g.Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	g.Start(0)
+	end := time.Now().Add(30 * time.Second)
+	for n := int64(1); n <= 2000; n++ {
+		g.Send(0, link.Frame{Stream: append(link.GetBuffer(), 'e')})
+		g.Attend(true)
+		there := func() bool { return o.frames.Load() >= n }
+		if n%100 != 0 { // else nobody helps
+			g.Help(there)
+		}
+		for !there() {
+			if time.Now().After(end) {
+				t.Fatalf("%d of %d frames", o.frames.Load(), n)
+			}
+			time.Sleep(10 * time.Microsecond) // the poller finds it
+		}
+		g.Attend(false)
+	}
+	g.Attend(true)
+}

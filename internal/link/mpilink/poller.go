@@ -1,0 +1,220 @@
+package mpilink
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// poller is who looks at MPI in the master: a goroutine of its own, unless a goroutine that waits for a result does so in
+// its place. That saves two changes of thread for each result, which cost more than all the rest.
+type poller struct {
+	turn   sync.Mutex  // held while polling, delivering and running commands
+	events []mpi.Event // guarded by turn
+
+	wake  chan struct{} // one token: look again
+	rests atomic.Int32  // what the goroutine does: awake, asleep or napping
+	hurry atomic.Bool   // something was queued since the goroutine began its last poll
+	done  chan struct{} // the goroutine has ended
+
+	helping atomic.Bool   // somebody helps, or is about to
+	helped  atomic.Uint64 // how often somebody has
+	relaxed atomic.Bool   // somebody helped, so more of the same is expected: the goroutine keeps out of the way
+	unseen  atomic.Int32  // messages queued since anybody polled
+}
+
+// What the poller's goroutine does.
+const (
+	awake   = int32(iota)
+	asleep  // wake it when something is queued
+	napping // it is relaxed, and to be woken by the second message that nobody has looked after
+)
+
+// While it is relaxed the poller's goroutine sleeps this long between looks, and so often with nobody helping before it is
+// as usual again.
+const (
+	relaxedNap   = 200 * time.Microsecond
+	relaxedTurns = 10
+)
+
+func newPoller() poller {
+	return poller{events: make([]mpi.Event, pollRoom), wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// run is the goroutine.
+func (h *Hub) run() {
+	defer close(h.done)
+	var p patience
+	timer := time.NewTimer(time.Hour)
+	seen, idle := uint64(0), 0
+	for {
+		if h.relaxed.Load() {
+			if !h.relax(timer, &seen, &idle) {
+				continue
+			}
+			p.tire() // those who help have spun enough
+		}
+		h.hurry.Store(false)
+		h.turn.Lock()
+		moved, stop, err := h.look(spinOnce)
+		h.turn.Unlock()
+		if err != nil {
+			h.fail(err)
+			return
+		}
+		if stop {
+			return
+		}
+		if moved {
+			p.reset()
+			runtime.Gosched() // whoever waited for this runs here and now, not once another thread has woken
+			continue
+		}
+		parts := h.parts()
+		nap := p.pause(parts, h.backoff())
+		if nap == 0 {
+			continue
+		}
+		h.rests.Store(asleep)
+		// What was queued before this point is seen here, what is queued later sees that it sleeps.
+		if h.hurry.Load() {
+			h.rests.Store(awake)
+			p.reset()
+			continue
+		}
+		if h.attention.Load() == 0 && !parts && h.port.Idle() && !h.hasCommands() {
+			<-h.wake
+			p.reset()
+		} else {
+			timer.Reset(nap)
+			select {
+			case <-h.wake:
+				p.reset()
+			case <-timer.C:
+			}
+		}
+		h.rests.Store(awake)
+	}
+}
+
+// relax takes a nap. It tells whether the goroutine is to look now; as long as others do, it need not.
+func (h *Hub) relax(timer *time.Timer, seen *uint64, idle *int) (look bool) {
+	h.rests.Store(napping)
+	timer.Reset(relaxedNap)
+	woken := false
+	select {
+	case <-h.wake:
+		woken = true
+	case <-timer.C:
+	}
+	h.rests.Store(awake)
+	n := h.helped.Load()
+	switch {
+	case h.helping.Load():
+		*idle = 0
+		return false
+	case n != *seen && !woken:
+		*seen, *idle = n, 0
+	case woken || *idle >= relaxedTurns:
+		*idle = 0
+		h.relaxed.Store(false)
+	default:
+		*idle++
+	}
+	return true
+}
+
+// look polls once, takes what came and runs the commands. The turn is held.
+func (h *Hub) look(spin time.Duration) (moved, stop bool, err error) {
+	h.unseen.Store(0)
+	n, err := h.port.Poll(spin, h.events)
+	for i := range h.events[:n] {
+		h.event(&h.events[i])
+	}
+	if err != nil {
+		return n > 0, false, err
+	}
+	ran, stop := h.runCommands()
+	return ran || n > 0, stop, nil
+}
+
+// Help polls in the caller's goroutine until done returns true, until nothing has come for a while, or not at all if
+// somebody else helps already. It is for who would wait otherwise; what comes meanwhile is delivered from here, whoever it
+// is for. done is called often.
+func (g *Group) Help(done func() bool) {
+	g.mu.Lock()
+	h := g.hub
+	on := g.attending
+	g.mu.Unlock()
+	if h != nil && on {
+		h.help(done)
+	}
+}
+
+func (h *Hub) help(done func() bool) {
+	if done() || !h.helping.CompareAndSwap(false, true) {
+		return
+	}
+	h.relaxed.Store(true)
+	h.helped.Add(1)
+	idle := h.takeTurn() && h.drive(done)
+	h.helping.Store(false)
+	if idle {
+		h.relaxed.Store(false)
+		h.rouse()
+	}
+}
+
+// drive polls until done, and gives up when nothing comes. The turn is held, and given up at the end.
+func (h *Hub) drive(done func() bool) (idle bool) {
+	defer h.turn.Unlock()
+	var p patience
+	for !done() {
+		moved, stop, err := h.look(spinOnce)
+		if err != nil || stop {
+			return true // the goroutine meets the same
+		}
+		if moved {
+			p.reset()
+		} else if p.pause(h.parts(), time.Hour) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// takeTurn waits until the goroutine gives way, but not for long: it may have no core. It looks itself then, once more at
+// least.
+func (h *Hub) takeTurn() bool {
+	for range 100 {
+		if h.turn.TryLock() {
+			return true
+		}
+		h.port.Wake()
+		runtime.Gosched()
+	}
+	return false
+}
+
+// nudge says that something was queued.
+func (h *Hub) nudge() {
+	h.hurry.Store(true)
+	if h.rests.Load() == napping && h.unseen.Add(1) < 2 {
+		return
+	}
+	h.rouse()
+}
+
+// rouse ends the rest of the poller's goroutine.
+func (h *Hub) rouse() {
+	if h.rests.Load() == awake {
+		return
+	}
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
