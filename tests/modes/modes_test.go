@@ -110,7 +110,7 @@ func prepare() error {
 var builds sync.Map
 
 // build returns the path of a program of this repository, built as this test is.
-func build(t *testing.T, pkg string) string {
+func build(t testing.TB, pkg string) string {
 	t.Helper()
 	once, _ := builds.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
 		path := filepath.Join(binaries, filepath.Base(pkg))

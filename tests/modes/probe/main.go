@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -67,13 +66,13 @@ var (
 
 var (
 	dir   = flag.String("dir", ".", "`directory` for files")
-	tasks = flag.Int("tasks", 1_000_000, "`number` of tasks to measure")
+	tasks = flag.Int("tasks", 1_000_000, "`number` of tasks")
 )
 
 var acts = map[string]func(context.Context) error{
 	"idle": func(context.Context) error { return nil }, "error": queued, "panic": queued, "nil": segfault, "init": initializer,
 	"many": many, "rank": rank, "usr1": usr1, "outside": crash, "silent": silent, "quiet": quiet, "env": environment,
-	"figures": figures,
+	"rate": rate, "trips": trips, "echo": echoes,
 }
 
 func main() {
@@ -270,51 +269,5 @@ func environment(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// figures measures throughput, round trips and the echo of a large slice.
-func figures(ctx context.Context) error {
-	ex := executor()
-	defer ex.Close()
-	n, err := ex.NumWorkers(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("backend %s, workers %d, GOMAXPROCS %d\n", ex.Backend(), n, runtime.GOMAXPROCS(0))
-	for range 3 {
-		begin := time.Now()
-		all := make([]*futures.Future[int], *tasks)
-		for i := range all {
-			all[i] = submit(ex, add, i)
-		}
-		for i, f := range all {
-			if v, err := f.Result(ctx); err != nil || v != i+1 {
-				return fmt.Errorf("task %d: %d, %w", i, v, err)
-			}
-		}
-		fmt.Printf("%.0f tasks/s\n", float64(*tasks)/time.Since(begin).Seconds())
-	}
-	const trips = 20_000
-	begin := time.Now()
-	for i := range trips {
-		if _, err := submit(ex, add, i).Result(ctx); err != nil {
-			return err
-		}
-	}
-	fmt.Printf("round trip %.2f us\n", float64(time.Since(begin).Nanoseconds())/1e3/trips)
-	large := make([]float64, 2<<20)
-	for i := range large {
-		large[i] = float64(i)
-	}
-	const echoes = 40
-	begin = time.Now()
-	for range echoes {
-		back, err := submit(ex, echo, large).Result(ctx)
-		if err != nil || len(back) != len(large) || back[len(back)-1] != large[len(large)-1] {
-			return fmt.Errorf("echo of %d: %w", len(back), err)
-		}
-	}
-	fmt.Printf("echo of 16 MiB %.2f ms\n", float64(time.Since(begin).Microseconds())/1e3/echoes)
 	return nil
 }
