@@ -24,7 +24,7 @@ type cluster struct {
 	agent string // what an MPI launcher calls in place of ssh
 	enter string // enter HOST COMMAND… runs a command on a host, from outside
 	stdin io.Closer
-	ended chan error
+	ended chan struct{}
 }
 
 // errUnable says that this machine cannot do it: no fault of the project's.
@@ -94,7 +94,7 @@ func newCluster(names ...string) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{
-		dir: dir, names: names, agent: filepath.Join(dir, "agent"), enter: filepath.Join(dir, "enter"), ended: make(chan error, 1),
+		dir: dir, names: names, agent: filepath.Join(dir, "agent"), enter: filepath.Join(dir, "enter"), ended: make(chan struct{}),
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), roleVar+"=switch", dirVar+"="+dir, hostsVar+"="+strings.Join(names, " "))
@@ -117,7 +117,10 @@ func newCluster(names ...string) (*cluster, error) {
 	late := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
 	answer, _ := bufio.NewReader(out).ReadString('\n')
 	late.Stop()
-	go func() { c.ended <- cmd.Wait() }()
+	go func() {
+		_ = cmd.Wait() // how it ends does not matter
+		close(c.ended)
+	}()
 	if answer != "ready\n" {
 		_ = c.close()
 		kind := errors.New("the cluster does not start")

@@ -80,14 +80,6 @@ func needsMPI() error {
 	return nil
 }
 
-// only skips a test that is about one MPI library.
-func only(t *testing.T, lib string) {
-	t.Helper()
-	if library != lib {
-		t.Skipf("about %s, and this binary is linked with %q", lib, library)
-	}
-}
-
 const examples = "github.com/rankpool/rankpool/examples/"
 
 var builds sync.Map
