@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -30,32 +31,82 @@ const leaveLimit = 10 * time.Second
 // not end: two that do so at once confuse Open MPI's mpiexec.
 const followLimit = 6 * leaveLimit
 
+// Environment variables about MPI itself. They are read when MPI starts.
+const (
+	envMPIThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
+	envMPIStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
+)
+
+// lastWords is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then.
+const lastWords = 200 * time.Millisecond
+
 // ranks is the MPI job as this process sees it.
 var ranks struct {
 	sync.Mutex
-	warned bool
-	shared *mpilink.Hub // the world's other ranks, in its rank 0; every executor shares them
-	joined bool         // an executor uses them, or has
-	serves bool         // this process is one of them, or was spawned
+	warned map[string]bool // what the user has been told
+	shared *mpilink.Hub    // the world's other ranks, in its rank 0; every executor shares them
+	joined bool            // an executor uses them, or has
+	serves bool            // this process is one of them, or was spawned
 }
 
 // startMPI initialises MPI unless that has been done, and says once what is odd about it.
 func startMPI() (*mpi.Environment, error) {
-	env, err := mpi.Init(mpi.Options{})
+	level, err := threadLevel(os.Getenv(envMPIThreads))
 	if err != nil {
 		return nil, err
 	}
-	ranks.Lock()
-	defer ranks.Unlock()
-	if !ranks.warned {
-		ranks.warned = true
-		if parent, err := mpi.Parent(); env.Launcher.Rank <= 0 && parent == nil && err == nil { // one process is enough to tell
-			for _, w := range env.Warnings {
-				fmt.Fprintln(os.Stderr, "rankpool: warning:", w)
-			}
+	env, err := mpi.Init(mpi.Options{Level: level})
+	if err != nil {
+		return nil, err
+	}
+	if parent, err := mpi.Parent(); env.Launcher.Rank <= 0 && parent == nil && err == nil { // the others tell this one
+		for _, w := range env.Warnings {
+			warn("", w)
 		}
 	}
 	return env, nil
+}
+
+// warn tells the user something, once, however many ranks have it to say.
+func warn(who, text string) {
+	ranks.Lock()
+	defer ranks.Unlock()
+	if ranks.warned[text] {
+		return
+	}
+	if ranks.warned == nil {
+		ranks.warned = map[string]bool{}
+	}
+	ranks.warned[text] = true
+	fmt.Fprintf(os.Stderr, "rankpool: warning: %s%s\n", who, text)
+}
+
+// threadLevel reads the name of a level.
+func threadLevel(name string) (mpi.ThreadLevel, error) {
+	switch strings.ToLower(name) {
+	case "", "multiple":
+		return mpi.Multiple, nil
+	case "serialized":
+		return mpi.Serialized, nil
+	case "funneled":
+		return mpi.Funneled, nil
+	case "single":
+		return mpi.Single, nil
+	}
+	return 0, fmt.Errorf("futures: %s=%q is unknown; use multiple, serialized, funneled or single", envMPIThreads, name)
+}
+
+// linkOptions are the choices of both ends of the link.
+func linkOptions() (mpilink.Options, error) {
+	o := mpilink.Options{Noted: func(rank int, text string) { warn(fmt.Sprintf("rank %d: ", rank), text) }}
+	switch v := os.Getenv(envMPIStage); strings.ToLower(v) {
+	case "1", "true", "yes", "on", "y":
+		o.Stage = true
+	case "", "0", "false", "no", "off", "n":
+	default:
+		return o, fmt.Errorf("futures: %s=%q is neither yes nor no; use 1 or 0", envMPIStage, v)
+	}
+	return o, nil
 }
 
 func launched() bool { return mpi.FindLauncher(os.LookupEnv).Found() }
@@ -99,6 +150,7 @@ func abortJob(status int) {
 	}()
 	select {
 	case <-started:
+		time.Sleep(lastWords)
 		_ = mpi.Abort(status)
 	case <-time.After(leaveLimit):
 	}
@@ -123,9 +175,15 @@ func mainOrRank(run func(context.Context) error) int {
 
 // joinWorld starts MPI. In a rank that is to serve it returns what to do; in the master it sees to the others.
 func joinWorld() (serve func() int, err error) {
-	if _, err := startMPI(); err != nil {
+	env, err := startMPI()
+	if err != nil {
 		return nil, err
 	}
+	options, err := linkOptions()
+	if err != nil {
+		return nil, err
+	}
+	options.Notes = env.Warnings
 	parent, err := mpi.Parent()
 	if err != nil {
 		return nil, err
@@ -135,7 +193,7 @@ func joinWorld() (serve func() int, err error) {
 		return nil, err
 	}
 	if parent != nil {
-		return func() int { return serveRank(parent, world.Rank(), true) }, nil
+		return func() int { return serveRank(parent, options, world.Rank(), true) }, nil
 	}
 	if world.Size() == 1 {
 		return nil, nil
@@ -145,9 +203,9 @@ func joinWorld() (serve func() int, err error) {
 		return nil, err
 	}
 	if world.Rank() > 0 {
-		return func() int { return serveRank(c, world.Rank(), false) }, nil
+		return func() int { return serveRank(c, options, world.Rank(), false) }, nil
 	}
-	hub, err := mpilink.Lead(c, mpilink.Options{})
+	hub, err := mpilink.Lead(c, options)
 	ranks.Lock()
 	ranks.shared = hub
 	ranks.Unlock()
@@ -155,7 +213,7 @@ func joinWorld() (serve func() int, err error) {
 }
 
 // serveRank serves until the master says goodbye, and leaves the job.
-func serveRank(c *mpi.Comm, rank int, spawned bool) int {
+func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	ranks.Lock()
 	ranks.serves = true
 	ranks.Unlock()
@@ -167,7 +225,7 @@ func serveRank(c *mpi.Comm, rank int, spawned bool) int {
 	svc := processService()
 	svc.Hello.Rank = rank
 	svc.Turn = new(sync.Mutex)
-	err := mpilink.Serve(c, mpilink.Options{}, func(ep link.Endpoint) {
+	err := mpilink.Serve(c, o, func(ep link.Endpoint) {
 		_ = dispatch.Serve(ep, svc) // its end reaches the master as a Loss
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
@@ -235,8 +293,11 @@ func (e *executor) newRankGroup(env environment, log *slog.Logger) (link.Group, 
 		}
 		return ranks.shared.Group(cfg), nil
 	}
-	spawn := mpilink.Spawn{Config: cfg, Command: e.cfg.executable, Args: e.cfg.args, Info: e.cfg.mpiInfo}
-	var err error
+	options, err := linkOptions()
+	if err != nil {
+		return nil, err
+	}
+	spawn := mpilink.Spawn{Config: cfg, Options: options, Command: e.cfg.executable, Args: e.cfg.args, Info: e.cfg.mpiInfo}
 	if spawn.Workers, err = e.spawned(env); err != nil {
 		return nil, fmt.Errorf("futures: %w", err)
 	}

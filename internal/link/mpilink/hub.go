@@ -19,6 +19,7 @@ import (
 type Hub struct {
 	wire
 	first, peers int // the ranks that serve are first, first+1, ... first+peers-1
+	noted        func(rank int, note string)
 
 	poller
 	attention atomic.Int32 // groups that attend to their workers, and a Close that waits
@@ -52,7 +53,7 @@ type remote struct {
 // Close it.
 func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	h := &Hub{
-		poller: newPoller(), moved: make(chan struct{}, 1),
+		noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
 	}
 	if c.IsInter() {
@@ -172,6 +173,12 @@ func (h *Hub) head(peer int, b []byte) {
 		h.left[peer] = true
 		h.hubMu.Unlock()
 		h.signal()
+		return
+	}
+	if kind == kindNote {
+		if h.noted != nil {
+			h.noted(peer, string(data))
+		}
 		return
 	}
 	h.hubMu.Lock()

@@ -34,6 +34,12 @@ const DefaultBackoff = time.Millisecond
 type Options struct {
 	// Stage moves large segments through memory that is not Go's; see mpi.PortOptions.
 	Stage bool
+
+	// Notes are what a rank has to tell the user; Serve sends them.
+	Notes []string
+
+	// Noted is called in the master with each note of a rank, while some group attends to its workers. It must not block.
+	Noted func(rank int, note string)
 }
 
 // Tags of the communicator.
@@ -53,6 +59,7 @@ const (
 	kindBye    = 'b' // from the master: the end has come; from a rank: it knows
 	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together
 	kindMaster = 'm' // from the master: which process it is
+	kindNote   = 'n' // from a rank: text for the user
 	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
 )
 

@@ -63,6 +63,11 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint)) error {
 		events: make([]mpi.Event, pollRoom), timer: time.NewTimer(time.Hour),
 	}
 	r.port = port
+	for _, n := range o.Notes {
+		if err := r.note(r.master, 0, kindNote, []byte(n[:min(len(n), eager/2)])...); err != nil {
+			return err
+		}
+	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -49,7 +49,7 @@ type Result struct {
 	Output  string // of all ranks, both streams
 	Code    int    // mpiexec's exit status; -1 when it was killed
 	Expired bool   // the limit was reached
-	Left    []int  // processes of the job that were there after mpiexec had ended by itself, and were killed then
+	Left    []int  // processes of the job that were there some time after mpiexec had ended by itself, and were killed then
 }
 
 // InRank tells whether this process is a rank that a test has launched.
@@ -116,6 +116,9 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	return c.Run(ctx)
 }
 
+// grace is how long the processes of a job may take to end once mpiexec has: MPICH's does not wait for those it has killed.
+const grace = 3 * time.Second
+
 // Run runs the command and waits for its end, for its limit (one minute unless set), or for ctx. Nothing of it is left when
 // Run returns, wherever on this machine it was started: the variable that marks it travels with the environment.
 func (c Command) Run(ctx context.Context) (Result, error) {
@@ -140,6 +143,9 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	}
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
+	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < grace && len(marked(mark)) > 0; {
+		time.Sleep(10 * time.Millisecond)
+	}
 	r := Result{Left: killMarked(mark), Output: out.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !r.Expired && !errors.Is(err, exec.ErrWaitDelay) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 func init() {
 	for name, act := range map[string]func(context.Context) error{
 		"initpanic": brokenInitializer, "initexit": brokenInitializer, "mastergone": masterGone, "stuck": stuck, "bound": bound,
-		"big": big,
+		"big": big, "levels": levels,
 	} {
 		acts[name] = act
 	}
@@ -112,7 +113,34 @@ func bound(ctx context.Context) error {
 	return nil
 }
 
-// big sends slices there and back: one of the length given with -tasks.
+// levels has everything at work at once: many small tasks, large slices both ways, and somebody who waits for each.
+func levels(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	var small []*futures.Future[int]
+	for i := range 5000 {
+		small = append(small, submit(ex, add, i))
+	}
+	large := make([]float64, 1<<18)
+	for i := range large {
+		large[i] = float64(i)
+	}
+	for i := range 20 {
+		large[0] = float64(i)
+		if back, err := submit(ex, echo, large).Result(ctx); err != nil || !slices.Equal(back, large) {
+			return fmt.Errorf("echo %d: %w", i, err)
+		}
+	}
+	for i, f := range small {
+		if v, err := f.Result(ctx); err != nil || v != i+1 {
+			return fmt.Errorf("task %d: %d, %w", i, v, err)
+		}
+	}
+	fmt.Println("all of it came back")
+	return nil
+}
+
+// big sends a slice of the length given with -tasks there and back.
 func big(ctx context.Context) error {
 	ex := executor()
 	defer ex.Close()
