@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// buildCommand is `rankpool build`.
+type buildCommand struct {
+	Output string `short:"o" placeholder:"FILE" help:"The program, or a folder for several."`
+	MPI    choice `name:"mpi" enum:"auto,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, or mpicc, that of the mpicc on the path; auto is mpicc, else what pkg-config knows."`
+	Tags   string `placeholder:"LIST" help:"Further build tags, separated by commas."`
+	Env    bool   `help:"Print the variables to build with, for eval, and build nothing."`
+
+	Packages []string `arg:"" optional:"" help:"What to build, as for go build; default: the package in the working directory."`
+}
+
+// Help is what --help says beyond the options.
+func (buildCommand) Help() string {
+	return `It finds the flags of the MPI library, and gives each library a define of its own, without which Go's build cache would hand out a program that is linked with another. MPICC names another compiler wrapper, GOFLAGS further flags. Programs for processes of one machine need none of this: go build makes them.
+
+Examples:
+
+    rankpool build -o primes ./primes
+    rankpool build --mpi mpich -o bin/ ./cmd/...
+    eval "$(rankpool build --env)" && go test -tags mpi ./...
+
+Status: that of go build; 1 when there is no MPI to build with.`
+}
+
+// Run builds, or prints what to build with.
+func (c *buildCommand) Run(s surroundings) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	if c.Env && len(c.Packages) > 0 {
+		return usagef("--env builds nothing: leave %s out", strings.Join(c.Packages, " "))
+	}
+	found, err := findSettings(ctx, c.MPI.family(), c.MPI)
+	if err != nil {
+		return err
+	}
+	if c.Env {
+		return printEnvironment(s, found)
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		return fmt.Errorf("there is no go command on the path: install Go (%w)", err)
+	}
+	scratch, err := os.MkdirTemp("", "rankpool-build-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	env, err := found.environment(scratch)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "rankpool: building for %s (%s)\n", found.family, found.source)
+	args := []string{"build", "-tags", compiler{mpi: found, tags: c.Tags}.allTags()}
+	if c.Output != "" {
+		args = append(args, "-o", c.Output)
+	}
+	cmd := goCommand(ctx, "", append(append(args, "--"), c.Packages...)...)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdout, cmd.Stderr = s.out, s.err
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &silentError{max(cmd.ProcessState.ExitCode(), exitFailure)}
+	}
+	return nil
+}
+
+// printEnvironment writes the settings where they stay, and prints them for a shell.
+func printEnvironment(s surroundings, found *settings) error {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return fmt.Errorf("no place to keep the settings: %w", err)
+	}
+	folder := filepath.Join(cache, "rankpool", "mpi-"+found.identity())
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	env, err := found.environment(folder)
+	if err != nil {
+		return err
+	}
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		fmt.Fprintf(s.out, "export %s=%s\n", name, shellQuote(value))
+	}
+	return nil
+}

@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// launcher is an mpiexec.
+type launcher struct {
+	path    string
+	family  mpi.Family
+	version string
+}
+
+// findLauncher returns the mpiexec on the path, or the one given.
+func findLauncher(ctx context.Context, given string) (launcher, error) {
+	name := given
+	if name == "" {
+		name = "mpiexec"
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return launcher{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := runMarked(ctx, asRoot(nil), path, []string{"--version"}, nil)
+	if err != nil && out == "" {
+		return launcher{path: path}, fmt.Errorf("%s --version: %w", path, err)
+	}
+	l := launcher{path: path}
+	l.version, _, _ = strings.Cut(strings.TrimSpace(out), "\n")
+	switch {
+	case strings.Contains(out, "OpenRTE"), strings.Contains(out, "Open MPI"), strings.Contains(out, "PRRTE"), strings.Contains(out, "prte"):
+		l.family = mpi.OpenMPI
+	case strings.Contains(out, "HYDRA"), strings.Contains(out, "Intel(R) MPI"), strings.Contains(out, "MPICH"):
+		l.family = mpi.MPICH
+		if _, v, ok := strings.Cut(out, "Version:"); ok {
+			v, _, _ = strings.Cut(v, "\n")
+			l.version = "Hydra " + strings.TrimSpace(v)
+		}
+	}
+	return l, nil
+}
+
+// names are what an mpiexec of a family is also called.
+func names(f mpi.Family) []string {
+	switch f {
+	case mpi.OpenMPI:
+		return []string{"mpiexec.openmpi", "orterun", "prterun"}
+	case mpi.MPICH:
+		return []string{"mpiexec.mpich", "mpiexec.hydra"}
+	}
+	return nil
+}
+
+// asRoot adds what Open MPI's mpiexec wants from a user that is root.
+func asRoot(env []string) []string {
+	if os.Geteuid() == 0 {
+		env = append(env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	}
+	return env
+}
+
+// launch starts the probe on ranks and returns its facts. enough, which may be nil, tells when no more are needed. The error
+// is that the job has failed, or that it was killed at the limit; there may be facts all the same.
+func (l launcher) launch(ctx context.Context, limit time.Duration, ranks int, options []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	args := append(slices.Clone(options), "-n", fmt.Sprint(ranks), self, "doctor-probe", "--limit", limit.String(), probe)
+	return probed(ctx, limit, l.path, args, enough)
+}
+
+// probed runs a command that prints facts.
+func probed(ctx context.Context, limit time.Duration, name string, args []string, enough func([]fact) bool) ([]fact, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var mu sync.Mutex
+	var facts []fact
+	satisfied := false
+	out, err := runMarked(ctx, asRoot(nil), name, args, func(line string) {
+		_, text, ok := strings.Cut(line, factMark)
+		var f fact
+		if !ok || json.Unmarshal([]byte(text), &f) != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if facts = append(facts, f); enough != nil && enough(facts) {
+			satisfied = true
+			cancel()
+		}
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	switch {
+	case satisfied:
+		err = nil
+	case ctx.Err() != nil:
+		err = fmt.Errorf("it did not end within %v and was killed", limit)
+	}
+	return facts, out, err
+}
+
+// runMarked runs a command until its end or until ctx ends, and returns what it printed, without the facts; each line goes
+// to see first. Nothing that it has started is left when it returns.
+func runMarked(ctx context.Context, env []string, name string, args []string, see func(line string)) (string, error) {
+	mark := newMark()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(append(os.Environ(), env...), mark)
+	ownGroup(cmd)
+	cmd.Cancel = func() error {
+		killMarked(mark)
+		return cmd.Process.Kill()
+	}
+	cmd.WaitDelay = 2 * time.Second
+	read, write := io.Pipe()
+	cmd.Stdout, cmd.Stderr = write, write
+	var text strings.Builder
+	var done sync.WaitGroup
+	done.Go(func() {
+		lines := bufio.NewScanner(read)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if see != nil {
+				see(lines.Text())
+			}
+			if !strings.Contains(lines.Text(), factMark) && text.Len() < 64<<10 {
+				text.WriteString(lines.Text() + "\n")
+			}
+		}
+		_, _ = io.Copy(io.Discard, read) // a line that is too long is nobody's
+	})
+	err := cmd.Run()
+	_ = write.Close()
+	done.Wait()
+	killMarked(mark)
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	return text.String(), err
+}
+
+// inJob examines the job that this process is a rank of. The probe is a child, so that a crash of the MPI library is a
+// finding and not the end.
+func (d *doctor) inJob(ctx context.Context) {
+	defer d.findings.during("the probe in this job")()
+	self, err := os.Executable()
+	if err != nil {
+		d.findings.add(finding{"library", broken, err.Error(), "", nil})
+		return
+	}
+	limit := 40 * time.Second
+	facts, out, err := probed(ctx, limit, self, []string{"doctor-probe", "--limit", limit.String(), "all"}, nil)
+	if !speaks(d.launcher) {
+		return
+	}
+	d.findings.add(finding{"launcher", fine, fmt.Sprintf("%s, %d processes (%s)", d.launcher.Name, d.launcher.Size, d.launcher.Variable), "", nil})
+	if !d.judge(facts, out, err) {
+		return
+	}
+	d.findings.add(spawnFinding(facts, out, err), connecting(d.family))
+	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv), sigterm(d.launcher.Family, os.LookupEnv))
+}
+
+// survivorsInJob says what the launcher of this job was told about lost ranks.
+func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool)) finding {
+	const subject = "lost ranks"
+	switch l.Family {
+	case mpi.OpenMPI:
+		if v, _ := lookup("OMPI_MCA_orte_enable_recovery"); v == "1" || v == "true" {
+			return finding{subject, fine, "the others live on: --enable-recovery", "", nil}
+		}
+		return finding{subject, warning, "the launcher ends the job when a rank is lost", "start with `mpiexec --enable-recovery`", nil}
+	case mpi.MPICH:
+		return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
+			"start with `mpiexec -disable-auto-cleanup`, and try it with `rankpool doctor` without mpiexec", nil}
+	}
+	return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
+		"srun --no-kill and --kill-on-bad-exit=0 keep them", nil}
+}
+
+// fromOutside starts jobs of its own.
+func (d *doctor) fromOutside(ctx context.Context) {
+	l, err := findLauncher(ctx, d.mpiexec)
+	if err != nil {
+		d.findings.add(finding{"launcher", broken, "there is no mpiexec to start ranks with: " + err.Error(),
+			"load the module of your MPI, install it, or name its mpiexec with --mpiexec; under Slurm: srun -n 2 rankpool doctor", nil})
+		return
+	}
+	found := finding{"launcher", fine, fmt.Sprintf("%s: %s, of %s", l.path, l.version, l.family), "", nil}
+	if l.family == mpi.OpenMPI && os.Geteuid() == 0 && !isSet(os.LookupEnv, "OMPI_ALLOW_RUN_AS_ROOT") {
+		found.Status, found.Text = warning, found.Text+"; it refuses to run as root"
+		found.Remedy = "be another user, or set OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
+	}
+	d.findings.add(found)
+	if !mpi.Built {
+		return
+	}
+	if d.family != mpi.OtherMPI && l.family != mpi.OtherMPI && l.family != d.family {
+		if l, err = d.other(ctx, l); err != nil {
+			return
+		}
+	}
+	if !d.pair(ctx, l) {
+		return
+	}
+	d.spawning(ctx, l)
+	d.findings.add(connecting(d.family))
+	d.losing(ctx, l)
+	d.findings.add(sigterm(l.family, os.LookupEnv))
+}
+
+// other reports that launcher and library are of different families, and looks for the library's own launcher.
+func (d *doctor) other(ctx context.Context, l launcher) (launcher, error) {
+	f := finding{"pairing", broken, fmt.Sprintf("this command is built for %s, but %s is %s's: a program would run as many times as there "+
+		"are ranks, each alone", d.family, l.path, l.family), "", nil}
+	if d.mpiexec == "" {
+		for _, name := range names(d.family) {
+			if own, err := findLauncher(ctx, name); err == nil && own.family == d.family {
+				f.Status = warning
+				f.Remedy = fmt.Sprintf("start programs with %s, which is examined below, or build them for %s (rankpool build)", own.path, l.family)
+				d.findings.add(f)
+				return own, nil
+			}
+		}
+	}
+	f.Remedy = fmt.Sprintf("put the mpiexec of %s first on the path (module load), or build for %s (rankpool build)", d.family, l.family)
+	d.findings.add(f)
+	return l, errors.New(f.Text)
+}
+
+// Limits of the single jobs.
+const (
+	pairLimit  = 18 * time.Second
+	spawnLimit = 10 * time.Second
+	loseLimit  = 10 * time.Second
+)
+
+// pair starts two ranks, and tells whether it makes sense to go on.
+func (d *doctor) pair(ctx context.Context, l launcher) bool {
+	defer d.findings.during("a job of two ranks")()
+	facts, out, err := l.launch(ctx, pairLimit, 2, nil, "look", nil)
+	if len(facts) == 0 && strings.Contains(out, "slots") && l.family == mpi.OpenMPI {
+		d.findings.add(finding{"slots", warning, "mpiexec has no room for two ranks", "start with `mpiexec --oversubscribe`, or with a hostfile that has slots=N", nil})
+		facts, out, err = l.launch(ctx, pairLimit, 2, []string{"--oversubscribe"}, "look", nil)
+	}
+	return d.judge(facts, out, err)
+}
+
+// spawning spawns one process from a job of one rank.
+func (d *doctor) spawning(ctx context.Context, l launcher) {
+	defer d.findings.during("spawning a process")()
+	facts, out, err := l.launch(ctx, spawnLimit, 1, nil, "spawn", func(all []fact) bool { return all[len(all)-1].Kind == aboutSpawn })
+	d.findings.add(spawnFinding(facts, out, err))
+}
+
+// spawnFinding judges how a spawn went.
+func spawnFinding(facts []fact, out string, err error) finding {
+	f := finding{"spawning", warning, "", "start programs with `mpiexec -n N` (one is the master, the others work): that needs no spawning", nil}
+	for _, k := range facts {
+		switch {
+		case k.Kind == aboutSpawn && k.Error == "":
+			f.Status, f.Text, f.Remedy = fine, "works", ""
+		case k.Kind == aboutSpawn:
+			f.Text = "does not work: " + strings.TrimPrefix(k.Error, "mpi: ")
+		}
+	}
+	if f.Text == "" {
+		f.Text = "does not work: " + lastWords(out, err)
+	}
+	return f
+}
+
+// losing kills one rank of three and sees whether the launcher, told to do so, leaves the others alone.
+func (d *doctor) losing(ctx context.Context, l launcher) {
+	defer d.findings.during("losing a rank")()
+	const subject = "lost ranks"
+	var options []string
+	switch l.family {
+	case mpi.OpenMPI:
+		options = []string{"--enable-recovery", "--oversubscribe"}
+	case mpi.MPICH:
+		options = []string{"-disable-auto-cleanup"}
+	default:
+		d.findings.add(finding{subject, warning, "not tried: it is unknown how to tell this launcher to leave survivors alone", "see its manual", nil})
+		return
+	}
+	facts, out, err := l.launch(ctx, loseLimit, 3, options, "lose", func(all []fact) bool { return survivors(all) == 2 })
+	if n := survivors(facts); n < 2 {
+		d.findings.add(finding{subject, warning, fmt.Sprintf("%d of 2 ranks lived on when a third was killed, with `mpiexec %s`: %s", n, options[0], lastWords(out, err)),
+			"a lost rank ends the whole job here: keep jobs short, or write results as they come", nil})
+		return
+	}
+	d.findings.add(finding{subject, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
+}
+
+func survivors(all []fact) (n int) {
+	for _, f := range all {
+		if f.Kind == aboutLife {
+			n++
+		}
+	}
+	return n
+}
+
+// connecting says whether programs that were started apart can connect.
+func connecting(family mpi.Family) finding {
+	const subject = "connecting"
+	if family == mpi.MPICH {
+		return finding{subject, warning, "not tried; MPICH 4.0 with UCX cannot open a port", "start master and workers together, with `mpiexec -n N`", nil}
+	}
+	if path, err := exec.LookPath("ompi-server"); err == nil {
+		return finding{subject, warning, "not tried; the name server that it needs is there: " + path, "start `rankpool serve` to try it", nil}
+	}
+	return finding{subject, warning, "not tried; there is no ompi-server on the path, which programs that were started apart need to find each other",
+		"start master and workers together, with `mpiexec -n N`", nil}
+}
+
+// lastWords are the lines of an output that say most, on one line.
+func lastWords(out string, err error) string {
+	var kept []string
+	for line := range strings.Lines(out) {
+		if line = strings.Trim(line, "-= \t\n"); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	text := strings.Join(kept[:min(len(kept), 6)], " ")
+	switch {
+	case err != nil && text != "":
+		return fmt.Sprintf("%v (%s)", err, text)
+	case err != nil:
+		return err.Error()
+	case text == "":
+		return "it ended without a word"
+	}
+	return text
+}

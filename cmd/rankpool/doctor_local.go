@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// command looks at this command itself: whether it has MPI, and which.
+func (d *doctor) command() {
+	if !mpi.Built {
+		at := "latest"
+		if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") && info.Main.Sum != "" {
+			at = info.Main.Version
+		}
+		d.findings.add(finding{"command", broken, "rankpool " + version() + ": it can examine no MPI", `build it with MPI: eval "$(rankpool build --env)" && ` +
+			"go install -tags mpi " + module + "/cmd/rankpool@" + at + "; in a clone: rankpool build -o rankpool ./cmd/rankpool", nil})
+		return
+	}
+	path := loadedLibrary()
+	d.family = familyOfFile(path)
+	text := "rankpool " + version()
+	if path != "" {
+		text += ": " + path
+	}
+	d.findings.add(finding{"command", fine, text, "", nil})
+}
+
+// loadedLibrary returns the MPI library that is mapped into this process, or nothing where the system does not tell.
+func loadedLibrary() string {
+	f, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 6 {
+			continue
+		}
+		if base := filepath.Base(fields[5]); strings.HasPrefix(base, "libmpi.so") || strings.HasPrefix(base, "libmpich") ||
+			strings.HasPrefix(base, "libmpi_") {
+			return fields[5]
+		}
+	}
+	return ""
+}
+
+// familyOfFile tells the family of a library from its name: MPICH's binary interface is number 12, Open MPI's 40 and later.
+func familyOfFile(path string) mpi.Family {
+	base := filepath.Base(path)
+	number, _, _ := strings.Cut(strings.TrimPrefix(base, "libmpi.so."), ".")
+	switch n, err := strconv.Atoi(number); {
+	case strings.HasPrefix(base, "libmpich"), strings.HasPrefix(base, "libmpi_"), err == nil && n == 12:
+		return mpi.MPICH
+	case err == nil && n >= 20:
+		return mpi.OpenMPI
+	}
+	return mpi.OtherMPI
+}
+
+// resolveLimit is what a host's own name may take to look up.
+const resolveLimit = 5 * time.Second
+
+// resolution looks up the name of this host, as the launchers of jobs on several hosts do.
+func resolution(ctx context.Context) finding {
+	const subject = "host name"
+	host, err := os.Hostname()
+	if err != nil {
+		return finding{subject, broken, "this host does not know its name: " + err.Error(), "set one with hostname", nil}
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	begin := time.Now()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	took := time.Since(begin)
+	values := map[string]float64{"seconds": took.Seconds()}
+	switch {
+	case err != nil:
+		return finding{subject, warning, fmt.Sprintf("%s does not resolve: %v", host, err),
+			"jobs on several hosts need names that every host resolves: add it to /etc/hosts or to the name service", values}
+	case took > time.Second:
+		return finding{subject, warning, fmt.Sprintf("%s resolves to %s, but that takes %.1f s", host, strings.Join(addresses, ", "), took.Seconds()),
+			"the first name server in /etc/resolv.conf does not answer: mend or remove it", values}
+	}
+	for _, a := range addresses {
+		if ip := net.ParseIP(a); ip != nil && !ip.IsLoopback() {
+			return finding{subject, fine, fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")), "", values}
+		}
+	}
+	return finding{subject, warning, fmt.Sprintf("%s resolves only to %s, which no other host can reach", host, strings.Join(addresses, ", ")),
+		"for jobs on several hosts give the name this host's address in /etc/hosts; on one host it does no harm", values}
+}
+
+// scheduler says what this process runs under, from the environment.
+func scheduler(lookup func(string) (string, bool)) finding {
+	for _, s := range []struct{ variable, name, nodes, tasks string }{
+		{"SLURM_JOB_ID", "Slurm", "SLURM_JOB_NUM_NODES", "SLURM_NTASKS"},
+		{"FLUX_JOB_ID", "Flux", "FLUX_JOB_NNODES", "FLUX_JOB_SIZE"},
+		{"FLUX_URI", "Flux", "FLUX_JOB_NNODES", "FLUX_JOB_SIZE"},
+		{"PBS_JOBID", "PBS", "PBS_NUM_NODES", "PBS_NP"},
+		{"LSB_JOBID", "LSF", "", "LSB_DJOB_NUMPROC"},
+		{"COBALT_JOBID", "Cobalt", "COBALT_JOBSIZE", ""},
+		{"JOB_ID", "Grid Engine", "NHOSTS", "NSLOTS"},
+	} {
+		id, ok := lookup(s.variable)
+		if !ok || id == "" || s.name == "Grid Engine" && !isSet(lookup, "SGE_ROOT") {
+			continue
+		}
+		text := fmt.Sprintf("%s job %s", s.name, id)
+		if s.variable == "FLUX_URI" {
+			text = "a Flux instance"
+		}
+		for _, v := range []struct{ name, what string }{{s.nodes, "hosts"}, {s.tasks, "tasks"}} {
+			if n, ok := lookup(v.name); ok && v.name != "" {
+				text += fmt.Sprintf(", %s %s", n, v.what)
+			}
+		}
+		return finding{"scheduler", fine, text, "", nil}
+	}
+	return finding{"scheduler", fine, "none (no variables of Slurm, PBS, LSF, Flux, Cobalt or Grid Engine)", "", nil}
+}
+
+func isSet(lookup func(string) (string, bool), name string) bool {
+	v, ok := lookup(name)
+	return ok && v != ""
+}
+
+// building says whether `rankpool run` and `rankpool build` find what they need.
+func (d *doctor) building(ctx context.Context) finding {
+	defer d.findings.during("asking the compiler wrapper")()
+	const subject = "building"
+	if _, err := exec.LookPath("go"); err != nil {
+		return finding{subject, warning, "there is no go command on the path", "install Go, or build elsewhere: built programs need none", nil}
+	}
+	s, err := findSettings(ctx, d.family, automatic)
+	if err != nil {
+		return finding{subject, warning, err.Error(), "programs for processes of one machine can be built all the same", nil}
+	}
+	return finding{subject, fine, fmt.Sprintf("%s, flags from %s", s.family, s.source), "", nil}
+}
+
+// sigterm says how long programs have after SIGTERM before the launcher kills them.
+func sigterm(family mpi.Family, lookup func(string) (string, bool)) finding {
+	const subject, variable = "SIGTERM", "OMPI_MCA_odls_base_sigkill_timeout"
+	if family != mpi.OpenMPI {
+		return finding{subject, fine, "passed on by the launcher, which then waits for the program", "", nil}
+	}
+	v, _ := lookup(variable)
+	if n, err := strconv.Atoi(v); err == nil && n > 1 {
+		return finding{subject, fine, fmt.Sprintf("Open MPI's mpiexec kills %d s after SIGTERM", n), "", map[string]float64{"seconds": float64(n)}}
+	}
+	return finding{subject, warning, "Open MPI's mpiexec kills one second after SIGTERM: a program has no time to end its tasks",
+		"start with `mpiexec --mca odls_base_sigkill_timeout 60`, or set " + variable + "=60", map[string]float64{"seconds": 1}}
+}

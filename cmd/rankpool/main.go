@@ -1,0 +1,201 @@
+// Command rankpool starts programs that use the library, in every way there is, builds them for the MPI at hand, and finds
+// out why a cluster refuses.
+//
+//	rankpool run primes.go                    a Go file, with processes of this machine for workers
+//	mpiexec -n 17 rankpool run primes.go      the same with 16 ranks for workers
+//	mpiexec -n 4 rankpool exec ./simulation   any program, on every rank
+//	rankpool build -o primes ./primes         for the MPI whose mpicc is on the path
+//	rankpool doctor                           what is this MPI, and what does it refuse?
+//
+// It calls MPI in no process that becomes the program: one that has called MPI_Init cannot start another MPI program.
+// docs/command.md describes every subcommand.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// exitFailure is the status of everything that goes wrong before the program starts (E02).
+const exitFailure = 1
+
+// commands is the grammar of the command line.
+type commands struct {
+	Run    runCommand    `cmd:"" help:"Run a program that uses rankpool: the master and its workers."`
+	Exec   execCommand   `cmd:"" help:"Run any program on every rank; the job ends when one of them fails."`
+	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
+	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
+
+	Tidy        tidyCommand  `cmd:"" hidden:""`
+	DoctorProbe probeCommand `cmd:"" hidden:""`
+
+	Version versionFlag `help:"Print the version and end."`
+}
+
+// versionFlag prints the version when it is met.
+type versionFlag bool
+
+// BeforeReset is called by the parser.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	fmt.Fprintln(app.Stdout, "rankpool", version())
+	app.Exit(0)
+	return nil
+}
+
+// version is the version of this command, and whether it was built with MPI.
+func version() string {
+	v := "(unknown version)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	if mpi.Built {
+		return v + ", built with MPI"
+	}
+	return v + ", built without MPI"
+}
+
+// surroundings is what a subcommand is told of the process it runs in.
+type surroundings struct {
+	launcher mpi.Launcher
+	out, err io.Writer // of this process; nowhere in the ranks that keep quiet
+}
+
+// speaks tells whether this process is the one of the job that tells the user what all of them find.
+func speaks(l mpi.Launcher) bool { return l.Rank <= 0 }
+
+// silentError is an error that another rank has printed, or that nobody needs to hear of.
+type silentError struct{ status int }
+
+func (e *silentError) Error() string { return fmt.Sprintf("status %d", e.status) }
+
+// usageError is a command line that makes no sense. The usage is printed with it.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func main() {
+	os.Exit(start(os.Args[1:], surroundings{launcher: mpi.FindLauncher(os.LookupEnv), out: os.Stdout, err: os.Stderr}))
+}
+
+// start parses the command line, runs the subcommand and returns the exit status. Under an mpiexec every rank finds the
+// same mistakes: one of them tells, and has the status. The others end with 0, for a status of theirs might end the job
+// before the one has told.
+func start(args []string, s surroundings) int {
+	if !speaks(s.launcher) {
+		s.out = io.Discard
+	}
+	status, done := 0, false
+	exit := func(code int) { status, done = code, true }
+	var c commands
+	app := kong.Must(&c,
+		kong.Name("rankpool"), kong.Writers(s.out, s.err), kong.Exit(exit),
+		kong.Description("Starts, builds and examines programs whose pools of workers scale from goroutines to an MPI job."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
+		kong.Help(help), kong.Bind(s))
+	args, missing := protect(app.Model.Node, args)
+	parsed, err := app.Parse(args)
+	switch {
+	case done:
+		return status // the help or the version was printed
+	case err == nil && missing != nil:
+		err = missing
+	case err == nil:
+		err = parsed.Run()
+	}
+	switch usage := (*usageError)(nil); {
+	case err == nil:
+		return 0
+	case !isParseError(err) && !errors.As(err, &usage):
+		return report(s, err)
+	case !speaks(s.launcher):
+		return 0
+	}
+	fmt.Fprintf(s.err, "rankpool: %v\n\n", err)
+	app.Stdout = s.err
+	if p := (*kong.ParseError)(nil); errors.As(err, &p) {
+		parsed = p.Context
+	}
+	_ = parsed.PrintUsage(true)
+	return exitFailure
+}
+
+func isParseError(err error) bool {
+	p := (*kong.ParseError)(nil)
+	return errors.As(err, &p)
+}
+
+// protect keeps the parser away from what belongs to the program that is to be run (E04): it marks the end of the options
+// before the first argument of run and exec that is none, and behind the operand of -c and -m. The error is that the last
+// option lacks its operand.
+func protect(root *kong.Node, args []string) ([]string, error) {
+	var node *kong.Node
+	for _, n := range root.Children {
+		if len(args) > 0 && n.Name == args[0] && (n.Name == "run" || n.Name == "exec") {
+			node = n
+		}
+	}
+	if node == nil {
+		return args, nil
+	}
+	safe := []string{args[0]}
+	for rest := args[1:]; len(rest) > 0; rest = rest[1:] {
+		arg := rest[0]
+		name, value, glued := strings.Cut(arg, "=")
+		if len(arg) > 2 && arg[0] == '-' && arg[1] != '-' { // -cSTATEMENTS
+			name, value, glued = arg[:2], strings.TrimPrefix(arg[2:], "="), true
+		}
+		flag := find(node, name)
+		switch {
+		case arg == "--":
+			return append(safe, rest...), nil
+		case arg == "-" || !strings.HasPrefix(arg, "-"):
+			return append(append(safe, "--"), rest...), nil
+		case flag == nil || flag.IsBool():
+			safe = append(safe, arg)
+			continue
+		case !glued && len(rest) == 1:
+			return safe, usagef("%s needs an operand: %s", arg, flag.Help)
+		case !glued:
+			rest = rest[1:]
+			value = rest[0]
+		}
+		safe = append(safe, "--"+flag.Name+"="+value)
+		if flag.Short == 'c' || flag.Short == 'm' {
+			return append(append(safe, "--"), rest[1:]...), nil
+		}
+	}
+	return safe, nil
+}
+
+func find(node *kong.Node, name string) *kong.Flag {
+	for _, group := range node.AllFlags(false) {
+		for _, f := range group {
+			if name == "--"+f.Name || f.Short != 0 && name == "-"+string(f.Short) {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// help prints what the parser knows, with the one usage line that it cannot know.
+func help(o kong.HelpOptions, ctx *kong.Context) error {
+	var b strings.Builder
+	plain := ctx.Stdout
+	ctx.Stdout = &b
+	err := kong.DefaultHelpPrinter(o, ctx)
+	ctx.Stdout = plain
+	text := strings.ReplaceAll(b.String(), "[<words> ...] [flags]", "[flags] TARGET [args ...]")
+	_, writeErr := io.WriteString(plain, text)
+	return errors.Join(err, writeErr)
+}

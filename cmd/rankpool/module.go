@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// module is the library's module path.
+const module = "github.com/rankpool/rankpool"
+
+// library is where a program that belongs to no module finds rankpool.
+type library struct {
+	dir     string // its source, for a replace; empty: version
+	version string // for a require
+	goMod   []byte // of that source
+	goSum   []byte
+}
+
+// findLibrary returns the library to build against: the folder given, the source that this command was built from when it is
+// still there, or the version that it was built from. It blocks while the go command looks that up.
+func findLibrary(ctx context.Context, given string) (library, error) {
+	if given != "" {
+		l, err := readLibrary(given)
+		if err != nil {
+			return library{}, fmt.Errorf("--module %s: %w", given, err)
+		}
+		return l, nil
+	}
+	info, _ := debug.ReadBuildInfo()
+	installed := info != nil && info.Main.Path == module && info.Main.Sum != ""
+	if !installed {
+		if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) { // no -trimpath
+			if l, err := readLibrary(filepath.Join(filepath.Dir(file), "..", "..")); err == nil {
+				return l, nil
+			}
+		}
+	}
+	if info == nil || info.Main.Path != module || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return library{}, errors.New("cannot tell where the source of rankpool is: name its folder with --module or " +
+			"RANKPOOL_RUN_MODULE, or put the program into a module of its own (go mod init, go get " + module + ")")
+	}
+	return fetchLibrary(ctx, info.Main.Version)
+}
+
+// readLibrary looks at a folder with the library's source.
+func readLibrary(dir string) (library, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return library{}, err
+	}
+	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return library{}, fmt.Errorf("this is no folder with the source of rankpool: %w", err)
+	}
+	if !bytes.HasPrefix(mod, []byte("module "+module+"\n")) {
+		return library{}, fmt.Errorf("this is no folder with the source of rankpool: its go.mod is not that of %s", module)
+	}
+	sum, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	return library{dir: dir, goMod: mod, goSum: sum}, err
+}
+
+// fetchLibrary has the go command download a version, which is in its cache when this command was installed here.
+func fetchLibrary(ctx context.Context, version string) (library, error) {
+	version, _, _ = strings.Cut(version, "+")
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version)
+	cmd.Dir = os.TempDir()
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	out, err := cmd.Output()
+	var got struct{ Dir, Version, Sum, GoModSum, Error string }
+	if jsonErr := json.Unmarshal(out, &got); jsonErr == nil && got.Error != "" {
+		err = errors.New(got.Error)
+	}
+	if err != nil {
+		return library{}, fmt.Errorf("cannot get %s %s: %w; name a folder with its source with --module or RANKPOOL_RUN_MODULE", module, version, err)
+	}
+	l, err := readLibrary(got.Dir)
+	l.dir, l.version = "", got.Version
+	l.goSum = append(l.goSum, fmt.Sprintf("%[1]s %[2]s %[3]s\n%[1]s %[2]s/go.mod %[4]s\n", module, got.Version, got.Sum, got.GoModSum)...)
+	return l, err
+}
+
+// files returns a go.mod and a go.sum for a program that uses the library and what the library uses.
+func (l library) files() (goMod, goSum []byte) {
+	version := l.version
+	if version == "" {
+		version = "v0.0.0-00010101000000-000000000000"
+	}
+	// The library's own clauses, without its name: the version of Go, and what it requires.
+	_, rest, _ := bytes.Cut(l.goMod, []byte("\n"))
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "module program\n%s\nrequire %s %s\n", rest, module, version)
+	if l.dir != "" {
+		fmt.Fprintf(&b, "\nreplace %s => %q\n", module, l.dir)
+	}
+	return b.Bytes(), l.goSum
+}

@@ -1,0 +1,45 @@
+//go:build !unix
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// become runs the program and ends with its status: this system cannot turn a process into another program.
+func (p *program) become() error {
+	cmd := exec.Command(p.path)
+	cmd.Args, cmd.Env = p.argv, childEnv()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err := cmd.Run()
+	if p.tidy != "" {
+		_ = os.RemoveAll(p.tidy)
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return &silentError{max(exit.ExitCode(), exitFailure)}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot execute %s: %w", p.path, err)
+	}
+	return nil
+}
+
+func leaveTidy(folder string) error { return os.RemoveAll(folder) }
+
+// tidyCommand does nothing here.
+type tidyCommand struct {
+	Folder string `arg:""`
+}
+
+// Run does nothing.
+func (c *tidyCommand) Run() error { return nil }
+
+func findAbortWire(mpi.Launcher) io.Writer { return nil }
+
+func (p *program) supervise(io.Writer) error { return p.become() }

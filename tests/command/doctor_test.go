@@ -1,0 +1,211 @@
+//go:build unix
+
+package command_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var commands sync.Map
+
+// withMPI returns the command built with an MPI, by itself.
+func withMPI(t *testing.T, library string) string {
+	t.Helper()
+	once, _ := commands.LoadOrStore(library, sync.OnceValues(func() (string, error) {
+		path := filepath.Join(binaries, "rankpool-"+library)
+		out, err := exec.Command(rankpool, "build", "--mpi", library, "-o", path, "../../cmd/rankpool").CombinedOutput()
+		if err != nil {
+			t.Logf("%s", out)
+		}
+		return path, err
+	}))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// examined is a report of the doctor.
+type examined struct {
+	Status   string
+	Seconds  float64
+	Findings []struct {
+		Subject, Status, Finding, Remedy string
+		Values                           map[string]float64
+	}
+}
+
+func parse(t *testing.T, text string) (e examined) {
+	t.Helper()
+	from, to := strings.Index(text, "{"), strings.LastIndex(text, "}")
+	if from < 0 || to < from {
+		t.Fatalf("no report in:\n%s", text)
+	}
+	if err := json.Unmarshal([]byte(text[from:to+1]), &e); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	for _, f := range e.Findings {
+		if f.Status != "ok" && f.Remedy == "" {
+			t.Errorf("no remedy: %+v", f)
+		}
+	}
+	return e
+}
+
+// expect fails the test unless a finding has a status and says something.
+func (e examined) expect(t *testing.T, subject, status, want string) {
+	t.Helper()
+	for _, f := range e.Findings {
+		if f.Subject == subject && f.Status == status && strings.Contains(f.Finding, want) {
+			return
+		}
+	}
+	t.Errorf("no finding about %s is %s and says %q in %+v", subject, status, want, e.Findings)
+}
+
+// rootMay is what Open MPI's mpiexec wants of root.
+var rootMay = []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"}
+
+func TestTheDoctorExaminesAnMPI(t *testing.T) {
+	onEach(t, func(t *testing.T, library string) {
+		c := call{program: withMPI(t, library), args: []string{"doctor", "--json", "--mpiexec", "mpiexec." + library}, env: rootMay}
+		e := parse(t, c.run(t).out)
+		name := map[string]string{"openmpi": "Open MPI", "mpich": "MPICH"}[library]
+		e.expect(t, "command", "ok", "built with MPI")
+		e.expect(t, "launcher", "ok", "mpiexec."+library)
+		e.expect(t, "library", "ok", name)
+		e.expect(t, "pairing", "ok", "a world of 2")
+		e.expect(t, "threads", "ok", "MPI_THREAD_MULTIPLE")
+		e.expect(t, "scheduler", "ok", "")
+		e.expect(t, "building", "ok", name)
+		e.expect(t, "lost ranks", "ok", "live on")
+		for _, f := range e.Findings {
+			if f.Subject == "speed" && (f.Values["round_trip_seconds"] <= 0 || f.Values["bytes_per_second"] < 1e6) {
+				t.Errorf("the figures make no sense: %+v", f)
+			}
+		}
+		if library == "openmpi" {
+			e.expect(t, "slots", "ok", "universe size")
+			e.expect(t, "SIGTERM", "warn", "one second after SIGTERM")
+		}
+		if e.Seconds > 60 {
+			t.Errorf("it took %v s", e.Seconds)
+		}
+	})
+}
+
+func TestTheDoctorExaminesTheJobItRunsIn(t *testing.T) {
+	onEach(t, func(t *testing.T, library string) {
+		c := call{program: withMPI(t, library), args: []string{"doctor", "--json"}}
+		text := stripped(c.ranks(t, library, 2))
+		if n := strings.Count(text, `"findings"`); n != 1 {
+			t.Errorf("%d ranks report:\n%s", n, text)
+		}
+		e := parse(t, text)
+		e.expect(t, "launcher", "ok", "2 processes")
+		e.expect(t, "pairing", "ok", "a world of 2")
+		e.expect(t, "speed", firstStatus(e, "speed"), "round trip")
+	})
+}
+
+// stripped is what the ranks printed without what their launcher says before and after.
+func stripped(r result) string {
+	from := strings.Index(r.out, "{\n")
+	to := strings.LastIndex(r.out, "\n}")
+	if from < 0 || to < from {
+		return r.out
+	}
+	return r.out[from : to+2]
+}
+
+func firstStatus(e examined, subject string) string {
+	for _, f := range e.Findings {
+		if f.Subject == subject {
+			return f.Status
+		}
+	}
+	return ""
+}
+
+func TestTheDoctorRecognisesTheOtherMPIsLauncher(t *testing.T) {
+	both := libraries(t)
+	if len(both) < 2 {
+		t.Skipf("only %s is here", both)
+	}
+	for i, library := range both {
+		other := both[1-i]
+		t.Run(library+" under "+other, func(t *testing.T) {
+			c := call{program: withMPI(t, library), args: []string{"doctor", "--json"}}
+			r := c.ranks(t, other, 2)
+			parse(t, stripped(r)).expect(t, "pairing", "fail", "is in a world of 1")
+			if r.status != 1 {
+				t.Errorf("status %d, want 1", r.status)
+			}
+			c.args, c.env = append(c.args, "--mpiexec", "mpiexec."+other), rootMay
+			r = c.run(t)
+			parse(t, r.out).expect(t, "pairing", "fail", "this command is built for")
+			if r.status != 1 {
+				t.Errorf("status %d, want 1", r.status)
+			}
+		})
+	}
+}
+
+func TestWithoutMPITheDoctorSaysHowToGetIt(t *testing.T) {
+	r := start("doctor").run(t)
+	r.expect(t, 1, "built without MPI", "go install -tags mpi "+module+"/cmd/rankpool@latest", "host name", "scheduler")
+}
+
+func TestWithoutALauncherTheDoctorSaysSo(t *testing.T) {
+	c := start("doctor", "--json")
+	c.env = []string{"PATH=" + t.TempDir()}
+	e := parse(t, c.run(t).out)
+	e.expect(t, "launcher", "fail", "there is no mpiexec")
+	e.expect(t, "building", "warn", "no go command")
+}
+
+func TestTheDoctorEndsWhateverHangsAndLeavesNothing(t *testing.T) {
+	// A launcher that answers, then hangs with a child in a session of its own, and cannot be asked to end.
+	dir := t.TempDir()
+	fake := filepath.Join(dir, "mpiexec")
+	pids := filepath.Join(dir, "pids")
+	script := `#!/bin/sh
+[ "$1" = --version ] && echo "mpiexec (OpenRTE) 9.9" && exit
+trap '' TERM INT HUP
+setsid sleep 1000 &
+echo $! $$ >>` + pids + `
+wait
+sleep 1000
+`
+	if err := os.WriteFile(fake, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	program := withMPI(t, libraries(t)[0])
+	if libraries(t)[0] != "openmpi" {
+		t.Skip("the launcher pretends to be Open MPI's, which is not here")
+	}
+	r := call{program: program, args: []string{"doctor", "--limit", "3s", "--mpiexec", fake}, env: rootMay}.run(t)
+	r.expect(t, 1, "no MPI program starts here", "was killed")
+	if d := time.Since(begin); d > 60*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	started := strings.Fields(read(t, pids))
+	if len(started) == 0 {
+		t.Fatal("nothing was started: this test is worth nothing")
+	}
+	for _, pid := range started {
+		eventually(t, "process "+pid+" is gone", func() bool {
+			line, err := os.ReadFile("/proc/" + pid + "/cmdline")
+			return err != nil || len(line) == 0
+		})
+	}
+}

@@ -1,0 +1,119 @@
+//go:build unix
+
+package command_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// E07
+func TestTheStatusIsTheProgramsOwn(t *testing.T) {
+	start("run", greet, "fail").run(t).expect(t, 1, "rankpool: told to fail")
+	start("run", greet, "panic").run(t).expect(t, 1, "told to panic", "goroutine ")
+	start("exec", "-c", "os.Exit(7)").run(t).expect(t, 7)
+}
+
+// E07
+func TestAnInterruptEndsWith130(t *testing.T) {
+	for _, tt := range []struct {
+		signal syscall.Signal
+		status int
+	}{{syscall.SIGINT, 130}, {syscall.SIGTERM, 143}} {
+		c := start("run", greet, "wait")
+		c.started = func(cmd *exec.Cmd, out *output) {
+			eventually(t, "the program waits", func() bool { return strings.Contains(out.String(), "waiting") })
+			_ = cmd.Process.Signal(tt.signal)
+		}
+		r := c.run(t)
+		r.expect(t, tt.status)
+		tidied(t, r.folder)
+	}
+}
+
+// slowGo is a go command that never ends by itself.
+func slowGo(t *testing.T) (path string, begun string) {
+	t.Helper()
+	dir := t.TempDir()
+	begun = filepath.Join(dir, "begun")
+	script := "#!/bin/sh\n[ \"$1\" = env ] && echo /x/go.mod && exit\n: >" + begun + "\nexec sleep 1000\n"
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return "PATH=" + dir + ":" + os.Getenv("PATH"), begun
+}
+
+func TestAnInterruptWhileBuildingEndsWith130(t *testing.T) {
+	path, begun := slowGo(t)
+	c := start("run", greet)
+	c.env = []string{path}
+	c.started = func(cmd *exec.Cmd, _ *output) {
+		eventually(t, "the build has begun", func() bool { _, err := os.Stat(begun); return err == nil })
+		_ = cmd.Process.Signal(os.Interrupt)
+	}
+	r := c.run(t)
+	r.expect(t, 130, "ended by signal: interrupt")
+	tidied(t, r.folder)
+}
+
+func TestWhatWasBuiltIsRemovedHoweverTheProgramEnds(t *testing.T) {
+	c := start("run", greet, "wait")
+	c.started = func(cmd *exec.Cmd, out *output) {
+		eventually(t, "the program waits", func() bool { return strings.Contains(out.String(), "waiting") })
+		if left, err := os.ReadDir(cmdFolder(cmd)); err != nil || len(left) != 1 {
+			t.Errorf("while the program runs there are %d folders (%v)", len(left), err)
+		}
+		_ = cmd.Process.Kill()
+	}
+	r := c.run(t)
+	r.expect(t, -1)
+	tidied(t, r.folder)
+}
+
+// cmdFolder is where a command builds.
+func cmdFolder(cmd *exec.Cmd) string {
+	for _, v := range cmd.Env {
+		if dir, ok := strings.CutPrefix(v, "RANKPOOL_RUN_DIR="); ok {
+			return dir
+		}
+	}
+	return ""
+}
+
+func TestWhatAKilledCommandHasLeftIsRemovedByTheNext(t *testing.T) {
+	path, begun := slowGo(t)
+	c := start("run", greet)
+	c.env = []string{path}
+	c.started = func(cmd *exec.Cmd, _ *output) {
+		eventually(t, "the build has begun", func() bool { _, err := os.Stat(begun); return err == nil })
+		killTree(cmd.Process.Pid)
+	}
+	r := c.run(t)
+	left, err := os.ReadDir(r.folder)
+	if err != nil || len(left) != 1 {
+		t.Fatalf("%d folders are left (%v): this test wants one", len(left), err)
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(r.folder, left[0].Name()), long, long); err != nil {
+		t.Fatal(err)
+	}
+	next := start("exec", "-c", "fmt.Println(1)")
+	next.folder = r.folder
+	next.run(t).expect(t, 0)
+	tidied(t, r.folder)
+}
+
+// killTree kills a process and its children.
+func killTree(pid int) {
+	children, _ := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output()
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	for _, child := range strings.Fields(string(children)) {
+		_ = exec.Command("kill", "-9", child).Run()
+	}
+}
