@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -218,9 +216,7 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	ranks.serves = true
 	ranks.Unlock()
 	serving.Store(true)
-	// A terminal's SIGINT reaches every rank of this host, and the master decides what becomes of them. The channel is
-	// never read: a full one drops.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+	ignoreSignals()
 
 	svc := processService()
 	svc.Hello.Rank = rank

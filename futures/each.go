@@ -15,7 +15,8 @@ import (
 // every worker is free, and until then holds up what was submitted after it: however many are queued, with whatever else,
 // they do not wait for each other.
 //
-// The future is done when all calls have ended; if some fail it has the error of the first. A call that is lost with its
+// The future is done when all calls have ended; if some fail it has the error of the first, where those that
+// failed because another had do not count. A call that is lost with its
 // worker is never repeated: the others, if they wait for it in the communicator of the workers (CommWorkers), get an error
 // that matches ErrBroken. Cancel works until the calls begin. The errors are those of Submit.
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[[]R], error) {
@@ -38,19 +39,18 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg}
 	t.owner = t
 	tc := own.over(fn.f.task).over(e.cfg.task)
-	t.job = dispatch.Job{Func: number, Units: 1, Timeout: tc.timeout, Sink: t, Gang: true}
-	if e.shares {
-		t.job.Local = t
-	} else {
+	t.more = dispatch.More{Timeout: tc.timeout, Gang: true}
+	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares}
+	if !e.shares {
 		w := writers.Get().(*writer)
-		t.job.Data, t.job.Segments, err = w.encodeUnit(e.threshold(), tc.snapshot, func(enc *pkl5.Encoder) error {
+		t.job.Data, t.more.Segments, err = w.encodeUnit(e.threshold(), tc.snapshot, func(enc *pkl5.Encoder) error {
 			return fn.f.args.Encode(enc, &arg)
 		})
 		writers.Put(w)
 		if err != nil {
 			return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.f.name, err)
 		}
-		t.job.Buffers = len(t.job.Segments) > 0
+		t.job.Buffers = len(t.more.Segments) > 0
 	}
 	if err := m.Submit(&t.job); err != nil {
 		return nil, refusal(err)
@@ -61,16 +61,17 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 // eachTask is one call on every worker. It is the sink of its job.
 type eachTask[A, R any] struct {
 	Future[[]R]
-	job dispatch.Job
-	fn  *function[A, R]
-	ex  *executor
-	arg A
+	job  dispatch.Job
+	more dispatch.More
+	fn   *function[A, R]
+	ex   *executor
+	arg  A
 
 	mu      sync.Mutex
 	results []R
 	errs    []error // of local calls, until the sink is told
 	left    int
-	failed  error // of the first that failed
+	failed  error // of the first that failed by itself
 }
 
 // cancelled tells the scheduler that the future was cancelled.
@@ -114,7 +115,7 @@ func (t *eachTask[A, R]) Fail(unit, _ int, _ []byte, _ [][]byte, err error) {
 // end takes the end of one call.
 func (t *eachTask[A, R]) end(err error) {
 	t.mu.Lock()
-	if t.failed == nil {
+	if t.failed == nil || err != nil && isPeerError(t.failed) && !isPeerError(err) {
 		t.failed = err
 	}
 	t.left--
@@ -123,6 +124,12 @@ func (t *eachTask[A, R]) end(err error) {
 	if over {
 		t.ex.notify(t.settle(t.results, t.failed))
 	}
+}
+
+// isPeerError tells whether a call failed because another one had.
+func isPeerError(err error) bool {
+	peer := new(PeerError)
+	return errors.As(err, &peer)
 }
 
 // Drop implements dispatch.Sink.

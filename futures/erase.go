@@ -122,7 +122,10 @@ func (t *task[A, R]) finish(v R, err error) {
 
 // release lets go of what only a waiting task needs.
 func (t *task[A, R]) release() {
-	t.job.Data, t.job.Segments, t.job.Local = nil, nil, nil
+	t.job.Data = nil
+	if t.job.More != nil {
+		t.job.More.Segments = nil
+	}
 }
 
 var decoders = sync.Pool{New: func() any { return new(pkl5.Decoder) }}
@@ -196,7 +199,7 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	if ex.shares {
 		t := &localTask[A, R]{arg: arg}
 		t.prepare(ex, fn, tc)
-		t.job.Func, t.job.Sink, t.job.Local = fn.sharedNumber(), t, t
+		t.job.Func, t.job.Sink, t.job.Local = fn.sharedNumber(), t, true
 		t.owner = t
 		return &t.task, nil
 	}
@@ -209,11 +212,17 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	t.job.Func, t.job.Sink = number, t
 	t.owner = t
 	w := writers.Get().(*writer)
-	t.job.Data, t.job.Segments, err = w.encodeUnit(ex.threshold(), tc.snapshot, func(e *pkl5.Encoder) error {
+	var segments [][]byte
+	t.job.Data, segments, err = w.encodeUnit(ex.threshold(), tc.snapshot, func(e *pkl5.Encoder) error {
 		return fn.args.Encode(e, &arg)
 	})
 	writers.Put(w)
-	t.job.Buffers = len(t.job.Segments) > 0
+	if len(segments) > 0 {
+		if t.job.More == nil {
+			t.job.More = new(dispatch.More)
+		}
+		t.job.Buffers, t.job.More.Segments = true, segments
+	}
 	if err != nil {
 		return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.name, err)
 	}
@@ -222,5 +231,8 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 
 func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig) {
 	t.fn, t.ex = fn, ex
-	t.job.Units, t.job.Timeout, t.job.Retries = 1, tc.timeout, tc.retries
+	t.job.Units = 1
+	if tc.timeout > 0 || tc.retries > 0 {
+		t.job.More = &dispatch.More{Timeout: tc.timeout, Retries: tc.retries}
+	}
 }

@@ -31,6 +31,10 @@ type MismatchError = registry.MismatchError
 // RunningTask is a task that was still running: Func, Worker, Host, Pid, and Since when.
 type RunningTask = dispatch.RunningTask
 
+// PeerError is what an operation of package comm returns when a worker that it waits for was lost, or its call in the same
+// SubmitEach has failed or returned. It matches ErrBroken.
+type PeerError = dispatch.PeerError
+
 // ShutdownError is returned by a Shutdown that its context cut short. It unwraps to the reason, ErrTimeout among them
 // when that was a deadline.
 type ShutdownError struct {
@@ -105,6 +109,9 @@ func RegisterType[T any](name string) struct{} {
 
 // registerSentinels makes this package's own errors keep their identity across processes.
 var registerSentinels = sync.OnceFunc(func() {
+	if problem := remote.RegisterErrorType[*PeerError]("futures.PeerError"); problem != nil {
+		panic("futures: " + problem.Error())
+	}
 	for name, err := range map[string]error{
 		"futures.ErrCancelled": ErrCancelled, "futures.ErrTimeout": ErrTimeout, "futures.ErrInvalidState": ErrInvalidState,
 		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,

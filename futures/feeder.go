@@ -93,7 +93,7 @@ func (r *mapping[A, R]) offer(xs []A) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		r.feed.lent = len(j.Segments) > 0
+		r.feed.lent = len(j.More.Segments) > 0
 		base := r.total
 		r.total += len(xs)
 		r.feed.flying++

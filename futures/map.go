@@ -110,12 +110,12 @@ func (r *mapping[A, R]) newJob(xs []A, base int) (*dispatch.Job, error) {
 	}
 	part := &mapPart[A, R]{r: r, base: base, count: len(xs)}
 	j := &dispatch.Job{
-		Func: number, Units: (len(xs) + r.chunk - 1) / r.chunk, Chunk: r.chunk, Elements: len(xs),
-		Timeout: r.task.timeout, Retries: r.task.retries, Sink: part,
+		Func: number, Units: (len(xs) + r.chunk - 1) / r.chunk, Sink: part,
+		More: &dispatch.More{Chunk: r.chunk, Elements: len(xs), Timeout: r.task.timeout, Retries: r.task.retries},
 	}
 	if r.ex.shares {
 		part.args, part.values = xs, make([]R, len(xs))
-		j.Local = part
+		j.Local = true
 		return j, nil
 	}
 	return j, r.encode(j, xs, base)
@@ -149,7 +149,7 @@ func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A, base int) error {
 	}
 	j.Data = data
 	if len(w.enc.Segments) > 0 {
-		j.Segments = slices.Clone(w.enc.Segments)
+		j.More.Segments = slices.Clone(w.enc.Segments)
 		clear(w.enc.Segments)
 	}
 	return nil

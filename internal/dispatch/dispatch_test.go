@@ -53,7 +53,7 @@ func TestOneJobOfManyUnitsAndOfChunks(t *testing.T) {
 	const chunk = 100
 	units := (len(args) + chunk - 1) / chunk
 	s = newSink(units)
-	j = &dispatch.Job{Units: units, Chunk: chunk, Elements: len(args), Sink: s}
+	j = &dispatch.Job{Units: units, Sink: s, More: &dispatch.More{Chunk: chunk, Elements: len(args)}}
 	for i := range units {
 		var b []byte
 		for _, x := range args[i*chunk : min(len(args), (i+1)*chunk)] {
@@ -373,7 +373,7 @@ func TestRetriesRunALostTaskAgain(t *testing.T) {
 		return 7, nil
 	})
 	j, s := job(0, 1)
-	j.Retries = 2
+	j.More = &dispatch.More{Retries: 2}
 	if err := p.Submit(j); err != nil {
 		t.Fatal(err)
 	}
@@ -475,7 +475,7 @@ func TestOverdueTaskIsEnded(t *testing.T) {
 		return 0, ctx.Err()
 	})
 	j, polite := job(0, 1)
-	j.Timeout = 20 * time.Millisecond
+	j.More = &dispatch.More{Timeout: 20 * time.Millisecond}
 	if err := p.Submit(j); err != nil {
 		t.Fatal(err)
 	}
@@ -484,7 +484,7 @@ func TestOverdueTaskIsEnded(t *testing.T) {
 		t.Error(err)
 	}
 	j, stubborn := job(0, 0)
-	j.Timeout = 20 * time.Millisecond
+	j.More = &dispatch.More{Timeout: 20 * time.Millisecond}
 	if err := p.Submit(j); err != nil {
 		t.Fatal(err)
 	}
@@ -558,7 +558,7 @@ func TestAGivenUpTaskDoesNotHoldTheShutdown(t *testing.T) {
 	p := newPool(t, 1, func(c *dispatch.Config, _ *dispatch.Service) { c.Stop = 50 * time.Millisecond },
 		func(context.Context, uint64) (uint64, error) { <-never; return 0, nil })
 	j, s := job(0, 1)
-	j.Timeout = time.Millisecond
+	j.More = &dispatch.More{Timeout: time.Millisecond}
 	if err := p.Submit(j); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func (m *Master) times(fn uint32) *funcTimes {
 // unitTime estimates the nanoseconds that one unit of a job takes. Not tiny means that its units go out one by one.
 func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 	f := m.times(j.Func)
-	if !f.measured || f.talks || j.Timeout > 0 {
+	if !f.measured || f.talks || j.more().Timeout > 0 {
 		return 0, false
 	}
 	ns = f.mean * float64(j.chunk())
@@ -54,7 +54,7 @@ func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 func (m *Master) Tiny(fn uint32, elements int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, tiny := m.unitTime(&Job{Func: fn, Chunk: elements})
+	_, tiny := m.unitTime(&Job{Func: fn, More: &More{Chunk: elements}})
 	return tiny
 }
 
@@ -184,7 +184,7 @@ func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 	if limit <= 0 || b.left <= 0 {
 		return 0, p.cursor, true
 	}
-	if p.job.Local != nil {
+	if p.job.Local {
 		n, end = limit, p.job.advance(p.cursor, limit)
 	} else {
 		room := batchBytes - len(b.frame.Stream)
@@ -204,14 +204,14 @@ func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 // add appends the units of p up to end to the frame.
 func (b *batch) add(p *piece, n int, end cursor) {
 	j := p.job
-	h := run{fn: j.Func, units: uint32(n), timeout: j.Timeout}
-	if j.Timeout > 0 {
+	h := run{fn: j.Func, units: uint32(n), timeout: j.more().Timeout}
+	if j.more().Timeout > 0 {
 		h.flags |= runTimeout
 	}
 	if j.Buffers {
 		h.flags |= runBuffers
 	}
-	if j.Local != nil {
+	if j.Local {
 		h.flags |= runLocal
 	}
 	if c := j.chunk(); c > 1 {
@@ -226,12 +226,12 @@ func (b *batch) add(p *piece, n int, end cursor) {
 		b.head = h
 	}
 	b.units += n
-	if j.Local != nil {
+	if j.Local {
 		b.local = append(b.local, localRun{j, p.unit, n})
 		return
 	}
 	b.frame.Stream = append(b.frame.Stream, j.Data[p.off:end.off]...)
-	b.frame.Segments = append(b.frame.Segments, j.Segments[p.seg:end.seg]...)
+	b.frame.Segments = append(b.frame.Segments, j.more().Segments[p.seg:end.seg]...)
 }
 
 // number returns a frame's stream of one kind and one number.

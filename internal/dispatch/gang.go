@@ -23,7 +23,7 @@ func (m *Master) next() (piece, bool) {
 	for {
 		m.trimGangs()
 		p, ok := m.queue.peek()
-		if ok && p.job.Gang {
+		if ok && p.job.more().Gang {
 			m.queue.take(p.n, cursor{})
 			m.queue.gangs = append(m.queue.gangs, p.job)
 			continue
@@ -87,15 +87,15 @@ func (m *Master) start(j *Job, n int) {
 			m.gang.out[w.slot] = lostBefore
 			continue
 		}
-		h := run{fn: j.Func, units: 1, timeout: j.Timeout, flags: runGang, gang: m.gang.id}
-		if j.Timeout > 0 {
+		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang, gang: m.gang.id}
+		if j.more().Timeout > 0 {
 			h.flags |= runTimeout
 		}
 		if j.Buffers {
 			h.flags |= runBuffers
 		}
-		f := link.Frame{Stream: binary.AppendUvarint(number(kindTasks, w.seq+1), w.epoch), Segments: j.Segments}
-		if j.Local != nil {
+		f := link.Frame{Stream: binary.AppendUvarint(number(kindTasks, w.seq+1), w.epoch), Segments: j.more().Segments}
+		if j.Local {
 			h.flags |= runLocal
 			f.Local = []localRun{{j, unit, 1}}
 		}
@@ -146,7 +146,7 @@ func (m *Master) alone(w *worker) {
 	}
 	w.talks = true
 	m.talking++
-	if p.job.Gang {
+	if p.job.more().Gang {
 		for slot, why := range m.gang.out {
 			m.tellGone(w, m.gang.id, slot, why)
 		}
@@ -172,7 +172,7 @@ func (m *Master) hush(w *worker) {
 // warn tells the tasks that may wait for a lost worker, and are in no gang, that it is gone.
 func (m *Master) warn(lost *worker, cause error) {
 	for _, w := range m.workers {
-		if p := w.next(); w.talks && p != nil && !p.job.Gang {
+		if p := w.next(); w.talks && p != nil && !p.job.more().Gang {
 			m.tellGone(w, 0, lost.slot, "it was lost: "+cause.Error())
 		}
 	}

@@ -8,9 +8,30 @@ import (
 
 // Job is a number of calls of one function, submitted together. The fields are set before Submit and then belong to the
 // Master, until the Sink has heard of every unit.
+//
+// Programs have a million of them at once, so what few jobs need is behind More.
 type Job struct {
-	Func    uint32        // which function: the number both sides know it by
-	Units   int           // how many units there are, at least 1
+	Func      uint32 // which function: the number both sides know it by
+	Buffers   bool   // the units in Data say how many segments they have
+	Local     bool   // the Sink is a Local, which runs the units within this process; Data is empty
+	withdrawn bool
+	dropped   bool // its sink is told that it will not run, and it is counted
+
+	Units int // how many units there are, at least 1
+
+	// Data holds the units one after another: a uvarint with the length of the encoded arguments, then, when Buffers is
+	// set, a uvarint with the number of the unit's segments, then the arguments.
+	Data []byte
+
+	Sink Sink
+	More *More // nil: none of it
+
+	next *Job
+	cursor
+}
+
+// More is what only some jobs have.
+type More struct {
 	Chunk   int           // elements per unit; 0 and 1 mean one. The last unit may have fewer: Elements
 	Retries int           // how often a unit may be run again after its worker was lost
 	Timeout time.Duration // for one unit; 0 means none
@@ -18,25 +39,29 @@ type Job struct {
 	// Elements is how many calls there are in all; it is only read when Chunk is above 1.
 	Elements int
 
-	// Data holds the units one after another: a uvarint with the length of the encoded arguments, then, when Buffers is
-	// set, a uvarint with the number of the unit's segments, then the arguments.
-	Data     []byte
-	Buffers  bool
 	Segments [][]byte
-
-	Sink Sink
 
 	// Gang has the one unit run on every worker, at the same time. Units must be 1: it becomes the number of workers when
 	// the gang starts, and the Sink is told by Claim. A unit of a gang that is lost is never run again.
 	Gang bool
+}
 
-	// Local runs the units without an encoding, for workers within this process; Data is empty then.
-	Local Local
+var nothingMore More
 
-	withdrawn bool
-	dropped   bool // its sink is told that it will not run, and it is counted
-	next      *Job
-	cursor
+// more returns what the job has of it. It is only read.
+func (j *Job) more() *More {
+	if j.More == nil {
+		return &nothingMore
+	}
+	return j.More
+}
+
+// release lets go of what only a waiting job needs; what runs has its own.
+func (j *Job) release() {
+	j.Data = nil
+	if j.More != nil {
+		j.More.Segments = nil
+	}
 }
 
 // cursor is a position in a job: the next unit, and where its bytes and its segments begin.
@@ -78,7 +103,7 @@ type Local interface {
 	Failed(unit int, err error)
 }
 
-func (j *Job) chunk() int { return max(j.Chunk, 1) }
+func (j *Job) chunk() int { return max(j.more().Chunk, 1) }
 
 // elements returns how many calls the units [first, first+n) hold.
 func (j *Job) elements(first, n int) int {
@@ -86,7 +111,7 @@ func (j *Job) elements(first, n int) int {
 	if c == 1 {
 		return n
 	}
-	return min(j.Elements, (first+n)*c) - first*c
+	return min(j.more().Elements, (first+n)*c) - first*c
 }
 
 // piece is a run of consecutive units of one job, waiting or handed out.
@@ -169,7 +194,7 @@ func (q *queue) take(n int, rest cursor) {
 // advance moves a cursor over n units.
 func (j *Job) advance(c cursor, n int) cursor {
 	c.unit += n
-	if j.Local != nil || j.withdrawn {
+	if j.Local || j.withdrawn {
 		return c
 	}
 	for ; n > 0; n-- {

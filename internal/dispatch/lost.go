@@ -114,7 +114,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) {
 		p := w.out[i]
 		for p.done < p.n {
 			seq := p.seq + uint64(p.done)
-			if l.Proof && seq > l.Finished && !p.job.Gang {
+			if l.Proof && seq > l.Finished && !p.job.more().Gang {
 				if !running || seq > l.Picked {
 					break
 				}
@@ -140,11 +140,11 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 		m.gone--
 		return
 	}
-	if p.job.Gang {
+	if p.job.more().Gang {
 		m.left(w, true, cause)
 	}
 	overdue := (*OverdueError)(nil) // its own fault, which would only repeat itself
-	if p.tries < p.job.Retries && !p.job.Gang && m.state != Broken && !errors.As(cause, &overdue) {
+	if p.tries < p.job.more().Retries && !p.job.more().Gang && m.state != Broken && !errors.As(cause, &overdue) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries + 1})
 		m.stats.Retried++
 		return

@@ -213,8 +213,8 @@ func (m *Master) Cancelled(j *Job) {
 		m.stats.Cancelled++
 	}
 	j.withdrawn = true
-	j.Data, j.Segments = nil, nil
-	if j.Gang { // the queue may have been waiting for it
+	j.release()
+	if j.more().Gang { // the queue may have been waiting for it
 		m.handOut()
 		m.attend()
 		m.settleState()
@@ -236,11 +236,11 @@ func (m *Master) Withdraw(j *Job) int {
 			}
 		}
 		j.withdrawn = true
-		j.Data, j.Segments = nil, nil // what runs has its own; the job itself leaves the queue when its turn comes
+		j.release() // what runs has its own; the job itself leaves the queue when its turn comes
 		m.stats.Cancelled += uint64(n)
 	}
 	m.interrupt(func(p *piece) bool { return p.job == j })
-	if j.Gang {
+	if j.more().Gang {
 		m.handOut()
 		m.attend()
 	}

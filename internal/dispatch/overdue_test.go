@@ -14,7 +14,7 @@ func TestATaskThatIgnoredItsTimeoutIsNotRetried(t *testing.T) {
 	p := newPuppet()
 	m := dispatch.New(dispatch.Config{Group: p})
 	j, s := job(0, 1)
-	j.Timeout, j.Retries = time.Second, 5
+	j.More = &dispatch.More{Timeout: time.Second, Retries: 5}
 	if err := m.Submit(j); err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		if seq != p.seq+uint64(p.done) {
 			return fmt.Errorf("result of task %d where %d was due", seq, p.seq+uint64(p.done))
 		}
-		if v&3 == entryError && len(coded) == 0 && p.job.Local == nil {
+		if v&3 == entryError && len(coded) == 0 && !p.job.Local {
 			return fmt.Errorf("task %d failed without an error", seq)
 		}
 		seq++
@@ -188,7 +188,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		}
 		timed.elements += p.job.elements(unit, 1)
 		job, gone := p.job, p.gone
-		if job.Gang && !gone {
+		if job.more().Gang && !gone {
 			m.left(w, v&3 == entryError, nil)
 		}
 		m.answered(w, p, v&3 == entryError)
@@ -328,7 +328,7 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	if p == nil || p.seq != seq || p.gone {
 		return
 	}
-	err := &OverdueError{Timeout: p.job.Timeout}
+	err := &OverdueError{Timeout: p.job.more().Timeout}
 	if m.kind.Kills {
 		m.group.Kill(w.slot, err)
 		return
@@ -336,7 +336,7 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	p.gone = true
 	m.gone++
 	m.stats.Failed++
-	if p.job.Gang {
+	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
 	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: &BrokenError{

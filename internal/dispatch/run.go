@@ -147,11 +147,11 @@ func (s *server) localUnit(w *work) {
 	}
 	o := &s.out
 	o.begin()
-	o.local = l.job.Local
+	o.local = l.job.Sink.(Local)
 	o.unit = unit
 	var ok bool
 	_ = s.callWithContext(w, func(ctx context.Context) error {
-		ok = l.job.Local.Call(ctx, unit)
+		ok = o.local.Call(ctx, unit)
 		return nil
 	})
 	o.local = nil

@@ -17,14 +17,14 @@ func TestWithdrawLetsGoOfTheArguments(t *testing.T) {
 	})
 	first := p.submit(0, 1)
 	j, _ := job(0, 1, 2, 3)
-	j.Segments = [][]byte{make([]byte, 1)}
+	j.More = &dispatch.More{Segments: [][]byte{make([]byte, 1)}}
 	if err := p.Submit(j); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.Withdraw(j); n != 3 {
 		t.Errorf("took %d units back, want 3", n)
 	}
-	if j.Data != nil || j.Segments != nil {
+	if j.Data != nil || j.More.Segments != nil {
 		t.Error("a job that was withdrawn behind a long task keeps its arguments")
 	}
 	close(release)

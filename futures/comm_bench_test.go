@@ -1,4 +1,4 @@
-package comm_test
+package futures_test
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
 )
-
-func TestMain(m *testing.M) { futures.TestMain(m) }
 
 // reductions times a number of reductions of so many float64 to all ranks, from within.
 var reductions = futures.RegisterContext("reductions", func(ctx context.Context, p futures.Pair[int, int]) (time.Duration, error) {
