@@ -81,7 +81,21 @@ func (l launcher) launch(ctx context.Context, limit time.Duration, ranks int, op
 	if err != nil {
 		return nil, "", err
 	}
-	args := append(slices.Clone(options), "-n", fmt.Sprint(ranks), self, "doctor-probe", "--limit", limit.String(), probe)
+	return l.start(ctx, limit, ranks, options, []string{self}, probe, enough)
+}
+
+// launchStaying is launch with a process beside each rank.
+func (l launcher) launchStaying(ctx context.Context, limit time.Duration, ranks int, options []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	return l.start(ctx, limit, ranks, options, []string{self, "run", "--stay", self}, probe, enough)
+}
+
+func (l launcher) start(ctx context.Context, limit time.Duration, ranks int, options, command []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
+	args := append(slices.Clone(options), "-n", fmt.Sprint(ranks))
+	args = append(append(args, command...), "doctor-probe", "--limit", limit.String(), probe)
 	return probed(ctx, limit, l.path, args, enough)
 }
 
@@ -188,7 +202,7 @@ func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool)) finding 
 		return finding{subject, warning, "the launcher ends the job when a rank is lost", "start with `mpiexec --enable-recovery`", nil}
 	case mpi.MPICH:
 		return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
-			"start with `mpiexec -disable-auto-cleanup`, and try it with `rankpool doctor` without mpiexec", nil}
+			"start with `mpiexec -disable-auto-cleanup -n N rankpool run --stay PROGRAM`, and try it with `rankpool doctor` without mpiexec", nil}
 	}
 	return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
 		"srun --no-kill and --kill-on-bad-exit=0 keep them", nil}
@@ -300,13 +314,22 @@ func (d *doctor) losing(ctx context.Context, l launcher) {
 		d.findings.add(finding{subject, warning, "not tried: it is unknown how to tell this launcher to leave survivors alone", "see its manual", nil})
 		return
 	}
-	facts, out, err := l.launch(ctx, loseLimit, 3, options, "lose", func(all []fact) bool { return survivors(all) == 2 })
-	if n := survivors(facts); n < 2 {
-		d.findings.add(finding{subject, warning, fmt.Sprintf("%d of 2 ranks lived on when a third was killed, with `mpiexec %s`: %s", n, options[0], lastWords(out, err)),
-			"a lost rank ends the whole job here: keep jobs short, or write results as they come", nil})
+	live := func(all []fact) bool { return survivors(all) == 2 }
+	facts, out, err := l.launch(ctx, loseLimit, 3, options, "lose", live)
+	if survivors(facts) == 2 {
+		d.findings.add(finding{subject, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
 		return
 	}
-	d.findings.add(finding{subject, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
+	f := finding{subject, warning, fmt.Sprintf("with `mpiexec %s` %d of 2 ranks lived on when a third was killed: %s", options[0], survivors(facts), lastWords(out, err)),
+		"a lost rank ends the whole job here: keep jobs short, or write results as they come", nil}
+	if l.family == mpi.MPICH {
+		// Its launcher takes the end of a rank by a signal for the end of all that are on the same host.
+		if facts, _, _ = l.launchStaying(ctx, loseLimit, 3, options, "lose", live); survivors(facts) == 2 {
+			f.Text = fmt.Sprintf("with `mpiexec %s` a rank that is killed takes the others of its host along", options[0])
+			f.Remedy = fmt.Sprintf("start programs with `mpiexec %s -n N rankpool run --stay PROGRAM`: then they live on", options[0])
+		}
+	}
+	d.findings.add(f)
 }
 
 func survivors(all []fact) (n int) {

@@ -103,7 +103,7 @@ func (c *probeCommand) Run() error {
 			trySpawn(ctx, world)
 		}
 	case "lose":
-		return lose(world)
+		return lose(ctx, world)
 	default:
 		err = look(ctx, env, world)
 	}
@@ -291,23 +291,39 @@ func beChild(ctx context.Context) error {
 	return parent.Disconnect()
 }
 
-// afterLoss is how long the others must live to count: launchers end them within milliseconds.
-const afterLoss = 1500 * time.Millisecond
+// afterLoss is how long the others must live to count, lifeBeats how often they say so meanwhile.
+const (
+	afterLoss = 1500 * time.Millisecond
+	lifeBeats = 5
+)
 
 // lose kills rank 1; the others say whether they live on. They never call Finalize, which would hang or kill them.
-func lose(world *mpi.Comm) error {
+func lose(ctx context.Context, world *mpi.Comm) error {
 	signal.Ignore(syscall.Signal(10)) // MPICH's launcher tells survivors of the loss by SIGUSR1
-	if err := world.Barrier(); err != nil {
-		return err
-	}
+	// Nobody is inside a call with rank 1 when that dies: it has heard from all of them last.
 	if world.Rank() == 1 {
+		for other := range world.Size() {
+			if other == 1 {
+				continue
+			}
+			if _, err := world.Recv(ctx, make([]byte, 1), other, measureTag); err != nil {
+				return err
+			}
+		}
 		self, err := os.FindProcess(os.Getpid())
 		if err != nil {
 			return err
 		}
 		return self.Kill()
 	}
-	time.Sleep(afterLoss)
+	if err := world.Send(ctx, []byte{1}, 1, measureTag); err != nil {
+		return err
+	}
+	// Launchers look after their ranks when one of these has something to say.
+	for range lifeBeats {
+		time.Sleep(afterLoss / lifeBeats)
+		fmt.Println("rank", world.Rank(), "lives")
+	}
 	tell(fact{Kind: aboutLife, Rank: world.Rank()})
 	time.Sleep(afterLoss) // until the doctor has read that
 	os.Exit(0)

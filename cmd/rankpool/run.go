@@ -1,7 +1,11 @@
 package main
 
 // runCommand is `rankpool run`.
-type runCommand struct{ startOptions }
+type runCommand struct {
+	startOptions
+
+	Stay bool `help:"Stay beside the program instead of becoming it. Under MPICH's mpiexec -disable-auto-cleanup a rank that is killed then leaves the others of its host alive."`
+}
 
 // Help is what --help says beyond the options.
 func (runCommand) Help() string {
@@ -35,5 +39,8 @@ func (c *runCommand) Run(s surroundings) error {
 		return err
 	}
 	stop()
+	if c.Stay {
+		return p.supervise(nil)
+	}
 	return p.become()
 }

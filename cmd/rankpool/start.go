@@ -145,12 +145,8 @@ func (o *startOptions) root(l mpi.Launcher) (string, error) {
 func (o *startOptions) build(ctx context.Context, s surroundings, t target, workers bool, out string) error {
 	c := compiler{workers: workers, tags: o.Tags, module: o.Module, stdin: os.Stdin, stderr: s.err}
 	if o.MPI != withoutMPI && (s.launcher.Found() || o.MPI != automatic || strings.EqualFold(os.Getenv("RANKPOOL_BACKEND"), "mpi")) {
-		want := o.MPI.family()
-		if o.MPI == automatic {
-			want = s.launcher.Family
-		}
 		var err error
-		if c.mpi, err = findSettings(ctx, want, o.MPI); err != nil {
+		if c.mpi, err = o.settings(ctx, s.launcher); err != nil {
 			return err
 		}
 	}
@@ -160,6 +156,19 @@ func (o *startOptions) build(ctx context.Context, s surroundings, t target, work
 	}
 	defer os.RemoveAll(scratch)
 	return c.compile(ctx, t, scratch, out)
+}
+
+// settings returns what to build with: the MPI that was asked for, or the launcher's.
+func (o *startOptions) settings(ctx context.Context, l mpi.Launcher) (*settings, error) {
+	switch {
+	case o.MPI != automatic:
+		return findSettings(ctx, o.MPI.family(), o.MPI)
+	case l.Name == "srun --mpi=pmi2": // which starts programs of either family, but Open MPI's hardly ever
+		if found, err := findSettings(ctx, mpi.MPICH, automatic); err == nil {
+			return found, nil
+		}
+	}
+	return findSettings(ctx, l.Family, automatic)
 }
 
 // leave gives up a program that was not started.

@@ -123,8 +123,9 @@ type descriptor int
 
 func (d descriptor) Write(p []byte) (int, error) { return unix.Write(int(d), p) }
 
-// supervise runs the program as a child and has the launcher end the job when it fails (E22). This process outlives every
-// signal that the program may want to see: MPICH's launcher sends them to both, as a terminal does.
+// supervise runs the program as a child and ends as it does, but never by a signal: the status is then 128 and its number.
+// With a wire it has MPICH's launcher end the job when the program fails (E22). This process outlives every signal that the
+// program may want to see: launchers send them to both, as a terminal does.
 func (p *program) supervise(wire io.Writer) error {
 	if p.lock != nil {
 		if err := p.lock.keep(); err != nil {
@@ -145,6 +146,9 @@ func (p *program) supervise(wire io.Writer) error {
 		return nil
 	}
 	status := max(statusOf(cmd.ProcessState), exitFailure)
+	if wire == nil {
+		return &silentError{status}
+	}
 	awaitReaders()
 	_, _ = fmt.Fprintf(wire, "cmd=abort exitcode=%d\n", status) // an error: there is no launcher any more to tell
 	time.Sleep(abortLimit)

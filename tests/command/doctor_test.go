@@ -86,7 +86,6 @@ func TestTheDoctorExaminesAnMPI(t *testing.T) {
 		e.expect(t, "threads", "ok", "MPI_THREAD_MULTIPLE")
 		e.expect(t, "scheduler", "ok", "")
 		e.expect(t, "building", "ok", name)
-		e.expect(t, "lost ranks", "ok", "live on")
 		for _, f := range e.Findings {
 			if f.Subject == "speed" && (f.Values["round_trip_seconds"] <= 0 || f.Values["bytes_per_second"] < 1e6) {
 				t.Errorf("the figures make no sense: %+v", f)
@@ -95,6 +94,9 @@ func TestTheDoctorExaminesAnMPI(t *testing.T) {
 		if library == "openmpi" {
 			e.expect(t, "slots", "ok", "universe size")
 			e.expect(t, "SIGTERM", "warn", "one second after SIGTERM")
+			e.expect(t, "lost ranks", "ok", "live on")
+		} else { // version 4.0.2; others may leave them alone
+			e.expect(t, "lost ranks", "warn", "takes the others of its host along")
 		}
 		if e.Seconds > 60 {
 			t.Errorf("it took %v s", e.Seconds)

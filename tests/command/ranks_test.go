@@ -183,6 +183,42 @@ func TestExecRunsAProgramOnEveryRankAndEndsTheJobWhenOneFails(t *testing.T) {
 	})
 }
 
+func TestWithACommandBesideItARankThatIsKilledLeavesTheOthersAlone(t *testing.T) {
+	program := source(t, `package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	signal.Ignore(syscall.SIGUSR1) // so MPICH's launcher tells of a loss
+	if os.Getenv("OMPI_COMM_WORLD_RANK")+os.Getenv("PMI_RANK") == "1" {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	for range 5 {
+		time.Sleep(200 * time.Millisecond)
+		fmt.Println("here")
+	}
+	fmt.Println("lived")
+}
+`)
+	option := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}
+	onEach(t, func(t *testing.T, library string) {
+		r := start("run", "--stay", program).ranks(t, library, 3, option[library])
+		if n := strings.Count(r.out, "lived"); n != 2 {
+			t.Errorf("%d of 2 ranks lived on:\n%s", n, r.out)
+		}
+		tidied(t, r.folder)
+	})
+	r := start("run", "--stay", greet, "-x").run(t)
+	r.expect(t, 0, `["-x"]`)
+	start("run", "--stay", "-c", "_ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {}").run(t).expect(t, 137)
+}
+
 // asRank starts the command as a rank of a job that has no MPI: the variables are all that it sees of a launcher.
 func asRank(t *testing.T, folder, job string, rank, size int, args ...string) (wait func() result) {
 	c := call{args: args, folder: folder, env: []string{
