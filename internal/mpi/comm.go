@@ -121,6 +121,20 @@ func (c *Comm) made(op string, f func() (uintptr, int)) (*Comm, error) {
 	return describe(h, true)
 }
 
+// madeAlone is made for a constructor that runs beside no other call.
+func (c *Comm) madeAlone(op string, f func() (uintptr, int)) (*Comm, error) {
+	if err := c.begin(op); err != nil {
+		return nil, err
+	}
+	release := alone()
+	defer release()
+	h, code := f()
+	if err := failure(op, code); err != nil || h == 0 {
+		return nil, err
+	}
+	return describe(h, true)
+}
+
 // Dup returns a communicator over the same processes whose messages never meet those of c. Collective over c; blocks
 // until every rank has called it.
 func (c *Comm) Dup() (*Comm, error) {
@@ -190,7 +204,11 @@ func (c *Comm) end(op string, f func(uintptr) int) error {
 	if err := c.begin(op); err != nil {
 		return err
 	}
-	defer leave()
+	release := leave
+	if op == "MPI_Comm_disconnect" {
+		release = alone()
+	}
+	defer release()
 	if c.gone.Swap(true) {
 		return nil
 	}

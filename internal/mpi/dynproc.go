@@ -28,7 +28,7 @@ func (c *Comm) Spawn(s SpawnRequest) (*Comm, error) {
 	if s.Command == "" {
 		return nil, invalid(op, ClassArg, "no command to spawn")
 	}
-	made, err := c.made(op, func() (uintptr, int) { return rawSpawn(c.handle, s) })
+	made, err := c.madeAlone(op, func() (uintptr, int) { return rawSpawn(c.handle, s) })
 	if e := new(Error); errors.As(err, &e) {
 		e.Hint = spawnHint(s.N)
 	}
