@@ -251,8 +251,8 @@ func leaveMPI(status int) int {
 	ranks.Lock()
 	hub := ranks.shared
 	ranks.Unlock()
-	var err error
-	if hub != nil {
+	err := mpilink.Settle(ctx)
+	if err == nil && hub != nil {
 		err = hub.Close(ctx)
 	}
 	if err == nil {

@@ -59,7 +59,7 @@ func inRank(m *testing.M) (status int, err error) {
 	}
 	if world.Size() == 1 {
 		status = m.Run()
-		return status, errors.Join(mpi.Finalize(ctx), goleak.Find())
+		return status, errors.Join(mpilink.Settle(ctx), mpi.Finalize(ctx), goleak.Find())
 	}
 	c, err := world.Dup()
 	if err != nil {

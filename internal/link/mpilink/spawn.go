@@ -60,7 +60,9 @@ func (s *spawning) start(ctx context.Context) (*Hub, error) {
 		err error
 	}
 	spawned := make(chan outcome, 1)
+	underWay.add(1)
 	go func() {
+		defer underWay.add(-1)
 		comm, err := self.Spawn(request)
 		if err != nil {
 			spawned <- outcome{nil, err}
@@ -84,6 +86,44 @@ func (s *spawning) start(ctx context.Context) (*Hub, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("mpilink: %d spawned workers have not come up; start with `mpiexec -n N` instead, or look for "+
 			"what keeps %s from calling futures.Main: %w", s.spec.Workers, s.spec.Command, context.Cause(ctx))
+	}
+}
+
+// underWay counts the spawns whose outcome is not known, or whose processes have come up too late and are sent away.
+var underWay pending
+
+type pending struct {
+	sync.Mutex
+	n    int
+	none chan struct{} // closed when n becomes 0; nil unless somebody waits
+}
+
+func (p *pending) add(n int) {
+	p.Lock()
+	defer p.Unlock()
+	if p.n += n; p.n == 0 && p.none != nil {
+		close(p.none)
+		p.none = nil
+	}
+}
+
+// Settle waits until no spawn is under way that a group has given up, or until ctx ends. MPI must not be finalized before.
+func Settle(ctx context.Context) error {
+	underWay.Lock()
+	if underWay.n == 0 {
+		underWay.Unlock()
+		return nil
+	}
+	if underWay.none == nil {
+		underWay.none = make(chan struct{})
+	}
+	none := underWay.none
+	underWay.Unlock()
+	select {
+	case <-none:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("mpilink: a spawn does not return: %w", context.Cause(ctx))
 	}
 }
 
