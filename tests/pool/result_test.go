@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"sync"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
