@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { futures.TestMain(checked{m}) }
 func TestNothingIsRegisteredAfterMainHasBegun(t *testing.T) {
 	for name, register := range map[string]func(){
 		"function": func() { futures.Register("late", func(int) (int, error) { return 0, nil }) },
-		"sentinel": func() { futures.RegisterSentinel("late", errors.New("late")) },
+		"sentinel": func() { _ = futures.RegisterSentinel("late", errors.New("late")) },
 		"global":   func() { futures.RegisterGlobal[int]("late") },
 		"type":     func() { futures.RegisterType[late]("late") },
 		"error":    func() { futures.RegisterError[*late]("late") },

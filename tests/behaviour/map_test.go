@@ -394,10 +394,13 @@ func TestASequenceThatEndsItsGoroutineEndsTheReaders(t *testing.T) {
 		go func() {
 			var got []int
 			defer func() { ended <- got }()
-			for v := range futures.Map(within(t), ex, square, iter.Seq[int](func(yield func(int) bool) {
+			for v, err := range futures.Map(within(t), ex, square, iter.Seq[int](func(yield func(int) bool) {
 				yield(2)
 				runtime.Goexit()
 			})) {
+				if err != nil {
+					t.Error(err)
+				}
 				got = append(got, v)
 			}
 			got = nil

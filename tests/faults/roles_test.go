@@ -107,7 +107,7 @@ var roles = map[string]func(context.Context) error{
 			if _, err := futures.Submit(ex, inc, 1); errors.Is(err, futures.ErrDrained) {
 				break
 			} else if err != nil || ctx.Err() != nil {
-				return fmt.Errorf("it does not drain: %v, %v", err, ctx.Err())
+				return fmt.Errorf("it does not drain: %w, %w", err, ctx.Err())
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -119,10 +119,10 @@ var roles = map[string]func(context.Context) error{
 		}
 		_, err := waits.Result(ctx)
 		if !errors.Is(err, futures.ErrDrained) || !errors.Is(err, futures.ErrCancelled) {
-			return fmt.Errorf("what waited: %v", err)
+			return fmt.Errorf("what waited: %w", err)
 		}
 		if _, err := atOnce(futures.NewProcessPoolExecutor()).NumWorkers(ctx); !errors.Is(err, futures.ErrDrained) {
-			return fmt.Errorf("a new executor: %v", err)
+			return fmt.Errorf("a new executor: %w", err)
 		}
 		fmt.Println("what ran was delivered")
 		return err
