@@ -15,7 +15,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools large fuzz race mpi-openmpi mpi-mpich cluster mpich lint bench clean
+.PHONY: help test check tools large fuzz race mpi-openmpi mpi-mpich cluster mpich lint bench bench-mpi clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
@@ -64,7 +64,8 @@ MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes ./tests
 mpi-openmpi mpi-mpich: mpi-%:
 	@echo '== tests under $*'
 	@eval "$$(build/mpi-env $*)" && set -x && $(GO) vet -tags mpi ./... && \
-	$(GO) test -p 1 -race -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
+	$(GO) test -p 1 -tags mpi -timeout $(TIMEOUT) -run '$(LARGE)' ./tests/modes && \
+	$(GO) test -p 1 -race -tags mpi -timeout 15m $(MPI_PACKAGES)
 
 cluster: ## run the examples on three hosts and, where it is installed, under Slurm; needs root
 	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && set -x && \
@@ -84,6 +85,9 @@ $(GOLANGCI_LINT):
 
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-mpi: ## compare with plain MPI, in C, under Open MPI
+	@eval "$$(build/mpi-env openmpi)" && $(GO) test -tags mpi -run '^$$' -bench PlainMPI -benchtime 1x ./tests/modes
 
 clean: ## remove what make and the examples have written
 	rm -rf bin julia.pgm julia.png thumbs

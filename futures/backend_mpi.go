@@ -29,12 +29,6 @@ const leaveLimit = 10 * time.Second
 // not end: two that do so at once confuse Open MPI's mpiexec.
 const followLimit = 6 * leaveLimit
 
-// Environment variables about MPI itself. They are read when MPI starts.
-const (
-	envMPIThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
-	envMPIStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
-)
-
 // lastWords is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then.
 const lastWords = 200 * time.Millisecond
 
@@ -287,7 +281,9 @@ func (e *executor) newRankGroup(env environment, log *slog.Logger) (link.Group, 
 		if e.joins && (e.cfg.dir != "" || len(e.cfg.env) > 0) {
 			log.Warn("rankpool: WithDir and WithEnv are ignored: the ranks have been set up by the first executor")
 		}
-		return ranks.shared.Group(cfg), nil
+		g := ranks.shared.Group(cfg)
+		e.help = g.Help
+		return g, nil
 	}
 	options, err := linkOptions()
 	if err != nil {
@@ -305,7 +301,9 @@ func (e *executor) newRankGroup(env environment, log *slog.Logger) (link.Group, 
 	if !e.cfg.hasArgs {
 		spawn.Args = os.Args[1:]
 	}
-	return mpilink.NewSpawned(spawn), nil
+	g := mpilink.NewSpawned(spawn)
+	e.help = g.Help
+	return g, nil
 }
 
 // spawned is how many workers are spawned: what the program or the environment says, else what the launcher has room for.

@@ -18,7 +18,9 @@ const (
 	envUsePkl5    = "RANKPOOL_USE_PKL5"
 	envThreshold  = "RANKPOOL_PKL5_THRESHOLD"
 	envBackoff    = "RANKPOOL_BACKOFF"
-	envWorker     = "RANKPOOL_WORKER" // set by a master for its local workers
+	envWorker     = "RANKPOOL_WORKER"      // set by a master for its local workers
+	envMPIThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
+	envMPIStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
 )
 
 // environment is what an executor takes from its surroundings.
@@ -36,7 +38,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") &&
-			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker}, name) {
+			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envMPIThreads, envMPIStage}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

@@ -82,6 +82,9 @@ func (t *task[A, R]) cancelled() *callbackList {
 	return nil
 }
 
+// helps implements assisted.
+func (t *task[A, R]) helps() func(done func() bool) { return t.ex.help }
+
 // Claim implements dispatch.Sink.
 func (t *task[A, R]) Claim(int, int) bool { return t.claim() }
 

@@ -84,6 +84,9 @@ type executor struct {
 	slots    int  // as asked for
 	joins    bool // its workers' processes were set up for another executor
 	notifier notifier
+
+	// help has who waits look after the workers, where somebody has to; nil elsewhere. It is set when they start.
+	help func(done func() bool)
 }
 
 // class is which executor this is.
