@@ -91,6 +91,13 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 	switch {
 	case e.class == threadClass:
 		return backendThreads, nil
+	case e.comm != nil && e.comm.size == 1:
+		if err := e.needsProcesses(); err != nil {
+			return "", fmt.Errorf("futures: MPICommExecutor: the only rank of its communicator: %w", err)
+		}
+		return backendThreads, nil
+	case e.comm != nil:
+		return backendMPI, nil
 	case e.class == processClass, env.backend == backendProcesses:
 		return backendProcesses, nil
 	case env.backend == backendMPI && !mpiBuilt:
@@ -110,6 +117,8 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 
 func (e *executor) chooseWorkers(env environment) int {
 	switch {
+	case e.comm != nil:
+		return max(e.comm.size-1, 1)
 	case e.cfg.workers > 0:
 		return e.cfg.workers
 	case env.workers > 0 && e.class != threadClass: // C087

@@ -109,7 +109,7 @@ func underLauncher() bool {
 	ranks.Lock()
 	serves := ranks.serves
 	ranks.Unlock()
-	return !serves && !proc.IsWorker() && launched()
+	return !serves && !everywhere && !proc.IsWorker() && launched()
 }
 
 // loadingInRank tells whether this process is a rank that is to serve and has not reached Main. A process that was
@@ -153,6 +153,9 @@ func mainOrRank(run func(context.Context) error) int {
 	if !launched() {
 		return leaveMPI(runMaster(run))
 	}
+	if everywhere {
+		return onEveryRank(run)
+	}
 	serve, err := joinWorld()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rankpool:", err)
@@ -163,6 +166,27 @@ func mainOrRank(run func(context.Context) error) int {
 		return serve()
 	}
 	return leaveMPI(runMaster(run))
+}
+
+// onEveryRank runs a program that runs on all ranks, as the master of its own executors.
+func onEveryRank(run func(context.Context) error) int {
+	_, err := startMPI()
+	status := exitFailure
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rankpool:", err)
+	} else {
+		status = runMaster(run)
+	}
+	if status == 0 {
+		if err = mpi.Finalize(context.Background()); err == nil { // the other ranks may take as long as they like
+			return 0
+		}
+		fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
+		status = exitFailure
+	}
+	time.Sleep(lastWords)
+	abortJob(status)
+	return status
 }
 
 // joinWorld starts MPI. In a rank that is to serve it returns what to do; in the master it sees to the others.
@@ -272,6 +296,15 @@ func (e *executor) newRankGroup(env environment, log *slog.Logger) (link.Group, 
 	ranks.Lock()
 	defer ranks.Unlock()
 	cfg := mpilink.Config{Backoff: e.cfg.backoff}
+	if e.comm != nil {
+		options, err := linkOptions()
+		if err != nil {
+			return nil, err
+		}
+		g := mpilink.NewGathered(cfg, options, e.comm.comm)
+		e.help = g.Help
+		return g, nil
+	}
 	switch {
 	case ranks.serves:
 		return nil, errors.New("futures: this process is a rank that serves a master; an executor in a task uses processes or threads")

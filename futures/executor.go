@@ -85,6 +85,8 @@ type executor struct {
 	joins    bool // its workers' processes were set up for another executor
 	notifier notifier
 
+	comm *commRanks // MPICommExecutor: whose ranks are the workers
+
 	// help has who waits look after the workers, where somebody has to; nil elsewhere. It is set when they start.
 	help func(done func() bool)
 }

@@ -43,11 +43,7 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
 	}
-	for _, o := range opts {
-		if o != nil {
-			o(&ending)
-		}
-	}
+	ending.apply(opts)
 	os.Exit(mainStatus(run, registry.Caller(0)))
 }
 

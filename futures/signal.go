@@ -23,6 +23,14 @@ type endingConfig struct {
 	signals []os.Signal
 }
 
+func (c *endingConfig) apply(opts []MainOption) {
+	for _, o := range opts {
+		if o != nil {
+			o(c)
+		}
+	}
+}
+
 // ending is what Main was given. It is written before anything reads it.
 var ending = endingConfig{grace: closeGrace}
 

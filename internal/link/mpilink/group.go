@@ -32,7 +32,7 @@ type Config struct {
 type Group struct {
 	cfg     Config
 	hub     *Hub
-	spawn   *spawning // nil unless the hub is this group's own
+	own     opening // nil unless the hub is this group's own
 	handler link.Handler
 	slots   []atomic.Pointer[remote]
 	peers   []int // of the slots
@@ -49,11 +49,17 @@ type Group struct {
 // Group returns a group over the ranks of the hub, which may have any number of groups.
 func (h *Hub) Group(cfg Config) *Group { return newGroup(cfg, h, nil) }
 
-func newGroup(cfg Config, h *Hub, s *spawning) *Group {
+// opening makes the hub of one group, and ends it.
+type opening interface {
+	start(ctx context.Context) (*Hub, error)
+	end(ctx context.Context) error
+}
+
+func newGroup(cfg Config, h *Hub, o opening) *Group {
 	if cfg.Backoff <= 0 {
 		cfg.Backoff = DefaultBackoff
 	}
-	return &Group{cfg: cfg, hub: h, spawn: s, wanted: true, live: map[*remote]struct{}{}}
+	return &Group{cfg: cfg, hub: h, own: o, wanted: true, live: map[*remote]struct{}{}}
 }
 
 // Traits describes the group.
@@ -79,8 +85,8 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	}
 	g.opened = true
 	g.mu.Unlock()
-	if g.spawn != nil {
-		hub, err := g.spawn.start(ctx)
+	if g.own != nil {
+		hub, err := g.own.start(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -305,8 +311,8 @@ func (g *Group) cutAll(ctx context.Context, empty <-chan struct{}) error {
 
 // release ends what was spawned for this group.
 func (g *Group) release(ctx context.Context) error {
-	if g.spawn == nil {
+	if g.own == nil {
 		return nil
 	}
-	return g.spawn.end(ctx)
+	return g.own.end(ctx)
 }

@@ -1,0 +1,94 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/registry"
+)
+
+// MPICommExecutor has the ranks of a communicator of github.com/emer/empi/mpi (nil: of the world) serve one of them for a
+// while, in a program that runs on all of them: see MainAll. All ranks of the communicator call it, with the same root. At
+// root, body is called with an executor whose workers are the other ranks, in their order (D03, D05); elsewhere nothing is
+// called, and the rank serves until that executor has been closed. Then all go on. It may be called again, with another
+// root or another communicator, one after the other.
+//
+// The executor is started at once (D04) and closed when body returns: it waits for what is queued. Root waits for the other
+// ranks as long as the start may take (WithStartTimeout); the other ranks wait for root until ctx ends. A communicator of one
+// rank has one worker, a goroutine.
+//
+// The errors, the same on all ranks: an intercommunicator, then a root out of range (D02); at root those of the options and
+// of body.
+func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
+	const name = "MPICommExecutor"
+	if body == nil {
+		return errors.New("futures: MPICommExecutor: the function is nil")
+	}
+	if !mainBegan.Load() {
+		return errors.New("futures: MPICommExecutor: call it in the function given to futures.MainAll, which runs on every rank")
+	}
+	within, err := commOf(c)
+	if err != nil {
+		return fmt.Errorf("futures: %s: %w", name, err)
+	}
+	if root < 0 || root >= within.size {
+		return fmt.Errorf("futures: %s: root %d is out of range: the communicator has %d ranks", name, root, within.size)
+	}
+	if within.rank != root {
+		if err := within.serve(ctx, root); err != nil {
+			return fmt.Errorf("futures: %s: %w", name, err)
+		}
+		return nil
+	}
+	leave, err := within.enter()
+	if err != nil {
+		return fmt.Errorf("futures: %s: %w", name, err)
+	}
+	defer leave()
+	ex := &MPIPoolExecutor{}
+	ex.comm = within
+	if err := ex.init(mpiClass, name, opts); err != nil {
+		// The others have entered, or will: they are let go.
+		ex.cfg = config{}
+		return errors.Join(err, letGo(ctx, ex))
+	}
+	if err := ex.Start(); err != nil {
+		return err
+	}
+	closed := false
+	defer func() {
+		if !closed { // body has panicked: the others must not serve for ever
+			_ = ex.Close()
+		}
+	}()
+	err = body(ctx, ex)
+	closed = true
+	return errors.Join(err, ex.Close())
+}
+
+// letGo starts an executor and closes it, so that the ranks which serve it go on.
+func letGo(ctx context.Context, ex *MPIPoolExecutor) error {
+	if err := ex.Bootup(ctx); err != nil {
+		return err
+	}
+	return ex.Close()
+}
+
+// MainAll is Main for a program that runs on every rank of an MPI job: run is called on all of them. What is a pool there is
+// said by MPICommExecutor; other executors use processes of the rank's own machine. When run fails on one rank, by an error or
+// a panic, the whole job ends with status 1, after the executors of that rank have finished what is queued. Without an
+// mpiexec it is Main.
+func MainAll(run func(ctx context.Context) error, opts ...MainOption) {
+	if run == nil {
+		panic("futures: MainAll: the function is nil")
+	}
+	ending.apply(opts)
+	everywhere = true
+	os.Exit(mainStatus(run, registry.Caller(0)))
+}
+
+// everywhere says that the program runs on every rank. It is written before Main's work begins.
+var everywhere bool

@@ -1,0 +1,59 @@
+package modes_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const everywhere = "github.com/rankpool/rankpool/tests/modes/everywhere"
+
+// D03, D05, D10, D16
+func TestEveryRankOfACommunicatorCanBeServedByTheOthers(t *testing.T) {
+	needsMPI(t)
+	o := world.succeed(t, everywhere, []string{"roots"})
+	o.contains(t, "root 0 of 3 has [1 2] [3 3] mpi", "root 1 of 3 has [0 2] [3 3] mpi", "root 2 of 3 has [0 1] [3 3] mpi")
+	for _, act := range []string{"roots", "rounds"} {
+		world.succeed(t, everywhere, []string{act}).contains(t, "rank 0 goes on", "rank 1 goes on", "rank 2 goes on")
+	}
+}
+
+func TestAProgramForEveryRankRunsAloneToo(t *testing.T) {
+	for _, m := range []mode{threads, processes} {
+		m.succeed(t, everywhere, []string{"rounds"}).contains(t, "rank 0 goes on")
+	}
+}
+
+// D02, D08
+func TestWhatCannotBeServedIsRefusedOnAllRanks(t *testing.T) {
+	needsMPI(t)
+	o := world.succeed(t, everywhere, []string{"misuse"})
+	for _, want := range []string{"root -1 is out of range: the communicator has 3 ranks", "root -3 is", "root 3 is", "the function is nil"} {
+		if n := strings.Count(o.output, want); n != 3 {
+			t.Errorf("%d ranks of 3 say %q:\n%s", n, want, o.output)
+		}
+	}
+	o.contains(t, "serve already", "the outer one says 9", "WithMaxWorkers(0)", "rank 0 goes on", "rank 1 goes on", "rank 2 goes on")
+	if strings.Contains(o.output, "body was called") {
+		t.Error(o.output)
+	}
+}
+
+// D12
+func TestAFailingInitializerLetsTheServingRanksGoOn(t *testing.T) {
+	needsMPI(t)
+	world.succeed(t, everywhere, []string{"initializer"}).contains(t, "rank 0 goes on", "rank 1 goes on", "rank 2 goes on")
+}
+
+func TestAFailureOnOneRankEndsAProgramOnEveryRank(t *testing.T) {
+	needsMPI(t)
+	for act, want := range map[string]string{
+		"fails": "told to fail", "panics": "told to panic", "late": "have not entered",
+	} {
+		begin := time.Now()
+		o := world.run(t, everywhere, []string{act})
+		if o.contains(t, want); o.code == 0 || time.Since(begin) > limit/2 {
+			t.Errorf("%s: status %d after %v:\n%s", act, o.code, time.Since(begin), o.output)
+		}
+	}
+}
