@@ -9,15 +9,16 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// Map calls fn on every element of xs, a slice or a sequence, and returns the results in the order of the input, one by
-// one as they come.
+// Map calls fn on every element of xs and returns the results in the order of the input, one by one as they come. The
+// input is a slice or a sequence; one of another name is converted, by []A(xs) or iter.Seq[A](seq).
 //
 // The elements of a slice are submitted at the call, whether the results are read or not, and the results wait in memory
-// until they are read: WithBufferSize has both wait for the reader. Elements are encoded as Submit does it, so the slice may
-// change afterwards, but for what is sent from where it is (a ThreadPoolExecutor shares them). A sequence is drawn while the results are read, a few
-// chunks per worker ahead, so an endless one works; WithBufferSize sets how far. It is drawn on a goroutine of its own, so
-// that one which waits holds no results up: what it shares with the loop that reads must be guarded. A panic in it comes
-// out in the reader, after the results before it.
+// until they are read: WithBufferSize has both wait for the reader. Elements are encoded as Submit does it, so the slice
+// may change afterwards, but for what is sent from where it is (a ThreadPoolExecutor shares them).
+//
+// A sequence is drawn while the results are read, a few chunks per worker ahead, so an endless one works; WithBufferSize
+// sets how far. It is drawn on a goroutine of its own, so that one which waits holds no results up: what it shares with the
+// loop that reads must be guarded. A panic in it comes out in the reader, after the results before it.
 //
 // The first error ends the results, after all those before it: the failure of an element, the end of ctx (it matches
 // ErrTimeout if that was a deadline; results that are there come first), ErrShutdown, ErrBroken, or a mistake in the
