@@ -26,7 +26,7 @@ type gathering struct {
 	sub     *mpi.Comm
 	hub     *Hub
 	entered chan struct{} // closed when all ranks have entered, or that has failed; nil before start
-	gaveUp  bool // start did
+	gaveUp  bool          // start did
 	ended   bool
 }
 

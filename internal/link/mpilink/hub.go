@@ -30,6 +30,7 @@ type Hub struct {
 	lastID   uint64
 	gone     map[int]error // peers that were lost
 	left     map[int]bool  // peers that have said goodbye
+	procs    []process     // of the peers, as far as they have said so
 	naps     map[*Group]time.Duration
 	failed   error // polling is impossible
 	closing  bool
@@ -173,6 +174,14 @@ func (h *Hub) head(peer int, b []byte) {
 		h.left[peer] = true
 		h.hubMu.Unlock()
 		h.signal()
+		return
+	}
+	if kind == kindSelf {
+		if p, ok := readProcess(data); ok {
+			h.hubMu.Lock()
+			h.procs = append(h.procs, p)
+			h.hubMu.Unlock()
+		}
 		return
 	}
 	if kind == kindNote {

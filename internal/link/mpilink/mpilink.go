@@ -59,6 +59,7 @@ const (
 	kindBye    = 'b' // from the master: the end has come; from a rank: it knows
 	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together
 	kindMaster = 'm' // from the master: which process it is
+	kindSelf   = 'p' // from a rank: which process it is
 	kindNote   = 'n' // from a rank: text for the user
 	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
 )

@@ -50,6 +50,12 @@ func (p process) runs() bool {
 	return runs && start == p.start
 }
 
+// exists tells whether the process is there, be it that it has ended and nobody has waited for it yet.
+func (p process) exists() bool {
+	start, _ := started(p.pid)
+	return start != "" && start == p.start
+}
+
 // near tells whether p is, or was, where this process can see it.
 func (p process) near() bool { return p.place != "" && p.start != "" && p.place == self().place }
 

@@ -63,6 +63,9 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint)) error {
 		events: make([]mpi.Event, pollRoom), timer: time.NewTimer(time.Hour),
 	}
 	r.port = port
+	if err := r.note(r.master, 0, kindSelf, self().append(nil)...); err != nil {
+		return err
+	}
 	for _, n := range o.Notes {
 		if err := r.note(r.master, 0, kindNote, []byte(n[:min(len(n), eager/2)])...); err != nil {
 			return err

@@ -148,7 +148,30 @@ func (s *spawning) goodbye(ctx context.Context, comm *mpi.Comm, hub *Hub) error 
 	if err := hub.Close(ctx); err != nil {
 		return err
 	}
-	return Disconnect(ctx, comm)
+	if err := Disconnect(ctx, comm); err != nil {
+		return err
+	}
+	hub.awaitExits(ctx)
+	return nil
+}
+
+// awaitExits waits until the processes of the ranks that are on this machine have ended, as far as ctx allows. A spawn while
+// Open MPI's mpiexec buries earlier ones may never return: two of 300 did not, none of 300 that waited.
+func (h *Hub) awaitExits(ctx context.Context) {
+	h.hubMu.Lock()
+	procs := h.procs
+	h.hubMu.Unlock()
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for _, p := range procs {
+		for near := p.near(); near && p.exists(); {
+			select {
+			case <-look.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // Disconnect cuts a spawned program and its master loose from each other. Both call it, after Serve and Hub.Close; it
