@@ -149,7 +149,7 @@ func abortJob(status int) {
 }
 
 // mainOrRank runs a program that is no local worker: as the master, or as a rank that serves it (E05).
-func mainOrRank(run func(context.Context) error) int {
+func mainOrRank(run func(context.Context) error, everywhere bool) int {
 	if !launched() {
 		return leaveMPI(runMaster(run))
 	}

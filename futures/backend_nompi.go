@@ -18,7 +18,7 @@ func underLauncher() bool { return false }
 func loadingInRank() bool { return false }
 func abortJob(int)        {}
 
-func mainOrRank(run func(context.Context) error) int { return runMaster(run) }
+func mainOrRank(run func(context.Context) error, _ bool) int { return runMaster(run) }
 
 func (e *executor) newRankGroup(environment, *slog.Logger) (link.Group, error) {
 	return nil, errors.New("futures: MPI is not built into this program")

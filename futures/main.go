@@ -86,7 +86,7 @@ func mainStatus(run func(context.Context) error, where string) int {
 		}
 		return 0
 	}
-	return mainOrRank(run)
+	return mainOrRank(run, everywhere)
 }
 
 // runMaster calls run, sees to its executors and returns the exit status.
