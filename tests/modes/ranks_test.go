@@ -51,19 +51,10 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	}
 	for _, m := range append(rankModes(), mode{name: "world of two", ranks: 2}) {
 		t.Run(m.name, func(t *testing.T) {
-			var r mpitest.Result
-			var err error
-			// One spawn in 150 hangs in Open MPI 4.1.4, see docs/mpi-notes.md; the suite makes about a hundred.
-			for range 3 {
-				r, err = mpitest.Run(t.Context(), mpitest.Job{
-					Ranks: m.ranks, Program: suite, Limit: 3 * time.Minute, Args: []string{"-test.timeout=170s"},
-					Options: []string{"-wdir", must(filepath.Abs("../behaviour"))},
-				})
-				if r.Code == 0 || m.name != spawned.name || !strings.Contains(r.Output, "spawned workers have not come up") {
-					break
-				}
-				t.Log("a spawn hung; once more")
-			}
+			r, err := mpitest.RunSpawning(t, mpitest.Job{
+				Ranks: m.ranks, Program: suite, Limit: 4 * time.Minute, Args: []string{"-test.timeout=230s"},
+				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))},
+			})
 			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
 				t.Errorf("%v, status %d:\n%s", err, r.Code, prefix.ReplaceAllString(r.Output, ""))
 			}

@@ -414,8 +414,8 @@ func TestSuiteUnderMPI(t *testing.T) {
 			if ranks == 1 && mpitest.LauncherOf(libraries[0]) != "openmpi" {
 				t.Skip("this MPI cannot spawn; its world mode is tested")
 			}
-			r, err := mpitest.Run(t.Context(), mpitest.Job{
-				Ranks: ranks, Program: self, Limit: 5 * time.Minute,
+			r, err := mpitest.RunSpawning(t, mpitest.Job{
+				Ranks: ranks, Program: self, Limit: 2 * time.Minute,
 				Env: []string{underMPI + "=" + way, "GORACE=atexit_sleep_ms=0"},
 			})
 			if err != nil {

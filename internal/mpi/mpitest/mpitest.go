@@ -64,7 +64,7 @@ func Under(t testing.TB, ranks int, options ...string) bool {
 	if InRank() {
 		return true
 	}
-	r, err := Run(t.Context(), Job{
+	r, err := RunSpawning(t, Job{
 		Ranks: ranks, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=60s"}, Options: options,
 	})
 	switch {
@@ -80,6 +80,21 @@ func Under(t testing.TB, ranks int, options ...string) bool {
 		t.Log("\n" + r.Output)
 	}
 	return false
+}
+
+// RunSpawning is Run for a job that may spawn. When a spawn of Open MPI 4.1.4 has hung (see docs/mpi-notes.md), which is not
+// what the test is about, it says so and runs the job again, twice at most.
+func RunSpawning(t testing.TB, j Job) (r Result, err error) {
+	t.Helper()
+	for range 3 {
+		r, err = Run(t.Context(), j)
+		hung := r.Expired || strings.Contains(r.Output, "spawned workers have not come up") || strings.Contains(r.Output, "a spawn does not return")
+		if err != nil || j.Ranks != 1 || r.Code == 0 || !hung {
+			break
+		}
+		t.Log("a spawn hung; once more")
+	}
+	return r, err
 }
 
 var launches struct {
@@ -135,7 +150,8 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, c.Dir
-	cmd.Env = append(append(os.Environ(), mark), c.Env...)
+	// The race detector has every process idle for a second at its exit, and a spawned one is waited for.
+	cmd.Env = append(append([]string{"GORACE=atexit_sleep_ms=0"}, append(os.Environ(), mark)...), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
 		killMarked(mark)
