@@ -240,6 +240,26 @@ func testOpenAfterClose(t *testing.T, h Harness) {
 	}
 }
 
+func testOpenWhileClosing(t *testing.T, h Harness) {
+	for range 5 {
+		g := h.New(1)
+		opened := make(chan error)
+		go func() {
+			_, err := g.Open(context.Background(), newRecorder(t, 1))
+			opened <- err
+		}()
+		if err := g.Close(context.Background()); err != nil {
+			t.Errorf("Close while it opens: %v", err)
+		}
+		if err := <-opened; err != nil && !errors.Is(err, link.ErrClosed) {
+			t.Errorf("Open: %v", err)
+		}
+		if err := g.Close(context.Background()); err != nil { // what came up after the first
+			t.Errorf("Close after that: %v", err)
+		}
+	}
+}
+
 // within fails the test when f takes as long as something that blocks.
 func (fx *fixture) within(what string, f func()) {
 	fx.t.Helper()

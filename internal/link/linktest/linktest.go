@@ -56,6 +56,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"close delivers what was queued before", testCloseDelivers},
 		{"close is bounded by its context", testCloseBound},
 		{"open fails after close", testOpenAfterClose},
+		{"close may overtake open", testOpenWhileClosing},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newHarness(t)) })

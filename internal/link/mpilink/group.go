@@ -85,16 +85,14 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	}
 	g.opened = true
 	g.mu.Unlock()
+	hub := g.hub
 	if g.own != nil {
-		hub, err := g.own.start(ctx)
-		if err != nil {
+		var err error
+		if hub, err = g.own.start(ctx); err != nil {
 			return 0, err
 		}
-		g.mu.Lock()
-		g.hub = hub
-		g.mu.Unlock()
 	}
-	peers := g.hub.alive()
+	peers := hub.alive()
 	if len(peers) == 0 {
 		return 0, errors.New("mpilink: Open: every rank of this job but this one is lost")
 	}
@@ -102,13 +100,18 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	if n < 1 {
 		n = len(peers)
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed { // in the meantime
+		return 0, fmt.Errorf("mpilink: Open: %w", link.ErrClosed)
+	}
 	for w := range n {
 		g.peers = append(g.peers, peers[w%len(peers)])
 	}
-	g.handler, g.slots = h, make([]atomic.Pointer[remote], n)
-	g.hub.hubMu.Lock()
-	g.hub.naps[g] = g.cfg.Backoff
-	g.hub.hubMu.Unlock()
+	g.hub, g.handler, g.slots = hub, h, make([]atomic.Pointer[remote], n)
+	hub.hubMu.Lock()
+	defer hub.hubMu.Unlock()
+	hub.naps[g] = g.cfg.Backoff
 	return n, nil
 }
 
