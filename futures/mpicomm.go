@@ -50,13 +50,12 @@ func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(c
 	defer leave()
 	ex := &MPIPoolExecutor{}
 	ex.comm = within
-	if err := ex.init(mpiClass, name, opts); err != nil {
-		// The others have entered, or will: they are let go.
-		ex.cfg = config{}
-		return errors.Join(err, letGo(ctx, ex))
+	err = ex.init(mpiClass, name, opts)
+	if err == nil {
+		err = ex.Start()
 	}
-	if err := ex.Start(); err != nil {
-		return err
+	if err != nil { // the others have entered, or will: they must not wait for ever
+		return errors.Join(err, within.letGo(ctx))
 	}
 	closed := false
 	defer func() {
@@ -67,14 +66,6 @@ func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(c
 	err = body(ctx, ex)
 	closed = true
 	return errors.Join(err, ex.Close())
-}
-
-// letGo starts an executor and closes it, so that the ranks which serve it go on.
-func letGo(ctx context.Context, ex *MPIPoolExecutor) error {
-	if err := ex.Bootup(ctx); err != nil {
-		return err
-	}
-	return ex.Close()
 }
 
 // MainAll is Main for a program that runs on every rank of an MPI job: run is called on all of them. What is a pool there is

@@ -65,6 +65,14 @@ func (c *commRanks) enter() (leave func(), err error) {
 	}, nil
 }
 
+// letGo meets the other ranks and sends them on, for a root that has no executor for them.
+func (c *commRanks) letGo(ctx context.Context) error {
+	if c.size == 1 {
+		return nil
+	}
+	return mpilink.NewGathered(mpilink.Config{}, mpilink.Options{}, c.comm).Close(ctx)
+}
+
 // serve runs workers for root until it lets this rank go.
 func (c *commRanks) serve(ctx context.Context, root int) error {
 	world, err := mpi.World()

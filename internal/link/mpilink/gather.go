@@ -23,11 +23,13 @@ type gathering struct {
 	options Options
 
 	mu      sync.Mutex
-	sub     *mpi.Comm
-	hub     *Hub
-	entered chan struct{} // closed when all ranks have entered, or that has failed; nil before start
-	gaveUp  bool          // start did
 	ended   bool
+	entered chan struct{} // closed when all ranks have entered, or that has failed; nil before this one begins
+
+	// What came of it, once entered is closed.
+	sub *mpi.Comm
+	hub *Hub
+	err error
 }
 
 // gatherLimit is how long the end of a group waits for ranks that have not entered yet: they must find their master.
@@ -42,96 +44,101 @@ func reorder(c *mpi.Comm, root int) (*mpi.Comm, error) {
 	return c.Split(0, key)
 }
 
-// within waits for what cannot be interrupted.
-func within[T any](ctx context.Context, f func() (T, error)) (v T, err error, over bool) {
-	done := make(chan struct{})
-	var got T
-	var failed error
-	go func() {
-		defer close(done)
-		got, failed = f()
-	}()
+// within waits for what cannot be interrupted, and goes on by itself when ctx ends first: then over is false.
+func within(ctx context.Context, f func() error) (err error, over bool) {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
 	select {
-	case <-done:
-		return got, failed, true
+	case err := <-done:
+		return err, true
 	case <-ctx.Done():
-		return v, context.Cause(ctx), false
+		mpi.MarkLost()
+		return context.Cause(ctx), false
 	}
 }
 
 func (g *gathering) start(ctx context.Context) (*Hub, error) {
-	entered := make(chan struct{})
 	g.mu.Lock()
 	if g.ended {
 		g.mu.Unlock()
 		return nil, link.ErrClosed
 	}
-	g.entered = entered
+	entered := g.begin()
 	g.mu.Unlock()
-	_, err, over := within(ctx, func() (struct{}, error) {
-		defer close(entered)
-		return struct{}{}, g.enter()
-	})
-	if !over {
+	select {
+	case <-entered:
+		return g.hub, g.err
+	case <-ctx.Done():
 		g.mu.Lock()
-		g.gaveUp = true
+		g.ended = true
 		g.mu.Unlock()
 		mpi.MarkLost()
-		return nil, fmt.Errorf("mpilink: some ranks of the communicator have not entered: all of them must call it, with the same root: %w", err)
+		return nil, fmt.Errorf("mpilink: some ranks of the communicator have not entered: all of them must call it, with the "+
+			"same root: %w", context.Cause(ctx))
 	}
-	return g.hub, err
+}
+
+// begin has this process enter, if it has not yet.
+func (g *gathering) begin() (entered <-chan struct{}) {
+	if g.entered == nil {
+		g.entered = make(chan struct{})
+		go func() {
+			defer close(g.entered)
+			g.sub, g.hub, g.err = g.enter()
+		}()
+	}
+	return g.entered
 }
 
 // enter meets the other ranks.
-func (g *gathering) enter() error {
+func (g *gathering) enter() (*mpi.Comm, *Hub, error) {
 	sub, err := reorder(g.comm, g.comm.Rank())
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	hub, err := Lead(sub, g.options)
-	g.mu.Lock()
-	g.sub, g.hub = sub, hub
-	g.mu.Unlock()
-	return err
+	if err != nil {
+		return nil, nil, errors.Join(err, sub.Free())
+	}
+	return sub, hub, nil
 }
 
+// end lets the other ranks go. They enter all the same when this one has not: they are waited for then.
 func (g *gathering) end(ctx context.Context) error {
 	g.mu.Lock()
-	entered, again := g.entered, g.ended || g.gaveUp
-	g.ended = true
-	g.mu.Unlock()
-	if again {
+	if g.ended {
+		g.mu.Unlock()
 		return nil
 	}
+	g.ended = true
+	entered := g.begin()
+	g.mu.Unlock()
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatherLimit)
 	defer cancel()
-	if entered == nil { // the others enter all the same, and must be let go
-		_, _, _ = within(late, func() (struct{}, error) { return struct{}{}, g.enter() })
-	} else {
-		select {
-		case <-entered:
-		case <-late.Done():
-			mpi.MarkLost()
-		}
+	select {
+	case <-entered:
+	case <-late.Done():
+		mpi.MarkLost()
+		return fmt.Errorf("mpilink: some ranks of the communicator have not entered: %w", context.Cause(late))
 	}
-	g.mu.Lock()
-	sub, hub := g.sub, g.hub
-	g.mu.Unlock()
-	if hub == nil {
-		return nil
+	if g.hub == nil {
+		return g.err
 	}
 	if ctx.Err() != nil {
 		ctx = late
 	}
-	return errors.Join(hub.Close(ctx), sub.Free())
+	return errors.Join(g.hub.Close(ctx), g.sub.Free())
 }
 
 // ServeGathered runs workers for the group that rank root makes by NewGathered over the same communicator, until that is
 // closed; see Serve. It waits for root without a limit but ctx: after that the communicator cannot be used any more.
 func ServeGathered(ctx context.Context, c *mpi.Comm, root int, o Options, serve func(link.Endpoint)) error {
-	sub, err, over := within(ctx, func() (*mpi.Comm, error) { return reorder(c, root) })
+	var sub *mpi.Comm
+	err, over := within(ctx, func() (err error) {
+		sub, err = reorder(c, root)
+		return err
+	})
 	if !over {
-		mpi.MarkLost()
 		return fmt.Errorf("mpilink: gave up waiting for the other ranks of the communicator: %w", err)
 	}
 	if err != nil {

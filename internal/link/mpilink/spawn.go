@@ -63,6 +63,10 @@ func (s *spawning) start(ctx context.Context) (*Hub, error) {
 	underWay.add(1)
 	go func() {
 		defer underWay.add(-1)
+		if err := burials.settle(ctx); err != nil {
+			spawned <- outcome{nil, fmt.Errorf("mpilink: processes that were spawned before do not end: %w", err)}
+			return
+		}
 		comm, err := self.Spawn(request)
 		if err != nil {
 			spawned <- outcome{nil, err}
@@ -89,9 +93,11 @@ func (s *spawning) start(ctx context.Context) (*Hub, error) {
 	}
 }
 
-// underWay counts the spawns whose outcome is not known, or whose processes have come up too late and are sent away.
-var underWay pending
+// Spawns whose outcome is not known, or whose processes have come up too late and are sent away; and processes that are on
+// their way out.
+var underWay, burials pending
 
+// pending counts what is going on.
 type pending struct {
 	sync.Mutex
 	n    int
@@ -107,24 +113,32 @@ func (p *pending) add(n int) {
 	}
 }
 
-// Settle waits until no spawn is under way that a group has given up, or until ctx ends. MPI must not be finalized before.
-func Settle(ctx context.Context) error {
-	underWay.Lock()
-	if underWay.n == 0 {
-		underWay.Unlock()
+// settle waits until nothing is going on, or until ctx ends.
+func (p *pending) settle(ctx context.Context) error {
+	p.Lock()
+	if p.n == 0 {
+		p.Unlock()
 		return nil
 	}
-	if underWay.none == nil {
-		underWay.none = make(chan struct{})
+	if p.none == nil {
+		p.none = make(chan struct{})
 	}
-	none := underWay.none
-	underWay.Unlock()
+	none := p.none
+	p.Unlock()
 	select {
 	case <-none:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("mpilink: a spawn does not return: %w", context.Cause(ctx))
+		return context.Cause(ctx)
 	}
+}
+
+// Settle waits until no spawn is under way that a group has given up, or until ctx ends. MPI must not be finalized before.
+func Settle(ctx context.Context) error {
+	if err := underWay.settle(ctx); err != nil {
+		return fmt.Errorf("mpilink: a spawn does not return: %w", err)
+	}
+	return nil
 }
 
 // end sends the spawned processes away.
@@ -148,6 +162,8 @@ func (s *spawning) goodbye(ctx context.Context, comm *mpi.Comm, hub *Hub) error 
 	if err := hub.Close(ctx); err != nil {
 		return err
 	}
+	burials.add(1)
+	defer burials.add(-1)
 	if err := Disconnect(ctx, comm); err != nil {
 		return err
 	}
@@ -156,7 +172,8 @@ func (s *spawning) goodbye(ctx context.Context, comm *mpi.Comm, hub *Hub) error 
 }
 
 // awaitExits waits until the processes of the ranks that are on this machine have ended, as far as ctx allows. A spawn while
-// Open MPI's mpiexec buries earlier ones may never return: two of 300 did not, none of 300 that waited.
+// Open MPI's mpiexec buries earlier ones may never return (two of 300), so a group ends with its processes, and no spawn
+// begins before.
 func (h *Hub) awaitExits(ctx context.Context) {
 	h.hubMu.Lock()
 	procs := h.procs
@@ -177,13 +194,9 @@ func (h *Hub) awaitExits(ctx context.Context) {
 // Disconnect cuts a spawned program and its master loose from each other. Both call it, after Serve and Hub.Close; it
 // blocks until the other side does, or until ctx ends.
 func Disconnect(ctx context.Context, c *mpi.Comm) error {
-	done := make(chan error, 1)
-	go func() { done <- c.Disconnect() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		mpi.MarkLost()
-		return errors.Join(errors.New("mpilink: the other side of a spawn does not disconnect"), context.Cause(ctx))
+	err, over := within(ctx, c.Disconnect)
+	if !over {
+		return errors.Join(errors.New("mpilink: the other side of a spawn does not disconnect"), err)
 	}
+	return err
 }
