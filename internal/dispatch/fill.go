@@ -40,21 +40,28 @@ func (m *Master) times(fn uint32) *funcTimes {
 	return &m.funcs[fn]
 }
 
-// unitTime estimates the nanoseconds that one unit of a job takes. Not tiny means that its units go out one by one.
-func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
-	f := m.times(j.Func)
-	if !f.measured || f.talks || j.more().Timeout > 0 {
+// unit estimates the nanoseconds that so many elements take together. Not tiny means that they go out alone.
+func (f *funcTimes) unit(elements int) (ns float64, tiny bool) {
+	if !f.measured || f.talks {
 		return 0, false
 	}
-	ns = f.mean * float64(j.chunk())
+	ns = f.mean * float64(elements)
 	return ns, ns < float64(tinyUnit)
+}
+
+// unitTime is unit for the units of a job.
+func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
+	if j.more().Timeout > 0 {
+		return 0, false
+	}
+	return m.times(j.Func).unit(j.chunk())
 }
 
 // Tiny tells whether units of so many elements of a function have proven short enough to travel together.
 func (m *Master) Tiny(fn uint32, elements int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, tiny := m.unitTime(&Job{Func: fn, More: &More{Chunk: elements}})
+	_, tiny := m.times(fn).unit(elements)
 	return tiny
 }
 

@@ -128,7 +128,7 @@ func (m *Master) left(w *worker, failed bool, cause error) {
 		return
 	}
 	for _, v := range m.workers {
-		if v.talks && v != w { // whose task is of the gang too: nothing else runs
+		if v.talks && v != w { // a task that is not of the gang passes it over
 			m.tellGone(v, g.id, w.slot, why)
 		}
 	}
