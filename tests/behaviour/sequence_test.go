@@ -1,0 +1,183 @@
+package behaviour_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		var drawn atomic.Int64
+		endless := func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+				drawn.Add(1)
+			}
+		}
+		read := 0
+		for v, err := range futures.Map(within(t), ex, square, iter.Seq[int](endless)) {
+			if err != nil || v != read*read {
+				t.Fatal(v, err)
+			}
+			if read++; read == 1000 {
+				break
+			}
+		}
+		if n := drawn.Load(); n > 1000+100 {
+			t.Errorf("%d elements were drawn for 1000 results", n)
+		}
+		drawn.Store(0)
+		for _, err := range futures.Map(within(t), ex, square, iter.Seq[int](endless), futures.WithBufferSize(3)) {
+			if err != nil {
+				t.Error(err)
+			}
+			break
+		}
+		if n := drawn.Load(); n > 3 {
+			t.Errorf("%d elements were drawn ahead of the first result, the buffer is 3", n)
+		}
+	})
+}
+
+func TestASequenceThatPanicsDoesSoInTheReaderAfterTheResultsBeforeIt(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		input := func(yield func(int) bool) {
+			yield(1)
+			yield(2)
+			panic("input")
+		}
+		var got []int
+		func() {
+			defer func() {
+				if v := recover(); v != "input" {
+					t.Errorf("recovered %v", v)
+				}
+			}()
+			for v, err := range futures.Map(within(t), ex, square, iter.Seq[int](input)) {
+				if err != nil {
+					t.Errorf("the reader got %v", err)
+				}
+				got = append(got, v)
+			}
+			t.Error("the map ended without the panic")
+		}()
+		if !slices.Equal(got, []int{1, 4}) {
+			t.Errorf("before the panic came %v", got)
+		}
+		if got := result(t, submit(t, ex, square, 3)); got != 9 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestASequenceThatEndsItsGoroutineEndsTheReaders(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		ended := make(chan []int)
+		go func() {
+			var got []int
+			defer func() { ended <- got }()
+			for v, err := range futures.Map(within(t), ex, square, iter.Seq[int](func(yield func(int) bool) {
+				yield(2)
+				runtime.Goexit()
+			})) {
+				if err != nil {
+					t.Error(err)
+				}
+				got = append(got, v)
+			}
+			got = nil
+		}()
+		if got := <-ended; !slices.Equal(got, []int{4}) {
+			t.Errorf("before the end came %v", got)
+		}
+	})
+}
+
+func TestResultsAreReadWhileTheSequenceWaits(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		for name, opts := range map[string][]futures.MapOption{"ordered": nil, "unordered": {futures.Unordered()}} {
+			next := make(chan int, 1)
+			next <- 1 // each further element is the last result: a loop through the map
+			var got []int
+			for v, err := range futures.Map(within(t), ex, plusOne, iter.Seq[int](func(yield func(int) bool) {
+				for x := range next {
+					if !yield(x) {
+						return
+					}
+				}
+			}), opts...) {
+				if err != nil {
+					t.Fatal(name, err)
+				}
+				if got = append(got, v); len(got) == 20 {
+					close(next)
+				} else {
+					next <- v
+				}
+			}
+			if len(got) != 20 || got[19] != 21 {
+				t.Error(name, got)
+			}
+		}
+	})
+}
+
+func TestASequenceThatNeverGoesOnDoesNotHoldTheEndOfTheContextUp(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		ctx, cancel := context.WithCancel(within(t))
+		defer cancel()
+		over := make(chan struct{})
+		left := make(chan struct{})
+		n := 0
+		for v, err := range futures.Map(ctx, ex, square, iter.Seq[int](func(yield func(int) bool) {
+			defer close(left)
+			yield(3)
+			<-over
+			if yield(4) {
+				t.Error("the sequence was drawn after the end")
+			}
+		})) {
+			switch n++; {
+			case n == 1 && v == 9 && err == nil:
+				cancel()
+			case n == 2 && errors.Is(err, context.Canceled):
+			default:
+				t.Errorf("result %d: %v, %v", n, v, err)
+			}
+		}
+		if n != 2 {
+			t.Errorf("%d results", n)
+		}
+		close(over)
+		<-left
+	})
+}
+
+func TestAReaderThatStopsLetsTheSequenceCleanUpFirst(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		full, clean := make(chan struct{}), false
+		for _, err := range futures.Map(within(t), ex, square, iter.Seq[int](func(yield func(int) bool) {
+			defer func() { clean = true }()
+			yield(0)
+			close(full)
+			for yield(1) {
+			}
+		}), futures.WithBufferSize(2)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-full
+			eventually(t, "two elements are drawn", func() bool { return ex.Stats().Submitted == 2 })
+			break
+		}
+		if !clean {
+			t.Error("the sequence has not cleaned up")
+		}
+	})
+}
