@@ -15,10 +15,10 @@ import (
 // every worker is free, and until then holds up what was submitted after it: however many are queued, with whatever else,
 // they do not wait for each other.
 //
-// The future is done when all calls have ended; if some fail it has the error of the first, where those that
-// failed because another had do not count. A call that is lost with its
-// worker is never repeated: the others, if they wait for it in the communicator of the workers (CommWorkers), get an error
-// that matches ErrBroken. Cancel works until the calls begin. The errors are those of Submit.
+// The future is done when all calls have ended; if some fail it has the error of the first that failed by itself, and not
+// because another had. A call that is lost with its worker is never repeated: the others, if they wait for it in the
+// communicator of the workers (CommWorkers), get an error that matches ErrBroken. Cancel works until the calls begin. The
+// errors are those of Submit.
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[[]R], error) {
 	e := ex.base()
 	if err := e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name()); err != nil {
