@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 const (
@@ -77,7 +79,7 @@ func build(t *testing.T, name string, b backend) string {
 	once, _ := builds.LoadOrStore(p, sync.OnceValues(func() (string, error) {
 		path := filepath.Join(binaries, name+"-"+strings.ReplaceAll(b.tags, ",", "-")+exeSuffix())
 		args, cgo := []string{"build", "-o", path, "-tags", b.tags}, "CGO_ENABLED=0"
-		if raceEnabled {
+		if testkit.Race {
 			args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 		}
 		cmd := exec.Command("go", append(args, "./"+name)...)

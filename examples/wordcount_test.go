@@ -15,6 +15,8 @@ import (
 	"text/scanner"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // referenceCount is what wordcount is to print about a directory, counted in one goroutine and with another scanner
@@ -123,7 +125,7 @@ func TestWordcountEqualsTheSequentialCount(t *testing.T) {
 
 // Large tests run in the lane without the race detector, see the Makefile.
 func TestLargeWordcountOfTheGoSourcesEqualsTheSequentialCount(t *testing.T) {
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("scans 90 MB three times: runs in the lane without -race")
 	}
 	compareCounts(t, sources(t), 64, 20)

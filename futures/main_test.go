@@ -3,32 +3,14 @@ package futures_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// checked runs the tests and then looks for goroutines that outlived them. It runs in the master only.
-type checked struct{ m *testing.M }
-
-func (c checked) Run() int {
-	ignore := goleak.IgnoreCurrent() // Main's own
-	status := c.m.Run()
-	if status != 0 {
-		return status
-	}
-	if err := goleak.Find(ignore); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-func TestMain(m *testing.M) { futures.TestMain(checked{m}) }
+func TestMain(m *testing.M) { futures.TestMain(testkit.Checked(m)) }
 
 func TestNothingIsRegisteredAfterMainHasBegun(t *testing.T) {
 	for name, register := range map[string]func(){

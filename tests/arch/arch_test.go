@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	"internal/pkl5":         {},
 	"internal/mpi":          {},
 	"internal/mpi/mpitest":  {},
+	"internal/testkit":      {},
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
@@ -50,7 +51,7 @@ var layers = map[string][]string{
 }
 
 // testOnly are the packages that only tests and other such packages import; they alone may import testing.
-var testOnly = []string{"internal/link/linktest", "internal/mpi/mpitest", "tests/..."}
+var testOnly = []string{"internal/link/linktest", "internal/mpi/mpitest", "internal/testkit", "tests/..."}
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{

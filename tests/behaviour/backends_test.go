@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // limit bounds every wait: far above what any of them needs.
@@ -226,30 +225,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-type checked struct{ m *testing.M }
-
-// Run runs the tests, in the master only, and looks for goroutines that outlived them.
-func (c checked) Run() int {
-	ignore := goleak.IgnoreCurrent()
-	status := c.m.Run()
-	if status == 0 {
-		err := goleak.Find(ignore)
-		// The spawn of a pool that was given up cannot be interrupted: it ends by itself.
-		for end := time.Now().Add(limit); err != nil && strings.Contains(err.Error(), "_rp_spawn") && time.Now().Before(end); {
-			err = goleak.Find(ignore)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	return status
-}
-
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers that race-check would linger for a second each
 	if run, ok := programs[os.Getenv(programVariable)]; ok {
 		futures.Main(run)
 	}
-	futures.TestMain(checked{m})
+	futures.TestMain(testkit.Checked(m))
 }

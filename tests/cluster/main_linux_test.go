@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // limit is what a job may take; then all of it is killed.
@@ -31,7 +31,7 @@ const limit = 2 * time.Minute
 // library is the MPI that this binary is linked with: "openmpi", "mpich" or nothing.
 var library string
 
-var binaries string
+var binaries = testkit.Programs{Tags: "mpi"}
 
 func TestMain(m *testing.M) {
 	play()
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(binaries)
+		defer os.RemoveAll(binaries.Dir)
 		status := m.Run()
 		if err := errors.Join(closeCluster(), goleak.Find()); err != nil && status == 0 {
 			fmt.Fprintln(os.Stderr, err)
@@ -53,15 +53,10 @@ func TestMain(m *testing.M) {
 
 func prepare() error {
 	if mpi.Built {
-		self, err := os.Executable()
-		if err != nil {
+		var err error
+		if library, err = mpitest.Linked(); err != nil {
 			return err
 		}
-		libs, err := mpitest.Libraries(self)
-		if err != nil || len(libs) != 1 {
-			return fmt.Errorf("this binary is linked with %q: %w", libs, err)
-		}
-		library = mpitest.LauncherOf(libs[0])
 	}
 	for _, missing := range []error{needsMPI(), unable(), noSlurm()} {
 		if missing != nil {
@@ -69,7 +64,7 @@ func prepare() error {
 		}
 	}
 	var err error
-	binaries, err = os.MkdirTemp("", "rankpool-cluster-")
+	binaries.Dir, err = os.MkdirTemp("", "rankpool-cluster-")
 	return err
 }
 
@@ -82,31 +77,13 @@ func needsMPI() error {
 
 const examples = "github.com/rankpool/rankpool/examples/"
 
-var builds sync.Map
-
 // build returns the path of an example, built as this test is.
 func build(t *testing.T, name string) string {
 	t.Helper()
 	if err := needsMPI(); err != nil {
 		t.Skip(err)
 	}
-	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() (string, error) {
-		path := filepath.Join(binaries, name)
-		args := []string{"build", "-tags", "mpi", "-o", path}
-		if raceEnabled {
-			args = append(args, "-race")
-		}
-		out, err := exec.Command("go", append(args, examples+name)...).CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
-		}
-		return path, err
-	}))
-	path, err := once.(func() (string, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return binaries.Build(t, examples+name)
 }
 
 // outcome is how a run ended.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // patience bounds every wait of a test: long enough for a machine with other things to do, short enough to name the test
@@ -24,7 +25,7 @@ const patience = 30 * time.Second
 // fullSize is how soon a pool has replaced a lost worker. The race detector makes the start of a process several times
 // as long.
 func fullSize() time.Duration {
-	if raceEnabled {
+	if testkit.Race {
 		return 5 * time.Second
 	}
 	return time.Second

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // available is how much memory the system can give, in bytes; 0 when it does not tell.
@@ -30,7 +31,7 @@ func available() (n uint64) {
 func TestLargeMessageOf3GiBTravelsThereAndBack(t *testing.T) {
 	const size, needed = uint64(3) << 30, uint64(10) << 30 // it stands in the master twice and in the worker once
 	switch free := available(); {
-	case raceEnabled:
+	case testkit.Race:
 		t.Skip("3 GiB take too long under the race detector; make large runs this test")
 	case testing.Short():
 		t.Skip("3 GiB take too long for -short")

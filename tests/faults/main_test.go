@@ -6,16 +6,14 @@
 package faults_test
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // roleVariable has the test binary be a program of its own: the master that a test kills.
@@ -32,27 +30,11 @@ func TestMain(m *testing.M) {
 		must(os.Setenv(markVariable, strconv.Itoa(os.Getpid())))
 		must(os.Setenv("GORACE", "atexit_sleep_ms=20")) // the race detector idles for a second at every exit
 	}
-	futures.TestMain(checked{m})
+	futures.TestMain(testkit.Checked(m))
 }
 
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
-}
-
-// checked runs the tests and then looks for goroutines that outlived them. It runs in the master only.
-type checked struct{ m *testing.M }
-
-func (c checked) Run() int {
-	ignore := goleak.IgnoreCurrent() // Main's own
-	status := c.m.Run()
-	if status != 0 {
-		return status
-	}
-	if err := goleak.Find(ignore); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
 }

@@ -37,7 +37,7 @@ func BenchmarkAgainstPlainMPI(b *testing.B) {
 	if library == "" {
 		b.Skip("built without -tags mpi")
 	}
-	raw := filepath.Join(binaries, "raw")
+	raw := filepath.Join(binaries.Dir, "raw")
 	if out, err := exec.Command("mpicc."+library, "-O2", "-o", raw, "testdata/raw.c").CombinedOutput(); err != nil {
 		b.Skipf("no C compiler of %s: %v\n%s", library, err, out)
 	}
@@ -47,7 +47,7 @@ func BenchmarkAgainstPlainMPI(b *testing.B) {
 				var theirs, ours []float64
 				for range sittings {
 					theirs = append(theirs, took(b, raw, f.raw))
-					ours = append(ours, took(b, build(b, probe), f.ours))
+					ours = append(ours, took(b, binaries.Build(b, probe), f.ours))
 				}
 				slices.Sort(theirs)
 				slices.Sort(ours)

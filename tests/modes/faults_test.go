@@ -110,7 +110,7 @@ func TestNoRankOutlivesAMasterThatWasKilled(t *testing.T) {
 func TestTheLimitOfARunKillsSpawnedRanksToo(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
-			Ranks: m.ranks, Program: build(t, probe), Args: []string{"stuck"}, Env: []string{"RANKPOOL_MAX_WORKERS=2"},
+			Ranks: m.ranks, Program: binaries.Build(t, probe), Args: []string{"stuck"}, Env: []string{"RANKPOOL_MAX_WORKERS=2"},
 			Limit: 6 * time.Second,
 		})
 		pids := regexp.MustCompile(`process (\d+)`).FindAllStringSubmatch(r.Output, -1)
@@ -156,7 +156,7 @@ func TestTheOtherMPIsLauncherIsRefused(t *testing.T) {
 	if _, err := os.Stat(filepath.Join("/usr/bin", "mpiexec."+other)); err != nil {
 		t.Skipf("no mpiexec.%s here", other)
 	}
-	r, err := mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Program: build(t, examples+"hello"), Launcher: other, Limit: limit})
+	r, err := mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Program: binaries.Build(t, examples+"hello"), Launcher: other, Limit: limit})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // limit is what a run may take; then all of it is killed.
@@ -69,7 +69,7 @@ func needsMPI(t *testing.T) {
 	}
 }
 
-var binaries string
+var binaries testkit.Programs
 
 func TestMain(m *testing.M) {
 	status := func() int {
@@ -77,7 +77,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(binaries)
+		defer os.RemoveAll(binaries.Dir)
 		status := m.Run()
 		if err := goleak.Find(); err != nil && status == 0 {
 			fmt.Fprintln(os.Stderr, err)
@@ -90,48 +90,17 @@ func TestMain(m *testing.M) {
 
 func prepare() error {
 	if mpi.Built {
-		self, err := os.Executable()
-		if err != nil {
+		binaries.Tags = "mpi"
+		var err error
+		if library, err = mpitest.Linked(); err != nil {
 			return err
 		}
-		libs, err := mpitest.Libraries(self)
-		if err != nil || len(libs) != 1 {
-			return fmt.Errorf("this binary is linked with %q: %w", libs, err)
-		}
-		library = mpitest.LauncherOf(libs[0])
 	} else {
 		fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
 	}
 	var err error
-	binaries, err = os.MkdirTemp("", "rankpool-modes-")
+	binaries.Dir, err = os.MkdirTemp("", "rankpool-modes-")
 	return err
-}
-
-var builds sync.Map
-
-// build returns the path of a program of this repository, built as this test is.
-func build(t testing.TB, pkg string) string {
-	t.Helper()
-	once, _ := builds.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
-		path := filepath.Join(binaries, filepath.Base(pkg))
-		args := []string{"build", "-o", path}
-		if mpi.Built {
-			args = append(args, "-tags", "mpi")
-		}
-		if raceEnabled {
-			args = append(args, "-race")
-		}
-		out, err := exec.Command("go", append(args, pkg)...).CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
-		}
-		return path, err
-	}))
-	path, err := once.(func() (string, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // outcome is how a run ended.
@@ -151,7 +120,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	t.Helper()
 	o := outcome{dir: t.TempDir()}
 	env = append([]string{"RANKPOOL_BACKEND=" + m.backend, "RANKPOOL_MAX_WORKERS=2", "GORACE=atexit_sleep_ms=20"}, env...)
-	program := build(t, pkg)
+	program := binaries.Build(t, pkg)
 	if m.ranks > 0 {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
 			Ranks: m.ranks, Program: program, Args: args, Options: append([]string{"-wdir", o.dir}, m.options...), Plain: m.plain,

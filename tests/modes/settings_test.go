@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // Below MPI_THREAD_MULTIPLE the calls are made one at a time; the pool does all the same.
@@ -46,7 +47,7 @@ func TestStagedMessagesArriveWhole(t *testing.T) {
 
 func TestAMessageOverTwoGiBComesBackWhole(t *testing.T) {
 	needsMPI(t)
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("needs too much memory and time under the race detector")
 	}
 	two := mode{name: "world of two", backend: "auto", ranks: 2}
@@ -71,7 +72,7 @@ func TestOneCoreForEachRankIsOneWarning(t *testing.T) {
 
 func TestOneCoreForTheWorkersAloneIsAWarningToo(t *testing.T) {
 	needsMPI(t)
-	program := build(t, probe)
+	program := binaries.Build(t, probe)
 	r, err := mpitest.Run(t.Context(), mpitest.Job{
 		// The master, then two ranks on the first core.
 		Options: []string{"-n", "1", program, "bound", ":"}, Ranks: 2, Program: "taskset", Args: []string{"-c", "0", program, "bound"},

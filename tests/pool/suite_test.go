@@ -15,15 +15,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 	"github.com/rankpool/rankpool/pool"
 	"github.com/rankpool/rankpool/threadpool"
 )
@@ -362,35 +360,22 @@ func (m marks) count(t *testing.T) int {
 // scratch is where gates and marks are. It outlives each test, because a task that nobody waits for may too.
 var scratch string
 
-type checked struct{ m *testing.M }
+// scratched gives the tests the folder.
+type scratched struct{ m *testing.M }
 
-// Run runs the tests, in the master only, and looks for goroutines that outlived them.
-func (c checked) Run() int {
+func (c scratched) Run() int {
 	var err error
 	if scratch, err = os.MkdirTemp("", "rankpool-pool-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(scratch)
-	ignore := goleak.IgnoreCurrent()
-	status := c.m.Run()
-	if status == 0 {
-		err := goleak.Find(ignore)
-		// The spawn of a pool that was given up cannot be interrupted: it ends by itself.
-		for end := time.Now().Add(limit); err != nil && strings.Contains(err.Error(), "_rp_spawn") && time.Now().Before(end); {
-			err = goleak.Find(ignore)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	return status
+	return testkit.Checked(c.m).Run()
 }
 
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers with the race detector would linger for a second each
-	futures.TestMain(checked{m})
+	futures.TestMain(scratched{m})
 }
 
 // The whole suite again, with ranks as workers.
@@ -405,13 +390,13 @@ func TestSuiteUnderMPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	libraries, err := mpitest.Libraries(self)
-	if err != nil || len(libraries) != 1 {
-		t.Fatalf("this binary is linked with %q: %v", libraries, err)
+	launcher, err := mpitest.Linked()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for way, ranks := range map[string]int{"world": workers + 1, "spawned": 1} {
 		t.Run(way, func(t *testing.T) {
-			if ranks == 1 && mpitest.LauncherOf(libraries[0]) != "openmpi" {
+			if ranks == 1 && launcher != "openmpi" {
 				t.Skip("this MPI cannot spawn; its world mode is tested")
 			}
 			r, err := mpitest.RunSpawning(t, mpitest.Job{

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 const patience = 30 * time.Second
@@ -370,7 +371,7 @@ func TestNothingRemainsOf200Groups(t *testing.T) {
 }
 
 func TestAFrameMayExceed2GiB(t *testing.T) {
-	if raceEnabled || testing.Short() {
+	if testkit.Race || testing.Short() {
 		t.Skip("a frame of 3 GiB takes too long with -race, and is left out by -short")
 	}
 	if strconv.IntSize < 64 {

@@ -113,14 +113,10 @@ func Run(ctx context.Context, j Job) (Result, error) {
 		j.Program = self
 	}
 	if j.Launcher == "" {
-		libs, err := Libraries(j.Program)
-		if err != nil {
+		var err error
+		if j.Launcher, err = linked(j.Program); err != nil {
 			return Result{}, err
 		}
-		if len(libs) != 1 {
-			return Result{}, fmt.Errorf("mpitest: %s links the MPI libraries %q, want exactly one", j.Program, libs)
-		}
-		j.Launcher = LauncherOf(libs[0])
 	}
 	c := Command{Env: j.Env, Limit: j.Limit}
 	if j.Launcher == "openmpi" {
@@ -186,6 +182,26 @@ func commandLine(j Job) (name string, args []string) {
 	}
 	args = append(append(args, j.Options...), "-n", strconv.Itoa(j.Ranks), j.Program)
 	return name, append(args, j.Args...)
+}
+
+// Linked returns the launcher of the one MPI library that this program is linked with.
+func Linked() (launcher string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	return linked(self)
+}
+
+func linked(program string) (launcher string, err error) {
+	libs, err := Libraries(program)
+	if err != nil {
+		return "", err
+	}
+	if len(libs) != 1 {
+		return "", fmt.Errorf("mpitest: %s links the MPI libraries %q, want exactly one", program, libs)
+	}
+	return LauncherOf(libs[0]), nil
 }
 
 // Libraries returns the MPI libraries an executable is linked with.

@@ -1,0 +1,6 @@
+//go:build race
+
+package testkit
+
+// Race tells whether the race detector is in this test.
+const Race = true

@@ -1,0 +1,71 @@
+// Package testkit is what the tests of several packages need: the leak check, and programs built as the test itself is.
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// spawnLimit is how long a spawn that was given up may take to end: MPI_Comm_spawn cannot be interrupted.
+const spawnLimit = 30 * time.Second
+
+// Checked returns tests that look for goroutines which have outlived them, those that are there when the run begins
+// excepted. It is for futures.TestMain, which runs tests in the master only.
+func Checked(m interface{ Run() int }) interface{ Run() int } { return checked{m} }
+
+type checked struct{ m interface{ Run() int } }
+
+func (c checked) Run() int {
+	ignore := goleak.IgnoreCurrent()
+	status := c.m.Run()
+	if status != 0 {
+		return status
+	}
+	err := goleak.Find(ignore)
+	for end := time.Now().Add(spawnLimit); err != nil && strings.Contains(err.Error(), "_rp_spawn") && time.Now().Before(end); {
+		err = goleak.Find(ignore)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// Programs builds programs of this repository for a test, each once.
+type Programs struct {
+	Dir  string // where they are put; set before the first Build
+	Tags string
+
+	built sync.Map // package → func() (string, error)
+}
+
+// Build returns the path of a program. It has the race detector when the test has it.
+func (p *Programs) Build(t testing.TB, pkg string) string {
+	t.Helper()
+	once, _ := p.built.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
+		path := filepath.Join(p.Dir, filepath.Base(pkg))
+		args := []string{"build", "-o", path, "-tags", p.Tags}
+		if Race {
+			args = append(args, "-race")
+		}
+		out, err := exec.Command("go", append(args, pkg)...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
+		}
+		return path, err
+	}))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
