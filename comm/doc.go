@@ -22,6 +22,8 @@
 // is waited for was lost, or when its task in the same SubmitEach has returned or failed. Nobody waits for ever because
 // another has gone.
 //
+// Code that calls MPI itself, by way of github.com/emer/empi, is given a communicator of the same workers by Comm.Empi.
+//
 // Messages travel by way of the master. They arrive in the order in which they were sent, from one rank to another. What the
 // calls of one SubmitEach leave unread is never met by others; what a task of Submit leaves unread, the next one may meet.
 package comm

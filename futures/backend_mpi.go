@@ -239,9 +239,7 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	svc := processService()
 	svc.Hello.Rank = rank
 	svc.Turn = new(sync.Mutex)
-	err := mpilink.Serve(c, o, func(ep link.Endpoint) {
-		_ = dispatch.Serve(ep, svc) // its end reaches the master as a Loss
-	})
+	err := mpilink.Serve(c, o, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
 	if err == nil && spawned {

@@ -192,6 +192,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Name:             name,
 		DecodeError:      decodeError,
 		DecodeSetupError: decodeSetupError,
+		Doomed:           doomed,
 		MaxTasks:         e.cfg.maxTasks,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
 	}), nil

@@ -171,6 +171,13 @@ func refuseInIdleWorker(what string) {
 	os.Exit(exitFailure)
 }
 
+// doomed ends a job that can neither go on nor end by itself.
+func doomed(err error) {
+	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
+	abortJob(exitFailure)
+	os.Exit(exitFailure)
+}
+
 // open is the set of executors that have started, for the end of Main.
 var open struct {
 	sync.Mutex

@@ -88,7 +88,5 @@ func (c *commRanks) serve(ctx context.Context, root int) error {
 	svc := processService()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)
-	return mpilink.ServeGathered(ctx, c.comm, root, options, func(ep link.Endpoint) {
-		_ = dispatch.Serve(ep, svc) // its end reaches the master as a Loss
-	})
+	return mpilink.ServeGathered(ctx, c.comm, root, options, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
 }

@@ -164,7 +164,7 @@ const lostBefore = "it was lost before, and cannot be replaced"
 // hush takes the end of a task, which waits for nobody any more.
 func (m *Master) hush(w *worker) {
 	if w.talks {
-		w.talks = false
+		w.talks, w.direct = false, false
 		m.talking--
 	}
 }

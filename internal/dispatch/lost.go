@@ -85,6 +85,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 		cause = fmt.Errorf("process %d on %s: %w", exit.Pid, exit.Host, errExited)
 	}
 	m.hush(w)
+	m.doom(w, cause)
 	m.orphans(w, l, cause, n)
 	m.warn(w, cause)
 	switch {

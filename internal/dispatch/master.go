@@ -30,6 +30,10 @@ type Config struct {
 	// DecodeSetupError does the same for a setup that failed.
 	DecodeSetupError func(b []byte, w int, h Hello) error
 
+	// Doomed is called, on a goroutine of its own, when tasks wait for a worker that was lost and nothing can wake them (see
+	// Peers.Native). Nil: nothing is done about it.
+	Doomed func(err error)
+
 	// MaxTasks is how many units one worker is handed before another takes its place; 0 is any number. The group must
 	// replace workers.
 	MaxTasks int
@@ -115,6 +119,7 @@ type worker struct {
 	epoch  uint64   // hand-backs seen
 	long   bool     // gave units back, and has answered nothing since
 	talks  bool     // the unit it runs has asked for the other workers
+	direct bool     // and talks to them by means that the master knows nothing of
 	since  time.Time
 	heard  bool // a frame came since the watchdog looked last
 	silent int  // how often it looked in vain

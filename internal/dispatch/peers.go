@@ -60,6 +60,7 @@ var ErrNoPeers = errors.New("dispatch: no other workers here")
 type mailbox struct {
 	letters []Letter
 	changed chan struct{} // closed, and made anew, when anything below or above changes
+	grant   *string       // the answer to kindDirect
 	losses  int           // of workers, as far as tasks in no gang have to know
 	lost    *PeerError    // the last of them
 	gang    uint64        // the gang that out is about

@@ -113,6 +113,9 @@ func (m *Master) message(w *worker, f link.Frame, n *news) error {
 	case kindAlone:
 		m.alone(w)
 		return nil
+	case kindDirect:
+		m.grant(w)
+		return nil
 	case kindPeer:
 		return m.relay(w, &r, f.Segments)
 	case kindOverdue:

@@ -170,6 +170,8 @@ func (s *server) lead() {
 			s.letter(f, &r)
 		case kindGone:
 			s.goneFrame(&r)
+		case kindGrant:
+			s.grantFrame(&r)
 		case kindStop:
 			s.finish(s.ep.Close())
 			return

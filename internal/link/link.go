@@ -112,6 +112,13 @@ type Endpoint interface {
 	Close() error
 }
 
+// Native is an Endpoint whose group has something of its own for its workers to talk to each other by.
+type Native interface {
+	// Native returns it. All workers of the group make it together at their first call, which blocks until then; later
+	// calls return the same. It is gone when the worker ends.
+	Native() (any, error)
+}
+
 // ErrClosed is the error of an operation on a group that was closed.
 var ErrClosed = errors.New("link: group is closed")
 

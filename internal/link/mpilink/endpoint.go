@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/mpi"
 )
 
 // journalSize is the memory of a worker's journal: batches of results are made there. It proves nothing, for it dies
@@ -22,6 +23,7 @@ type endpoint struct {
 	id      uint64
 	slot    int
 	nap     time.Duration
+	group   uint64 // 0 unless it has a worker on every rank that serves
 	parking *parking
 	journal *link.Journal
 
@@ -33,6 +35,12 @@ type endpoint struct {
 	closed  atomic.Bool
 	sending sync.Mutex // held while a frame is queued, so that the worker's end is the last that is
 	ended   bool       // guarded by sending
+
+	native struct {
+		sync.Mutex
+		comm *mpi.Comm
+		err  error
+	}
 }
 
 func newJournal() *link.Journal {
@@ -43,7 +51,7 @@ func newJournal() *link.Journal {
 // run is the life of a worker.
 func (e *endpoint) run() {
 	r := e.rank
-	returned := false
+	returned, failed := false, error(nil)
 	defer func() {
 		var why string
 		switch v := recover(); {
@@ -51,10 +59,15 @@ func (e *endpoint) run() {
 			why = fmt.Sprintf("the worker panicked: %v\n\n%s", v, debug.Stack())
 		case !returned:
 			why = "the worker ended by runtime.Goexit"
+		case failed != nil:
+			why = "the worker gave up: " + failed.Error()
 		case !e.closed.Load():
 			why = "the worker returned without closing its endpoint"
 		}
 		e.end(why)
+		if why == "" { // else a task that was abandoned may be using it
+			e.freeNative()
+		}
 		r.rankMu.Lock()
 		delete(r.endpoints, e.id)
 		if len(r.endpoints) == 0 {
@@ -62,7 +75,7 @@ func (e *endpoint) run() {
 		}
 		r.rankMu.Unlock()
 	}()
-	r.serve(e)
+	failed = r.serve(e)
 	returned = true
 }
 

@@ -132,7 +132,7 @@ func (g *gathering) end(ctx context.Context) error {
 
 // ServeGathered runs workers for the group that rank root makes by NewGathered over the same communicator, until that is
 // closed; see Serve. It waits for root without a limit but ctx: after that the communicator cannot be used any more.
-func ServeGathered(ctx context.Context, c *mpi.Comm, root int, o Options, serve func(link.Endpoint)) error {
+func ServeGathered(ctx context.Context, c *mpi.Comm, root int, o Options, serve func(link.Endpoint) error) error {
 	var sub *mpi.Comm
 	err, over := within(ctx, func() (err error) {
 		sub, err = reorder(c, root)

@@ -35,7 +35,8 @@ type Group struct {
 	own     opening // nil unless the hub is this group's own
 	handler link.Handler
 	slots   []atomic.Pointer[remote]
-	peers   []int // of the slots
+	peers   []int  // of the slots
+	whole   uint64 // the group's number if it has a worker on every rank that serves, else 0
 
 	mu        sync.Mutex
 	opened    bool
@@ -112,6 +113,10 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	hub.hubMu.Lock()
 	defer hub.hubMu.Unlock()
 	hub.naps[g] = g.cfg.Backoff
+	if n == hub.peers && n == len(peers) {
+		hub.lastGroup++
+		g.whole = hub.lastGroup
+	}
 	return n, nil
 }
 
@@ -141,7 +146,7 @@ func (g *Group) Start(w int) {
 	}
 	h.hubMu.Unlock()
 	if refused == nil {
-		refused = h.note(r.peer, r.id, kindStart, startArgs(w, g.cfg.Backoff)...)
+		refused = h.note(r.peer, r.id, kindStart, startArgs(w, g.cfg.Backoff, g.whole)...)
 		h.nudge()
 	}
 	if refused != nil {

@@ -24,17 +24,18 @@ type Hub struct {
 	poller
 	attention atomic.Int32 // groups that attend to their workers, and a Close that waits
 
-	hubMu    sync.Mutex // guards what follows; no other lock is taken under it
-	commands []func()   // for who polls, who alone calls handlers
-	workers  map[uint64]*remote
-	lastID   uint64
-	gone     map[int]error // peers that were lost
-	left     map[int]bool  // peers that have said goodbye
-	procs    []process     // of the peers, as far as they have said so
-	naps     map[*Group]time.Duration
-	failed   error // polling is impossible
-	closing  bool
-	stopping bool
+	hubMu     sync.Mutex // guards what follows; no other lock is taken under it
+	commands  []func()   // for who polls, who alone calls handlers
+	workers   map[uint64]*remote
+	lastID    uint64
+	lastGroup uint64
+	gone      map[int]error // peers that were lost
+	left      map[int]bool  // peers that have said goodbye
+	procs     []process     // of the peers, as far as they have said so
+	naps      map[*Group]time.Duration
+	failed    error // polling is impossible
+	closing   bool
+	stopping  bool
 
 	moved chan struct{} // one token: left, gone or failed changed, for Close
 }

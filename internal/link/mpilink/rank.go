@@ -17,7 +17,7 @@ import (
 type rank struct {
 	wire
 	master int
-	serve  func(link.Endpoint)
+	serve  func(link.Endpoint) error
 
 	rankMu    sync.Mutex // guards what follows; taken before wire.mu
 	endpoints map[uint64]*endpoint
@@ -50,10 +50,10 @@ type parking struct {
 func newParking() *parking { return &parking{wake: make(chan struct{}, 1)} }
 
 // Serve runs workers for the master at the other side of c: rank 0 of an intracommunicator or of the remote group. Each
-// worker runs serve on a goroutine of its own; one that returns without closing its endpoint, panics or calls
+// worker runs serve on a goroutine of its own; one that returns an error, or without closing its endpoint, panics or calls
 // runtime.Goexit is a loss. Serve blocks until the master closes its Hub and every other rank knows, which is nil, until
 // the master is gone, or until MPI fails. Workers that are still busy then are abandoned.
-func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint)) error {
+func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 	port, err := newPort(c, o)
 	if err != nil {
 		return err
@@ -296,12 +296,12 @@ func (r *rank) head(b []byte) {
 		}
 		return
 	case kindStart:
-		slot, nap, ok := readStart(data)
+		slot, nap, group, ok := readStart(data)
 		if !ok {
 			r.fail(errHead)
 			return
 		}
-		ep := &endpoint{rank: r, id: id, slot: slot, nap: nap, parking: newParking(), journal: newJournal()}
+		ep := &endpoint{rank: r, id: id, slot: slot, nap: nap, group: group, parking: newParking(), journal: newJournal()}
 		r.endpoints[id] = ep
 		go ep.run()
 		return
@@ -328,15 +328,18 @@ func (r *rank) head(b []byte) {
 }
 
 // startArgs is the content of kindStart.
-func startArgs(slot int, nap time.Duration) []byte {
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(slot)), uint64(nap))
+func startArgs(slot int, nap time.Duration, group uint64) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(slot))
+	b = binary.LittleEndian.AppendUint64(b, uint64(nap))
+	return binary.LittleEndian.AppendUint64(b, group)
 }
 
-func readStart(b []byte) (slot int, nap time.Duration, ok bool) {
-	if len(b) != 16 {
-		return 0, 0, false
+func readStart(b []byte) (slot int, nap time.Duration, group uint64, ok bool) {
+	if len(b) != 24 {
+		return 0, 0, 0, false
 	}
-	return int(binary.LittleEndian.Uint64(b)), time.Duration(binary.LittleEndian.Uint64(b[8:])), true
+	u := binary.LittleEndian.Uint64
+	return int(u(b)), time.Duration(u(b[8:])), u(b[16:]), true
 }
 
 // String names this rank for an error.

@@ -1,0 +1,88 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// ErrNotNative is the error of Native where the workers have nothing in common but the master.
+var ErrNotNative = errors.New("dispatch: these workers have nothing in common but the master")
+
+// Native returns what the workers have in common beside the master, see link.Native. The tasks on all workers call it, and
+// it blocks until they do, or until ctx ends before the master has agreed. From then on until this task ends the loss of
+// another worker is the end of everything: nobody could wake those who wait for it.
+func (p *Peers) Native(ctx context.Context) (any, error) {
+	ep, ok := p.s.ep.(link.Native)
+	if !ok {
+		return nil, ErrNotNative
+	}
+	s := p.s
+	s.mu.Lock()
+	s.mail.grant = nil
+	s.mu.Unlock()
+	s.send(kindDirect)
+	for {
+		s.mu.Lock()
+		answer := s.mail.grant
+		if s.mail.changed == nil {
+			s.mail.changed = make(chan struct{})
+		}
+		changed := s.mail.changed
+		s.mu.Unlock()
+		switch {
+		case answer == nil:
+		case *answer != "":
+			return nil, errors.New(*answer)
+		default:
+			return ep.Native()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-s.done:
+			return nil, ErrNoPeers
+		}
+	}
+}
+
+// grantFrame takes the master's answer.
+func (s *server) grantFrame(r *reader) {
+	answer := string(r.b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mail.grant = &answer
+	s.mail.notify()
+}
+
+// grant answers a worker whose task wants to talk to the others directly: not when one of them is missing already.
+func (m *Master) grant(w *worker) {
+	if w.next() == nil { // its task has ended
+		return
+	}
+	why := ""
+	for _, v := range m.workers {
+		if v.state != idle && v.state != busy {
+			why = fmt.Sprintf("worker %d was lost, and all of them would have to take part", v.slot)
+		}
+	}
+	w.direct = why == "" && w.talks
+	m.group.Send(w.slot, link.Frame{Stream: append(append(link.GetBuffer(), kindGrant), why...)})
+}
+
+// doom gives up when the tasks of others may wait for a lost worker by means that the master knows nothing of.
+func (m *Master) doom(lost *worker, cause error) {
+	if m.cfg.Doomed == nil {
+		return
+	}
+	for _, w := range m.workers {
+		if w.direct {
+			go m.cfg.Doomed(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
+				"would wait for ever: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))
+			return
+		}
+	}
+}

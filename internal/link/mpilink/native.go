@@ -1,0 +1,57 @@
+package mpilink
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// nativeTags are where the tags of the calls that make the workers' communicators begin, and how many there are.
+const nativeTags, nativeRoom = 1 << 10, 1 << 14
+
+// Native returns an *mpi.Comm of the group's workers, each under the number of its slot.
+func (e *endpoint) Native() (any, error) {
+	e.native.Lock()
+	defer e.native.Unlock()
+	if e.native.comm == nil && e.native.err == nil {
+		e.native.comm, e.native.err = e.makeNative()
+	}
+	return e.native.comm, e.native.err
+}
+
+func (e *endpoint) makeNative() (*mpi.Comm, error) {
+	if e.group == 0 {
+		return nil, errors.New("its workers are not on all ranks, because some were lost before")
+	}
+	env, err := mpi.Init(mpi.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if env.Level < mpi.Multiple {
+		return nil, fmt.Errorf("MPI gives %v here, and tasks that call MPI beside the pool need %v", env.Level, mpi.Multiple)
+	}
+	c, first := e.rank.port.Comm(), 1 // rank 0 is the master
+	if c.IsInter() {
+		if c, err = mpi.World(); err != nil {
+			return nil, err
+		}
+		first = 0
+	}
+	ranks := make([]int, c.Size()-first)
+	for i := range ranks {
+		ranks[i] = first + i
+	}
+	// Other groups may be at it on the same ranks.
+	return c.CreateGroup(ranks, nativeTags+int(e.group%nativeRoom))
+}
+
+// freeNative ends what Native has made. It does not wait for the other workers.
+func (e *endpoint) freeNative() {
+	e.native.Lock()
+	defer e.native.Unlock()
+	if e.native.comm != nil {
+		_ = e.native.comm.Free() // nobody can do anything about a failure
+		e.native.comm, e.native.err = nil, errors.New("the worker has ended")
+	}
+}

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+func kill(pid int) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return p.Kill()
+}

@@ -1,0 +1,115 @@
+// Command parallel is what the tests start for tasks that call MPI beside the pool: its first argument says what it does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+var (
+	// sums adds up x on every worker, plus the worker's number, by MPI.
+	sums = futures.RegisterContext("sums", func(ctx context.Context, x float64) ([3]float64, error) {
+		c, err := futures.CommWorkers(ctx)
+		if err != nil {
+			return [3]float64{}, err
+		}
+		m, err := c.Empi(ctx)
+		if err != nil {
+			return [3]float64{}, err
+		}
+		own, all := []float64{x + float64(c.Rank())}, make([]float64, 1)
+		if m.Rank() != c.Rank() || m.Size() != c.Size() {
+			return [3]float64{}, fmt.Errorf("%v is rank %d of %d to MPI", c, m.Rank(), m.Size())
+		}
+		err = m.AllReduceF64(sum, all, own)
+		return [3]float64{float64(m.Rank()), float64(m.Size()), all[0]}, err
+	})
+	// stuck waits by MPI for rank 0, which dies instead once the others wait.
+	stuck = futures.RegisterContext("stuck", func(ctx context.Context, dir string) (int, error) {
+		c, err := futures.CommWorkers(ctx)
+		if err != nil {
+			return 0, err
+		}
+		m, err := c.Empi(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if c.Rank() > 0 {
+			return 0, errors.Join(os.WriteFile(filepath.Join(dir, fmt.Sprint(c.Rank())), nil, 0o600), m.BcastF64(0, make([]float64, 1)))
+		}
+		for n := 0; n < c.Size()-1; {
+			files, err := os.ReadDir(dir)
+			if err != nil {
+				return 0, err
+			}
+			n = len(files)
+		}
+		return 0, kill(os.Getpid())
+	})
+)
+
+// sum is empi's OpSum: the value is the order of its constants.
+const sum = 0
+
+func main() { futures.Main(run) }
+
+func run(ctx context.Context) error {
+	switch act := os.Args[1]; act {
+	case "sums":
+		return inTurnAndTogether(ctx)
+	case "stuck":
+		ex, err := futures.NewMPIPoolExecutor(futures.WithLiveness(3 * time.Second))
+		if err != nil {
+			return err
+		}
+		defer ex.Close()
+		f, err := futures.SubmitEach(ex, stuck, os.Args[2])
+		if err == nil {
+			_, err = f.Result(ctx)
+		}
+		return fmt.Errorf("the call came back: %w", err)
+	default:
+		return fmt.Errorf("unknown: %s", act)
+	}
+}
+
+// inTurnAndTogether runs many parallel tasks in two executors at once.
+func inTurnAndTogether(ctx context.Context) error {
+	var all [2][]*futures.Future[[][3]float64]
+	for i := range all {
+		ex, err := futures.NewMPIPoolExecutor(futures.WithMaxWorkers(2))
+		if err != nil {
+			return err
+		}
+		defer ex.Close()
+		for j := range 10 {
+			f, err := futures.SubmitEach(ex, sums, float64(10*i+j))
+			if err != nil {
+				return err
+			}
+			all[i] = append(all[i], f)
+		}
+	}
+	for i := range all {
+		for j, f := range all[i] {
+			got, err := f.Result(ctx)
+			if err != nil {
+				return err
+			}
+			x := float64(10*i + j)
+			for w, g := range got {
+				if want := ([3]float64{float64(w), 2, 2*x + 1}); g != want {
+					return fmt.Errorf("worker %d of executor %d: %v, want %v", w, i, g, want)
+				}
+			}
+		}
+	}
+	fmt.Println("all sums are right")
+	return nil
+}

@@ -1,0 +1,39 @@
+package modes_test
+
+import (
+	"testing"
+	"time"
+)
+
+const parallel = "github.com/rankpool/rankpool/tests/modes/parallel"
+
+func TestTasksMayCallMPIThemselves(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.succeed(t, parallel, []string{"sums"}).contains(t, "all sums are right")
+	})
+}
+
+func TestWithoutRanksThereIsNoCommunicatorOfMPI(t *testing.T) {
+	for _, m := range []mode{threads, processes} {
+		o := m.run(t, parallel, []string{"sums"})
+		if o.contains(t, "the workers are not ranks of an MPI job: start the program with mpiexec"); o.code != 1 {
+			t.Errorf("%s: status %d:\n%s", m.name, o.code, o.output)
+		}
+	}
+}
+
+// Nobody can wake those who wait inside MPI for a rank that is gone.
+func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
+	leave := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}[library]
+	onRanks(t, func(t *testing.T, m mode) {
+		m.options = []string{leave}
+		begin := time.Now()
+		o := m.run(t, parallel, []string{"stuck", t.TempDir()})
+		if time.Since(begin) > limit/2 {
+			t.Errorf("%v:\n%s", time.Since(begin), o.output)
+		}
+		if library == "openmpi" { // MPICH's proxy kills what is on its host all the same
+			o.contains(t, "the job is aborted: worker 0 (process", "was lost while tasks on other workers talk to it by MPI")
+		}
+	})
+}
