@@ -242,6 +242,9 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	err := mpilink.Serve(c, o, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
+	if err == nil && mpi.Lost() { // MPI cannot be left in good order any more
+		return 0
+	}
 	if err == nil && spawned {
 		err = mpilink.Disconnect(ctx, c)
 	}
@@ -274,7 +277,11 @@ func leaveMPI(status int) int {
 	if err == nil {
 		err = mpi.Finalize(ctx)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
+		return status
+	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
+		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
 		return status
 	}
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)

@@ -22,7 +22,8 @@ type RemoteError = remote.Error
 type PanicError = remote.PanicError
 
 // BrokenError is the error of a task that was lost with its worker, and of everything queued on an executor that can no
-// longer work: Worker (-1 for none in particular), Host, Pid, Task and the Cause. It matches ErrBroken.
+// longer work: Worker (-1 for none in particular), Host, Pid, Rank (-1 for none), Task and
+// the Cause. It matches ErrBroken.
 type BrokenError = dispatch.BrokenError
 
 // MismatchError is the Cause when a worker is not the program that the master is; %+v shows the whole difference.

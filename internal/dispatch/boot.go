@@ -53,7 +53,7 @@ func (m *Master) open() {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no workers after %v: %w", m.cfg.Start, err)
 		}
-		m.breakDown(&BrokenError{Worker: -1, Cause: err})
+		m.breakDown(&BrokenError{Worker: -1, Rank: -1, Cause: err})
 		return
 	}
 	m.waiting = n
@@ -102,7 +102,7 @@ func (m *Master) greet(w *worker, b []byte, out *news) error {
 	w.hello = h
 	if m.cfg.Check != nil {
 		if err := m.cfg.Check(w.slot, h); err != nil {
-			m.breakWith(out, &BrokenError{Worker: w.slot, Host: h.Host, Pid: h.Pid, Cause: err})
+			m.breakWith(out, w.broken("", err))
 			return nil
 		}
 	}
@@ -118,8 +118,7 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 	}
 	w.start.Stop()
 	if len(coded) > 0 {
-		m.breakWith(out, &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid,
-			Cause: m.cfg.DecodeSetupError(coded, w.slot, w.hello)})
+		m.breakWith(out, w.broken("", m.cfg.DecodeSetupError(coded, w.slot, w.hello)))
 		return
 	}
 	w.state, w.fails = idle, 0

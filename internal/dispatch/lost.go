@@ -23,7 +23,11 @@ func (e *BrokenError) Error() string {
 		s = fmt.Sprintf("the pool is broken: worker %d", e.Worker)
 	}
 	if exit := (*link.ExitError)(nil); e.Host != "" && !errors.As(e.Cause, &exit) { // which would say it again
-		s += fmt.Sprintf(" (process %d on %s)", e.Pid, e.Host)
+		rank := ""
+		if e.Rank >= 0 {
+			rank = fmt.Sprintf("rank %d, ", e.Rank)
+		}
+		s += fmt.Sprintf(" (%sprocess %d on %s)", rank, e.Pid, e.Host)
 	}
 	return s + ": " + e.Cause.Error()
 }
@@ -48,6 +52,15 @@ func (e *OverdueError) Is(target error) bool { return target == context.Deadline
 // Error names the time-out.
 func (e *OverdueError) Error() string {
 	return fmt.Sprintf("the task ran beyond its time-out of %v and ignored the end of its context", e.Timeout)
+}
+
+// broken is an error about this worker, or about a task that is lost with it.
+func (w *worker) broken(task string, cause error) *BrokenError {
+	rank := w.hello.Rank
+	if w.hello.Pid == 0 { // it has not said
+		rank = -1
+	}
+	return &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Rank: rank, Task: task, Cause: cause}
 }
 
 var errExited = errors.New("it ended before it served: it called os.Exit, or main returned without calling futures.Main")
@@ -151,8 +164,7 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 		return
 	}
 	m.stats.Failed++
-	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, failed: true, fault: &BrokenError{
-		Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Task: m.cfg.Name(p.job.Func), Cause: cause}})
+	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, failed: true, fault: w.broken(m.cfg.Name(p.job.Func), cause)})
 }
 
 // replace starts a new worker in a slot that lost its own, or gives the slot or the pool up.
@@ -160,7 +172,7 @@ func (m *Master) replace(w *worker, early bool, cause error, out *news) {
 	if early {
 		w.fails++
 	}
-	broken := &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Cause: cause}
+	broken := w.broken("", cause)
 	if exit := (*link.ExitError)(nil); broken.Pid == 0 && errors.As(cause, &exit) { // it died before it could say
 		broken.Host, broken.Pid = exit.Host, exit.Pid
 	}

@@ -68,6 +68,7 @@ type BrokenError struct {
 	Worker int    // the worker at fault; -1 when it is none in particular
 	Host   string // where it ran, if known
 	Pid    int    // its process, if known
+	Rank   int    // of that process in its MPI job; -1 when it has none, or it is not known
 	Task   string // the function it was running, if one was lost
 	Cause  error
 }

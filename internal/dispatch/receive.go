@@ -342,6 +342,5 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
-	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: &BrokenError{
-		Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Task: m.cfg.Name(p.job.Func), Cause: err}})
+	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: w.broken(m.cfg.Name(p.job.Func), err)})
 }

@@ -54,7 +54,7 @@ func (m *Master) look() {
 		w.silent++
 		switch {
 		case w.silent >= liveLooks:
-			m.group.Kill(w.slot, fmt.Errorf("silent for %v: it did not answer, stopped or stuck; ended (WithLiveness changes the limit)",
+			m.group.Kill(w.slot, fmt.Errorf("silent for %v: it did not answer, because it is stopped or stuck or its host is cut off; given up (WithLiveness changes the limit)",
 				m.cfg.Liveness))
 		case w.silent >= askLooks:
 			m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindPing)})

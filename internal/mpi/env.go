@@ -269,6 +269,9 @@ func Started() bool { return runtimeState.state.Load() == running }
 // MPI would wait for ever.
 func MarkLost() { runtimeState.lost.Store(true) }
 
+// Lost tells whether MarkLost was called.
+func Lost() bool { return runtimeState.lost.Load() }
+
 // Finalize ends MPI, on the goroutine that began it. It blocks until every process of the job has called it, or until
 // ctx ends; MPI stays unusable then. No other call may be under way. It does nothing where Init adopted a running MPI,
 // and returns an error that matches ErrLost after MarkLost.

@@ -136,6 +136,8 @@ int rp_init(int level, int *provided, int *restored, int cap, int *nrestored) {
   static const int levels[] = {MPI_THREAD_SINGLE, MPI_THREAD_FUNNELED, MPI_THREAD_SERIALIZED, MPI_THREAD_MULTIPLE};
   struct sigaction old[RP_SIGNALS];
   rp_tame_ucx();
+  // Once it has lost a peer that it talked to by TCP, Open MPI looks at its other sockets every 10 ms only, by default.
+  setenv("OMPI_MCA_mpi_event_tick_rate", "100", 0);
   rp_snapshot(old);
   int rc = MPI_Init_thread(NULL, NULL, levels[level & 3], provided);
   *nrestored = rp_put_back(old, restored, cap);

@@ -52,7 +52,7 @@ func within(ctx context.Context, f func() error) (err error, over bool) {
 	case err := <-done:
 		return err, true
 	case <-ctx.Done():
-		mpi.MarkLost()
+		markLost(nil)
 		return context.Cause(ctx), false
 	}
 }
@@ -72,7 +72,7 @@ func (g *gathering) start(ctx context.Context) (*Hub, error) {
 		g.mu.Lock()
 		g.ended = true
 		g.mu.Unlock()
-		mpi.MarkLost()
+		markLost(nil)
 		return nil, fmt.Errorf("mpilink: some ranks of the communicator have not entered: all of them must call it, with the "+
 			"same root: %w", context.Cause(ctx))
 	}
@@ -118,7 +118,7 @@ func (g *gathering) end(ctx context.Context) error {
 	select {
 	case <-entered:
 	case <-late.Done():
-		mpi.MarkLost()
+		markLost(nil)
 		return fmt.Errorf("mpilink: some ranks of the communicator have not entered: %w", context.Cause(late))
 	}
 	if g.hub == nil {

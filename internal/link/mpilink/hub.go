@@ -29,15 +29,20 @@ type Hub struct {
 	workers   map[uint64]*remote
 	lastID    uint64
 	lastGroup uint64
-	gone      map[int]error // peers that were lost
-	left      map[int]bool  // peers that have said goodbye
-	procs     []process     // of the peers, as far as they have said so
+	gone      map[int]error   // peers that were lost
+	left      map[int]bool    // peers that have said goodbye
+	procs     map[int]process // of the peers, as far as they have said so
 	naps      map[*Group]time.Duration
 	failed    error // polling is impossible
 	closing   bool
 	stopping  bool
+	leaving   bool // the ranks may end now
 
 	moved chan struct{} // one token: left, gone or failed changed, for Close
+
+	// Who polls alone knows these: when something came last, and when something of each peer did.
+	now   time.Time
+	heard map[int]time.Time
 }
 
 // remote is a worker as the master sees it. It belongs to who polls but for the first line.
@@ -57,6 +62,7 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	h := &Hub{
 		noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
+		procs: map[int]process{}, heard: map[int]time.Time{},
 	}
 	if c.IsInter() {
 		h.peers = c.RemoteSize()
@@ -148,6 +154,7 @@ func (h *Hub) backoff() time.Duration {
 func (h *Hub) event(e *mpi.Event) {
 	switch e.Kind {
 	case mpi.Received:
+		h.heard[e.Peer] = h.now
 		h.head(e.Peer, e.Data)
 	case mpi.Arrived: // no head is that long
 		_ = h.port.Take(e.Message, make([]byte, e.Len), ^uint64(0))
@@ -180,8 +187,9 @@ func (h *Hub) head(peer int, b []byte) {
 	if kind == kindSelf {
 		if p, ok := readProcess(data); ok {
 			h.hubMu.Lock()
-			h.procs = append(h.procs, p)
+			h.procs[peer] = p
 			h.hubMu.Unlock()
+			h.vigil(peer, p)
 		}
 		return
 	}
@@ -284,19 +292,22 @@ func (r *remote) report(err error) {
 // lose gives a rank up: it is gone, or nothing can be sent to it.
 func (h *Hub) lose(peer int, err error) {
 	h.hubMu.Lock()
-	_, known := h.gone[peer]
-	if !known {
+	before, known := h.gone[peer]
+	if !known || !ended(before) {
 		h.gone[peer] = err
 	}
 	h.hubMu.Unlock()
+	if known && ended(err) && !ended(before) {
+		adrift.Add(-1)
+	}
 	if known || peer < 0 {
 		return
 	}
-	mpi.MarkLost()
+	markLost(err)
 	_ = h.port.Abandon(peer)
 	for _, r := range h.of(peer) {
 		h.forget(r)
-		r.report(fmt.Errorf("rank %d is lost: %w", peer, err))
+		r.report(lossOf(peer, err))
 	}
 	h.signal()
 }
@@ -334,6 +345,9 @@ func (h *Hub) alive() []int {
 	return all
 }
 
+// whole tells whether no rank was lost.
+func (h *Hub) whole() bool { return len(h.alive()) == h.peers }
+
 // Close lets the ranks leave: their Serve returns. It blocks until all have answered, or until ctx ends; the error then
 // names those that have not, nobody leaves, and MPI must be aborted. Groups must be closed before. A second call does
 // nothing.
@@ -356,8 +370,15 @@ func (h *Hub) Close(ctx context.Context) error {
 	silent := h.awaitGoodbyes(ctx)
 	if len(silent) == 0 {
 		// Not before: Open MPI's mpiexec hangs or crashes when a job is aborted while one of its ranks is in MPI_Finalize.
+		h.hubMu.Lock()
+		h.leaving = true
+		var about []byte
+		if len(h.gone) > 0 {
+			about = []byte{withoutMPI}
+		}
+		h.hubMu.Unlock()
 		for _, peer := range h.alive() {
-			_ = h.note(peer, 0, kindLeave) // a failure shows when the port is closed
+			_ = h.note(peer, 0, kindLeave, about...) // a failure shows when the port is closed
 		}
 	}
 	h.do(func() {
@@ -368,7 +389,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	<-h.done
 	var err error
 	if len(silent) > 0 {
-		mpi.MarkLost()
+		markLost(nil)
 		err = fmt.Errorf("mpilink: ranks [%s] did not answer when they were told to leave: %w",
 			strings.Trim(fmt.Sprint(silent), "[]"), context.Cause(ctx))
 	}

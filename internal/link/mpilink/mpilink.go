@@ -40,6 +40,8 @@ type Options struct {
 
 	// Noted is called in the master with each note of a rank, while some group attends to its workers. It must not block.
 	Noted func(rank int, note string)
+
+	gone <-chan struct{} // closed when the master is lost, for Serve; nil where nobody can tell
 }
 
 // Tags of the communicator.
@@ -57,12 +59,15 @@ const (
 	kindFinish = 'q' // from the master: nothing comes after this
 	kindCut    = 'k' // from the master: end at once
 	kindBye    = 'b' // from the master: the end has come; from a rank: it knows
-	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together
+	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together; or withoutMPI
 	kindMaster = 'm' // from the master: which process it is
 	kindSelf   = 'p' // from a rank: which process it is
 	kindNote   = 'n' // from a rank: text for the user
 	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
 )
+
+// withoutMPI is the content of kindLeave when a rank was lost: end the process, and do not finalize MPI.
+const withoutMPI = 'x'
 
 const (
 	eager      = 64 << 10 // a head is no longer

@@ -131,6 +131,9 @@ func (h *Hub) relax(timer *time.Timer, seen *uint64, idle *int) (look bool) {
 func (h *Hub) look(spin time.Duration) (moved, stop bool, err error) {
 	h.unseen.Store(0)
 	n, err := h.port.Poll(spin, h.events)
+	if n > 0 {
+		h.now = time.Now()
+	}
 	for i := range h.events[:n] {
 		h.event(&h.events[i])
 	}

@@ -73,6 +73,20 @@ func readProcess(b []byte) (process, bool) {
 	return process{place: place, pid: int(binary.LittleEndian.Uint64(b)), start: start}, ok
 }
 
+// lookForEnd is awaitEnd where nothing better is to be had.
+func (p process) lookForEnd(stop <-chan struct{}) bool {
+	ticks := time.NewTicker(watchTurn)
+	defer ticks.Stop()
+	for p.runs() {
+		select {
+		case <-stop:
+			return false
+		case <-ticks.C:
+		}
+	}
+	return true
+}
+
 // watchTurn is how often a rank looks whether its master is there.
 const watchTurn = time.Second
 

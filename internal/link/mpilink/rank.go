@@ -76,6 +76,9 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 		defer close(stopped)
 		r.watch(stop)
 	}()
+	if o.gone != nil {
+		go r.heed(o.gone, stop)
+	}
 	err = r.untilBye()
 	close(stop)
 	<-stopped
@@ -283,6 +286,9 @@ func (r *rank) head(b []byte) {
 	switch kind {
 	case kindBye, kindLeave:
 		r.bye, r.leave = true, kind == kindLeave
+		if len(data) > 0 && data[0] == withoutMPI {
+			mpi.MarkLost()
+		}
 		if kind == kindBye {
 			if err := r.note(r.master, 0, kindBye); err != nil {
 				r.fail(err)

@@ -164,8 +164,10 @@ func (s *spawning) goodbye(ctx context.Context, comm *mpi.Comm, hub *Hub) error 
 	}
 	burials.add(1)
 	defer burials.add(-1)
-	if err := Disconnect(ctx, comm); err != nil {
-		return err
+	if hub.whole() { // else the ranks end without it
+		if err := Disconnect(ctx, comm); err != nil {
+			return err
+		}
 	}
 	hub.awaitExits(ctx)
 	return nil
