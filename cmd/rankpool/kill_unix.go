@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// markName is the variable that everything the doctor starts has in its environment.
-const markName = "RANKPOOL_RUN_DOCTOR"
+// markName is the variable that everything the doctor and the bench start have in their environment.
+const markName = "_RANKPOOL_MARK"
 
 // newMark returns a variable that nobody else has.
 func newMark() string { return markName + "=" + rand.Text() }

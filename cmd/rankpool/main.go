@@ -6,6 +6,7 @@
 //	mpiexec -n 4 rankpool exec ./simulation   any program, on every rank
 //	rankpool build -o primes ./primes         for the MPI whose mpicc is on the path
 //	rankpool doctor                           what is this MPI, and what does it refuse?
+//	rankpool bench                            how fast is it here, and how fast are others?
 //
 // It calls MPI in no process that becomes the program: one that has called MPI_Init cannot start another MPI program.
 // docs/command.md describes every subcommand.
@@ -33,9 +34,13 @@ type commands struct {
 	Exec   execCommand   `cmd:"" help:"Run any program on every rank; the job ends when one of them fails."`
 	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
 	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
+	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
 
-	Tidy        tidyCommand  `cmd:"" hidden:""`
-	DoctorProbe probeCommand `cmd:"" hidden:""`
+	Tidy         tidyCommand    `cmd:"" hidden:""`
+	DoctorProbe  probeCommand   `cmd:"" hidden:""`
+	BenchWork    workCommand    `cmd:"" hidden:""`
+	BenchAlone   aloneCommand   `cmd:"" hidden:""`
+	BenchSleeper sleeperCommand `cmd:"" hidden:""`
 
 	Version versionFlag `help:"Print the version and end."`
 }

@@ -44,7 +44,8 @@ var layers = map[string][]string{
 	"threadpool":  {"pool", "asyncresult", "futures", "internal/..."},
 
 	// Programs use what users use.
-	"cmd/...":      {"futures", "asyncresult", "pool", "threadpool", "internal/..."},
+	"cmd/...":      {"bench/ours", "bench/peers", "futures", "asyncresult", "pool", "threadpool", "internal/..."},
+	"bench/...":    {"futures", "asyncresult", "pool", "threadpool"},
 	"examples/...": {"comm", "futures", "asyncresult", "pool", "threadpool"},
 	"tests/...":    {"comm", "futures", "asyncresult", "pool", "threadpool", "internal/..."},
 	"tools/...":    {},
@@ -55,7 +56,7 @@ var testOnly = []string{"internal/link/linktest", "internal/mpi/mpitest", "inter
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{
-	"asyncresult", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "pool", "tests", "threadpool", "tools",
+	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "pool", "tests", "threadpool", "tools",
 }
 
 // A file is a Go file with what it imports.
@@ -205,8 +206,8 @@ func TestEveryPackageHasItsPlace(t *testing.T) {
 		if _, ok := part(f.pkg); !ok {
 			t.Errorf("%s: package %s has no place in the layers: give it one in tests/arch", f.name, f.pkg)
 		}
-		if f.clause == "main" && !slices.Contains([]string{"cmd", "examples", "tests", "tools"}, top) {
-			t.Errorf("%s: a program belongs into cmd, examples, tests or tools", f.name)
+		if f.clause == "main" && !slices.Contains([]string{"bench", "cmd", "examples", "tests", "tools"}, top) {
+			t.Errorf("%s: a program belongs into bench, cmd, examples, tests or tools", f.name)
 		}
 	}
 }
@@ -279,6 +280,11 @@ func TestTheRulesTellUpFromDown(t *testing.T) {
 		{"examples/julia/main.go", module + "/futures", true},
 		{"examples/julia/main.go", module + "/internal/dispatch", false},
 		{"cmd/rankpool/main.go", module + "/futures", true},
+		{"cmd/rankpool/bench_work.go", module + "/bench/ours", true},
+		{"cmd/rankpool/bench_work.go", module + "/bench/extra/plot", false},
+		{"bench/ours/ours.go", module + "/futures", true},
+		{"bench/ours/ours.go", module + "/internal/dispatch", false},
+		{"futures/executor.go", module + "/bench/ours", false},
 		{"internal/new/new.go", module + "/internal/link", false},
 		{"futures/executor.go", module, false},
 		{"futures/executor.go", module + "/tests/behaviour", false},
