@@ -61,6 +61,9 @@ func (e *executor) init(c class, constructor string, opts []Option) error {
 		return err
 	}
 	e.class, e.cfg, e.shares = c, cfg, c == threadClass
+	if err := e.refuseService(); err != nil {
+		return fmt.Errorf("futures: %s: %w", constructor, err)
+	}
 	if c == threadClass {
 		if err := e.needsProcesses(); err != nil {
 			return fmt.Errorf("futures: %s: %w", constructor, err)
@@ -88,7 +91,12 @@ func (e *executor) needsProcesses() error {
 
 // chooseBackend decides what the workers are (C016).
 func (e *executor) chooseBackend(env environment) (string, error) {
+	service, err := e.useService(env)
 	switch {
+	case err != nil:
+		return "", err
+	case service != nil:
+		return backendMPI, nil
 	case e.class == threadClass:
 		return backendThreads, nil
 	case e.comm != nil && e.comm.size == 1:
@@ -133,6 +141,15 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		if e.cfg.maxTasks > 0 {
 			return nil, errors.New("futures: WithMaxTasksPerChild: the workers are ranks of an MPI job, which cannot be replaced; " +
 				"leave the option out, or use a ProcessPoolExecutor")
+		}
+		service, err := e.useService(env)
+		switch {
+		case err != nil:
+			return nil, err
+		case service != nil:
+			return e.newServiceGroup(*service)
+		case e.cfg.service != nil:
+			log.Warn("rankpool: WithService is ignored: the ranks of this program's own world are the workers")
 		}
 		return e.newRankGroup(env, log)
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/link/mpilink"
 )
 
 // The environment variables. They are read when an executor starts (C006).
@@ -21,6 +23,9 @@ const (
 	envWorker     = "RANKPOOL_WORKER"      // set by a master for its local workers
 	envMPIThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
 	envMPIStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
+	envService    = "RANKPOOL_SERVICE"     // where workers are that were started apart, see WithService
+	envServe      = "RANKPOOL_SERVE"       // set by rankpool serve: serve masters there
+	envServeKeep  = "RANKPOOL_SERVE_KEEP"  // set by rankpool serve: 1 to serve one after another
 )
 
 // environment is what an executor takes from its surroundings.
@@ -30,15 +35,21 @@ type environment struct {
 	outOfBand bool
 	threshold int // 0: not set
 	backoff   time.Duration
+	service   *mpilink.Place
 }
 
 // readEnvironment reads all variables, so that a mistake in one of them shows whichever executor is started.
 func readEnvironment(log *slog.Logger) (environment, error) {
 	e := environment{backend: backendAuto, outOfBand: true}
+	var err error
+	if e.service, err = readService(); err != nil {
+		return e, err
+	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") &&
-			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envMPIThreads, envMPIStage}, name) {
+			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envMPIThreads, envMPIStage,
+				envService, envServe, envServeKeep}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

@@ -86,6 +86,9 @@ func mainStatus(run func(context.Context) error, where string) int {
 		}
 		return 0
 	}
+	if place, keep, asked, err := serveAsked(); asked {
+		return serveMasters(place, keep, err)
+	}
 	return mainOrRank(run, everywhere)
 }
 

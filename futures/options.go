@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/link/mpilink"
 )
 
 // Option is a choice for an executor. The constructors check all of them at once and return every complaint.
@@ -28,6 +30,7 @@ type config struct {
 	globals     []globalValue
 	initializer *initializer
 	mpiInfo     map[string]string
+	service     *mpilink.Place
 	outOfBand   *bool
 	threshold   int // 0: not set
 	backoff     time.Duration

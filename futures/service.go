@@ -1,0 +1,105 @@
+package futures
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// WithService has an MPIPoolExecutor use workers that were started apart, all ranks of a program that `rankpool serve` runs. The
+// program must be the same. Where they are is said as by the option --service of that command:
+//
+//	NAME           a name that the server has published; "" is "rankpool"
+//	file:PATH      a file that the server has written
+//	tcp:HOST:PORT  an address at which the server listens; what is left out is localhost and 31415
+//
+// Without the option RANKPOOL_SERVICE decides, if it is set. The executor connects when it starts, and waits 10 s for a server that
+// is not there yet, and for its turn where the server serves another master, but no longer than WithStartTimeout. When it is
+// closed it lets the server go. A server that ends before takes its tasks along: they fail with ErrBroken.
+//
+// The number of workers is the server's, and WithMaxWorkers counts for nothing (J09). WithDir, WithEnv and the initializer apply
+// as in workers of one's own (J11), and what they set stays for the next master. WithMPIInfo is for MPI_Comm_connect. The ranks of the
+// program's own world go before a service (E18), and so do RANKPOOL_BACKEND=processes and threads. It takes Open MPI; a program
+// that was started without an mpiexec can use a service too.
+func WithService(service string) Option {
+	return option(func(c *config) error {
+		p, err := mpilink.ParsePlace(service)
+		if err != nil {
+			return fmt.Errorf("WithService: %w", err)
+		}
+		c.service = &p
+		return nil
+	})
+}
+
+// refuseService complains about what contradicts WithService.
+func (e *executor) refuseService() error {
+	if e.cfg.service == nil {
+		return nil
+	}
+	var problems []error
+	if e.class != mpiClass || e.comm != nil {
+		problems = append(problems, errors.New("WithService: only an executor made by NewMPIPoolExecutor connects to a service"))
+	}
+	if e.cfg.executable != "" || e.cfg.hasArgs {
+		problems = append(problems, errors.New("WithService: the workers have been started already: leave WithExecutable and WithArgs out, "+
+			"and give them to the server's mpiexec"))
+	}
+	return errors.Join(problems...)
+}
+
+// useService returns the service that the workers of this executor are, or nil when they are something else (C016).
+func (e *executor) useService(env environment) (*mpilink.Place, error) {
+	if e.class != mpiClass || e.comm != nil || env.backend == backendProcesses || env.backend == backendThreads {
+		return nil, nil
+	}
+	place := e.cfg.service
+	if place == nil && !inWorkerOrWorld() { // what the environment says is not meant for executors within tasks
+		place = env.service
+	}
+	if place == nil || hasWorld() {
+		return nil, nil
+	}
+	if err := mpi.Connects(); err != nil {
+		return nil, fmt.Errorf("futures: the service %v cannot be used: %w", place, err)
+	}
+	if proc.IsWorker() {
+		return nil, errors.New("futures: WithService: this process is a worker; an executor in a task uses processes or threads")
+	}
+	return place, nil
+}
+
+// readService reads RANKPOOL_SERVICE, which counts only when it is not empty.
+func readService() (*mpilink.Place, error) {
+	v := os.Getenv(envService)
+	if v == "" {
+		return nil, nil
+	}
+	p, err := mpilink.ParsePlace(v)
+	if err != nil {
+		return nil, fmt.Errorf("futures: %s: %w", envService, err)
+	}
+	return &p, nil
+}
+
+// serveAsked tells whether this process is to serve masters that are started apart, and where, and whether one after another.
+// Programs that its tasks start are not.
+func serveAsked() (place mpilink.Place, keep, asked bool, err error) {
+	v, asked := os.LookupEnv(envServe)
+	if !asked {
+		return place, false, false, nil
+	}
+	keep = strings.EqualFold(os.Getenv(envServeKeep), "1")
+	if err := errors.Join(os.Unsetenv(envServe), os.Unsetenv(envServeKeep)); err != nil {
+		return place, false, true, err
+	}
+	if place, err = mpilink.ParsePlace(v); err != nil {
+		err = fmt.Errorf("%s: %w", envServe, err)
+	}
+	return place, keep, true, err
+}
