@@ -171,5 +171,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	for name, value := range e.cfg.env { // from the start, for what the runtime and code before Main read
 		cfg.Env = append(cfg.Env, name+"="+value)
 	}
-	return proc.New(cfg), nil
+	g := proc.New(cfg)
+	e.help = g.Help
+	return g, nil
 }

@@ -3,8 +3,6 @@
 package mpilink_test
 
 import (
-	"context"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,40 +13,13 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
-// helped is a group that several goroutines help while it is open, now for long and now for a moment.
-type helped struct {
-	*mpilink.Group
-	helpers sync.WaitGroup
-	over    atomic.Bool
-}
-
-func (h *helped) Open(ctx context.Context, handler link.Handler) (int, error) {
-	n, err := h.Group.Open(ctx, handler)
-	for i := range 3 {
-		h.helpers.Go(func() {
-			for turn := 0; !h.over.Load(); turn++ {
-				until := time.Now().Add(time.Duration(turn%5*(1+i)) * 100 * time.Microsecond)
-				h.Help(func() bool { return h.over.Load() || time.Now().After(until) })
-				time.Sleep(time.Duration(turn%3) * 50 * time.Microsecond) // a break, not a wait
-			}
-		})
-	}
-	return n, err
-}
-
-func (h *helped) Close(ctx context.Context) error {
-	defer h.helpers.Wait()
-	defer h.over.Store(true)
-	return h.Group.Close(ctx)
-}
-
 func TestRanksPassTheSuiteWhileGoroutinesThatWaitHelp(t *testing.T) {
 	if !mpitest.Under(t, 3) {
 		return
 	}
 	linktest.Run(t, func(*testing.T) linktest.Harness {
 		return linktest.Harness{Small: true, New: func(slots int) link.Group {
-			return &helped{Group: hub.Group(mpilink.Config{Slots: slots})}
+			return linktest.Helped(hub.Group(mpilink.Config{Slots: slots}))
 		}}
 	})
 }

@@ -20,7 +20,7 @@ import (
 const (
 	socketFd  = 3
 	journalFd = 4
-	handshake = "1:3:4" // version of the protocol and the descriptors
+	handshake = "2:3:4" // version of the protocol and the descriptors
 )
 
 // buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
@@ -65,8 +65,10 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
-	e := &endpoint{raw: raw, in: newReader(socketReader{sock}, memoryLimit()), out: newOutbox(), journal: m.journal}
-	e.out.connect(raw)
+	here, there := m.rings()
+	e := &endpoint{raw: raw, out: newOutbox(), journal: m.journal}
+	e.in = inbox{socket: newReader(socketReader{sock}, memoryLimit()), ring: here, over: &e.closed, spin: leastSpin}
+	e.out.connect(raw, there)
 	// Not signal.Ignore, which programs started by tasks would inherit. The channel is never read: a full one drops.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
 	attached.Store(true)
@@ -76,7 +78,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 // endpoint is a worker's end. Its socket blocks: one system call per frame each way, and no detour through the poller.
 type endpoint struct {
 	raw     syscall.RawConn
-	in      *reader
+	in      inbox
 	out     *outbox
 	journal *link.Journal
 	closed  atomic.Bool
@@ -87,10 +89,8 @@ func (e *endpoint) Recv() (link.Frame, error) {
 	if e.closed.Load() {
 		return link.Frame{}, io.EOF
 	}
-	f, bye, err := e.in.frame()
+	f, err := e.in.frame()
 	switch {
-	case bye:
-		return link.Frame{}, errWire
 	case err == nil:
 		return f, nil
 	case e.closed.Load() || errors.Is(err, io.ErrUnexpectedEOF):
@@ -115,7 +115,7 @@ func (e *endpoint) Close() error {
 	if e.closed.Swap(true) {
 		return nil
 	}
-	err := e.out.close(goodbye())
+	err := e.out.close(sign(kindGoodbye))
 	_ = e.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // wakes a Recv; what was sent arrives
 	return err
 }

@@ -32,6 +32,10 @@ type Group struct {
 	host    string
 	slots   []slot
 
+	slotted atomic.Bool // there are slots
+	helping atomic.Bool
+	spin    time.Duration // of the next Help, which has it
+
 	mu       sync.Mutex
 	opened   bool
 	closed   bool
@@ -85,6 +89,7 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 		g.host = "this machine"
 	}
 	g.slots = make([]slot, g.cfg.Slots)
+	g.slotted.Store(true)
 	forks.acquire()
 	return len(g.slots), nil
 }

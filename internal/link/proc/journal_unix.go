@@ -14,11 +14,26 @@ import (
 // journalSize is the size of a worker's journal. Only the pages that are written take memory.
 const journalSize = 1 << 20
 
-// memory is a journal that two processes share.
+// memory is what two processes share: the worker's journal, and a ring each way behind it.
 type memory struct {
 	file    *os.File
 	mem     []byte
 	journal *link.Journal
+}
+
+const memorySize = journalSize + 2*ringSize
+
+// rings returns this process's ends of the rings to the worker and to the master.
+func (m *memory) rings() (toWorker, toMaster *ring) {
+	return newRing(m.mem[journalSize:]), newRing(m.mem[journalSize+ringSize:])
+}
+
+// reset prepares it for the next worker.
+func (m *memory) reset() {
+	m.journal.Reset()
+	for i := range 2 {
+		clear(m.mem[journalSize+i*ringSize:][:ringMarks])
+	}
 }
 
 // newMemory makes zeroed shared memory without a name.
@@ -27,7 +42,7 @@ func newMemory() (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := file.Truncate(journalSize); err != nil {
+	if err := file.Truncate(memorySize); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	m, err := mapMemory(file)
@@ -37,13 +52,13 @@ func newMemory() (*memory, error) {
 	return m, nil
 }
 
-// mapMemory maps a file that has the size of a journal.
+// mapMemory maps a file of that size.
 func mapMemory(file *os.File) (*memory, error) {
-	mem, err := unix.Mmap(int(file.Fd()), 0, journalSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := unix.Mmap(int(file.Fd()), 0, memorySize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	return &memory{file: file, mem: mem, journal: link.NewJournal(mem)}, nil
+	return &memory{file: file, mem: mem, journal: link.NewJournal(mem[:journalSize:journalSize])}, nil
 }
 
 func (m *memory) close() error { return errors.Join(unix.Munmap(m.mem), m.file.Close()) }

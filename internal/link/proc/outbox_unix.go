@@ -29,6 +29,8 @@ const (
 type outbox struct {
 	mu       sync.Mutex
 	raw      syscall.RawConn // nil until the socket exists
+	ring     *ring           // likewise
+	number   uint64          // of the last frame
 	chunks   []chunk
 	head     int
 	writer   chan struct{} // closed when the writer ends; nil when there is none
@@ -55,11 +57,12 @@ func newOutbox() *outbox {
 	return o
 }
 
-// connect gives the socket to an outbox that may hold frames already.
-func (o *outbox) connect(raw syscall.RawConn) {
+// connect gives the socket and the ring to an outbox that may hold frames already.
+func (o *outbox) connect(raw syscall.RawConn, ring *ring) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.raw = raw
+	o.raw, o.ring = raw, ring
+	ring.last.Store(o.number)
 	if o.head < len(o.chunks) {
 		o.startWriter()
 	} else if o.finished {
@@ -75,8 +78,7 @@ func (o *outbox) send(f link.Frame) {
 		link.PutBuffer(f.Stream)
 		return
 	}
-	o.queue(f)
-	if o.raw == nil || o.writer != nil {
+	if o.rung(f) || o.raw == nil || o.writer != nil {
 		return
 	}
 	o.wait = false
@@ -95,7 +97,9 @@ func (o *outbox) sendAll(f link.Frame) error {
 		link.PutBuffer(f.Stream)
 		return io.ErrClosedPipe
 	}
-	o.queue(f)
+	if o.rung(f) {
+		return nil
+	}
 	return o.flush()
 }
 
@@ -122,6 +126,28 @@ func (o *outbox) flush() error {
 		return os.NewSyscallError("writev", o.err)
 	}
 	return nil
+}
+
+// rung puts a frame into the ring, or else queues it for the socket. It returns false when something is to be written. The
+// caller holds mu.
+func (o *outbox) rung(f link.Frame) bool {
+	o.number++
+	if o.ring == nil {
+		o.queue(f)
+		return false
+	}
+	if len(f.Segments) == 0 && o.ring.put(o.number, f.Stream) {
+		link.PutBuffer(f.Stream)
+		if o.ring.awake.Load() != 0 {
+			return true
+		}
+		// It went to sleep meanwhile, and may not have seen the frame.
+		o.chunks = append(o.chunks, chunk{b: sign(kindWake)})
+		return false
+	}
+	o.ring.last.Store(o.number)
+	o.queue(f)
+	return false
 }
 
 // queue takes a frame apart. The caller holds mu.

@@ -1,7 +1,8 @@
 // Package proc is a group whose workers are child processes on this machine, running this program.
 //
-// A child shares two things with its master: a Unix stream socket, over which frames travel, and the memory of its
-// journal, which outlives it. No child outlives its master, however the master ends: a worker that receives sees the
+// A child shares two things with its master: a Unix stream socket, over which frames travel, and memory with its journal,
+// which outlives it, and with a ring each way. Short frames go by the ring while the receiver is awake, which takes no
+// system call; everything else goes by the socket, which wakes a receiver that sleeps. No child outlives its master, however the master ends: a worker that receives sees the
 // end of the socket, and on Linux the kernel kills the rest, stopped and stuck ones included.
 //
 // It needs a Unix system and no cgo.

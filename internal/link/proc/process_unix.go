@@ -26,6 +26,10 @@ type process struct {
 	index int
 	out   *outbox
 
+	// Guarded by slot.deliver.
+	ring   *ring  // nil until the process was started, and after its end
+	number uint64 // of the last frame
+
 	mu     sync.Mutex
 	child  *os.Process // nil until started
 	killed bool
@@ -76,7 +80,11 @@ func (p *process) launch() {
 	if err != nil { // cannot happen with an open file
 		p.kill(err)
 	} else {
-		p.out.connect(raw)
+		toWorker, toMaster := p.slot.memory.rings()
+		p.out.connect(raw, toWorker)
+		p.slot.deliver.Lock()
+		p.ring = toMaster
+		p.slot.deliver.Unlock()
 	}
 	go p.receive(sock)
 }
@@ -91,7 +99,7 @@ func (p *process) start() (*os.File, error) {
 		}
 		p.slot.memory = m
 	} else {
-		p.slot.memory.journal.Reset()
+		p.slot.memory.reset()
 	}
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -129,17 +137,20 @@ func (p *process) receive(sock *os.File) {
 	r := newReader(socketReader{sock}, memoryLimit())
 	var bye bool
 	for {
-		f, last, err := r.frame()
-		if err != nil || last {
-			bye = last
-			if errors.Is(err, errWire) {
-				p.kill(err)
-			}
+		f, kind, err := r.frame()
+		p.slot.deliver.Lock()
+		p.drain() // what comes before this one, or is all
+		if err == nil && kind == kindFrame {
+			p.number++
+			p.group.handler.Receive(p.index, f)
+		}
+		p.slot.deliver.Unlock()
+		if errors.Is(err, errWire) {
+			p.kill(err)
+		}
+		if bye = kind == kindGoodbye; bye || err != nil {
 			break
 		}
-		p.slot.deliver.Lock()
-		p.group.handler.Receive(p.index, f)
-		p.slot.deliver.Unlock()
 	}
 	_ = sock.Close()
 	p.out.stop()
@@ -154,10 +165,29 @@ func (p *process) receive(sock *os.File) {
 	p.group.gone(p)
 }
 
+// drain delivers what is in the ring, as far as its turn has come, and tells whether there was anything. The caller holds
+// slot.deliver.
+func (p *process) drain() (some bool) {
+	for p.ring != nil && p.ring.some() {
+		f, ok, err := p.ring.take(p.number + 1)
+		if err != nil {
+			p.kill(err)
+		}
+		if !ok {
+			break
+		}
+		p.number++
+		p.group.handler.Receive(p.index, f)
+		some = true
+	}
+	return some
+}
+
 // report empties the slot, so that the handler may start it again, and tells the handler.
 func (p *process) report(l link.Loss) {
 	p.slot.deliver.Lock()
 	defer p.slot.deliver.Unlock()
+	p.ring = nil // the next process has it
 	p.slot.current.CompareAndSwap(p, nil)
 	p.group.handler.Lost(p.index, l)
 }

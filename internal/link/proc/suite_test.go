@@ -13,12 +13,20 @@ import (
 )
 
 func TestSuite(t *testing.T) {
+	suite(t, func(g *proc.Group) link.Group { return g })
+}
+
+func TestSuiteWhileGoroutinesThatWaitHelp(t *testing.T) {
+	suite(t, func(g *proc.Group) link.Group { return linktest.Helped(g) })
+}
+
+func suite(t *testing.T, as func(*proc.Group) link.Group) {
 	stderr := discard(t)
 	linktest.Run(t, func(*testing.T) linktest.Harness {
 		return linktest.Harness{
 			Proof: true,
 			New: func(slots int) link.Group {
-				return proc.New(proc.Config{Slots: slots, Args: []string{}, Env: []string{quickExit}, Stderr: stderr})
+				return as(proc.New(proc.Config{Slots: slots, Args: []string{}, Env: []string{quickExit}, Stderr: stderr}))
 			},
 		}
 	})

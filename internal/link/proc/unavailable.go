@@ -28,6 +28,9 @@ func (g *Group) Send(int, link.Frame) { panic(errUnavailable) }
 // Kill panics: there is no slot.
 func (g *Group) Kill(int, error) { panic(errUnavailable) }
 
+// Help has nothing to do.
+func (g *Group) Help(func() bool) {}
+
 // Close has nothing to do.
 func (g *Group) Close(context.Context) error { return nil }
 

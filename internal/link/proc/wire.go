@@ -17,6 +17,7 @@ const (
 
 	kindFrame   uint32 = 0x314b4e52
 	kindGoodbye uint32 = 0x324b4e52 // the worker ends on purpose; nothing follows
+	kindWake    uint32 = 0x334b4e52 // look into the ring
 
 	// mostSegments bounds the table of lengths, to 128 MiB.
 	mostSegments = 1 << 24
@@ -36,10 +37,10 @@ func appendHeader(b []byte, f link.Frame) []byte {
 	return b
 }
 
-// goodbye is the whole message of a worker that closes its end.
-func goodbye() []byte {
+// sign is a whole message that is no frame: a goodbye or a wake.
+func sign(kind uint32) []byte {
 	b := make([]byte, headerSize)
-	binary.LittleEndian.PutUint32(b, kindGoodbye)
+	binary.LittleEndian.PutUint32(b, kind)
 	return b
 }
 
@@ -56,29 +57,29 @@ func newReader(src io.Reader, limit uint64) *reader {
 	return &reader{src: src, limit: limit, buf: make([]byte, 32<<10)}
 }
 
-// frame returns the next frame, or that the other side said goodbye. It returns io.EOF at the end between two frames,
-// and an error with io.ErrUnexpectedEOF at the end within one.
-func (r *reader) frame() (f link.Frame, bye bool, err error) {
+// frame returns the next frame, or the kind of a sign. It returns io.EOF at the end between two frames, and an error with
+// io.ErrUnexpectedEOF at the end within one.
+func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	h, err := r.peek(headerSize)
 	if err != nil {
-		return link.Frame{}, false, err
+		return link.Frame{}, 0, err
 	}
-	kind := binary.LittleEndian.Uint32(h)
+	kind = binary.LittleEndian.Uint32(h)
 	segments := binary.LittleEndian.Uint32(h[4:])
 	stream := binary.LittleEndian.Uint64(h[8:])
 	r.rest = r.rest[headerSize:]
 	switch {
-	case kind == kindGoodbye && segments == 0 && stream == 0:
-		return link.Frame{}, true, nil
+	case (kind == kindGoodbye || kind == kindWake) && segments == 0 && stream == 0:
+		return link.Frame{}, kind, nil
 	case kind != kindFrame || segments > mostSegments:
-		return link.Frame{}, false, errWire
+		return link.Frame{}, 0, errWire
 	case stream > r.limit:
-		return link.Frame{}, false, fmt.Errorf("%w: a stream of %d bytes exceeds this machine's memory", errWire, stream)
+		return link.Frame{}, 0, fmt.Errorf("%w: a stream of %d bytes exceeds this machine's memory", errWire, stream)
 	}
 	var lengths []uint64
 	if segments > 0 {
 		if lengths, err = r.table(int(segments), stream); err != nil {
-			return link.Frame{}, false, cut(err)
+			return link.Frame{}, 0, cut(err)
 		}
 	}
 	f.Stream = link.GetBuffer()
@@ -88,18 +89,18 @@ func (r *reader) frame() (f link.Frame, bye bool, err error) {
 	}
 	f.Stream = f.Stream[:stream]
 	if err := r.read(f.Stream); err != nil {
-		return link.Frame{}, false, cut(err)
+		return link.Frame{}, 0, cut(err)
 	}
 	if segments > 0 {
 		f.Segments = make([][]byte, segments)
 		for i, n := range lengths {
 			f.Segments[i] = allocate(int(n))
 			if err := r.read(f.Segments[i]); err != nil {
-				return link.Frame{}, false, cut(err)
+				return link.Frame{}, 0, cut(err)
 			}
 		}
 	}
-	return f, false, nil
+	return f, kind, nil
 }
 
 // table reads the lengths of the segments. It allocates as they arrive, and refuses a sum beyond the limit.

@@ -32,7 +32,7 @@ func TestFramesSurviveEveryWayOfArriving(t *testing.T) {
 	for _, f := range frames {
 		wire = append(wire, message(f)...)
 	}
-	wire = append(wire, goodbye()...)
+	wire = append(wire, sign(kindGoodbye)...)
 	for name, src := range map[string]io.Reader{
 		"at once":   bytes.NewReader(wire),
 		"by bytes":  iotest.OneByteReader(bytes.NewReader(wire)),
@@ -40,16 +40,16 @@ func TestFramesSurviveEveryWayOfArriving(t *testing.T) {
 	} {
 		r := newReader(src, math.MaxInt)
 		for i, want := range frames {
-			got, bye, err := r.frame()
-			if err != nil || bye {
-				t.Fatalf("%s: frame %d: %v, %v", name, i, bye, err)
+			got, kind, err := r.frame()
+			if err != nil || kind != kindFrame {
+				t.Fatalf("%s: frame %d: %x, %v", name, i, kind, err)
 			}
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Fatalf("%s: frame %d (-want +got):\n%s", name, i, diff)
 			}
 		}
-		if _, bye, err := r.frame(); !bye || err != nil {
-			t.Errorf("%s: the goodbye: %v, %v", name, bye, err)
+		if _, kind, err := r.frame(); kind != kindGoodbye || err != nil {
+			t.Errorf("%s: the goodbye: %x, %v", name, kind, err)
 		}
 		if _, _, err := r.frame(); err != io.EOF {
 			t.Errorf("%s: the end: %v", name, err)
@@ -88,12 +88,12 @@ func TestTheLastOfEqualVariablesCounts(t *testing.T) {
 
 func FuzzReader(f *testing.F) {
 	f.Add(message(link.Frame{Stream: []byte("stream"), Segments: [][]byte{[]byte("a"), {}}}))
-	f.Add(goodbye())
+	f.Add(sign(kindGoodbye))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		r := newReader(bytes.NewReader(wire), 1<<20)
 		for {
-			frame, bye, err := r.frame()
-			if err != nil || bye {
+			frame, kind, err := r.frame()
+			if err != nil || kind != kindFrame {
 				return
 			}
 			if n := len(message(frame)); n > len(wire) {

@@ -1,0 +1,77 @@
+//go:build unix
+
+package proc
+
+import "time"
+
+// mostHelped is how many slots somebody who waits can look after: each is looked at again and again.
+const mostHelped = 16
+
+// Help looks after what the workers put into their rings, in the place of the goroutines that read the sockets, until done
+// returns true or nothing has come for a while. Who waits for a result calls it: that saves two changes of thread. It does
+// nothing while somebody else does it.
+func (g *Group) Help(done func() bool) {
+	if !g.slotted.Load() || len(g.slots) > mostHelped || done() || !g.helping.CompareAndSwap(false, true) {
+		return
+	}
+	defer g.helping.Store(false)
+	var all [mostHelped]*process
+	n := 0
+	for i := range g.slots {
+		if p := g.slots[i].current.Load(); p != nil && p.attend(true) {
+			all[n] = p
+			n++
+		}
+	}
+	if n > 0 {
+		g.spin = spinFor(g.spin, g.look(all[:n], done))
+	}
+	for _, p := range all[:n] {
+		p.attend(false)
+	}
+}
+
+// look delivers what comes until done, which is true, or until it is not worth the while.
+func (g *Group) look(all []*process, done func() bool) bool {
+	last := time.Now()
+	for n := 1; ; n++ {
+		some := false
+		for _, p := range all {
+			if p.slot.deliver.TryLock() { // else somebody delivers already
+				some = p.drain() || some
+				p.slot.deliver.Unlock()
+			}
+		}
+		switch {
+		case some:
+			if done() {
+				return true
+			}
+			last = time.Now()
+		case n%16 == 0:
+			if done() {
+				return true
+			}
+			if time.Since(last) > g.spin {
+				return false
+			}
+		}
+	}
+}
+
+// attend tells the worker that somebody looks into its ring, or that nobody does any more. It returns false when there is
+// no worker.
+func (p *process) attend(on bool) bool {
+	p.slot.deliver.Lock()
+	defer p.slot.deliver.Unlock()
+	if p.ring == nil {
+		return false
+	}
+	if on {
+		p.ring.awake.Store(1)
+		return true
+	}
+	p.ring.awake.Store(0)
+	p.drain() // what is put in from now on comes with a wake
+	return true
+}

@@ -1,0 +1,110 @@
+package proc
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// ring carries short frames through memory that two processes share, from one of them to the other. It is the quick way
+// beside the socket, and taken only while the receiver is awake: it looks into the ring before it sleeps, and the socket
+// is what wakes it. Frames are numbered from 1 over both ways, so that they arrive in order.
+//
+// One goroutine at a time uses each end. A frame takes a header of 16 bytes, the length and the number, and its stream,
+// rounded up.
+type ring struct {
+	tail  *atomic.Uint64 // bytes put in, ever
+	head  *atomic.Uint64 // bytes taken out
+	last  *atomic.Uint64 // the number of the last frame that went by the socket
+	awake *atomic.Uint32 // the receiver will look before it sleeps
+	data  []byte
+
+	at   uint64 // this end's own tail or head
+	seen uint64 // the sender's last look at head
+}
+
+const (
+	ringData    = 64 << 10
+	ringMarks   = 256 // each mark has a line of the cache of its own
+	ringSize    = ringMarks + ringData
+	ringHeader  = 16
+	ringRound   = 16
+	longestRung = 16 << 10 // longer streams go by the socket
+
+	// ringSkip in place of a length says that the rest of the memory is not used this time round.
+	ringSkip = 1<<32 - 1
+)
+
+// newRing lays a ring over zeroed memory.
+func newRing(mem []byte) *ring {
+	mark := func(i int) unsafe.Pointer { return unsafe.Pointer(&mem[64*i]) }
+	return &ring{
+		tail: (*atomic.Uint64)(mark(0)), head: (*atomic.Uint64)(mark(1)),
+		last: (*atomic.Uint64)(mark(2)), awake: (*atomic.Uint32)(mark(3)),
+		data: mem[ringMarks:ringSize],
+	}
+}
+
+// put puts a frame in, unless it does not fit or the receiver sleeps.
+func (r *ring) put(number uint64, stream []byte) bool {
+	if r.awake.Load() == 0 || len(stream) > longestRung {
+		return false
+	}
+	need := (uint64(len(stream)) + ringHeader + ringRound - 1) / ringRound * ringRound
+	at := r.at % ringData
+	skip := uint64(0)
+	if at+need > ringData {
+		skip = ringData - at
+	}
+	if r.at+skip+need-r.seen > ringData {
+		if r.seen = r.head.Load(); r.at+skip+need-r.seen > ringData {
+			return false
+		}
+	}
+	if skip > 0 {
+		binary.LittleEndian.PutUint32(r.data[at:], ringSkip)
+		r.at += skip
+		at = 0
+	}
+	binary.LittleEndian.PutUint32(r.data[at:], uint32(len(stream)))
+	binary.LittleEndian.PutUint64(r.data[at+8:], number)
+	copy(r.data[at+ringHeader:], stream)
+	r.at += need
+	r.tail.Store(r.at)
+	return true
+}
+
+// some tells whether anything is in the ring.
+func (r *ring) some() bool { return r.tail.Load() != r.at }
+
+// take takes the frame with that number out, if it is there: an earlier one goes by the socket.
+func (r *ring) take(number uint64) (f link.Frame, ok bool, err error) {
+	for {
+		tail := r.tail.Load()
+		if tail == r.at {
+			return link.Frame{}, false, nil
+		}
+		at := r.at % ringData
+		n := uint64(binary.LittleEndian.Uint32(r.data[at:]))
+		if n == ringSkip {
+			r.at += ringData - at
+			r.head.Store(r.at)
+			continue
+		}
+		have := binary.LittleEndian.Uint64(r.data[at+8:])
+		need := (n + ringHeader + ringRound - 1) / ringRound * ringRound
+		switch {
+		case tail-r.at > ringData || n > longestRung || at+need > ringData || r.at+need > tail || have < number:
+			return link.Frame{}, false, fmt.Errorf("%w (in the memory shared with it: %d bytes, number %d for %d)", errWire, n, have, number)
+		case have > number:
+			return link.Frame{}, false, nil
+		}
+		f.Stream = append(link.GetBuffer(), r.data[at+ringHeader:at+ringHeader+n]...)
+		r.at += need
+		r.head.Store(r.at)
+		return f, true, nil
+	}
+}
