@@ -253,6 +253,9 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "rankpool: rank %d: %v\n", rank, err)
+		if errors.Is(err, mpilink.ErrMasterSilent) {
+			return exitFailure
+		}
 		abortJob(exitFailure)
 		return exitFailure
 	}
@@ -282,6 +285,10 @@ func leaveMPI(status int) int {
 		return status
 	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
 		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
+		if mpilink.Scattered() && mpi.FindLauncher(os.LookupEnv).Family == mpi.OpenMPI { // its mpiexec would wait for ever
+			time.Sleep(lastWords)
+			_ = mpi.Abort(status)
+		}
 		return status
 	}
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
@@ -300,7 +307,7 @@ func (e *executor) newRankGroup(env environment, log *slog.Logger) (link.Group, 
 	}
 	ranks.Lock()
 	defer ranks.Unlock()
-	cfg := mpilink.Config{Backoff: e.cfg.backoff}
+	cfg := mpilink.Config{Backoff: e.cfg.backoff, Liveness: e.cfg.liveness}
 	if e.comm != nil {
 		options, err := linkOptions()
 		if err != nil {

@@ -25,6 +25,10 @@ type Config struct {
 
 	// Backoff bounds how long this side and the ranks sleep between looks; 0 means DefaultBackoff.
 	Backoff time.Duration
+
+	// Liveness is how long a worker may be silent, which a group does not look after itself: ranks on other hosts bear the
+	// master's silence for twice the longest of all groups. 0 means DefaultLiveness.
+	Liveness time.Duration
 }
 
 // Group is a link.Group over ranks. A worker that is killed is cut off: its rank goes on and serves other groups. Its
@@ -113,6 +117,7 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	hub.hubMu.Lock()
 	defer hub.hubMu.Unlock()
 	hub.naps[g] = g.cfg.Backoff
+	hub.bear(g.cfg.Liveness)
 	if n == hub.peers && n == len(peers) {
 		hub.lastGroup++
 		g.whole = hub.lastGroup

@@ -35,6 +35,12 @@ type Hub struct {
 	naps      map[*Group]time.Duration
 	failed    error // polling is impossible
 	closing   bool
+	place     string           // where this process is
+	hosts     map[string][]int // peers on other hosts, by place
+	wardens   map[int]int      // which of them watches which
+	beats     bool             // they are told that the master is there
+	longest   time.Duration    // the longest liveness of a group, the default as long as there is none
+	fixed     bool             // there has been a group
 	stopping  bool
 	leaving   bool // the ranks may end now
 
@@ -62,7 +68,8 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	h := &Hub{
 		noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
-		procs: map[int]process{}, heard: map[int]time.Time{},
+		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
+		longest: DefaultLiveness,
 	}
 	if c.IsInter() {
 		h.peers = c.RemoteSize()
@@ -186,10 +193,13 @@ func (h *Hub) head(peer int, b []byte) {
 	}
 	if kind == kindSelf {
 		if p, ok := readProcess(data); ok {
-			h.hubMu.Lock()
-			h.procs[peer] = p
-			h.hubMu.Unlock()
 			h.vigil(peer, p)
+		}
+		return
+	}
+	if kind == kindBuried {
+		if ward, _, ok := readWard(data); ok {
+			h.told(peer, ward)
 		}
 		return
 	}
@@ -310,6 +320,10 @@ func (h *Hub) lose(peer int, err error) {
 		r.report(lossOf(peer, err))
 	}
 	h.signal()
+	h.hubMu.Lock()
+	place := h.procs[peer].place
+	h.hubMu.Unlock()
+	h.guard(place) // it may have watched others
 }
 
 // fail ends the hub: the communicator is of no use any more.

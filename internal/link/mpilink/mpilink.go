@@ -30,6 +30,9 @@ import (
 // DefaultBackoff bounds how long who polls sleeps between looks.
 const DefaultBackoff = time.Millisecond
 
+// DefaultLiveness is how long a worker may be silent.
+const DefaultLiveness = time.Minute
+
 // Options are the choices of a Hub and of Serve. The zero value is right.
 type Options struct {
 	// Stage moves large segments through memory that is not Go's; see mpi.PortOptions.
@@ -62,6 +65,9 @@ const (
 	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together; or withoutMPI
 	kindMaster = 'm' // from the master: which process it is
 	kindSelf   = 'p' // from a rank: which process it is
+	kindBeat   = 'v' // from the master: it is there; how long it may say nothing, in nanoseconds
+	kindWatch  = 'w' // from the master: tell when the process of another rank ends; its rank, which process it is
+	kindBuried = 'x' // from a rank: a process that it was to watch has ended; its rank
 	kindNote   = 'n' // from a rank: text for the user
 	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
 )

@@ -3,6 +3,7 @@ package mpilink
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // process names a process so that another one on the same machine can tell whether it still runs. Where there is no
 // Linux /proc the place is empty, and nobody can tell.
 type process struct {
-	place string // the boot and the process namespace
+	place string // the boot, and the namespaces of processes and of host names
 	pid   int
 	start string // in the kernel's ticks: numbers of processes are used again
 }
@@ -23,8 +24,9 @@ func self() process {
 	p := process{pid: os.Getpid()}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	space, also := os.Readlink("/proc/self/ns/pid")
-	if err == nil && also == nil {
-		p.place = strings.TrimSpace(string(boot)) + " " + space
+	host, too := os.Readlink("/proc/self/ns/uts")
+	if err == nil && also == nil && too == nil {
+		p.place = strings.TrimSpace(string(boot)) + " " + space + " " + host
 	}
 	p.start, _ = started(p.pid)
 	return p
@@ -57,7 +59,10 @@ func (p process) exists() bool {
 }
 
 // near tells whether p is, or was, where this process can see it.
-func (p process) near() bool { return p.place != "" && p.start != "" && p.place == self().place }
+func (p process) near() bool { return p.at(self().place) }
+
+// at tells whether p is, or was, in a place.
+func (p process) at(place string) bool { return p.place != "" && p.start != "" && p.place == place }
 
 // append encodes p.
 func (p process) append(b []byte) []byte {
@@ -87,16 +92,32 @@ func (p process) lookForEnd(stop <-chan struct{}) bool {
 	return true
 }
 
+// appendWard encodes a rank and its process.
+func appendWard(b []byte, rank int, p process) []byte {
+	return p.append(binary.LittleEndian.AppendUint64(b, uint64(rank)))
+}
+
+func readWard(b []byte) (rank int, p process, ok bool) {
+	if len(b) < 8 {
+		return 0, process{}, false
+	}
+	p, ok = readProcess(b[8:])
+	return int(binary.LittleEndian.Uint64(b)), p, ok
+}
+
 // watchTurn is how often a rank looks whether its master is there.
 const watchTurn = time.Second
 
+// ErrMasterSilent is the error of Serve when a master on another host says nothing for too long. It may live, and others
+// may serve it: who meets this ends alone, and does not abort the job.
+var ErrMasterSilent = errors.New("nothing was heard of the master")
+
 // watch fails the rank when the master has gone without a goodbye. MPI does not say so: launchers can be told to leave the
-// other ranks alive, and these would wait for ever. It sees a master on this machine only; one on another takes its
-// launcher's daemon with it, which ends this rank.
+// other ranks alive, and these would wait for ever. Of a master on another machine it expects a word now and then.
 func (r *rank) watch(stop <-chan struct{}) {
 	ticks := time.NewTicker(watchTurn)
 	defer ticks.Stop()
-	here, at := false, process{}
+	here, at, silent := false, process{}, time.Duration(0)
 	for {
 		select {
 		case <-stop:
@@ -104,16 +125,35 @@ func (r *rank) watch(stop <-chan struct{}) {
 		case <-ticks.C:
 		}
 		r.rankMu.Lock()
-		boss := r.boss
+		boss, limit, heard := r.boss, r.limit, r.heard
+		r.heard = false
 		r.rankMu.Unlock()
+		if silent += watchTurn; heard { // in turns: they do not count while this process is stopped
+			silent = 0
+		}
 		if at != boss {
 			at, here = boss, boss.near()
 		}
-		if here && !boss.runs() {
-			r.rankMu.Lock()
-			r.fail(fmt.Errorf("the master (process %d on this host) is gone: it was killed or it crashed; this rank ends too", boss.pid))
-			r.rankMu.Unlock()
-			return
+		var err error
+		switch {
+		case here && !boss.runs():
+			err = fmt.Errorf("the master (process %d on this host) is gone: it was killed or it crashed; this rank ends too", boss.pid)
+		case !here && limit > 0 && silent >= limit:
+			err = fmt.Errorf("%w for %v: it was killed, it is stopped, or one of the hosts is cut off; this rank ends", ErrMasterSilent, silent)
+		default:
+			continue
 		}
+		r.rankMu.Lock()
+		r.fail(err)
+		r.rankMu.Unlock()
+		return
+	}
+}
+
+// guard tells the master when the process of another rank on this host ends.
+func (r *rank) guard(ward int, p process) {
+	if p.near() && p.awaitEnd(r.stop) {
+		_ = r.note(r.master, 0, kindBuried, appendWard(nil, ward, p)...) // a failure is noticed by who polls
+		r.push()
 	}
 }

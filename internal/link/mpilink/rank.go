@@ -30,8 +30,11 @@ type rank struct {
 	bye       bool // the master has said goodbye: no worker is served any more
 	leave     bool // and all ranks know
 	boss      process
+	limit     time.Duration // of the silence of a master that is far; 0 until it has said
+	heard     bool          // something came from the master
 	err       error
 
+	stop chan struct{} // closed when the rank has done serving
 	free chan struct{} // one token: no worker is left, or the end has come
 	wake chan struct{} // one token: for the driver that sleeps
 
@@ -72,6 +75,7 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 		}
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
+	r.stop = stop
 	go func() {
 		defer close(stopped)
 		r.watch(stop)
@@ -283,7 +287,18 @@ func (r *rank) head(b []byte) {
 		r.fail(errHead)
 		return
 	}
+	r.heard = true
 	switch kind {
+	case kindBeat:
+		if len(data) == 8 {
+			r.limit = time.Duration(binary.LittleEndian.Uint64(data))
+		}
+		return
+	case kindWatch:
+		if ward, p, ok := readWard(data); ok {
+			go r.guard(ward, p)
+		}
+		return
 	case kindBye, kindLeave:
 		r.bye, r.leave = true, kind == kindLeave
 		if len(data) > 0 && data[0] == withoutMPI {

@@ -1,6 +1,7 @@
 package mpilink
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -9,8 +10,9 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// settling is how long after the end of its process a rank is given up: what it sent before is still read.
-const settling = 50 * time.Millisecond
+// settling is how long after the end of its process, here or on another host, a rank is given up: what it sent before is
+// still read.
+const settling, settlingFar = 50 * time.Millisecond, 500 * time.Millisecond
 
 // endedError is the loss of a rank whose process is known to have ended.
 type endedError struct {
@@ -40,6 +42,12 @@ var adrift atomic.Int64
 // Adrift tells whether ranks were lost that may still run. A job cannot end by itself then: it must be aborted.
 func Adrift() bool { return adrift.Load() > 0 }
 
+// scattered tells that some rank is where this process cannot see it.
+var scattered atomic.Bool
+
+// Scattered tells whether ranks have served that run on other hosts than this process.
+func Scattered() bool { return scattered.Load() }
+
 // markLost notes that a rank is lost.
 func markLost(err error) {
 	mpi.MarkLost()
@@ -48,21 +56,126 @@ func markLost(err error) {
 	}
 }
 
-// vigil watches a peer's process, where this one can see it, and gives the rank up when it ends before its time. MPI does
-// not tell, and the liveness of a scheduler takes its time.
+// vigil has a peer's process watched, to give the rank up when it ends before its time: MPI does not tell, and the liveness
+// of a scheduler takes its time. A process on another host is watched by another rank there, if there is one.
 func (h *Hub) vigil(peer int, p process) {
-	if !p.near() {
+	h.hubMu.Lock()
+	h.procs[peer] = p
+	if h.place == "" {
+		h.place = self().place
+	}
+	near, first := p.at(h.place), false
+	if !near {
+		scattered.Store(true)
+		first, h.beats = !h.beats, true
+		h.hosts[p.place] = append(h.hosts[p.place], peer)
+	}
+	h.hubMu.Unlock()
+	if near {
+		go func() {
+			if p.awaitEnd(h.done) {
+				h.buried(peer, p, settling)
+			}
+		}()
+	}
+	h.guard(p.place)
+	if first {
+		go h.beat()
+	}
+}
+
+// guard gives every rank of another host a rank beside it that watches its process.
+func (h *Hub) guard(place string) {
+	if place == "" {
 		return
 	}
-	go func() {
-		if p.awaitEnd(h.done) {
-			h.buried(peer, p)
+	type order struct {
+		warden, ward int
+		about        process
+	}
+	var orders []order
+	h.hubMu.Lock()
+	for _, ward := range h.hosts[place] {
+		if w, ok := h.wardens[ward]; h.gone[ward] != nil || ok && h.gone[w] == nil {
+			continue
 		}
-	}()
+		for _, w := range h.hosts[place] {
+			if w != ward && h.gone[w] == nil {
+				h.wardens[ward] = w
+				orders = append(orders, order{w, ward, h.procs[ward]})
+				break
+			}
+		}
+	}
+	h.hubMu.Unlock()
+	for _, o := range orders {
+		_ = h.note(o.warden, 0, kindWatch, appendWard(nil, o.ward, o.about)...) // a failure is noticed by the poller
+	}
+	h.nudge()
+}
+
+// told takes a rank's word that the process of one beside it has ended.
+func (h *Hub) told(peer, ward int) {
+	h.hubMu.Lock()
+	p, known := h.procs[ward]
+	known = known && p.place == h.procs[peer].place
+	h.hubMu.Unlock()
+	if known {
+		h.buried(ward, p, settlingFar)
+	}
+}
+
+// How often the ranks of other hosts are told that the master is there, and how many of the longest liveness without a word
+// make it lost. It is more than one: the master gives up first.
+const (
+	beatTurns = 8
+	beatLeast = 100 * time.Millisecond
+	beatMost  = 5 * time.Second
+	bossSpans = 2
+)
+
+// bear takes the liveness of a group. The hub's lock is held.
+func (h *Hub) bear(liveness time.Duration) {
+	if liveness <= 0 {
+		liveness = DefaultLiveness
+	}
+	if h.fixed {
+		liveness = max(liveness, h.longest)
+	}
+	h.fixed, h.longest = true, liveness
+}
+
+// beat tells the ranks of other hosts that the master is there, until the end.
+func (h *Hub) beat() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-timer.C:
+		}
+		h.hubMu.Lock()
+		limit := bossSpans * h.longest
+		var far []int
+		for _, all := range h.hosts {
+			for _, peer := range all {
+				if h.gone[peer] == nil {
+					far = append(far, peer)
+				}
+			}
+		}
+		h.hubMu.Unlock()
+		for _, peer := range far {
+			_ = h.note(peer, 0, kindBeat, binary.LittleEndian.AppendUint64(nil, uint64(limit))...)
+		}
+		h.nudge()
+		timer.Reset(min(max(limit/beatTurns, beatLeast), beatMost))
+	}
 }
 
 // buried gives up a rank whose process has ended, unless it was to.
-func (h *Hub) buried(peer int, p process) {
+func (h *Hub) buried(peer int, p process, settling time.Duration) {
 	h.hubMu.Lock()
 	leaving := h.leaving
 	h.hubMu.Unlock()
