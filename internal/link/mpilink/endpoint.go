@@ -59,7 +59,7 @@ func (e *endpoint) run() {
 			why = fmt.Sprintf("the worker panicked: %v\n\n%s", v, debug.Stack())
 		case !returned:
 			why = "the worker ended by runtime.Goexit"
-		case failed != nil:
+		case failed != nil && !e.closed.Load():
 			why = "the worker gave up: " + failed.Error()
 		case !e.closed.Load():
 			why = "the worker returned without closing its endpoint"
@@ -85,10 +85,19 @@ func (e *endpoint) end(why string) {
 		why = why[:eager/2]
 	}
 	e.sending.Lock()
+	if !e.ended {
+		_ = e.rank.note(e.rank.master, e.id, kindEnded, []byte(why)...) // a failure has ended the rank already
+	}
 	e.ended = true
-	_ = e.rank.note(e.rank.master, e.id, kindEnded, []byte(why)...) // a failure has ended the rank already
 	e.sending.Unlock()
 	e.rank.push()
+}
+
+// mute has the worker send nothing any more.
+func (e *endpoint) mute() {
+	e.sending.Lock()
+	e.ended = true
+	e.sending.Unlock()
 }
 
 // Recv polls until there is a frame, or waits while another goroutine of this rank does.
