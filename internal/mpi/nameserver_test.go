@@ -1,0 +1,69 @@
+package mpi_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+func TestTheAddressesOfANameServerAreRead(t *testing.T) {
+	for uri, want := range map[string][]string{
+		"5505024.0;tcp://192.0.2.2:34519\n":                         {"192.0.2.2:34519"},
+		"1.0;tcp://192.0.2.2,198.51.100.7:1;tcp6://[fd00::2]:60655": {"192.0.2.2:1", "198.51.100.7:1", "[fd00::2]:60655"},
+		"1.0;usock;tcp://192.0.2.2:7;nonsense":                      {"192.0.2.2:7"},
+	} {
+		n, err := mpi.ParseNameServer(uri)
+		if diff := cmp.Diff(want, n.Addresses); err != nil || diff != "" || n.URI != strings.TrimSpace(uri) {
+			t.Errorf("%q: %v, %q\n%s", uri, err, n.URI, diff)
+		}
+	}
+	for _, uri := range []string{"", "x", "1.0;", "1.0;tcp://nowhere", "pid:7"} {
+		if _, err := mpi.ParseNameServer(uri); err == nil || !strings.Contains(err.Error(), "ompi-server -r FILE") {
+			t.Errorf("%q: %v", uri, err)
+		}
+	}
+}
+
+func TestTheNameServerIsTheOneThatTheLauncherWasGiven(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "uri")
+	if err := os.WriteFile(file, []byte("1.0;tcp://192.0.2.2:7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	find := func(value string) (mpi.NameServer, error) {
+		return mpi.FindNameServer(func(name string) (string, bool) { return value, name == "OMPI_MCA_pmix_server_uri" })
+	}
+	for value, want := range map[string]string{"": "", "file:" + file: "1.0;tcp://192.0.2.2:7", "2.0;tcp://192.0.2.3:8": "2.0;tcp://192.0.2.3:8"} {
+		if n, err := find(value); err != nil || n.URI != want {
+			t.Errorf("%q: %q, %v", value, n.URI, err)
+		}
+	}
+	for _, value := range []string{"file:" + file + ".not", "pid:12"} {
+		if _, err := find(value); err == nil || !strings.Contains(err.Error(), "--ompi-server") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+func TestANameServerThatIsGoneDoesNotAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := mpi.NameServer{URI: "x", Addresses: []string{"127.0.0.1:1", l.Addr().String()}}
+	if err := n.Answers(t.Context()); err != nil {
+		t.Errorf("one of its addresses answers: %v", err)
+	}
+	_ = l.Close()
+	begin := time.Now()
+	if err := n.Answers(context.Background()); err == nil || !strings.Contains(err.Error(), "start it again") || time.Since(begin) > 5*time.Second {
+		t.Errorf("after %v: %v", time.Since(begin), err)
+	}
+}
