@@ -4,6 +4,7 @@
 //	rankpool run primes.go                    a Go file, with processes of this machine for workers
 //	mpiexec -n 17 rankpool run primes.go      the same with 16 ranks for workers
 //	mpiexec -n 4 rankpool exec ./simulation   any program, on every rank
+//	mpiexec -n 4 rankpool serve ./sweep       workers that a master started apart connects to
 //	rankpool build -o primes ./primes         for the MPI whose mpicc is on the path
 //	rankpool doctor                           what is this MPI, and what does it refuse?
 //	rankpool bench                            how fast is it here, and how fast are others?
@@ -32,6 +33,7 @@ const exitFailure = 1
 type commands struct {
 	Run    runCommand    `cmd:"" help:"Run a program that uses rankpool: the master and its workers."`
 	Exec   execCommand   `cmd:"" help:"Run any program on every rank; the job ends when one of them fails."`
+	Serve  serveCommand  `cmd:"" help:"Run a program's workers apart from its master, which connects to them."`
 	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
 	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
@@ -140,12 +142,12 @@ func isParseError(err error) bool {
 }
 
 // protect keeps the parser away from what belongs to the program that is to be run (E04): it marks the end of the options
-// before the first argument of run and exec that is none, and behind the operand of -c and -m. The error is that the last
+// before the first argument of run, exec and serve that is none, and behind the operand of -c and -m. The error is that the last
 // option lacks its operand.
 func protect(root *kong.Node, args []string) ([]string, error) {
 	var node *kong.Node
 	for _, n := range root.Children {
-		if len(args) > 0 && n.Name == args[0] && (n.Name == "run" || n.Name == "exec") {
+		if len(args) > 0 && n.Name == args[0] && (n.Name == "run" || n.Name == "exec" || n.Name == "serve") {
 			node = n
 		}
 	}
