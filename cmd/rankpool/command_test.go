@@ -203,7 +203,7 @@ func TestEveryFindingThatIsNotOKHasARemedy(t *testing.T) {
 		d.judge(nil, "out", errors.New("ended"))
 		all := append(d.findings.close(), speed(fact{RoundTrip: time.Second}), spawnFinding(nil, "", nil),
 			binding([]rankFact{{Binding: mpi.Binding{Allowed: 1, Online: 2, Procs: 1}}}, mpi.OpenMPI),
-			connecting(mpi.MPICH), connecting(mpi.OpenMPI), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, lookup()),
+			connectingInJob(mpi.MPICH, lookup()), connectingInJob(mpi.OpenMPI, lookup()), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, lookup()),
 			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, lookup()), survivorsInJob(mpi.Launcher{}, lookup()))
 		for _, f := range all {
 			if f.Status != fine && f.Remedy == "" {

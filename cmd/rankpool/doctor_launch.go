@@ -187,7 +187,7 @@ func (d *doctor) inJob(ctx context.Context) {
 	if !d.judge(facts, out, err) {
 		return
 	}
-	d.findings.add(spawnFinding(facts, out, err), connecting(d.family))
+	d.findings.add(spawnFinding(facts, out, err), connectingInJob(d.family, os.LookupEnv))
 	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv), sigterm(d.launcher.Family, os.LookupEnv))
 }
 
@@ -234,7 +234,7 @@ func (d *doctor) fromOutside(ctx context.Context) {
 		return
 	}
 	d.spawning(ctx, l)
-	d.findings.add(connecting(d.family))
+	d.connecting(ctx, l)
 	d.losing(ctx, l)
 	d.findings.add(sigterm(l.family, os.LookupEnv))
 }
@@ -339,19 +339,6 @@ func survivors(all []fact) (n int) {
 		}
 	}
 	return n
-}
-
-// connecting says whether programs that were started apart can connect.
-func connecting(family mpi.Family) finding {
-	const subject = "connecting"
-	if family == mpi.MPICH {
-		return finding{subject, warning, "not tried; MPICH 4.0 with UCX cannot open a port", "start master and workers together, with `mpiexec -n N`", nil}
-	}
-	if path, err := exec.LookPath("ompi-server"); err == nil {
-		return finding{subject, warning, "not tried; the name server that it needs is there: " + path, "start `rankpool serve` to try it", nil}
-	}
-	return finding{subject, warning, "not tried; there is no ompi-server on the path, which programs that were started apart need to find each other",
-		"start master and workers together, with `mpiexec -n N`", nil}
 }
 
 // lastWords are the lines of an output that say most, on one line.

@@ -16,7 +16,8 @@ import (
 // probeCommand is the small MPI program that the doctor starts. It prints facts, one a line, as soon as it knows them, so
 // that what hangs or crashes later does not take them along.
 type probeCommand struct {
-	What  string        `arg:"" enum:"look,all,spawn,child,lose"`
+	What  string        `arg:"" enum:"look,all,spawn,child,lose,accept,connect"`
+	Port  string        `help:"Where to connect."`
 	Limit time.Duration `default:"30s"`
 }
 
@@ -46,6 +47,7 @@ type fact struct {
 	Spawned    int
 	Rank       int
 	Restored   int
+	Port       string
 	RoundTrips int
 }
 
@@ -64,6 +66,8 @@ const (
 	aboutSpeed    = "speed"
 	aboutSpawn    = "spawn"
 	aboutLife     = "life" // this rank lives after another was killed
+	aboutPort     = "port"
+	aboutConnect  = "connect"
 	aboutEnd      = "end"
 )
 
@@ -104,6 +108,8 @@ func (c *probeCommand) Run() error {
 		}
 	case "lose":
 		return lose(ctx, world)
+	case "accept", "connect":
+		meetOther(ctx, world, c.Port)
 	default:
 		err = look(ctx, env, world)
 	}

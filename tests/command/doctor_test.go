@@ -95,8 +95,12 @@ func TestTheDoctorExaminesAnMPI(t *testing.T) {
 			e.expect(t, "slots", "ok", "universe size")
 			e.expect(t, "SIGTERM", "warn", "one second after SIGTERM")
 			e.expect(t, "lost ranks", "ok", "live on")
+			if _, err := exec.LookPath("ompi-server"); err == nil {
+				e.expect(t, "connecting", "ok", "works")
+			}
 		} else { // version 4.0.2; others may leave them alone
 			e.expect(t, "lost ranks", "warn", "takes the others of its host along")
+			e.expect(t, "connecting", "warn", "MPI_Open_port")
 		}
 		if e.Seconds > 60 {
 			t.Errorf("it took %v s", e.Seconds)
