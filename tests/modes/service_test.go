@@ -1,0 +1,300 @@
+//go:build unix
+
+package modes_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+// Servers and masters that are started apart: two jobs, and the name server between them.
+
+const apart = "github.com/rankpool/rankpool/tests/modes/service"
+
+// connects skips a test where programs that were started apart cannot connect.
+func connects(t *testing.T) {
+	t.Helper()
+	needsMPI(t)
+	if library != "openmpi" {
+		t.Skip("only Open MPI opens ports here")
+	}
+	if _, err := exec.LookPath("ompi-server"); err != nil {
+		t.Skip(err)
+	}
+}
+
+// names is a name server.
+type names struct {
+	uri  string // the file in which it says where it is
+	stop func()
+}
+
+// startNames starts a name server, which ends with the test at the latest.
+func startNames(t *testing.T) names {
+	t.Helper()
+	connects(t)
+	uri := filepath.Join(t.TempDir(), "uri")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = mpitest.Command{
+			Args: []string{"ompi-server", "--no-daemonize", "-r", uri}, Limit: 3 * time.Minute,
+			Env: []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"},
+		}.Run(ctx)
+	}()
+	stop := func() {
+		cancel()
+		<-ended
+	}
+	t.Cleanup(stop)
+	until(t, "the name server says where it is", func() bool {
+		text, err := os.ReadFile(uri)
+		return err == nil && strings.HasSuffix(string(text), "\n")
+	})
+	return names{uri, stop}
+}
+
+// until waits for what another process does, for a while.
+func until(t *testing.T, what string, ask func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ask(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (n names) option() []string { return []string{"--ompi-server", "file:" + n.uri} }
+
+// serve starts a server of two ranks and returns how it has ended, once it has.
+func (n names) serve(t *testing.T, place string, env ...string) (ended func() outcome) {
+	t.Helper()
+	return n.serveProgram(t, binaries.Build(t, apart), place, env...)
+}
+
+func (n names) serveProgram(t *testing.T, program, place string, env ...string) (ended func() outcome) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	type ending struct {
+		r   mpitest.Result
+		err error
+	}
+	over := make(chan ending, 1)
+	go func() {
+		r, err := mpitest.Run(ctx, mpitest.Job{
+			Ranks: 2, Program: program, Options: n.option(), Env: append(env, "RANKPOOL_SERVE="+place), Limit: limit,
+		})
+		over <- ending{r, err}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		e := <-over
+		over <- e
+	})
+	return func() outcome {
+		t.Helper()
+		e := <-over
+		over <- e
+		if e.err != nil || e.r.Expired {
+			t.Fatalf("the server: %v, expired %v:\n%s", e.err, e.r.Expired, e.r.Output)
+		}
+		return outcome{output: prefix.ReplaceAllString(e.r.Output, ""), code: e.r.Code, left: e.r.Left}
+	}
+}
+
+// ok fails the test unless a server has ended as it should.
+func (o outcome) ok(t *testing.T) {
+	t.Helper()
+	if o.code != 0 || len(o.left) > 0 {
+		t.Errorf("the server ended with status %d and left %v:\n%s", o.code, o.left, o.output)
+	}
+}
+
+// alone is a master without an mpiexec; under is one that knows the name server.
+var alone = mode{name: "alone", backend: "auto"}
+
+func (n names) under() mode {
+	return mode{name: "under mpiexec", backend: "auto", ranks: 1, options: n.option()}
+}
+
+// J01, J05, J07, J09, C107
+func TestAMasterUsesTheRanksOfAServerThatWasStartedApart(t *testing.T) {
+	n := startNames(t)
+	file := filepath.Join(t.TempDir(), "port")
+	for name, c := range map[string]struct {
+		m     mode
+		place string
+	}{
+		"file, no mpiexec": {alone, "file:" + file}, "file": {n.under(), "file:" + file}, "name": {n.under(), "one"}, "the default name": {n.under(), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := n.serve(t, c.place)
+			args := []string{"-service", c.place}
+			env := "RANKPOOL_SERVICE="
+			if c.place == "" {
+				args, env = nil, "RANKPOOL_SERVICE=rankpool"
+			}
+			c.m.succeed(t, apart, args, env).contains(t, "backend mpi, workers 2, sum 110")
+			o := ended()
+			o.ok(t)
+			o.contains(t, "2 workers wait for a master at", "has closed its pool")
+			if _, err := os.Stat(file); !os.IsNotExist(err) {
+				t.Errorf("the port file is still there: %v", err)
+			}
+		})
+	}
+}
+
+// J11
+func TestAServerThatKeepsServesOneMasterAfterAnotherUntilItIsTold(t *testing.T) {
+	n := startNames(t)
+	file := filepath.Join(t.TempDir(), "port")
+	ended := n.serve(t, "file:"+file, "RANKPOOL_SERVE_KEEP=1")
+	n.under().succeed(t, apart, []string{"-service", "file:" + file}).contains(t, "workers 2, sum 110")
+	alone.succeed(t, apart, []string{"-service", "file:" + file, "env"}).contains(t, "GREETING is from the master")
+	o := alone.run(t, apart, []string{"-service", "file:" + file, "initializer"})
+	if o.contains(t, "broken", "told to refuse"); o.code != 1 {
+		t.Errorf("status %d, want 1", o.code)
+	}
+	second := n.serve(t, "file:"+file)()
+	if second.contains(t, "another server (process", "choose another name, or end that one"); second.code != 1 {
+		t.Errorf("a second server at the same place: status %d, want 1", second.code)
+	}
+	var left struct{ Pid int }
+	text, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(text, &left) != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if err := syscall.Kill(left.Pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	o = ended()
+	o.ok(t)
+	if d := time.Since(begin); d > 10*time.Second || strings.Count(o.output, "has closed its pool") != 3 {
+		t.Errorf("it ended after %v:\n%s", d, o.output)
+	}
+}
+
+func TestWithoutAServerAMasterSaysHowToStartOne(t *testing.T) {
+	n := startNames(t)
+	for place, want := range map[string]string{
+		"nobody": `the name server knows no "nobody"`, "file:nothing": "there is no file", "tcp:localhost:1": "connection refused",
+	} {
+		begin := time.Now()
+		o := n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
+		o.contains(t, "broken", want, "rankpool serve --service "+strings.Split(place, "nothing")[0], "ompi-server --no-daemonize")
+		if o.code != 1 || time.Since(begin) > 20*time.Second {
+			t.Errorf("%s: status %d after %v, want 1", place, o.code, time.Since(begin))
+		}
+	}
+	o := alone.run(t, apart, []string{"-service", "nobody"})
+	o.contains(t, "this program was started without one", "OMPI_MCA_pmix_server_uri=file:URIFILE")
+	o = mode{ranks: 2, backend: "auto"}.run(t, apart, nil, "RANKPOOL_SERVE=one")
+	if o.contains(t, "a service needs a name server", "mpiexec --ompi-server"); o.code != 1 {
+		t.Errorf("a server without a name server: status %d, want 1", o.code)
+	}
+}
+
+func TestAServerThatDiesBreaksThePoolAndWhatItLeavesIsFoundStale(t *testing.T) {
+	n := startNames(t)
+	for _, place := range []string{"mortal", "file:" + filepath.Join(t.TempDir(), "port")} {
+		ended := n.serve(t, place, "RANKPOOL_SERVE_KEEP=1")
+		o := n.under().run(t, apart, []string{"-service", place, "kill"})
+		if o.contains(t, "broken, within 10 s: true"); o.code == 0 {
+			t.Errorf("%s: the master ended with status 0", place)
+		}
+		if o := ended(); o.code == 0 {
+			t.Errorf("%s: the server that was killed ended with status 0", place)
+		}
+		o = n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
+		if o.contains(t, "does not answer, it has ended or cannot be reached", "rankpool serve"); o.code != 1 {
+			t.Errorf("%s: stale: status %d, want 1", place, o.code)
+		}
+		again := n.serve(t, place)
+		n.under().succeed(t, apart, []string{"-service", place, "-start", "60s"}).contains(t, "sum 110")
+		again().ok(t)
+	}
+}
+
+// J12
+func TestAServerEndsWithAMasterThatDies(t *testing.T) {
+	n := startNames(t)
+	for _, m := range []mode{alone, n.under()} {
+		place := "file:" + filepath.Join(t.TempDir(), "port")
+		ended := n.serve(t, place, "RANKPOOL_SERVE_KEEP=1")
+		if o := m.run(t, apart, []string{"-service", place, "die"}); o.code == 0 {
+			t.Errorf("%s: status 0:\n%s", m.name, o.output)
+		}
+		begin := time.Now()
+		o := ended()
+		if d := time.Since(begin); o.code == 0 || d > 20*time.Second || len(o.left) > 0 {
+			t.Errorf("%s: the server ended with status %d after %v and left %v:\n%s", m.name, o.code, d, o.left, o.output)
+		}
+		o.contains(t, "the master")
+	}
+}
+
+func TestAnotherProgramAsAServerIsRefusedWithTheDifference(t *testing.T) {
+	n := startNames(t)
+	other := testkit.Programs{Dir: t.TempDir(), Tags: "mpi other"}
+	ended := n.serveProgram(t, other.Build(t, apart), "foreign")
+	o := n.under().run(t, apart, []string{"-service", "foreign"})
+	if o.contains(t, "runs a different program", "extra"); o.code != 1 {
+		t.Errorf("status %d, want 1", o.code)
+	}
+	ended().ok(t)
+}
+
+func TestANameServerThatHasEndedIsNotWaitedFor(t *testing.T) {
+	n := startNames(t)
+	file := filepath.Join(t.TempDir(), "port")
+	n.serve(t, "file:"+file)
+	until(t, "the server waits", func() bool { _, err := os.Stat(file); return err == nil })
+	n.stop()
+	for _, m := range []mode{alone, n.under()} {
+		begin := time.Now()
+		o := m.run(t, apart, []string{"-service", "file:" + file})
+		if o.contains(t, "the name server at", "does not answer: start it again"); o.code != 1 || time.Since(begin) > 20*time.Second {
+			t.Errorf("%s: status %d after %v, want 1", m.name, o.code, time.Since(begin))
+		}
+	}
+	if o := n.serve(t, "late")(); o.code != 1 || !strings.Contains(o.output, "does not answer: start it again") {
+		t.Errorf("a new server: status %d:\n%s", o.code, o.output)
+	}
+}
+
+// E18
+func TestTheRanksOfTheWorldGoBeforeAService(t *testing.T) {
+	needsMPI(t)
+	world.succeed(t, apart, []string{"-service", "anything"}).contains(t, "backend mpi, workers 2, sum 110")
+}
+
+func TestWhatCannotConnectSaysSoAtOnce(t *testing.T) {
+	want := map[string]string{
+		"":      "MPI is not built into this program: build it with `go build -tags mpi`",
+		"mpich": "start master and workers together, with `mpiexec -n N`",
+	}[library]
+	if library == "openmpi" {
+		t.Skip("Open MPI can connect")
+	}
+	o := alone.run(t, apart, []string{"-service", "anything"})
+	if o.contains(t, want); o.code != 1 {
+		t.Errorf("a master: status %d, want 1", o.code)
+	}
+	o = alone.run(t, apart, nil, "RANKPOOL_SERVE=anything")
+	if o.contains(t, want); o.code != 1 {
+		t.Errorf("a server: status %d, want 1", o.code)
+	}
+}
