@@ -48,5 +48,5 @@
 //
 // Read when an executor starts: RANKPOOL_BACKEND (auto, mpi, processes, threads), RANKPOOL_MAX_WORKERS,
 // RANKPOOL_USE_PKL5 (large slices beside the message: yes, the default, or no), RANKPOOL_PKL5_THRESHOLD (bytes; default
-// 262144), RANKPOOL_BACKOFF (seconds or a duration).
+// 262144), RANKPOOL_BACKOFF (seconds or a duration), RANKPOOL_SERVICE (workers that were started apart, see WithService).
 package futures
