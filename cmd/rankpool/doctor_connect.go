@@ -71,14 +71,16 @@ func startNameServer(ctx context.Context, path string) (uri string, stop func(),
 	}
 	uri = filepath.Join(dir, "uri")
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
+	var last string
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		out, err := runMarked(ctx, asRoot(nil), path, []string{"--no-daemonize", "-r", uri}, nil)
-		ended <- errors.New(lastWords(out, err))
+		last = lastWords(out, err)
 	}()
 	stop = func() {
 		cancel()
-		_ = <-ended
+		<-ended
 		_ = os.RemoveAll(dir)
 	}
 	look := time.NewTicker(10 * time.Millisecond)
@@ -89,9 +91,8 @@ func startNameServer(ctx context.Context, path string) (uri string, stop func(),
 			return uri, stop, nil
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			return "", stop, err
+		case <-ended:
+			return "", stop, errors.New(last)
 		case <-limit:
 			return "", stop, fmt.Errorf("it does not say where it is within %v", namesLimit)
 		case <-look.C:
@@ -116,43 +117,45 @@ func connectJobs(ctx context.Context, l launcher, options []string) (string, err
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	port := make(chan fact, 1)
-	accepted := make(chan error, 1)
+	var refused error
+	accepted := make(chan struct{})
 	go func() {
+		defer close(accepted)
 		facts, err := job(func(all []fact) bool {
 			last := all[len(all)-1]
 			if last.Kind == aboutPort {
 				port <- last
 			}
-			return last.Kind == aboutConnect || last.Kind == aboutPort && last.Error != ""
+			return last.Kind == aboutPort && last.Error != "" // else both jobs need each other until they end
 		}, "accept")
 		if err == nil {
 			err = connectError(facts)
 		}
-		accepted <- err
+		refused = err
 	}()
 	select {
 	case p := <-port:
 		if p.Error != "" {
 			cancel()
-			_ = <-accepted
+			<-accepted
 			return "", errors.New(p.Error)
 		}
-		facts, err := job(func(all []fact) bool { return all[len(all)-1].Kind == aboutConnect }, "--port", p.Port, "connect")
+		facts, err := job(nil, "--port", p.Port, "connect")
 		if err == nil {
 			err = connectError(facts)
 		}
 		if err != nil {
 			cancel()
 		}
-		if other := <-accepted; err == nil {
-			err = other
+		if <-accepted; err == nil {
+			err = refused
 		}
 		return "works, by way of the name server ompi-server (rankpool serve)", err
-	case err := <-accepted:
-		if err == nil {
-			err = errors.New("the job that was to open a port ended without a word")
+	case <-accepted:
+		if refused == nil {
+			refused = errors.New("the job that was to open a port ended without a word")
 		}
-		return "", err
+		return "", refused
 	}
 }
 
