@@ -83,7 +83,8 @@ $(GOLANGCI_LINT):
 	@GOBIN='$(CURDIR)/bin' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv bin/golangci-lint $@
 
-bench: ## run the benchmarks
+bench: ## measure rankpool beside its peers on every backend that is here, then run the benchmarks of the packages
+	$(GO) run ./cmd/rankpool bench $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 bench-mpi: ## compare with plain MPI, in C, under Open MPI

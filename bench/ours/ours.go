@@ -25,10 +25,11 @@ const Mark = "RANKPOOL-BENCH "
 
 // Job is what one start of the program does.
 type Job struct {
-	Backend string        // "threads", "processes" or "mpi"
-	Workers int           // how many there are
+	Backend string        // "threads", "processes", "mpi", or "auto": what the program was started with
+	Workers int           // how many there are; 0 with "auto": as many as there are
 	Specs   []string      // what to measure
 	Limit   time.Duration // after which every process of the job ends by itself
+	Profile string        // a folder for profiles of the processor's time; empty: none are taken
 }
 
 // exitExpired is the status of a process that has reached its limit.
@@ -87,6 +88,10 @@ func (j Job) run(ctx context.Context) error {
 		}
 		b.ex = ex
 		debug.FreeOSMemory() // what the figure before has left is not this one's cost
+		if j.Profile != "" {
+			plain := measure
+			measure = func(ctx context.Context, b *bench) error { return b.profiled(ctx, j.Profile, plain) }
+		}
 		if err := measure(ctx, b); err != nil {
 			return fmt.Errorf("bench: %s: %w", spec, err)
 		}
@@ -141,10 +146,15 @@ func (b *bench) spread(all []time.Duration) {
 	}
 }
 
+// automatic is the backend that the library chooses.
+const automatic = "auto"
+
 // open starts the workers of a backend and waits for them. The error says so when it is not what was asked for: figures of
 // another backend must not pass for those of this one.
 func open(ctx context.Context, backend string, workers int) (ex futures.Executor, err error) {
-	switch limit := futures.WithMaxWorkers(workers); backend {
+	switch limit := futures.WithMaxWorkers(max(1, workers)); backend {
+	case automatic:
+		ex, err = executor(futures.NewMPIPoolExecutor())
 	case "threads":
 		ex, err = executor(futures.NewThreadPoolExecutor(limit))
 	case "processes":
@@ -169,6 +179,7 @@ func open(ctx context.Context, backend string, workers int) (ex futures.Executor
 			_, err = f.Result(ctx)
 		}
 		err = fmt.Errorf("bench: the workers have not come up: %w", err)
+	case backend == automatic:
 	case ex.Backend() != backend:
 		err = fmt.Errorf("bench: the workers are %s, not %s: the program was not started as it should have been", ex.Backend(), backend)
 	case n != workers:

@@ -138,11 +138,7 @@ func identify(struct{}) (identity, error) {
 
 // hello prints rank, size and host of every worker.
 func hello(ctx context.Context, b *bench) error {
-	f, err := futures.SubmitEach(b.ex, whoami, struct{}{})
-	if err != nil {
-		return err
-	}
-	all, err := f.Result(ctx)
+	all, err := onEach(ctx, b.ex, whoami, struct{}{})
 	if err != nil {
 		return err
 	}

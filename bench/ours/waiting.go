@@ -175,11 +175,7 @@ func idle(ctx context.Context, b *bench) error {
 	const whole = 10 * time.Second
 	pause := b.millis("pause", int(whole.Milliseconds()))
 	ask := func() (all []time.Duration, at time.Time, err error) {
-		f, err := futures.SubmitEach(b.ex, spent, struct{}{})
-		if err != nil {
-			return nil, at, err
-		}
-		all, err = f.Result(ctx)
+		all, err = onEach(ctx, b.ex, spent, struct{}{})
 		return all, time.Now(), err
 	}
 	before, asked, err := ask()

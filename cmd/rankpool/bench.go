@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ type benchCommand struct {
 	Runs     int      `default:"5" help:"How often each program is run; the median counts. At least 5."`
 	Backends []string `name:"backend" placeholder:"LIST" help:"Only these: threads, processes, openmpi, openmpi-spawned, mpich, mpich-spawned. Default: all that are here."`
 	Plot     string   `placeholder:"FILE" help:"Draw the curves over workers, chunk sizes and message sizes (.svg, .png or .pdf)."`
+	Profile  string   `placeholder:"DIR" help:"Also take profiles of the processor's time, of our master and workers, into this folder, for go tool pprof."`
 	Hosts    string   `placeholder:"LIST" help:"The hosts of the figure hosts, as mpiexec -H (Open MPI: a:1,b:1) or -hosts (MPICH: a,b) wants them."`
 	Options  string   `name:"mpiexec-options" placeholder:"TEXT" help:"Further options for every mpiexec."`
 	Dir      string   `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where programs are built: with --hosts, a folder that all of them share. Default: one for temporary files."`
@@ -108,6 +110,14 @@ func (c *benchCommand) Run(s surroundings) error {
 	}
 	f := newField(scratch, c.Module, r.log)
 	f.options, f.hosts = strings.Fields(c.Options), c.Hosts
+	if c.Profile != "" {
+		if f.profile, err = filepath.Abs(c.Profile); err == nil {
+			err = os.MkdirAll(f.profile, 0o755)
+		}
+		if err != nil {
+			return fmt.Errorf("no folder for profiles: %w", err)
+		}
+	}
 	f.survey(measuring)
 	if hello {
 		return c.hello(ctx, s, f)

@@ -42,8 +42,8 @@ func (c *chore) done(ctx context.Context) error {
 // ready does what is to be done before the entrant can be started, and finds out whether it can be.
 func (e *entrant) ready(ctx context.Context) {
 	for _, c := range e.prepare {
-		if err := c.done(ctx); err != nil && e.missing == nil {
-			e.missing = err
+		if e.missing == nil {
+			e.missing = c.done(ctx)
 		}
 	}
 }
@@ -65,6 +65,7 @@ type field struct {
 	module  string   // the folder of the library's source, if the user says
 	options []string // further options of mpiexec
 	hosts   string   // as the launcher wants them
+	profile string   // a folder for profiles of ours, or empty
 	log     func(format string, args ...any)
 
 	mu       sync.Mutex
@@ -116,9 +117,12 @@ func (f *field) once(key string, make func() *entrant) *entrant {
 const childLimit = 90 * time.Second
 
 // ourArguments are the arguments of this command that make it measure.
-func ourArguments(backend string, workers int, specs []string) []string {
-	args := []string{"bench-work", "--backend", backend, "--workers", strconv.Itoa(workers), "--limit", childLimit.String(), "--"}
-	return append(args, specs...)
+func (f *field) ourArguments(backend string, workers int, specs []string) []string {
+	args := []string{"bench-work", "--backend", backend, "--workers", strconv.Itoa(workers), "--limit", childLimit.String()}
+	if f.profile != "" {
+		args = append(args, "--profile", f.profile)
+	}
+	return append(append(args, "--"), specs...)
 }
 
 // local is ours on threads or local processes: this very program.
@@ -127,7 +131,9 @@ func (f *field) local(backend string, workers int) *entrant {
 		e := &entrant{backend: backend, workers: workers}
 		self, err := os.Executable()
 		e.missing = err
-		e.command = func(specs []string) []string { return append([]string{self}, ourArguments(backend, workers, specs)...) }
+		e.command = func(specs []string) []string {
+			return append([]string{self}, f.ourArguments(backend, workers, specs)...)
+		}
 		return e
 	})
 }
@@ -147,7 +153,7 @@ func (f *field) world(i *implementation, at place, workers int) *entrant {
 		return &entrant{
 			backend: i.name + " " + string(at), workers: workers, prepare: []*chore{&i.look, &i.program},
 			command: func(specs []string) []string {
-				return f.launch(i, at, workers+1, append([]string{f.path("rankpool-" + i.name)}, ourArguments("mpi", workers, specs)...)...)
+				return f.launch(i, at, workers+1, append([]string{f.path("rankpool-" + i.name)}, f.ourArguments("mpi", workers, specs)...)...)
 			},
 		}
 	})
@@ -159,7 +165,7 @@ func (f *field) spawned(i *implementation, workers int) *entrant {
 		return &entrant{
 			backend: i.name + " spawned", workers: workers, prepare: []*chore{&i.look, &i.program},
 			command: func(specs []string) []string {
-				return f.launch(i, here, 1, append([]string{f.path("rankpool-" + i.name)}, ourArguments("mpi", workers, specs)...)...)
+				return f.launch(i, here, 1, append([]string{f.path("rankpool-" + i.name)}, f.ourArguments("mpi", workers, specs)...)...)
 			},
 		}
 	})

@@ -210,7 +210,7 @@ func (p *plan) threads() {
 }
 
 func (p *plan) skew() {
-	spec := fmt.Sprintf("skew,n=%d", p.n(10_000, 2_000))
+	spec := fmt.Sprintf("skew,n=%d", p.n(10_000, 1_000))
 	add := func(ours *entrant) {
 		p.group("skew").add(row{
 			name: "skew", ours: by(ours, spec, "skew.took"), peer: by(ours, spec, "skew.best"), note: "the best schedule", unit: millis,
@@ -347,7 +347,7 @@ func (p *plan) curveOverWorkers() {
 	for _, w := range append(counts, max(2, runtime.NumCPU())) {
 		add := func(ours *entrant) {
 			g.add(row{
-				name: "map", curve: overWorkers, x: float64(w), unit: nsElement,
+				name: "map by workers", x: float64(w), unit: nsElement,
 				ours: by(ours, fmt.Sprintf("map,as=mapw,n=%d", p.n(4_000_000, 400_000)), "mapw.each"),
 			})
 		}
@@ -372,7 +372,7 @@ func (p *plan) curveOverChunks() {
 			}
 			label := fmt.Sprintf("mapc%d", chunk)
 			p.group(overChunks).add(row{
-				name: "map", curve: overChunks, x: float64(chunk), unit: nsElement,
+				name: "map by chunk", x: float64(chunk), unit: nsElement,
 				ours: by(ours, fmt.Sprintf("map,as=%s,n=%d,chunk=%d", label, p.n(500_000, 100_000), chunk), label+".each"),
 			})
 		})
@@ -387,7 +387,7 @@ func (p *plan) curveOverMessages() {
 			}
 			label, n := fmt.Sprintf("echob%d", bytes), max(5, min(1000, p.n(256<<20, 32<<20)/bytes))
 			p.group(overMessages).add(row{
-				name: "echo", curve: overMessages, x: float64(bytes), unit: micros, note: "fresh",
+				name: "echo by bytes", x: float64(bytes), unit: micros, note: "fresh",
 				ours: by(ours, fmt.Sprintf("echo,as=%s,n=%d,bytes=%d", label, n, bytes), label+".p50"),
 				peer: by(p.f.raw(i, here, 1), fmt.Sprintf("%s,%d,0,%d,fresh", label, n, bytes), label+".p50"),
 			})

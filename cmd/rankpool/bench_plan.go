@@ -28,14 +28,13 @@ func (s side) values(u unit) []float64 {
 
 // row is one figure: what rankpool does on one backend, beside what a peer does.
 type row struct {
-	name  string
-	ours  side
-	peer  side   // who is nil when there is none
-	note  string // what of the peer counts
-	unit  unit
-	goal  goal
-	x     float64 // where on a curve
-	curve string
+	name string
+	ours side
+	peer side   // who is nil when there is none
+	note string // what of the peer counts
+	unit unit
+	goal goal
+	x    float64 // where on a curve
 }
 
 func (r row) peerName() string {

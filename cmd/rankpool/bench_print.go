@@ -39,7 +39,7 @@ func (p *printer) print(r record) {
 		fmt.Fprintf(p.w, "%s\n", text)
 		return
 	}
-	if r.Value == nil {
+	if r.Value == nil && r.PeerValue == nil {
 		return // listed at the end
 	}
 	if !p.headed {
@@ -55,8 +55,9 @@ func (p *printer) print(r record) {
 	if r.X != nil {
 		name += fmt.Sprintf(" at %s", short(*r.X))
 	}
-	cells := []string{
-		name, r.Backend, fmt.Sprint(r.Workers), short(*r.Value) + " " + r.Unit, short(*r.Min) + " - " + short(*r.Max), "", "", r.Target,
+	cells := []string{name, r.Backend, fmt.Sprint(r.Workers), "left out", "", "", "", r.Target}
+	if r.Value != nil {
+		cells[3], cells[4] = short(*r.Value)+" "+r.Unit, short(*r.Min)+" - "+short(*r.Max)
 	}
 	if r.Peer != "" && r.PeerValue != nil {
 		cells[6] = short(*r.PeerValue) + " (" + r.Peer + ")"
@@ -88,10 +89,10 @@ func (p *printer) close() {
 	}
 	var missing []omission
 	for _, r := range p.all {
-		reason, ofPeer := strings.CutPrefix(r.LeftOut, "the peer: ")
+		reason, peer := strings.CutPrefix(r.LeftOut, ofPeer)
 		switch {
 		case reason == "":
-		case ofPeer:
+		case peer:
 			missing = note(missing, reason, r.Peer, "")
 		default:
 			missing = note(missing, reason, r.Name, r.Backend)

@@ -101,6 +101,14 @@ func (r row) settle(machine string) record {
 	if r.x != 0 {
 		rec.X = &r.x
 	}
+	if r.peer.who != nil {
+		rec.Peer = r.peerName()
+		if theirs := r.peer.values(r.unit); len(theirs) > 0 {
+			rec.PeerValue = ptr(median(theirs))
+		} else {
+			rec.LeftOut = ofPeer + r.peer.reason()
+		}
+	}
 	ours := r.ours.values(r.unit)
 	rec.Runs = len(ours)
 	if len(ours) == 0 {
@@ -108,20 +116,15 @@ func (r row) settle(machine string) record {
 		return rec
 	}
 	rec.Value, rec.Min, rec.Max = ptr(median(ours)), ptr(slices.Min(ours)), ptr(slices.Max(ours))
-	if r.peer.who != nil {
-		rec.Peer = r.peerName()
-		if theirs := r.peer.values(r.unit); len(theirs) > 0 {
-			rec.PeerValue = ptr(median(theirs))
-			if *rec.PeerValue != 0 {
-				rec.Ratio = ptr(*rec.Value / *rec.PeerValue)
-			}
-		} else {
-			rec.LeftOut = "the peer: " + r.peer.reason()
-		}
+	if rec.PeerValue != nil && *rec.PeerValue != 0 {
+		rec.Ratio = ptr(*rec.Value / *rec.PeerValue)
 	}
 	rec.Met = r.goal.met(*rec.Value, rec.Ratio)
 	return rec
 }
+
+// ofPeer begins the reason why a figure has no peer.
+const ofPeer = "the peer: "
 
 // reason is why there are no values.
 func (s side) reason() string {

@@ -12,12 +12,13 @@ type workCommand struct {
 	Backend string        `default:"auto"`
 	Workers int           `default:"0"`
 	Limit   time.Duration `default:"60s"`
-	Specs   []string      `arg:""`
+	Profile string
+	Specs   []string `arg:""`
 }
 
 // Run never returns: it is a program of the library, and in the workers it serves.
 func (c *workCommand) Run() error {
-	ours.Main(ours.Job{Backend: c.Backend, Workers: c.Workers, Specs: c.Specs, Limit: c.Limit})
+	ours.Main(ours.Job{Backend: c.Backend, Workers: c.Workers, Specs: c.Specs, Limit: c.Limit, Profile: c.Profile})
 	return nil
 }
 
