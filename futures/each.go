@@ -153,6 +153,9 @@ func (t *eachTask[A, R]) Call(ctx context.Context, unit int) bool {
 	return true
 }
 
+// NeedsContext implements dispatch.Local.
+func (t *eachTask[A, R]) NeedsContext() bool { return t.fn.context }
+
 // Failed implements dispatch.Local.
 func (t *eachTask[A, R]) Failed(unit int, err error) {
 	t.mu.Lock()

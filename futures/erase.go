@@ -19,14 +19,15 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
 // body runs a registered function in a worker.
 type body[A, R any] struct {
-	fn      *function[A, R]
-	scratch sync.Pool // of *cell[A, R]
+	fn *function[A, R]
 }
 
 // cell is where an argument and a result stand while they are decoded and encoded.
 type cell[A, R any] struct {
-	arg    A
-	result R
+	of      *body[A, R]
+	arg     A
+	result  R
+	borrows bool // what is encoded of a result may be sent from where it is
 }
 
 // NeedsContext says whether the function takes a context.
@@ -34,13 +35,17 @@ func (b *body[A, R]) NeedsContext() bool { return b.fn.context }
 
 // Call runs the function on each element of a unit.
 func (b *body[A, R]) Call(c *dispatch.Call) error {
-	x, _ := b.scratch.Get().(*cell[A, R])
-	if x == nil {
-		x = new(cell[A, R])
+	x, _ := c.Scratch.(*cell[A, R])
+	if x == nil || x.of != b {
+		x = &cell[A, R]{of: b, borrows: b.fn.result.Codec().Borrows()}
 	}
-	borrows := b.fn.result.Codec().Borrows()
+	c.Scratch = nil // while it is in use
+	var (
+		noArg    A
+		noResult R
+	)
 	for c.Done < c.N {
-		*x = cell[A, R]{}
+		x.arg, x.result = noArg, noResult
 		if err := b.fn.args.Decode(c.In, &x.arg); err != nil {
 			return fmt.Errorf("its argument cannot be decoded: %w", err)
 		}
@@ -49,7 +54,7 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 			return err
 		}
 		result := &x.result
-		if borrows { // it lives on as a segment
+		if x.borrows { // it lives on as a segment
 			result = new(R)
 		}
 		*result = r
@@ -63,8 +68,8 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 			}
 		}
 	}
-	*x = cell[A, R]{}
-	b.scratch.Put(x)
+	x.arg, x.result = noArg, noResult
+	c.Scratch = x
 	return nil
 }
 
@@ -146,6 +151,9 @@ func (t *localTask[A, R]) Call(ctx context.Context, _ int) bool {
 	t.val, t.err = t.fn.call(ctx, t.arg)
 	return t.err == nil
 }
+
+// NeedsContext implements dispatch.Local.
+func (t *localTask[A, R]) NeedsContext() bool { return t.fn.context }
 
 // Failed implements dispatch.Local.
 func (t *localTask[A, R]) Failed(_ int, err error) { t.err = err }

@@ -352,6 +352,9 @@ func (p *mapPart[A, R]) note(unit, done int, err error) {
 	p.errs[unit], p.done[unit] = err, done
 }
 
+// NeedsContext implements dispatch.Local.
+func (p *mapPart[A, R]) NeedsContext() bool { return p.r.fn.context }
+
 // Failed implements dispatch.Local.
 func (p *mapPart[A, R]) Failed(unit int, err error) {
 	p.mu.Lock()

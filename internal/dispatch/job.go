@@ -101,6 +101,9 @@ type Local interface {
 
 	// Failed notes the error of a unit whose Call did not return.
 	Failed(unit int, err error)
+
+	// NeedsContext says whether Call uses its context.
+	NeedsContext() bool
 }
 
 func (j *Job) chunk() int { return max(j.more().Chunk, 1) }

@@ -143,6 +143,22 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 	}
 	for len(r.b) > 0 {
 		before := r.b
+		if p := w.next(); p != nil && seq == p.seq+uint64(p.done) && !p.gone && !p.job.more().Gang {
+			if n, size := successes(before, p.n-p.done); n > 0 { // the same as below for each of them
+				unit := p.unit + p.done
+				if timed.fn != p.job.Func {
+					timed.fn, timed.elements = p.job.Func, 0
+				}
+				timed.elements += p.job.elements(unit, n)
+				job := p.job
+				m.stats.Done += uint64(n)
+				m.release(w, p, n)
+				seq += uint64(n)
+				r.b = before[size:]
+				out.succeeded(from, job, unit, n, before[:size:len(before)])
+				continue
+			}
+		}
 		v := r.uint()
 		var coded []byte
 		var done, nseg uint64
@@ -203,27 +219,37 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				failed: true, done: int(done), coded: coded})
 			continue
 		}
-		if d := continued(out.list[from:], job, unit, nseg, before); d != nil {
-			d.n++
-			d.data = d.data[:len(d.data)+len(before)]
-			continue
-		}
 		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, segments: mine})
 	}
 	w.long = false
 	return r.err
 }
 
-// continued returns the last delivery if the next unit's bytes directly follow its own.
-func continued(list []delivery, job *Job, unit int, nseg uint64, data []byte) *delivery {
-	if len(list) == 0 || nseg > 0 {
-		return nil
+// successes counts the entries at the start of data that are successes without segments, up to so many, and their bytes.
+func successes(data []byte, most int) (n, size int) {
+	for n < most && size < len(data) {
+		v, k := uvarint(data[size:])
+		if k <= 0 || v&3 != entryOK || v>>2 > uint64(len(data)-size-k) {
+			break
+		}
+		size += k + int(v>>2)
+		n++
 	}
-	d := &list[len(list)-1]
-	if d.job != job || d.failed || d.segments != nil || d.first+d.n != unit || cap(d.data)-len(d.data) != cap(data) {
-		return nil
+	return n, size
+}
+
+// succeeded adds units whose bytes are given, with the rest of the frame as their capacity, to the last delivery of this
+// frame if they follow it directly.
+func (out *news) succeeded(from int, job *Job, unit, n int, data []byte) {
+	if len(out.list) > from {
+		d := &out.list[len(out.list)-1]
+		if d.job == job && !d.failed && d.segments == nil && d.first+d.n == unit && cap(d.data)-len(d.data) == cap(data) {
+			d.n += n
+			d.data = d.data[:len(d.data)+len(data)]
+			return
+		}
 	}
-	return d
+	out.list = append(out.list, delivery{job: job, first: unit, n: n, data: data})
 }
 
 // next returns the oldest piece at the worker that has unanswered units.
@@ -236,7 +262,6 @@ func (w *worker) next() *piece {
 
 // answered counts the next unit of p as done.
 func (m *Master) answered(w *worker, p *piece, failed bool) {
-	seq := p.seq + uint64(p.done)
 	switch {
 	case p.gone: // counted when it was given up
 	case failed:
@@ -244,15 +269,16 @@ func (m *Master) answered(w *worker, p *piece, failed bool) {
 	default:
 		m.stats.Done++
 	}
-	w.stats.Tasks++
-	m.release(w, p, seq)
+	m.release(w, p, 1)
 }
 
-// release takes the next unit of p off the worker's list.
-func (m *Master) release(w *worker, p *piece, seq uint64) {
-	p.done++
+// release takes the next n units of p off the worker's list.
+func (m *Master) release(w *worker, p *piece, n int) {
+	w.stats.Tasks += uint64(n)
+	p.done += n
+	seq := p.seq + uint64(p.done) - 1
 	if p.gone {
-		m.gone--
+		m.gone -= n
 	}
 	if p.done == p.n {
 		*p = piece{}
@@ -261,13 +287,13 @@ func (m *Master) release(w *worker, p *piece, seq uint64) {
 			w.out, w.head = w.out[:0], 0
 		}
 	}
-	w.units--
-	m.flying--
+	w.units -= n
+	m.flying -= n
 	for len(w.ends) > 0 && w.ends[0] <= seq {
 		w.ends = append(w.ends[:0], w.ends[1:]...)
 	}
 	m.hush(w)
-	w.served++
+	w.served += n
 	if w.units == 0 && w.state == busy {
 		m.free(w)
 	}

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -90,8 +89,11 @@ func (s *server) nextRun(w *work) {
 	w.head, w.left = h, int(h.units)
 	if h.flags&runLocal == 0 {
 		w.body = s.svc.Function(h.fn)
+		w.context = w.body != nil && w.body.NeedsContext()
 	} else {
 		w.unit = w.local[0].first
+		w.sink = w.local[0].job.Sink.(Local)
+		w.context = w.sink.NeedsContext()
 	}
 }
 
@@ -122,7 +124,7 @@ func (s *server) unit(w *work) {
 		return
 	}
 	var err error
-	if w.body.NeedsContext() || w.head.timeout > 0 {
+	if w.context || w.head.timeout > 0 {
 		err = s.callWithContext(w, func(ctx context.Context) error {
 			o.call.Context = ctx
 			return w.body.Call(&o.call)
@@ -140,20 +142,22 @@ func (s *server) unit(w *work) {
 
 // localUnit runs one unit by reference.
 func (s *server) localUnit(w *work) {
-	l := w.local[0]
 	unit := w.unit
 	if w.unit++; w.left == 0 {
 		w.local = w.local[1:]
 	}
 	o := &s.out
 	o.begin()
-	o.local = l.job.Sink.(Local)
-	o.unit = unit
+	o.local, o.unit = w.sink, unit
 	var ok bool
-	_ = s.callWithContext(w, func(ctx context.Context) error {
-		ok = o.local.Call(ctx, unit)
-		return nil
-	})
+	if w.context || w.head.timeout > 0 {
+		_ = s.callWithContext(w, func(ctx context.Context) error {
+			ok = o.local.Call(ctx, unit)
+			return nil
+		})
+	} else {
+		ok = w.sink.Call(s.tasks, unit)
+	}
 	o.local = nil
 	if !ok {
 		o.failed(w.seq, nil)
@@ -202,25 +206,22 @@ func (s *server) failed(w *work, err error) {
 
 // outbox collects the results of a batch in the worker's journal and sends them.
 //
-// The runner appends without a lock; marked says how far the bytes are final. Another goroutine may send that part while
+// The runner appends without a lock; the journal's mark says how far the bytes are final. Another goroutine may send that part while
 // the runner goes on: then flushed says how far it got. The lock orders the sending.
 type outbox struct {
-	s      *server
-	enc    pkl5.Encoder
-	call   Call
-	local  Local
-	unit   int
-	start  int // where the entry of the unit that runs begins
-	seq    uint64
-	marked atomic.Uint64 // number of the last finished unit, and the length of the stream then: as in the Journal
+	s     *server
+	enc   pkl5.Encoder
+	call  Call
+	local Local
+	unit  int
+	start int // where the entry of the unit that runs begins
+	seq   uint64
 
 	mu         sync.Mutex
 	base       []byte // the journal's buffer
 	flushed    int
 	flushedSeq uint64
 }
-
-const lengthBits = 24
 
 func (o *outbox) init(s *server) {
 	o.s = s
@@ -234,7 +235,7 @@ func (o *outbox) open(seq uint64) {
 	o.enc.Segments = o.enc.Segments[:0]
 	o.seq = seq - 1
 	o.flushed, o.flushedSeq = 0, seq-1
-	o.marked.Store((seq - 1) << lengthBits)
+	o.s.journal.Finished(seq-1, 0)
 	o.mu.Unlock()
 }
 
@@ -295,7 +296,6 @@ func (o *outbox) finished(seq uint64) {
 	n := len(o.enc.Stream)
 	o.seq = seq
 	if len(o.enc.Segments) == 0 && n <= cap(o.base)/4*3 && cap(o.enc.Stream) == cap(o.base) { // else it has left the journal
-		o.marked.Store(seq<<lengthBits | uint64(n))
 		o.s.journal.Finished(seq, n)
 		return
 	}
@@ -331,7 +331,6 @@ func (o *outbox) flush() {
 	}
 	o.s.transmit(link.Frame{Stream: stream, Segments: segs})
 	o.s.journal.Finished(o.seq, 0)
-	o.marked.Store(o.seq << lengthBits)
 	clear(o.enc.Segments)
 	o.enc.Stream, o.enc.Segments = o.base[:0], o.enc.Segments[:0]
 	o.flushed, o.flushedSeq = 0, o.seq
@@ -341,8 +340,7 @@ func (o *outbox) flush() {
 func (o *outbox) flushMarked() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	m := o.marked.Load()
-	n, seq := int(m&(1<<lengthBits-1)), m>>lengthBits
+	seq, n := o.s.journal.Unsent()
 	if n <= o.flushed || seq <= o.flushedSeq {
 		return
 	}

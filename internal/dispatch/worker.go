@@ -36,6 +36,8 @@ type Call struct {
 	In      *pkl5.Decoder
 	Out     *pkl5.Encoder
 	N, Done int
+
+	Scratch any // the Body's own, from its last call here
 }
 
 // Service is what a worker does for its master.
@@ -416,12 +418,14 @@ type work struct {
 	local   []localRun
 	stream  []byte
 
-	head  run // the run that the next unit belongs to
-	left  int // units of it that have not begun
-	body  Body
-	unit  int // of a local run: the next unit
-	seq   uint64
-	begun time.Time // since when the time of the units is counted
+	head    run // the run that the next unit belongs to
+	left    int // units of it that have not begun
+	body    Body
+	context bool  // the function uses its context
+	sink    Local // of a local run
+	unit    int   // likewise: the next unit
+	seq     uint64
+	begun   time.Time // since when the time of the units is counted
 
 	cancelled []span // units whose contexts are to end when they are made; under the server's lock
 }

@@ -54,6 +54,12 @@ func (j *Journal) Finished(seq uint64, n int) {
 	j.word(0).Store(seq<<bytesBits | uint64(n))
 }
 
+// Unsent returns what Finished has marked last.
+func (j *Journal) Unsent() (seq uint64, n int) {
+	w := j.word(0).Load()
+	return w >> bytesBits, int(w & MaxJournal)
+}
+
 // Reset clears the marks, for the next worker over the same memory.
 func (j *Journal) Reset() {
 	j.word(0).Store(0)
