@@ -319,7 +319,13 @@ func (p *mapPart[A, R]) Drop(first, n int, why error) {
 func (p *mapPart[A, R]) Call(ctx context.Context, unit int) bool {
 	from, n := p.elements(unit, 1, p.count)
 	from -= p.base
-	for i := from; i < from+n; i++ {
+	v, err := p.r.fn.call(ctx, p.args[from]) // if it does not return, the unit has come no way
+	if err != nil {
+		p.note(unit, 0, err)
+		return false
+	}
+	p.values[from] = v
+	for i := from + 1; i < from+n; i++ {
 		v, err := p.call(ctx, unit, i, from)
 		if err != nil {
 			p.note(unit, i-from, err)
