@@ -1,6 +1,7 @@
 package modes_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -36,4 +37,26 @@ func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
 			o.contains(t, "the job is aborted: worker 0 (process", "was lost while tasks on other workers talk to it by MPI")
 		}
 	})
+}
+
+// F04: the workers are the spawned processes, or the world but for its master. For the ranks of a communicator see
+// TestEveryRankOfACommunicatorCanBeServedByTheOthers, for those of a service TestAMasterUsesTheRanksOfAServerThatWasStartedApart.
+func TestTheCommunicatorHasAllWorkersAndNobodyElse(t *testing.T) {
+	for _, m := range modes() {
+		if m.backend != threads.backend { // goroutines have none (F02)
+			t.Run(m.name, func(t *testing.T) {
+				m.succeed(t, parallel, []string{"sizes"}).contains(t, "2 workers: [[0 2] [1 2]]")
+			})
+		}
+	}
+}
+
+// C097: Open MPI's key wdir is the directory of the spawned processes.
+func TestHintsReachTheLibraryAsTheyAre(t *testing.T) {
+	needsMPI(t)
+	if library != "openmpi" {
+		t.Skip("only Open MPI spawns here")
+	}
+	dir := must(filepath.EvalSymlinks(t.TempDir()))
+	mode{ranks: 1, backend: "auto"}.succeed(t, parallel, []string{"where", dir}).contains(t, "2 workers: ["+dir+" "+dir+"]")
 }

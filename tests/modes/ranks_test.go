@@ -44,7 +44,7 @@ func (o outcome) contains(t *testing.T, want ...string) {
 	}
 }
 
-// The suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of the
+// E20: the suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of the
 // worlds of two and three those tests that ask for one worker and for two.
 func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	needsMPI(t)

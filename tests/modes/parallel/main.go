@@ -54,6 +54,17 @@ var (
 	})
 )
 
+var (
+	sizes = futures.RegisterContext("sizes", func(ctx context.Context, _ struct{}) ([2]int, error) {
+		c, err := futures.CommWorkers(ctx)
+		if err != nil {
+			return [2]int{}, err
+		}
+		return [2]int{c.Rank(), c.Size()}, nil
+	})
+	where = futures.Register("where", func(struct{}) (string, error) { return os.Getwd() })
+)
+
 // sum is empi's OpSum: the value is the order of its constants.
 const sum = 0
 
@@ -63,6 +74,10 @@ func run(ctx context.Context) error {
 	switch act := os.Args[1]; act {
 	case "sums":
 		return inTurnAndTogether(ctx)
+	case "sizes":
+		return each(ctx, sizes)
+	case "where":
+		return each(ctx, where, futures.WithMPIInfo(map[string]string{"wdir": os.Args[2]}))
 	case "stuck":
 		ex, err := futures.NewMPIPoolExecutor(futures.WithLiveness(3 * time.Second))
 		if err != nil {
@@ -112,4 +127,24 @@ func inTurnAndTogether(ctx context.Context) error {
 	}
 	fmt.Println("all sums are right")
 	return nil
+}
+
+// each prints what a function returns on every worker.
+func each[R any](ctx context.Context, fn futures.Func[struct{}, R], opts ...futures.Option) error {
+	ex, err := futures.NewMPIPoolExecutor(append(opts, futures.WithMaxWorkers(2))...)
+	if err != nil {
+		return err
+	}
+	defer ex.Close()
+	n, err := ex.NumWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	f, err := futures.SubmitEach(ex, fn, struct{}{})
+	if err != nil {
+		return err
+	}
+	all, err := f.Result(ctx)
+	fmt.Println(n, "workers:", all)
+	return err
 }
