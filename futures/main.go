@@ -123,6 +123,9 @@ func runMaster(run func(context.Context) error) (status int) {
 	default:
 		closeAll()
 	}
+	if draining.Load() { // from the time while they were closed
+		<-ctx.Done()
+	}
 	if status < exitSignalled && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
 		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
 		status = interrupted.status()

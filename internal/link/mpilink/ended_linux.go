@@ -21,16 +21,17 @@ func (p process) awaitEnd(stop <-chan struct{}) bool {
 	if err != nil {
 		return p.lookForEnd(stop)
 	}
-	over := make(chan error, 1)
+	over := make(chan bool, 1)
 	go func() {
-		over <- wire.Read(func(fd uintptr) bool {
+		err := wire.Read(func(fd uintptr) bool {
 			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 			return n > 0 && err == nil
 		})
+		over <- err == nil
 	}()
 	select {
-	case err := <-over:
-		return err == nil || p.lookForEnd(stop)
+	case seen := <-over:
+		return seen || p.lookForEnd(stop)
 	case <-stop:
 		_ = f.Close()
 		<-over

@@ -40,6 +40,7 @@ type Hub struct {
 	wardens   map[int]int      // which of them watches which
 	beats     bool             // they are told that the master is there
 	longest   time.Duration    // the longest liveness of a group, the default as long as there is none
+	changed   chan struct{}    // one token: longest has changed
 	fixed     bool             // there has been a group
 	stopping  bool
 	leaving   bool // the ranks may end now
@@ -69,7 +70,7 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 		noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
 		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
-		longest: DefaultLiveness,
+		longest: DefaultLiveness, changed: make(chan struct{}, 1),
 	}
 	if c.IsInter() {
 		h.peers = c.RemoteSize()

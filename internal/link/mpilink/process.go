@@ -114,14 +114,14 @@ var ErrMasterSilent = errors.New("nothing was heard of the master")
 
 // watch fails the rank when the master has gone without a goodbye. MPI does not say so: launchers can be told to leave the
 // other ranks alive, and these would wait for ever. Of a master on another machine it expects a word now and then.
-func (r *rank) watch(stop <-chan struct{}) {
+func (r *rank) watch(stop <-chan struct{}) error {
 	ticks := time.NewTicker(watchTurn)
 	defer ticks.Stop()
 	here, at, silent := false, process{}, time.Duration(0)
 	for {
 		select {
 		case <-stop:
-			return
+			return nil
 		case <-ticks.C:
 		}
 		r.rankMu.Lock()
@@ -146,7 +146,7 @@ func (r *rank) watch(stop <-chan struct{}) {
 		r.rankMu.Lock()
 		r.fail(err)
 		r.rankMu.Unlock()
-		return
+		return err
 	}
 }
 

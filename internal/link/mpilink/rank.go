@@ -76,14 +76,28 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	r.stop = stop
+	alone := make(chan error, 1)
 	go func() {
 		defer close(stopped)
-		r.watch(stop)
+		if err := r.watch(stop); err != nil {
+			alone <- err
+		}
 	}()
 	if o.gone != nil {
 		go r.heed(o.gone, stop)
 	}
-	err = r.untilBye()
+	served := make(chan error, 1)
+	go func() { served <- r.untilBye() }()
+	select {
+	case err = <-served:
+	case err = <-alone:
+		select {
+		case err = <-served:
+		case <-time.After(leaving): // MPI hangs, since its peer is gone
+		}
+		close(stop)
+		return err
+	}
 	close(stop)
 	<-stopped
 	ctx, cancel := context.WithTimeout(context.Background(), leaving)
@@ -303,6 +317,9 @@ func (r *rank) head(b []byte) {
 		r.bye, r.leave = true, kind == kindLeave
 		if len(data) > 0 && data[0] == withoutMPI {
 			mpi.MarkLost()
+		}
+		for _, ep := range r.endpoints { // nothing may come after the goodbye: it would stay in a communicator that is given up
+			ep.mute()
 		}
 		if kind == kindBye {
 			if err := r.note(r.master, 0, kindBye); err != nil {

@@ -143,6 +143,10 @@ func (h *Hub) bear(liveness time.Duration) {
 		liveness = max(liveness, h.longest)
 	}
 	h.fixed, h.longest = true, liveness
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
 }
 
 // beat tells the ranks of other hosts that the master is there, until the end.
@@ -153,6 +157,7 @@ func (h *Hub) beat() {
 		select {
 		case <-h.done:
 			return
+		case <-h.changed:
 		case <-timer.C:
 		}
 		h.hubMu.Lock()
