@@ -25,6 +25,7 @@ type cluster struct {
 	enter string // enter HOST COMMAND… runs a command on a host, from outside
 	stdin io.Closer
 	ended chan struct{}
+	pid   int // of the switch, as this test sees it
 }
 
 // errUnable says that this machine cannot do it: no fault of the project's.
@@ -114,6 +115,7 @@ func newCluster(names ...string) (*cluster, error) {
 		}
 		return nil, err
 	}
+	c.pid = cmd.Process.Pid
 	late := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
 	answer, _ := bufio.NewReader(out).ReadString('\n')
 	late.Stop()

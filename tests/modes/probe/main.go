@@ -67,6 +67,9 @@ var (
 var (
 	dir   = flag.String("dir", ".", "`directory` for files")
 	tasks = flag.Int("tasks", 1_000_000, "`number` of tasks")
+
+	liveness = flag.Duration("liveness", time.Minute, "how long a worker may be silent")
+	patient  = flag.Bool("patient", false, "end when told")
 )
 
 var acts = map[string]func(context.Context) error{

@@ -1,0 +1,171 @@
+package modes_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The jobs here lose ranks under launchers that were told to leave the others alive. docs/clusters.md, "When a rank or a host
+// is lost", has what is measured here.
+
+// leave tells each launcher so.
+var leave = map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}
+
+// onLosing runs a test in every mode whose workers are ranks, with three of them.
+func onLosing(t *testing.T, test func(t *testing.T, run func(args ...string) outcome), env ...string) {
+	t.Helper()
+	needsMPI(t)
+	for _, m := range rankModes() {
+		m.options = []string{leave[library]}
+		if m.ranks > 1 {
+			m.ranks = 4
+		}
+		t.Run(m.name, func(t *testing.T) {
+			test(t, func(args ...string) outcome {
+				t.Helper()
+				begin := time.Now()
+				pkg, args := probe, append([]string{"-dir", t.TempDir()}, args...)
+				if library == "mpich" { // whose proxy would kill the others of its host
+					pkg, args = command, append([]string{"run", "--stay", binaries.Build(t, probe)}, args...)
+				}
+				o := m.run(t, pkg, args, append([]string{"RANKPOOL_MAX_WORKERS=3"}, env...)...)
+				if d := time.Since(begin); d > 30*time.Second {
+					t.Errorf("the job took %v to end:\n%s", d, o.output)
+				}
+				return o
+			})
+		})
+	}
+}
+
+const command = "github.com/rankpool/rankpool/cmd/rankpool"
+
+// ends checks the status of a job that lost a rank, or was told to end, as far as the launchers tell.
+func (o outcome) ends(t *testing.T, mpich int) {
+	t.Helper()
+	want := map[string]int{"openmpi": 0, "mpich": mpich}[library] // with --enable-recovery it is 0 whatever the ranks' are
+	if o.code != want || strings.Contains(o.output, "the job is aborted") {
+		t.Errorf("status %d, want %d and no abort:\n%s", o.code, want, o.output)
+	}
+}
+
+// gone is what the error of a task says whose rank was killed.
+const gone = `\(rank \d+, process \d+ on \S+\): its process has ended without a goodbye, killed or crashed, silent for [\d.]+m?s`
+
+func (o outcome) matches(t *testing.T, n int, pattern string) {
+	t.Helper()
+	if got := len(regexp.MustCompile(pattern).FindAllString(o.output, -1)); got != n {
+		t.Errorf("%q is there %d times, want %d:\n%s", pattern, got, n, o.output)
+	}
+}
+
+func TestARankKilledInALongTaskCostsThatTask(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("loselong")
+		o.matches(t, 2, `long task \d: done`)
+		o.matches(t, 1, `long task \d: lost true with worker \d, process \d+, after [\d.]+m?s: hold was lost with worker \d `+gone)
+		o.contains(t, "queued: done, workers: 2 <nil>", "after the idle one: workers: 1 <nil>", "lost: 2",
+			"ranks were lost, so this job ends without MPI_Finalize")
+		killed := regexp.MustCompile(`killed: (\d+)`).FindStringSubmatch(o.output)
+		if killed == nil || !strings.Contains(o.output, "process "+killed[1]+", after") {
+			t.Errorf("another one was lost than %v:\n%s", killed, o.output)
+		}
+		o.ends(t, 137)
+	})
+}
+
+func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("-tasks", "60000", "losebatch")
+		o.contains(t, "workers lost: 2, workers: 1 <nil>, counted: true")
+		m := regexp.MustCompile(`tasks lost: (\d+)`).FindStringSubmatch(o.output)
+		if m == nil {
+			t.Fatalf("no count in:\n%s", o.output)
+		}
+		if n, err := strconv.Atoi(m[1]); err != nil || n < 1 || n > 45000 {
+			t.Errorf("%d of 60000 tasks were lost with two of three workers (%v)", n, err)
+		}
+		o.ends(t, 137)
+	})
+}
+
+func TestWithoutARankLeftThePoolIsBrokenAtOnce(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("loseall")
+		o.matches(t, 3, `task \d: lost true with .*hold was lost with worker \d `+gone)
+		o.matches(t, 2, `task \d: lost true with .*the pool is broken: worker \d `+gone)
+		o.contains(t, "broken: true within 10s: true")
+		o.ends(t, 137)
+	})
+}
+
+func TestARankThatIsSilentForAWhileIsLostOnlyBeyondTheLiveness(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("pauses")
+		o.contains(t, "long computations: done", "stopped for 500ms noticed: 0", "stopped for 3s noticed: 1", "then: 2 <nil>")
+		o.matches(t, 3, `stopped for 500ms: task \d: done`)
+		o.matches(t, 2, `stopped for 3s: task \d: done`)
+		o.matches(t, 1, `hold was lost with worker \d \(rank \d, process \d+ on \S+\): silent for 1s: it did not answer`)
+		o.ends(t, 0) // the rank goes on in the end, and leaves like the others
+	}, "GOMAXPROCS=1")
+}
+
+func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("losegang")
+		o.matches(t, 1, `gang broken: true gather was lost with worker 1 `+gone)
+		o.contains(t, "then: 2 <nil>")
+		o.ends(t, 137)
+	})
+}
+
+// E07
+func TestASIGTERMEndsAJobInEveryPhase(t *testing.T) {
+	want := map[string][]string{
+		"starting": {"a task: true futures: the program was told to end by a signal"},
+		"running":  {"what waited: dropped", "what ran: delivered"},
+		"closing":  nil,
+		"deaf":     {"Shutdown was cut short with 1 tasks running: hold on worker"},
+	}
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		for phase, says := range want {
+			o := run("signalled", phase)
+			o.contains(t, append(slices.Clone(says), "rankpool: ended by signal: terminated")...)
+			o.ends(t, 143)
+			if len(o.left) > 0 {
+				t.Errorf("%s: processes %v were left:\n%s", phase, o.left, o.output)
+			}
+		}
+	})
+}
+
+func TestWorkersLeaveWhenTheirMasterIsKilled(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("mastergone")
+		o.contains(t, "the master (process ", "is gone: it was killed or it crashed; this rank ends too")
+		pids := regexp.MustCompile(`process (\d+)\n`).FindAllStringSubmatch(o.output, -1)
+		if len(pids) != 3 {
+			t.Errorf("%d of 3 workers:\n%s", len(pids), o.output)
+		}
+		for _, p := range pids {
+			if slices.Contains(strings.Fields(strings.Trim(fmt.Sprint(o.left), "[]")), p[1]) {
+				t.Errorf("worker %s was still there when mpiexec had ended:\n%s", p[1], o.output)
+			}
+		}
+	})
+}
+
+func TestALauncherThatWasToldNothingEndsTheJobWithTheRank(t *testing.T) {
+	needsMPI(t)
+	m := world
+	m.ranks = 4
+	o := m.run(t, probe, []string{"-dir", t.TempDir(), "loselong"}, "RANKPOOL_MAX_WORKERS=3")
+	if want := map[string]int{"openmpi": 137, "mpich": 9}[library]; o.code != want {
+		t.Errorf("status %d, want %d:\n%s", o.code, want, o.output)
+	}
+}

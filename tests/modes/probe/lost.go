@@ -1,0 +1,480 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rankpool/rankpool/comm"
+	"github.com/rankpool/rankpool/futures"
+)
+
+// What is done here to a job's ranks is done on purpose; package modes looks at what the job says then.
+func init() {
+	for name, act := range map[string]func(context.Context) error{
+		"loselong": loseLong, "losebatch": loseBatch, "loseall": loseAll, "pauses": pauses, "losegang": loseGang,
+		"signalled": signalled, "cutoff": cutOff,
+	} {
+		acts[name] = act
+	}
+}
+
+var (
+	// hold says that it runs, and runs until it is told to go.
+	hold = futures.Register("hold", func(dir string) (int, error) {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
+			return 0, err
+		}
+		for {
+			if _, err := os.Stat(filepath.Join(dir, "go")); err == nil {
+				return os.Getpid(), nil
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+
+	// compute uses a processor for so many rounds and calls nothing meanwhile.
+	compute = futures.Register("compute", func(rounds int) (uint64, error) {
+		x := uint64(1)
+		for i := range rounds {
+			x = x*6364136223846793005 + uint64(i)
+		}
+		return x, nil
+	})
+
+	// gather waits for what all workers have; the one whose process is named dies before.
+	gather = futures.RegisterContext("gather", func(ctx context.Context, dir string) (int, error) {
+		c, err := futures.CommWorkers(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if c.Rank() == 1 {
+			if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
+				return 0, err
+			}
+			select {}
+		}
+		return comm.Allreduce(ctx, c, 1, comm.Sum[int])
+	})
+)
+
+// atWork waits until n tasks hold in a directory and returns their processes.
+func atWork(ctx context.Context, dir string, n int) (pids []int, err error) {
+	for {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		pids = pids[:0]
+		for _, e := range entries {
+			if pid, err := strconv.Atoi(e.Name()); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+		if len(pids) >= n {
+			return pids, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func kill(pid int) { send(pid, syscall.SIGKILL) }
+
+func send(pid int, s syscall.Signal) {
+	if err := syscall.Kill(pid, s); err != nil {
+		panic(err)
+	}
+}
+
+// fate waits for a task and says what became of it.
+func fate(ctx context.Context, what string, f interface {
+	Result(context.Context) (int, error)
+}) error {
+	begin := time.Now()
+	v, err := f.Result(ctx)
+	late := time.Since(begin).Round(time.Millisecond)
+	switch broken := new(futures.BrokenError); {
+	case err == nil:
+		fmt.Printf("%s: done\n", what)
+		return nil
+	case errors.As(err, &broken):
+		fmt.Printf("%s: lost %v with worker %d, process %d, after %v: %v\n", what, errors.Is(err, futures.ErrBroken), broken.Worker, broken.Pid, late, err)
+		return nil
+	default:
+		return fmt.Errorf("%s: %d, %w", what, v, err)
+	}
+}
+
+// loseLong loses a worker in the middle of a long task, and then one that has nothing to do.
+func loseLong(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	var held, queued []*futures.Future[int]
+	for range 3 {
+		held = append(held, submit(ex, hold, *dir))
+	}
+	for i := range 200 {
+		queued = append(queued, submit(ex, add, i))
+	}
+	pids, err := atWork(ctx, *dir, 3)
+	if err != nil {
+		return err
+	}
+	fmt.Println("killed:", pids[1])
+	kill(pids[1])
+	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(*dir, "go"), nil, 0o600); err != nil {
+		return err
+	}
+	for i, f := range held {
+		if err := fate(ctx, fmt.Sprint("long task ", i), f); err != nil {
+			return err
+		}
+	}
+	for i, f := range queued {
+		if v, err := f.Result(ctx); err != nil || v != i+1 {
+			return fmt.Errorf("queued task %d: %d, %w", i, v, err)
+		}
+	}
+	n, err := ex.NumWorkers(ctx)
+	fmt.Println("queued: done, workers:", n, err)
+	kill(pids[2])
+	for i := 0; ex.Stats().Lost < 2 || i < 100; i++ {
+		if err := fateOfTiny(ctx, submit(ex, add, i), i+1); err != nil {
+			return err
+		}
+	}
+	n, err = ex.NumWorkers(ctx)
+	s := ex.Stats()
+	fmt.Println("after the idle one: workers:", n, err, "failed:", s.Failed, "lost:", s.Lost)
+	return nil
+}
+
+func fateOfTiny(ctx context.Context, f *futures.Future[int], want int) error {
+	switch v, err := f.Result(ctx); {
+	case errors.Is(err, futures.ErrBroken):
+		return nil
+	case err != nil || v != want:
+		return fmt.Errorf("a tiny task: %d, %w, want %d", v, err, want)
+	}
+	return nil
+}
+
+// loseBatch loses two workers in the middle of tiny tasks.
+func loseBatch(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	pids, err := workers(ctx, ex)
+	if err != nil {
+		return err
+	}
+	var all []*futures.Future[int]
+	for i := range *tasks {
+		all = append(all, submit(ex, add, i))
+		if i == *tasks/4 {
+			for ex.Stats().Done < uint64(*tasks/20) {
+				time.Sleep(time.Millisecond)
+			}
+			kill(pids[0])
+			kill(pids[1])
+		}
+	}
+	lost := 0
+	for i, f := range all {
+		switch v, err := f.Result(ctx); {
+		case errors.Is(err, futures.ErrBroken):
+			lost++
+			if lost < 3 {
+				fmt.Println(err)
+			}
+		case err != nil || v != i+1:
+			return fmt.Errorf("task %d: %d, %w", i, v, err)
+		}
+	}
+	n, err := ex.NumWorkers(ctx)
+	s := ex.Stats()
+	fmt.Printf("tasks lost: %d, workers lost: %d, workers: %d %v, counted: %v\n", lost, s.Lost, n, err,
+		int(s.Failed) == lost && int(s.Done) == *tasks-lost+3)
+	return nil
+}
+
+// workers returns the processes of all workers.
+func workers(ctx context.Context, ex *futures.MPIPoolExecutor) (pids []int, err error) {
+	if err := ex.Bootup(ctx); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(*dir, "workers-")
+	if err != nil {
+		return nil, err
+	}
+	n, err := ex.NumWorkers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []*futures.Future[int]
+	for range n {
+		all = append(all, submit(ex, hold, dir))
+	}
+	if _, err := atWork(ctx, dir, n); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		return nil, err
+	}
+	for _, f := range all {
+		pid, err := f.Result(ctx)
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
+// loseAll loses all workers together.
+func loseAll(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	var held []*futures.Future[int]
+	for range 5 {
+		held = append(held, submit(ex, hold, *dir))
+	}
+	pids, err := atWork(ctx, *dir, 3)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	for _, pid := range pids {
+		kill(pid)
+	}
+	for i, f := range held {
+		if err := fate(ctx, fmt.Sprint("task ", i), f); err != nil {
+			return err
+		}
+	}
+	_, err = futures.Submit(ex, add, 1)
+	fmt.Println("broken:", errors.Is(err, futures.ErrBroken), "within 10s:", time.Since(begin) < 10*time.Second)
+	return nil
+}
+
+// pauses has workers that say nothing for a while: they compute, are stopped for a moment, and are stopped for longer than
+// the executor bears.
+func pauses(ctx context.Context) error {
+	const liveness = time.Second
+	ex := executor(futures.WithLiveness(liveness))
+	defer ex.Close()
+	rounds := 1 << 26
+	for took := time.Duration(0); took < 2*liveness; rounds *= 2 {
+		begin := time.Now()
+		var all []*futures.Future[uint64]
+		for range 3 {
+			all = append(all, submit(ex, compute, rounds))
+		}
+		for _, f := range all {
+			if _, err := f.Result(ctx); err != nil {
+				return err
+			}
+		}
+		took = time.Since(begin)
+	}
+	fmt.Println("long computations: done")
+	for _, pause := range []time.Duration{liveness / 2, 3 * liveness} {
+		dir := must(os.MkdirTemp(*dir, "stopped-"))
+		var held []*futures.Future[int]
+		for range 3 {
+			held = append(held, submit(ex, hold, dir))
+		}
+		pids, err := atWork(ctx, dir, 3)
+		if err != nil {
+			return err
+		}
+		send(pids[0], syscall.SIGSTOP)
+		first, cancel := context.WithTimeout(ctx, pause) // how long it is stopped is what this is about
+		done, _, err := futures.Wait(first, held, futures.FirstCompleted)
+		cancel()
+		fmt.Println("stopped for", pause, "noticed:", len(done), err)
+		send(pids[0], syscall.SIGCONT)
+		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+			return err
+		}
+		for i, f := range held {
+			if err := fate(ctx, fmt.Sprintf("stopped for %v: task %d", pause, i), f); err != nil {
+				return err
+			}
+		}
+	}
+	v, err := submit(ex, add, 1).Result(ctx)
+	fmt.Println("then:", v, err)
+	return nil
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// loseGang loses a worker that the others wait for in a collective.
+func loseGang(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	all, err := futures.SubmitEach(ex, gather, *dir)
+	if err != nil {
+		return err
+	}
+	pids, err := atWork(ctx, *dir, 1)
+	if err != nil {
+		return err
+	}
+	kill(pids[0])
+	_, err = all.Result(ctx)
+	fmt.Println("gang broken:", errors.Is(err, futures.ErrBroken), err)
+	v, err := submit(ex, add, 1).Result(ctx)
+	fmt.Println("then:", v, err)
+	return nil
+}
+
+// signalled is told to end while an initializer runs, while tasks run, or while it closes its executor.
+func signalled(ctx context.Context) error {
+	all := func(pids []int) {
+		for _, pid := range append(pids, os.Getpid()) { // as schedulers and terminals do
+			send(pid, syscall.SIGTERM)
+		}
+	}
+	letGo := func() error { return os.WriteFile(filepath.Join(*dir, "go"), nil, 0o600) }
+	switch flag.Arg(1) {
+	case "starting":
+		ex := executor(futures.WithInitializer(hold, *dir))
+		f := submit(ex, add, 1)
+		all(must(atWork(ctx, *dir, 1)))
+		_, err := f.Result(context.Background())
+		fmt.Println("a task:", errors.Is(err, futures.ErrDrained), err)
+		if err := letGo(); err != nil {
+			return err
+		}
+		return ex.Close()
+	case "running":
+		ex := executor()
+		runs, waits := make([]*futures.Future[int], 3), make([]*futures.Future[int], 5)
+		for i := range runs {
+			runs[i] = submit(ex, hold, *dir)
+		}
+		pids := must(atWork(ctx, *dir, 3))
+		for i := range waits {
+			waits[i] = submit(ex, add, i)
+		}
+		all(pids)
+		for _, f := range waits {
+			if _, err := f.Result(context.Background()); !errors.Is(err, futures.ErrDrained) {
+				return fmt.Errorf("a task that waited: %w", err)
+			}
+		}
+		fmt.Println("what waited: dropped")
+		if err := letGo(); err != nil {
+			return err
+		}
+		for _, f := range runs {
+			if _, err := f.Result(context.Background()); err != nil {
+				return fmt.Errorf("a task that ran: %w", err)
+			}
+		}
+		fmt.Println("what ran: delivered")
+		return nil
+	case "deaf": // its tasks run on
+		ex := executor()
+		f := submit(ex, hold, *dir)
+		all(must(atWork(ctx, *dir, 1)))
+		_, err := f.Result(ctx)
+		return err
+	default:
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, syscall.SIGTERM)
+		go func() {
+			<-told
+			_ = letGo()
+		}()
+		submit(executor(), signalMaster, futures.Pair[int, string]{First: os.Getpid(), Second: *dir})
+		return nil // the task finds the master closing its executor
+	}
+}
+
+// signalMaster tells a master to end that waits for this task.
+var signalMaster = futures.Register("signalMaster", func(p futures.Pair[int, string]) (int, error) {
+	send(p.First, syscall.SIGTERM)
+	for {
+		if _, err := os.Stat(filepath.Join(p.Second, "go")); err == nil {
+			return 0, nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+})
+
+// cutOff has tasks at work while something happens to a host. A file tells when they are, another one that one is lost;
+// they end when a third one comes, or at the loss.
+func cutOff(ctx context.Context) error {
+	ex := executor(futures.WithLiveness(*liveness))
+	defer ex.Close()
+	n, err := ex.NumWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	var held, queued []*futures.Future[int]
+	for range n {
+		held = append(held, submit(ex, hold, *dir))
+	}
+	for i := range 200 {
+		queued = append(queued, submit(ex, add, i))
+	}
+	if _, err := atWork(ctx, *dir, n); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(*dir, "ready"), nil, 0o600); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
+		return err
+	}
+	fmt.Println("first of the long tasks after", time.Since(begin).Round(100*time.Millisecond))
+	if err := os.WriteFile(filepath.Join(*dir, "go"), nil, 0o600); err != nil {
+		return err
+	}
+	for i, f := range held {
+		if err := fate(ctx, fmt.Sprint("long task ", i), f); err != nil {
+			return err
+		}
+	}
+	for i, f := range queued {
+		if v, err := f.Result(ctx); err != nil || v != i+1 {
+			return fmt.Errorf("queued task %d: %d, %w", i, v, err)
+		}
+	}
+	n, err = ex.NumWorkers(ctx)
+	fmt.Println("queued: done, workers:", n, err)
+	if err := os.WriteFile(filepath.Join(*dir, "done"), nil, 0o600); err != nil {
+		return err
+	}
+	for *patient { // until it is told
+		if _, err := os.Stat(filepath.Join(*dir, "end")); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
