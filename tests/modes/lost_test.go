@@ -148,7 +148,7 @@ func TestWorkersLeaveWhenTheirMasterIsKilled(t *testing.T) {
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("mastergone")
 		o.contains(t, "the master (process ", "is gone: it was killed or it crashed; this rank ends too")
-		pids := regexp.MustCompile(`process (\d+)\n`).FindAllStringSubmatch(o.output, -1)
+		pids := regexp.MustCompile(`(?m)^process (\d+)$`).FindAllStringSubmatch(o.output, -1)
 		if len(pids) != 3 {
 			t.Errorf("%d of 3 workers:\n%s", len(pids), o.output)
 		}
