@@ -71,24 +71,44 @@ func selfReader(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
+// receiver is what a result is decoded with, and where.
+type receiver[R any] struct {
+	dec   pkl5.Decoder
+	value R
+}
+
 // decode reads one result.
-func (fn *function[A, R]) decode(data []byte, segments [][]byte, v *R) error {
-	read := func() error {
-		d := decoders.Get().(*pkl5.Decoder)
-		d.Reset(data, segments)
-		err := fn.result.Decode(d, v)
-		d.Reset(nil, nil)
-		decoders.Put(d)
-		return err
-	}
-	var err error
-	if !fn.foreign {
-		err = read()
-	} else if gone := apart(func() { err = read() }); gone != nil {
-		err = gone
+func (fn *function[A, R]) decode(data []byte, segments [][]byte) (v R, err error) {
+	if fn.foreign {
+		v, err = fn.decodeApart(data, segments)
+	} else {
+		v, err = fn.read(data, segments)
 	}
 	if err != nil {
-		return fmt.Errorf("futures: the result of %s cannot be decoded: %w", fn.name, err)
+		return v, fmt.Errorf("futures: the result of %s cannot be decoded: %w", fn.name, err)
 	}
-	return nil
+	return v, nil
+}
+
+func (fn *function[A, R]) decodeApart(data []byte, segments [][]byte) (v R, err error) {
+	if gone := apart(func() { v, err = fn.read(data, segments) }); gone != nil {
+		var zero R
+		return zero, gone
+	}
+	return v, err
+}
+
+func (fn *function[A, R]) read(data []byte, segments [][]byte) (R, error) {
+	x, _ := fn.receivers.Get().(*receiver[R])
+	if x == nil {
+		x = new(receiver[R])
+	}
+	x.dec.Reset(data, segments)
+	err := fn.result.Decode(&x.dec, &x.value)
+	v := x.value
+	var zero R
+	x.value = zero
+	x.dec.Reset(nil, nil)
+	fn.receivers.Put(x)
+	return v, err
 }

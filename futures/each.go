@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/pkl5"
 )
 
 // SubmitEach queues one call of fn on every worker, all with the same argument and all at the same time, and returns the
@@ -42,11 +41,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 	t.more = dispatch.More{Timeout: tc.timeout, Gang: true}
 	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares}
 	if !e.shares {
-		w := writers.Get().(*writer)
-		t.job.Data, t.more.Segments, err = w.encodeUnit(e.threshold(), tc.snapshot, func(enc *pkl5.Encoder) error {
-			return fn.f.args.Encode(enc, &arg)
-		})
-		writers.Put(w)
+		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)
 		if err != nil {
 			return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.f.name, err)
 		}
@@ -98,7 +93,9 @@ func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte) bo
 		return false
 	}
 	_, _, size := dispatch.ResultHeader(data)
-	t.end(t.fn.decode(data[size:], segments, &t.results[unit]))
+	v, err := t.fn.decode(data[size:], segments)
+	t.results[unit] = v
+	t.end(err)
 	return false
 }
 

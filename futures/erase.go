@@ -99,9 +99,7 @@ func (t *task[A, R]) Unclaim(int, int) { t.unclaim() }
 // Results implements dispatch.Sink.
 func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte) bool {
 	_, _, size := dispatch.ResultHeader(data)
-	var r R
-	err := t.fn.decode(data[size:], segments, &r)
-	t.finish(r, err)
+	t.finish(t.fn.decode(data[size:], segments))
 	return false
 }
 
@@ -135,8 +133,6 @@ func (t *task[A, R]) release() {
 		t.job.More.Segments = nil
 	}
 }
-
-var decoders = sync.Pool{New: func() any { return new(pkl5.Decoder) }}
 
 // localTask is a task for a goroutine of this process: its argument is shared, not encoded.
 type localTask[A, R any] struct {
@@ -185,24 +181,47 @@ const slabSize = 32 << 10
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
-// encodeUnit appends the encoding of one unit, whose arguments encode appends to the encoder, to the slab, and returns it.
-func (w *writer) encodeUnit(threshold int, snapshot bool, encode func(*pkl5.Encoder) error) (data []byte, segments [][]byte, err error) {
+// sender encodes the arguments of a function's calls, one at a time.
+type sender[A any] struct {
+	writer
+	arg A
+}
+
+// encode returns the encoding of one unit.
+func (fn *function[A, R]) encode(arg A, threshold int, snapshot bool) (data []byte, segments [][]byte, err error) {
+	w, _ := fn.senders.Get().(*sender[A])
+	if w == nil {
+		w = new(sender[A])
+	}
+	w.arg = arg
 	w.enc.Reset()
 	w.enc.Threshold, w.enc.Snapshot = threshold, snapshot
-	if err := encode(&w.enc); err != nil {
+	if err := fn.args.Encode(&w.enc, &w.arg); err != nil {
 		return nil, nil, err
 	}
 	if len(w.enc.Segments) > 0 {
 		segments = append(segments, w.enc.Segments...)
 		clear(w.enc.Segments)
+		if fn.args.Codec().Borrows() { // the argument itself may be sent from where it is
+			return w.unit(segments), segments, nil
+		}
 	}
+	data = w.unit(segments)
+	var zero A
+	w.arg = zero
+	fn.senders.Put(w)
+	return data, segments, nil
+}
+
+// unit appends what was encoded to the slab, as a unit, and returns that.
+func (w *writer) unit(segments [][]byte) []byte {
 	n := len(w.enc.Stream) + 2*binary.MaxVarintLen64
 	if cap(w.slab)-len(w.slab) < n {
 		w.slab = make([]byte, 0, max(slabSize, n))
 	}
 	start := len(w.slab)
 	w.slab = dispatch.AppendUnit(w.slab, w.enc.Stream, len(segments), len(segments) > 0)
-	return w.slab[start:len(w.slab):len(w.slab)], segments, nil
+	return w.slab[start:len(w.slab):len(w.slab)]
 }
 
 // newTask makes the task of a call: ready to be submitted to m.
@@ -222,12 +241,8 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	t.prepare(ex, fn, tc)
 	t.job.Func, t.job.Sink = number, t
 	t.owner = t
-	w := writers.Get().(*writer)
 	var segments [][]byte
-	t.job.Data, segments, err = w.encodeUnit(ex.threshold(), tc.snapshot, func(e *pkl5.Encoder) error {
-		return fn.args.Encode(e, &arg)
-	})
-	writers.Put(w)
+	t.job.Data, segments, err = fn.encode(arg, ex.threshold(), tc.snapshot)
 	if len(segments) > 0 {
 		if t.job.More == nil {
 			t.job.More = new(dispatch.More)

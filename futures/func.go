@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,9 @@ type function[A, R any] struct {
 	task    taskConfig
 	index   atomic.Int64 // its number plus 1, once the table is frozen
 	shared  atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
+
+	senders   sync.Pool // of *sender[A]
+	receivers sync.Pool // of *receiver[R]
 }
 
 // Name returns the name the function is registered under; for a Local function, the one Local made up.
