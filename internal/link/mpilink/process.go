@@ -153,7 +153,11 @@ func (r *rank) watch(stop <-chan struct{}) error {
 // guard tells the master when the process of another rank on this host ends.
 func (r *rank) guard(ward int, p process) {
 	if p.near() && p.awaitEnd(r.stop) {
-		_ = r.note(r.master, 0, kindBuried, appendWard(nil, ward, p)...) // a failure is noticed by who polls
+		r.rankMu.Lock()
+		if !r.bye { // nothing may come after the goodbye
+			_ = r.note(r.master, 0, kindBuried, appendWard(nil, ward, p)...) // a failure is noticed by who polls
+		}
+		r.rankMu.Unlock()
 		r.push()
 	}
 }
