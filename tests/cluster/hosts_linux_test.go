@@ -26,6 +26,10 @@ var (
 	oneHost    = launch{name: "world on one host", hosts: "node1:4", ranks: 4, workers: 3}
 	threeHosts = launch{name: "world on three hosts", hosts: "node1:2,node2:1,node3:1", ranks: 4, workers: 3}
 	spawned    = launch{name: "spawned on three hosts", hosts: "node1:2,node2:1,node3:1", ranks: 1, workers: 3}
+
+	// For a result that depends on how many workers there are.
+	worldOfFive = launch{name: "world of five on three hosts", hosts: "node1:2,node2:2,node3:1", ranks: 5, workers: 4}
+	spawnedFour = launch{name: "four spawned on three hosts", hosts: "node1:2,node2:2,node3:1", ranks: 1, workers: 4}
 )
 
 // launches are those that the library can do.
@@ -50,17 +54,32 @@ func onHosts(t *testing.T, test func(*testing.T, launch)) {
 // run starts an example with mpiexec on the first host.
 func (l launch) run(t *testing.T, name string, args ...string) outcome {
 	t.Helper()
+	return l.start(t, nil, build(t, name), args...)
+}
+
+// start starts any program with mpiexec on the first host.
+func (l launch) start(t *testing.T, env []string, program string, args ...string) outcome {
+	t.Helper()
 	c, dir := hosts(t), t.TempDir()
-	options, env := []string{"-wdir", dir}, environment()
+	options := []string{"-wdir", dir}
 	if library == "openmpi" {
 		options = append(options, "--mca", "plm_rsh_agent", c.agent, "-H", l.hosts)
 	} else {
 		options = append(options, "-launcher", "rsh", "-launcher-exec", c.agent, "-hosts", l.hosts)
 	}
 	r, err := mpitest.Run(t.Context(), mpitest.Job{
-		Prefix: c.on("node1"), Ranks: l.ranks, Program: build(t, name), Args: args, Options: options, Env: env, Limit: limit,
+		Prefix: c.on("node1"), Ranks: l.ranks, Program: program, Args: args, Options: options, Env: environment(env...), Limit: limit,
 	})
 	return finished(t, dir, r, err)
+}
+
+// greeters are the hosts that hello was greeted from, sorted.
+func (o outcome) greeters() (all []string) {
+	for _, m := range regexp.MustCompile(`(?m)^hello, \w+, from process \d+ on (\w+)$`).FindAllStringSubmatch(o.output, -1) {
+		all = append(all, m[1])
+	}
+	slices.Sort(all)
+	return all
 }
 
 func TestHelloGreetsFromEveryHost(t *testing.T) {
@@ -70,12 +89,7 @@ func TestHelloGreetsFromEveryHost(t *testing.T) {
 		if l.name == oneHost.name {
 			want = []string{"node1", "node1", "node1"}
 		}
-		var got []string
-		for _, m := range regexp.MustCompile(`(?m)^hello, \w+, from process \d+ on (\w+)$`).FindAllStringSubmatch(o.output, -1) {
-			got = append(got, m[1])
-		}
-		slices.Sort(got)
-		if d := cmp.Diff(want, got); d != "" {
+		if d := cmp.Diff(want, o.greeters()); d != "" {
 			t.Errorf("hosts that greeted: %s\n%s", d, o.output)
 		}
 	})
@@ -112,4 +126,31 @@ func TestPrimesAndWordcountPrintTheSameOnEveryCluster(t *testing.T) {
 			})
 		})
 	}
+}
+
+// ofFour is what cpi prints with four workers, wherever they are.
+const ofFour = "pi: 3.1415977398528137, error: 5.086e-06 (128 intervals, 4 workers)"
+
+func TestTheWorkersOfSeveralHostsAddUpTheirPartsOfPi(t *testing.T) {
+	if err := needsMPI(); err != nil {
+		t.Skip(err)
+	}
+	all := []launch{worldOfFive, spawnedFour}
+	if library == "mpich" {
+		all = all[:1] // MPICH 4.0.2 cannot spawn
+	}
+	for _, l := range all {
+		t.Run(l.name, func(t *testing.T) { // nothing tells it how many workers it has but the launcher
+			o := l.run(t, "cpi").succeeded(t)
+			if d := cmp.Diff([]string{ofFour}, o.lines()); d != "" {
+				t.Error(d)
+			}
+			t.Log(o.output)
+		})
+	}
+	t.Run("threads", func(t *testing.T) {
+		if d := cmp.Diff([]string{ofFour}, onThreads(t, "cpi", "-workers", "4").lines()); d != "" {
+			t.Error(d)
+		}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,18 +28,34 @@ func TestSrunStartsTheWorld(t *testing.T) {
 			if want := "backend mpi, workers 2, tasks 960,"; strings.Count(o.output, want) != 1 {
 				t.Errorf("want %q once in:\n%s", want, o.output)
 			}
+			t.Log(o.output)
 		})
+	}
+}
+
+func TestTheWorkersOfSrunAddUpTheirPartsOfPi(t *testing.T) {
+	cpi := build(t, "cpi")
+	for again := library == "mpich"; ; again = false {
+		o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", "3", "-n", "5", cpi)
+		t.Log(o.output)
+		if !strings.Contains(o.output, ofFour+"\n") {
+			t.Errorf("no %q in the output", ofFour)
+		}
+		// MPICH 4.0.2 hangs there now and then, see docs/clusters.md; what this is about is printed before.
+		if again && o.code != 0 && strings.Contains(o.output, "MPI_Finalize still waits for other ranks") {
+			t.Log("MPI_Finalize hung; once more")
+			continue
+		}
+		if d := cmp.Diff([]string{ofFour}, o.succeeded(t).lines()); d != "" {
+			t.Error(d)
+		}
+		return
 	}
 }
 
 func TestRanksOfSrunAreWhereSlurmPutThem(t *testing.T) {
 	o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", "3", "-n", "3", build(t, "hello"), "Ada", "Grace").succeeded(t)
-	var got []string
-	for _, m := range regexp.MustCompile(`(?m)^hello, \w+, from process \d+ on (\w+)$`).FindAllStringSubmatch(o.output, -1) {
-		got = append(got, m[1])
-	}
-	slices.Sort(got)
-	if d := cmp.Diff([]string{"node2", "node3"}, got); d != "" {
+	if d := cmp.Diff([]string{"node2", "node3"}, o.greeters()); d != "" {
 		t.Errorf("hosts that greeted: %s\n%s", d, o.output)
 	}
 }
