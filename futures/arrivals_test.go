@@ -3,8 +3,11 @@ package futures_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
@@ -52,5 +55,57 @@ func TestArrivalsCountEveryElementBeforeItIsRead(t *testing.T) {
 	}
 	if !errors.Is(err, odd) || came.Load() != 3 {
 		t.Errorf("%d elements arrived before %v, want 3", came.Load(), err)
+	}
+}
+
+var arrivalsInc = futures.Register("arrivals.inc", func(x int) (int, error) { return x + 1, nil })
+
+func TestAFunctionForArrivalsCanHarmNobodyElse(t *testing.T) {
+	futures.SetLogger(slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { futures.SetLogger(nil) })
+	for name, make := range map[string]func() (futures.Executor, error){
+		"threads":   func() (futures.Executor, error) { return futures.NewThreadPoolExecutor(futures.WithMaxWorkers(1)) },
+		"processes": func() (futures.Executor, error) { return futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ex, err := make()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ex.Close()
+			later, err := futures.Submit(ex, arrivalsInc, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, tell := range map[string]func(int){
+				"ends its goroutine": func(int) { runtime.Goexit() },
+				"panics":             func(int) { panic("told to") },
+				"waits": func(int) {
+					f, err := futures.Submit(ex, arrivalsInc, 1)
+					if err == nil {
+						_, err = f.ResultWithin(10 * time.Millisecond) // its worker is the one whose results this is told of
+					}
+					if err != nil && !errors.Is(err, futures.ErrTimeout) {
+						t.Error(err)
+					}
+				},
+			} {
+				for y, err := range futures.Map(t.Context(), ex, arrivalsInc, []int{1}, futures.WithArrivals(tell)) {
+					if y != 2 || err != nil {
+						t.Errorf("it %s: %d, %v", what, y, err)
+					}
+				}
+			}
+			if y, err := later.ResultWithin(20 * time.Second); y != 1 || err != nil {
+				t.Errorf("%d, %v", y, err)
+			}
+			f, err := futures.Submit(ex, arrivalsInc, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if y, err := f.ResultWithin(20 * time.Second); y != 3 || err != nil {
+				t.Errorf("afterwards: %d, %v", y, err)
+			}
+		})
 	}
 }

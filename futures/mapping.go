@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -116,7 +117,9 @@ func (r *mapping[A, R]) finish() {
 func (r *mapping[A, R]) arrive(a incoming) {
 	if a.n > 0 {
 		for _, tell := range r.arrivals { // before the reader can have it, who may be done then
-			tell(a.n)
+			if err := apart(func() { tell(a.n) }); err != nil {
+				log(slog.LevelError, "rankpool: a function given to WithArrivals did not return", "err", err)
+			}
 		}
 	}
 	r.mu.Lock()

@@ -271,7 +271,7 @@ func WithBufferSize(n int) MapOption {
 
 // WithArrivals has fn told how many elements have succeeded, each time that some come in, whether they are read yet or
 // not; a progress bar lives on that. fn is called by goroutines that serve the workers: calls may run together, and fn
-// must be quick. Given several times, all are told; nil changes nothing.
+// must be quick: the results of that worker wait for it. Given several times, all are told; nil changes nothing.
 func WithArrivals(fn func(n int)) MapOption {
 	return mapOption(func(c *mapConfig) {
 		if fn != nil {

@@ -21,9 +21,11 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 	}
 	s := p.s
 	s.mu.Lock()
+	s.mail.grants++
 	s.mail.grant = nil
+	ask := s.mail.grants
 	s.mu.Unlock()
-	s.send(kindDirect)
+	s.send(kindDirect, ask)
 	for {
 		s.mu.Lock()
 		answer := s.mail.grant
@@ -51,15 +53,18 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 
 // grantFrame takes the master's answer.
 func (s *server) grantFrame(r *reader) {
+	ask := r.uint()
 	answer := string(r.b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mail.grant = &answer
-	s.mail.notify()
+	if ask == s.mail.grants { // else nobody waits for it any more
+		s.mail.grant = &answer
+		s.mail.notify()
+	}
 }
 
 // grant answers a worker whose task wants to talk to the others directly: not when one of them is missing already.
-func (m *Master) grant(w *worker) {
+func (m *Master) grant(w *worker, ask uint64) {
 	if w.next() == nil { // its task has ended
 		return
 	}
@@ -70,7 +75,7 @@ func (m *Master) grant(w *worker) {
 		}
 	}
 	w.direct = why == "" && w.talks
-	m.group.Send(w.slot, link.Frame{Stream: append(append(link.GetBuffer(), kindGrant), why...)})
+	m.group.Send(w.slot, link.Frame{Stream: append(number(kindGrant, ask), why...)})
 }
 
 // doom gives up when the tasks of others may wait for a lost worker by means that the master knows nothing of.

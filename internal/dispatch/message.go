@@ -15,7 +15,7 @@ const (
 	kindCancel = 'c' // uvarint number, uvarint n: end the contexts of these n units, as far as they have not ended
 	kindPing   = 'p' // are you there
 	kindStop   = 'q' // finish and leave
-	kindGrant  = 'd' // string: why the unit that wants what the workers have in common must not use it; empty if it may
+	kindGrant  = 'd' // uvarint as in kindDirect, string: why the unit that wants what the workers have in common must not use it; empty if it may
 	kindGone   = 'g' // uvarint gang or 0, uvarint slot, string: why that worker says no more there; empty if it returned
 
 	// From a worker.
@@ -26,7 +26,7 @@ const (
 	kindPong     = 'P' // I am here
 	kindAlone    = 'a' // the function of the unit that runs waits for other tasks
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
-	kindDirect   = 'd' // the unit that runs wants what the workers have in common beside the master
+	kindDirect   = 'd' // uvarint that counts: the unit that runs wants what the workers have in common beside the master
 
 	// From a worker to another, by way of the master.
 	kindPeer = 'm' // uvarint slot (to the master: of the receiver; from it: of the sender), uvarint gang or 0, uvarint tag, text

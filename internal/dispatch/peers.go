@@ -60,7 +60,8 @@ var ErrNoPeers = errors.New("dispatch: no other workers here")
 type mailbox struct {
 	letters []Letter
 	changed chan struct{} // closed, and made anew, when anything below or above changes
-	grant   *string       // the answer to kindDirect
+	grants  uint64        // how often kindDirect was sent
+	grant   *string       // the answer to the last
 	losses  int           // of workers, as far as tasks in no gang have to know
 	lost    *PeerError    // the last of them
 	gang    uint64        // the gang that out is about

@@ -114,8 +114,8 @@ func (m *Master) message(w *worker, f link.Frame, n *news) error {
 		m.alone(w)
 		return nil
 	case kindDirect:
-		m.grant(w)
-		return nil
+		m.grant(w, r.uint())
+		return r.err
 	case kindPeer:
 		return m.relay(w, &r, f.Segments)
 	case kindOverdue:

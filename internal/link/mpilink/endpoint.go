@@ -65,15 +65,15 @@ func (e *endpoint) run() {
 			why = "the worker returned without closing its endpoint"
 		}
 		e.end(why)
-		if why == "" { // else a task that was abandoned may be using it
-			e.freeNative()
-		}
 		r.rankMu.Lock()
 		delete(r.endpoints, e.id)
 		if len(r.endpoints) == 0 {
 			r.release()
 		}
 		r.rankMu.Unlock()
+		if why == "" { // else a task that was abandoned may be using it
+			e.freeNative()
+		}
 	}()
 	failed = r.serve(e)
 	returned = true

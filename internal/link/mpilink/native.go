@@ -48,7 +48,9 @@ func (e *endpoint) makeNative() (*mpi.Comm, error) {
 
 // freeNative ends what Native has made. It does not wait for the other workers.
 func (e *endpoint) freeNative() {
-	e.native.Lock()
+	if !e.native.TryLock() {
+		return // a task that was abandoned makes it
+	}
 	defer e.native.Unlock()
 	if e.native.comm != nil {
 		_ = e.native.comm.Free() // nobody can do anything about a failure

@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -28,34 +30,38 @@ func self() process {
 	if err == nil && also == nil && too == nil {
 		p.place = strings.TrimSpace(string(boot)) + " " + space + " " + host
 	}
-	p.start, _ = started(p.pid)
+	p.start, _, _ = started(p.pid)
 	return p
 }
 
-// started returns when a process was started, and whether it runs: one that nobody has waited for yet does not.
-func started(pid int) (start string, runs bool) {
+// started returns when a process was started, and whether it runs: one that nobody has waited for yet does not. The error is
+// that it cannot be told, because there are no descriptors left for one.
+func started(pid int) (start string, runs bool, err error) {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return "", false, nil
+	}
 	if err != nil {
-		return "", false
+		return "", false, err
 	}
 	// The name may hold anything, so fields are counted from its end: state is the third of all, start the 22nd.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 20 {
-		return "", false
+		return "", false, nil
 	}
-	return string(fields[19]), fields[0][0] != 'Z' && fields[0][0] != 'X'
+	return string(fields[19]), fields[0][0] != 'Z' && fields[0][0] != 'X', nil
 }
 
-// runs tells whether the process is there, as far as this one can see.
+// runs tells whether the process is there. One of which nothing can be told is.
 func (p process) runs() bool {
-	start, runs := started(p.pid)
-	return runs && start == p.start
+	start, runs, err := started(p.pid)
+	return err != nil || runs && start == p.start
 }
 
 // exists tells whether the process is there, be it that it has ended and nobody has waited for it yet.
 func (p process) exists() bool {
-	start, _ := started(p.pid)
-	return start != "" && start == p.start
+	start, _, err := started(p.pid)
+	return err != nil || start != "" && start == p.start
 }
 
 // near tells whether p is, or was, where this process can see it.

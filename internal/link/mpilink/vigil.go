@@ -179,6 +179,13 @@ func (h *Hub) beat() {
 	}
 }
 
+// over tells whether nobody polls any more.
+func (h *Hub) over() bool {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	return h.stopping || h.failed != nil
+}
+
 // buried gives up a rank whose process has ended, unless it was to.
 func (h *Hub) buried(peer int, p process, settling time.Duration) {
 	h.hubMu.Lock()
@@ -191,6 +198,10 @@ func (h *Hub) buried(peer int, p process, settling time.Duration) {
 	begin := time.Now()
 	var look func()
 	look = func() { // called by who polls
+		if h.over() {
+			h.attend(-1)
+			return
+		}
 		heard := h.heard[peer]
 		if time.Since(heard) < settling && time.Since(begin) < time.Second {
 			time.AfterFunc(settling, func() { h.do(look) })

@@ -37,10 +37,7 @@ func (g *Group) look(all []*process, done func() bool) bool {
 	for n := 1; ; n++ {
 		some := false
 		for _, p := range all {
-			if p.slot.deliver.TryLock() { // else somebody delivers already
-				some = p.drain() || some
-				p.slot.deliver.Unlock()
-			}
+			some = p.tryDrain() || some
 		}
 		switch {
 		case some:
@@ -59,19 +56,44 @@ func (g *Group) look(all []*process, done func() bool) bool {
 	}
 }
 
+// tryDrain drains unless somebody delivers already.
+func (p *process) tryDrain() bool {
+	if !p.slot.deliver.TryLock() {
+		return false
+	}
+	defer p.slot.deliver.Unlock()
+	return p.drain()
+}
+
 // attend tells the worker that somebody looks into its ring, or that nobody does any more. It returns false when there is
-// no worker.
+// no worker, or somebody delivers: that may take its time, and may be who waits.
 func (p *process) attend(on bool) bool {
-	p.slot.deliver.Lock()
+	if !p.slot.deliver.TryLock() {
+		if !on {
+			go func() {
+				p.slot.deliver.Lock()
+				defer p.slot.deliver.Unlock()
+				p.leave()
+			}()
+		}
+		return false
+	}
 	defer p.slot.deliver.Unlock()
 	if p.ring == nil {
 		return false
 	}
 	if on {
 		p.ring.awake.Store(1)
-		return true
+	} else {
+		p.leave()
 	}
-	p.ring.awake.Store(0)
-	p.drain() // what is put in from now on comes with a wake
 	return true
+}
+
+// leave is the end of attention. The caller holds slot.deliver.
+func (p *process) leave() {
+	if p.ring != nil {
+		p.ring.awake.Store(0)
+		p.drain() // what is put in from now on comes with a wake
+	}
 }

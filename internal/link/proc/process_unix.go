@@ -138,13 +138,7 @@ func (p *process) receive(sock *os.File) {
 	var bye bool
 	for {
 		f, kind, err := r.frame()
-		p.slot.deliver.Lock()
-		p.drain() // what comes before this one, or is all
-		if err == nil && kind == kindFrame {
-			p.number++
-			p.group.handler.Receive(p.index, f)
-		}
-		p.slot.deliver.Unlock()
+		p.deliver(f, err == nil && kind == kindFrame)
 		if errors.Is(err, errWire) {
 			p.kill(err)
 		}
@@ -163,6 +157,18 @@ func (p *process) receive(sock *os.File) {
 	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
 	p.report(l)
 	p.group.gone(p)
+}
+
+// deliver delivers what came by the socket, if that is a frame, and what is in the ring before and behind it.
+func (p *process) deliver(f link.Frame, isFrame bool) {
+	p.slot.deliver.Lock()
+	defer p.slot.deliver.Unlock()
+	p.drain()
+	if isFrame {
+		p.number++
+		p.group.handler.Receive(p.index, f)
+		p.drain() // put in while somebody helped, who could not take it before this one
+	}
 }
 
 // drain delivers what is in the ring, as far as its turn has come, and tells whether there was anything. The caller holds

@@ -89,7 +89,7 @@ func (r *ring) take(number uint64) (f link.Frame, ok bool, err error) {
 		}
 		at := r.at % ringData
 		n := uint64(binary.LittleEndian.Uint32(r.data[at:]))
-		if n == ringSkip {
+		if n == ringSkip && ringData-at <= tail-r.at && tail-r.at <= ringData {
 			r.at += ringData - at
 			r.head.Store(r.at)
 			continue

@@ -1,0 +1,87 @@
+//go:build unix
+
+package proc
+
+import (
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// numbered is a handler that is interested in first bytes.
+type numbered chan byte
+
+func (n numbered) Receive(_ int, f link.Frame) { n <- f.Stream[0] }
+func (n numbered) Lost(int, link.Loss)         {}
+
+// A frame is on its way by the socket, the next one is in the ring, and who helps leaves before the first has come.
+func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
+	got := make(numbered, 2)
+	g := newGroup(Config{Slots: 1, Logger: slog.New(slog.DiscardHandler)})
+	g.handler, g.slots = got, make([]slot, 1)
+	m, err := newMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := os.StartProcess("/bin/sh", []string{"sh", "-c", "read _"}, &os.ProcAttr{}) // ends at once: it has no input
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &g.slots[0]
+	s.memory = m
+	p := &process{group: g, slot: s, out: newOutbox(), child: child}
+	_, p.ring = m.rings()
+	s.current.Store(p)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		p.receive(ours)
+	}()
+	_, worker := m.rings()
+	first := append(appendHeader(nil, link.Frame{Stream: []byte{1}}), 1)
+	half := len(first) / 2
+	_, err = theirs.Write(first[:half])
+	for !p.attend(true) { // somebody delivers nothing, for a moment
+		time.Sleep(time.Millisecond)
+	}
+	if err != nil || !worker.put(2, []byte{2}) || worker.awake.Load() == 0 { // so no wake is sent
+		t.Fatalf("the frame did not go into the ring: %v", err)
+	}
+	for !p.attend(false) {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := theirs.Write(first[half:]); err != nil {
+		t.Fatal(err)
+	}
+	for want := byte(1); want < 3; want++ {
+		select {
+		case n := <-got:
+			if n != want {
+				t.Fatalf("frame %d came as number %d", n, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("frame %d is stuck", want)
+		}
+	}
+	_ = theirs.Close()
+	<-over
+}
+
+func TestARingWhoseRestIsSkippedBeyondItsEndIsDamaged(t *testing.T) {
+	_, out := rings()
+	binary.LittleEndian.PutUint32(out.data, ringSkip)
+	out.tail.Store(16)
+	if _, ok, err := out.take(1); ok || !errors.Is(err, errWire) {
+		t.Errorf("%v, %v", ok, err)
+	}
+}
