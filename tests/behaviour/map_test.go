@@ -401,6 +401,7 @@ func TestAShutdownUnderABufferedMapEndsItAfterWhatWasDrawn_C061(t *testing.T) {
 		if v, err, ok := next(); v != 0 || err != nil || !ok {
 			t.Fatal(v, err, ok)
 		}
+		eventually(t, "three elements are drawn", func() bool { return ex.Stats().Submitted == 3 })
 		mustClose(t, ex, futures.NoWait())
 		for want := 1; want <= 2; want++ {
 			if v, err, ok := next(); v != want*want || err != nil || !ok {
