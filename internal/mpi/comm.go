@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,6 +13,11 @@ type Comm struct {
 	about  description
 	owned  bool
 	gone   atomic.Bool
+
+	asEmpi struct {
+		sync.Mutex
+		comm any // what Empi has handed out
+	}
 }
 
 // description is what never changes about a communicator.

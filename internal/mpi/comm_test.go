@@ -145,6 +145,9 @@ func TestTheBridgeToEmpiKeepsTheCommunicator(t *testing.T) {
 	}
 	ours := must(w.Split(0, -w.Rank()))(t)
 	out := must(ours.Empi())(t)
+	if again := must(ours.Empi())(t); again != out {
+		t.Error("handed out twice: each has a group that nobody frees")
+	}
 	if out.Rank() != 2-w.Rank() || out.Size() != 3 {
 		t.Errorf("handed out: rank %d of %d", out.Rank(), out.Size())
 	}

@@ -71,7 +71,8 @@ func FromEmpi(c *empi.Comm) (*Comm, error) {
 }
 
 // Empi hands out c as a communicator of empi. It lives as long as c and is not to be used after c was freed. empi has no
-// intercommunicators, so one is refused: Merge it first. (empi panics on empty slices.)
+// intercommunicators, so one is refused: Merge it first. (empi panics on empty slices.) It is the same one at each call: it
+// has an MPI_Group, which empi never frees.
 func (c *Comm) Empi() (*empi.Comm, error) {
 	if err := c.begin("Empi"); err != nil {
 		return nil, err
@@ -79,6 +80,11 @@ func (c *Comm) Empi() (*empi.Comm, error) {
 	defer leave()
 	if c.about.inter {
 		return nil, invalid("Empi", ClassComm, "not an intercommunicator: Merge it first")
+	}
+	c.asEmpi.Lock()
+	defer c.asEmpi.Unlock()
+	if out, made := c.asEmpi.comm.(*empi.Comm); made {
+		return out, nil
 	}
 	comm, group, err := empiFields()
 	if err != nil {
@@ -91,5 +97,6 @@ func (c *Comm) Empi() (*empi.Comm, error) {
 	out := new(empi.Comm)
 	handleAt{unsafe.Add(unsafe.Pointer(out), comm.Offset), comm.Type.Size()}.store(c.handle)
 	handleAt{unsafe.Add(unsafe.Pointer(out), group.Offset), group.Type.Size()}.store(g)
+	c.asEmpi.comm = out
 	return out, nil
 }

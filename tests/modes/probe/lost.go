@@ -118,6 +118,24 @@ func fate(ctx context.Context, what string, f interface {
 	}
 }
 
+// seeOut lets the long tasks end, prints what became of them, and checks that what was queued behind them is done.
+func seeOut(ctx context.Context, held, queued []*futures.Future[int]) error {
+	if err := os.WriteFile(filepath.Join(*dir, "go"), nil, 0o600); err != nil {
+		return err
+	}
+	for i, f := range held {
+		if err := fate(ctx, fmt.Sprint("long task ", i), f); err != nil {
+			return err
+		}
+	}
+	for i, f := range queued {
+		if v, err := f.Result(ctx); err != nil || v != i+1 {
+			return fmt.Errorf("queued task %d: %d, %w", i, v, err)
+		}
+	}
+	return nil
+}
+
 // loseLong loses a worker in the middle of a long task, and then one that has nothing to do.
 func loseLong(ctx context.Context) error {
 	ex := executor()
@@ -138,18 +156,8 @@ func loseLong(ctx context.Context) error {
 	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(*dir, "go"), nil, 0o600); err != nil {
+	if err := seeOut(ctx, held, queued); err != nil {
 		return err
-	}
-	for i, f := range held {
-		if err := fate(ctx, fmt.Sprint("long task ", i), f); err != nil {
-			return err
-		}
-	}
-	for i, f := range queued {
-		if v, err := f.Result(ctx); err != nil || v != i+1 {
-			return fmt.Errorf("queued task %d: %d, %w", i, v, err)
-		}
 	}
 	n, err := ex.NumWorkers(ctx)
 	fmt.Println("queued: done, workers:", n, err)
@@ -452,18 +460,8 @@ func cutOff(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("first of the long tasks after", time.Since(begin).Round(100*time.Millisecond))
-	if err := os.WriteFile(filepath.Join(*dir, "go"), nil, 0o600); err != nil {
+	if err := seeOut(ctx, held, queued); err != nil {
 		return err
-	}
-	for i, f := range held {
-		if err := fate(ctx, fmt.Sprint("long task ", i), f); err != nil {
-			return err
-		}
-	}
-	for i, f := range queued {
-		if v, err := f.Result(ctx); err != nil || v != i+1 {
-			return fmt.Errorf("queued task %d: %d, %w", i, v, err)
-		}
 	}
 	n, err = ex.NumWorkers(ctx)
 	fmt.Println("queued: done, workers:", n, err)
