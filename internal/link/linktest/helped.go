@@ -20,12 +20,18 @@ func Helped(g Helper) link.Group { return &helped{Helper: g} }
 
 type helped struct {
 	Helper
-	helpers sync.WaitGroup
-	over    atomic.Bool
+	starting sync.Mutex // a WaitGroup must not grow from zero while Close waits for it
+	helpers  sync.WaitGroup
+	over     atomic.Bool
 }
 
 func (h *helped) Open(ctx context.Context, handler link.Handler) (int, error) {
 	n, err := h.Helper.Open(ctx, handler)
+	h.starting.Lock()
+	defer h.starting.Unlock()
+	if h.over.Load() {
+		return n, err
+	}
 	for i := range 3 {
 		h.helpers.Go(func() {
 			for turn := 0; !h.over.Load(); turn++ {
@@ -39,7 +45,10 @@ func (h *helped) Open(ctx context.Context, handler link.Handler) (int, error) {
 }
 
 func (h *helped) Close(ctx context.Context) error {
-	defer h.helpers.Wait()
-	defer h.over.Store(true)
-	return h.Helper.Close(ctx)
+	err := h.Helper.Close(ctx)
+	h.starting.Lock()
+	h.over.Store(true)
+	h.starting.Unlock()
+	h.helpers.Wait()
+	return err
 }
