@@ -33,7 +33,13 @@ func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := os.StartProcess("/bin/sh", []string{"sh", "-c", "read _"}, &os.ProcAttr{}) // ends at once: it has no input
+	// The child lives as long as the test wants: with its end nobody would look into the ring any more.
+	input, end, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := os.StartProcess("/bin/sh", []string{"sh", "-c", "read _"}, &os.ProcAttr{Files: []*os.File{input}})
+	_ = input.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +79,7 @@ func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 			t.Fatalf("frame %d is stuck", want)
 		}
 	}
+	_ = end.Close()
 	_ = theirs.Close()
 	<-over
 }
