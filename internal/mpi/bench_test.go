@@ -53,7 +53,7 @@ func TestRanksOfPortRoundTrip(t *testing.T) {
 		return
 	}
 	n := rounds(t, 1000)
-	c, p := openPort(t, mpi.PortOptions{})
+	c, p := openPort(t, mpi.PortOptions{Posted: 16})
 	events := make([]mpi.Event, 1)
 	data := make([]byte, 64)
 	begin := time.Now()

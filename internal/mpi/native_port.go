@@ -32,7 +32,7 @@ type rawPort struct {
 }
 
 func rawPortNew(comm uintptr, o PortOptions, peers int) (rawPort, *atomic.Int32) {
-	p := C.rp_port_new(C.uintptr_t(comm), C.int(o.Tag), C.int64_t(o.Eager), C.int64_t(o.Arena), C.int(o.Events), C.int(peers))
+	p := C.rp_port_new(C.uintptr_t(comm), C.int(o.Tag), C.int64_t(o.Eager), C.int64_t(o.Arena), C.int(o.Events), C.int(peers), C.int(o.Posted))
 	if p == nil {
 		return rawPort{}, nil
 	}
@@ -47,7 +47,7 @@ func rawPortEvent(p rawPort, i int) *portEvent {
 	return (*portEvent)(unsafe.Add(unsafe.Pointer(p.events), i*C.sizeof_rp_event))
 }
 
-// rawPortData is the received message, in the port's arena: C memory, which the garbage collector ignores.
+// rawPortData is the received message, in the port's memory: C's, which the garbage collector ignores.
 func rawPortData(_ rawPort, e *portEvent) []byte {
 	return unsafe.Slice(*(**byte)(unsafe.Pointer(&e.ptr)), e.len)
 }
@@ -56,8 +56,10 @@ func rawPortAbandon(p rawPort, peer, events int) int {
 	return int(C.rp_port_abandon(p.port, C.int(peer), C.int(events)))
 }
 
-func rawPortCancel(p rawPort) { C.rp_port_cancel(p.port) }
-func rawPortFree(p rawPort)   { C.rp_port_free(p.port) }
+func rawPortCancel(p rawPort)     { C.rp_port_cancel(p.port) }
+func rawPortWithdraw(p rawPort)   { C.rp_port_withdraw(p.port) }
+func rawPortPosted(p rawPort) int { return int(C.rp_port_posted(p.port)) }
+func rawPortFree(p rawPort)       { C.rp_port_free(p.port) }
 
 func rawPageNew(n int64) *pageHead     { return (*pageHead)(unsafe.Pointer(C.rp_page_new(C.int64_t(n)))) }
 func rawPageFree(h *pageHead)          { C.rp_page_free((*C.rp_page)(unsafe.Pointer(h))) }

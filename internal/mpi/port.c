@@ -15,10 +15,21 @@ typedef struct {
   int64_t len;
 } rp_pending;
 
+// A receive that waits for a message, and the message until the poll after the one that reported it.
+typedef struct {
+  MPI_Request request;
+  char *data;
+} rp_slot;
+
 struct rp_port {
   MPI_Comm comm;
   int tag, peers;
   int64_t eager;
+
+  // A ring. Of its receives, posted wait, and next is the one that is matched first: MPI matches in the order of posting.
+  rp_slot *slots;
+  char *room; // their memory
+  int nslots, next, posted, closing;
 
   // Operations on their way: three arrays of the same length, as MPI_Testsome wants the requests side by side.
   MPI_Request *requests;
@@ -39,7 +50,7 @@ struct rp_port {
   _Atomic int32_t kick;
 };
 
-rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers) {
+rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots) {
   rp_port *p = calloc(1, sizeof *p);
   if (!p) return NULL;
   p->comm = RP_COMM(c);
@@ -48,13 +59,20 @@ rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int max
   p->peers = peers;
   p->maxev = maxev;
   p->events = malloc(sizeof *p->events * (size_t)maxev);
-  p->arena = malloc((size_t)arena);
-  p->arena_cap = arena;
   p->lost = calloc((size_t)peers + 1, 1);
-  if (!p->events || !p->arena || !p->lost) {
+  if (nslots > 0) {
+    p->slots = calloc((size_t)nslots, sizeof *p->slots);
+    p->room = malloc((size_t)nslots * (size_t)eager);
+  } else {
+    p->arena = malloc((size_t)arena);
+    p->arena_cap = arena;
+  }
+  if (!p->events || !p->lost || (nslots > 0 ? !p->slots || !p->room : !p->arena)) {
     rp_port_free(p);
     return NULL;
   }
+  p->nslots = nslots;
+  for (int i = 0; i < nslots; i++) p->slots[i].data = p->room + (size_t)i * (size_t)eager;
   return p;
 }
 
@@ -65,13 +83,15 @@ void rp_port_free(rp_port *p) {
   free(p->statuses);
   free(p->events);
   free(p->arena);
+  free(p->slots);
+  free(p->room);
   free(p->lost);
   free(p);
 }
 
 rp_event *rp_port_events(rp_port *p) { return p->events; }
 void *rp_port_kick(rp_port *p) { return (void *)&p->kick; }
-int rp_port_pending(rp_port *p) { return p->n; }
+int rp_port_posted(rp_port *p) { return p->posted; }
 
 rp_page *rp_page_new(int64_t cap) {
   rp_page *g = malloc(sizeof *g + (size_t)cap);
@@ -210,6 +230,39 @@ static int take(rp_port *p, int maxev) {
   return MPI_SUCCESS;
 }
 
+// Posts a receive in every slot that is free, those included whose message the last poll reported.
+static int post(rp_port *p) {
+  while (p->posted < p->nslots && !p->closing) {
+    rp_slot *s = &p->slots[(p->next + p->posted) % p->nslots];
+    int rc = MPI_Irecv(s->data, (int)p->eager, MPI_BYTE, MPI_ANY_SOURCE, p->tag, p->comm, &s->request);
+    if (rc != MPI_SUCCESS) return rc;
+    p->posted++;
+  }
+  return MPI_SUCCESS;
+}
+
+// Reports what the posted receives have got, in their order. A message that was too long is an error of its sender.
+static int collect(rp_port *p, int maxev) {
+  while (p->posted && p->nev < maxev) {
+    rp_slot *slot = &p->slots[p->next];
+    MPI_Status s = {.MPI_SOURCE = -1};
+    rp_status st;
+    int done = 0, rc = MPI_Test(&slot->request, &done, &s);
+    if (rc == MPI_SUCCESS && !done) return MPI_SUCCESS;
+    if (rc != MPI_SUCCESS && rp_class(rc) != RP_ERR_TRUNCATE) return rc;
+    p->next = (p->next + 1) % p->nslots;
+    p->posted--;
+    if (rc != MPI_SUCCESS) {
+      report(p, RP_EV_FAILED, s.MPI_SOURCE, p->tag, rc, 0, 0, 0);
+      continue;
+    }
+    rp_fill(&s, 0, &st);
+    if (!st.cancelled && !p->closing)
+      report(p, RP_EV_RECEIVED, st.source, st.tag, 0, st.len, 0, (uint64_t)(uintptr_t)slot->data);
+  }
+  return MPI_SUCCESS;
+}
+
 #define RP_POLITE 20000 // ns of spinning before the core is offered to others
 #define RP_STRIDE 8     // attempts between two looks at the clock
 
@@ -218,9 +271,10 @@ int rp_port_poll(rp_port *p, rp_page *pages, int maxev, int64_t spin_ns) {
   if (maxev > p->maxev) maxev = p->maxev;
   p->nev = 0;
   p->arena_used = 0;
+  int rc = post(p);
   start_all(p, pages, maxev);
   for (int turn = 1;; turn++) {
-    int rc = take(p, maxev);
+    if (rc == MPI_SUCCESS) rc = p->nslots ? collect(p, maxev) : take(p, maxev);
     if (rc == MPI_SUCCESS) rc = test(p, maxev);
     if (rc != MPI_SUCCESS) {
       if (p->nev < maxev) report(p, RP_EV_FAILED, -1, p->tag, rc, 0, 0, 0);
@@ -254,7 +308,13 @@ int rp_port_abandon(rp_port *p, int peer, int maxev) {
   return p->nev;
 }
 
-// Asks for the end of every receive; they end as usual, in a later poll.
+// Posts no more receives, and asks for the end of those that wait, which a later poll sees.
+void rp_port_withdraw(rp_port *p) {
+  p->closing = 1;
+  for (int i = 0; i < p->posted; i++) MPI_Cancel(&p->slots[(p->next + i) % p->nslots].request);
+}
+
+// Asks for the end of every other receive; they end as usual, in a later poll.
 int rp_port_cancel(rp_port *p) {
   int n = 0;
   for (int i = 0; i < p->n; i++)

@@ -17,6 +17,10 @@ type PortOptions struct {
 	Arena  int // room for what one Poll receives; 1 MiB unless set, never less than Eager
 	Events int // most events of one Poll; 256 unless set
 
+	// Posted is how many receives wait for messages with the port's tag, none of which may be longer than Eager then: such
+	// a one is an error of its sender. 0 looks for messages of any length, which takes several times as long.
+	Posted int
+
 	// Stage moves long messages through C memory instead of pinning Go's. It is for fabrics whose registration cache
 	// does not notice what Go's allocator does (UCX and libfabric over RDMA); shared memory and TCP do not need it.
 	Stage bool
@@ -415,12 +419,10 @@ func (p *Port) Idle() bool {
 	defer p.polling.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.idle()
+	return p.closed || p.idle()
 }
 
-func (p *Port) idle() bool {
-	return p.closed || len(p.queued) == 0 && len(p.flying) == 0 && p.inflight == 0
-}
+func (p *Port) idle() bool { return len(p.queued) == 0 && len(p.flying) == 0 && p.inflight == 0 }
 
 // Close sends what is queued, cancels the receives, and releases everything. It blocks until the sends have left, or
 // until ctx ends: then what is still under way is kept for ever, and the error says so. Messages that come meanwhile are
@@ -432,7 +434,7 @@ func (p *Port) Close(ctx context.Context) error {
 	events := make([]Event, p.o.Events)
 	wait := newPatience(ctx)
 	defer wait.stop()
-	cancelled := false
+	stop := []func(rawPort){rawPortCancel, rawPortWithdraw} // in turn: a peer that closes its port too waits until it is received from
 	for {
 		n, err := p.poll(wait.spin(), events)
 		if errors.Is(err, ErrPortClosed) {
@@ -446,18 +448,19 @@ func (p *Port) Close(ctx context.Context) error {
 				_ = p.Take(e.Message, make([]byte, e.Len), 1)
 			}
 		}
-		if !cancelled {
-			cancelled = true
-			if err := enter(); err != nil {
-				return p.drop(err)
-			}
-			rawPortCancel(p.raw)
-			leave()
-		}
 		p.mu.Lock()
 		idle := p.idle()
 		p.mu.Unlock()
-		if idle {
+		switch {
+		case len(stop) == 2 || idle && len(stop) == 1:
+			if err := enter(); err != nil {
+				return p.drop(err)
+			}
+			stop[0](p.raw)
+			leave()
+			stop = stop[1:]
+			n++ // look at once
+		case idle && rawPortPosted(p.raw) == 0:
 			return p.drop(nil)
 		}
 		if n == 0 && !wait.pause() {
@@ -475,7 +478,7 @@ func (p *Port) drop(err error) error {
 		rawPageFree(g.head)
 	}
 	p.free = nil
-	if len(p.queued) > 0 || len(p.flying) > 0 || p.inflight > 0 {
+	if !p.idle() || rawPortPosted(p.raw) > 0 {
 		keep(p)
 		return err
 	}

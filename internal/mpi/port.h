@@ -30,14 +30,15 @@ typedef struct {
 
 typedef struct rp_port rp_port;
 
-rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers);
+rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots);
 void rp_port_free(rp_port *p);
 rp_event *rp_port_events(rp_port *p);
 rp_page *rp_page_new(int64_t cap);
 void rp_page_free(rp_page *p);
 int rp_port_poll(rp_port *p, rp_page *pages, int maxev, int64_t spin_ns);
 void *rp_port_kick(rp_port *p);
-int rp_port_pending(rp_port *p);
+int rp_port_posted(rp_port *p);
+void rp_port_withdraw(rp_port *p);
 int rp_port_abandon(rp_port *p, int peer, int maxev);
 int rp_port_cancel(rp_port *p);
 void *rp_stage_new(int64_t len);

@@ -4,6 +4,7 @@ package mpi_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +63,52 @@ func TestAPortEchoesShortAndLongMessagesInOrder(t *testing.T) {
 func TestAPortWithLittleRoomLosesNothing(t *testing.T) {
 	if mpitest.Under(t, 3) {
 		echo(t, mpi.PortOptions{Eager: 1000, Arena: 2000, Events: 3}, 2)
+	}
+}
+
+func TestAPortWithReceivesPostedAheadEchoesInOrder(t *testing.T) {
+	if mpitest.Under(t, 3) {
+		echo(t, mpi.PortOptions{Eager: 1 << 20, Posted: 3}, 256)
+	}
+}
+
+func TestAPortWithReceivesPostedAheadAndLittleRoomLosesNothing(t *testing.T) {
+	if mpitest.Under(t, 3) {
+		echo(t, mpi.PortOptions{Eager: 1 << 20, Events: 3, Posted: 8}, 2)
+	}
+}
+
+func TestAMessageThatIsTooLongForAPostedReceiveIsAnErrorOfItsSender(t *testing.T) {
+	if !mpitest.Under(t, 2) {
+		return
+	}
+	c, p := openPort(t, mpi.PortOptions{Eager: 100, Posted: 2})
+	defer closePort(t, c, p)
+	if c.Rank() > 0 {
+		for _, text := range []string{strings.Repeat("x", 101), "short"} {
+			if _, err := p.Send(0, portTag, []byte(text), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return // Close sends what is queued
+	}
+	events := make([]mpi.Event, 2)
+	var all []mpi.Event
+	for end := time.Now().Add(30 * time.Second); len(all) < 2 && time.Now().Before(end); {
+		n, err := p.Poll(50*time.Microsecond, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events[:n] {
+			e.Data = append([]byte(nil), e.Data...)
+			all = append(all, e)
+		}
+	}
+	if len(all) != 2 || all[0].Kind != mpi.Failed || all[0].Peer != 1 || all[0].Err == nil {
+		t.Fatalf("%+v", all)
+	}
+	if string(all[1].Data) != "short" {
+		t.Errorf("the message behind it is %+v", all[1])
 	}
 }
 
@@ -142,7 +189,18 @@ func TestShortMessagesOfOneSenderKeepTheirOrder(t *testing.T) {
 	if !mpitest.Under(t, 3) {
 		return
 	}
-	c, p := openPort(t, mpi.PortOptions{Events: 7})
+	shortMessages(t, mpi.PortOptions{Events: 7})
+}
+
+func TestShortMessagesOfOneSenderKeepTheirOrderInPostedReceives(t *testing.T) {
+	if !mpitest.Under(t, 3) {
+		return
+	}
+	shortMessages(t, mpi.PortOptions{Events: 7, Posted: 16})
+}
+
+func shortMessages(t *testing.T, o mpi.PortOptions) {
+	c, p := openPort(t, o)
 	defer closePort(t, c, p)
 	const n = 5000
 	if c.Rank() > 0 {

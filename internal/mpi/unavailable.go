@@ -57,6 +57,8 @@ func rawPortEvent(rawPort, int) *portEvent                          { return nil
 func rawPortData(rawPort, *portEvent) []byte                        { return nil }
 func rawPortAbandon(rawPort, int, int) int                          { return 0 }
 func rawPortCancel(rawPort)                                         {}
+func rawPortWithdraw(rawPort)                                       {}
+func rawPortPosted(rawPort) int                                     { return 0 }
 func rawPortFree(rawPort)                                           {}
 func rawPageNew(int64) *pageHead                                    { return nil }
 func rawPageFree(*pageHead)                                         {}

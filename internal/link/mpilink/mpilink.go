@@ -77,6 +77,7 @@ const withoutMPI = 'x'
 
 const (
 	eager      = 64 << 10 // a head is no longer
+	ahead      = 16       // receives of heads that wait
 	tail       = 9        // a head's number and kind
 	lengths    = 4096     // so many lengths in one head
 	lengthSize = 8
@@ -136,5 +137,5 @@ func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 
 // newPort opens the port of a communicator.
 func newPort(c *mpi.Comm, o Options) (*mpi.Port, error) {
-	return mpi.NewPort(c, mpi.PortOptions{Tag: headTag, Eager: eager, Events: pollRoom, Stage: o.Stage})
+	return mpi.NewPort(c, mpi.PortOptions{Tag: headTag, Eager: eager, Posted: ahead, Events: pollRoom, Stage: o.Stage})
 }
