@@ -15,7 +15,7 @@ type poller struct {
 	turn   sync.Mutex  // held while polling, delivering and running commands
 	events []mpi.Event // guarded by turn
 
-	wake  chan struct{} // one token: look again
+	bed   bed           // of the goroutine
 	rests atomic.Int32  // what the goroutine does: awake, asleep or napping
 	hurry atomic.Bool   // something was queued since the goroutine began its last poll
 	done  chan struct{} // the goroutine has ended
@@ -41,18 +41,17 @@ const (
 )
 
 func newPoller() poller {
-	return poller{events: make([]mpi.Event, pollRoom), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	return poller{events: make([]mpi.Event, pollRoom), bed: newBed(), done: make(chan struct{})}
 }
 
 // run is the goroutine.
 func (h *Hub) run() {
 	defer close(h.done)
 	var p patience
-	timer := time.NewTimer(time.Hour)
 	seen, idle := uint64(0), 0
 	for {
 		if h.relaxed.Load() {
-			if !h.relax(timer, &seen, &idle) {
+			if !h.relax(&seen, &idle) {
 				continue
 			}
 			p.tire() // those who help have spun enough
@@ -86,30 +85,19 @@ func (h *Hub) run() {
 			continue
 		}
 		if h.attention.Load() == 0 && !parts && h.port.Idle() && !h.hasCommands() {
-			<-h.wake
+			h.bed.sleep()
 			p.reset()
-		} else {
-			timer.Reset(nap)
-			select {
-			case <-h.wake:
-				p.reset()
-			case <-timer.C:
-			}
+		} else if h.bed.nap(nap) {
+			p.reset()
 		}
 		h.rests.Store(awake)
 	}
 }
 
 // relax takes a nap. It tells whether the goroutine is to look now; as long as others do, it need not.
-func (h *Hub) relax(timer *time.Timer, seen *uint64, idle *int) (look bool) {
+func (h *Hub) relax(seen *uint64, idle *int) (look bool) {
 	h.rests.Store(napping)
-	timer.Reset(relaxedNap)
-	woken := false
-	select {
-	case <-h.wake:
-		woken = true
-	case <-timer.C:
-	}
+	woken := h.bed.nap(relaxedNap)
 	h.rests.Store(awake)
 	n := h.helped.Load()
 	switch {
@@ -213,11 +201,7 @@ func (h *Hub) nudge() {
 
 // rouse ends the rest of the poller's goroutine.
 func (h *Hub) rouse() {
-	if h.rests.Load() == awake {
-		return
-	}
-	select {
-	case h.wake <- struct{}{}:
-	default:
+	if h.rests.Load() != awake {
+		h.bed.call()
 	}
 }

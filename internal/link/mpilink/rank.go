@@ -36,11 +36,10 @@ type rank struct {
 
 	stop chan struct{} // closed when the rank has done serving
 	free chan struct{} // one token: no worker is left, or the end has come
-	wake chan struct{} // one token: for the driver that sleeps
+	bed  bed           // of the driver
 
 	// The driver's own.
 	events []mpi.Event
-	timer  *time.Timer
 	patience
 }
 
@@ -62,8 +61,8 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 		return err
 	}
 	r := &rank{
-		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), wake: make(chan struct{}, 1),
-		events: make([]mpi.Event, pollRoom), timer: time.NewTimer(time.Hour),
+		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), bed: newBed(),
+		events: make([]mpi.Event, pollRoom),
 	}
 	r.port = port
 	if err := r.note(r.master, 0, kindSelf, self().append(nil)...); err != nil {
@@ -201,11 +200,7 @@ func (r *rank) turn(spin time.Duration, mayNap bool) {
 func (r *rank) sleep(nap time.Duration) {
 	r.asleep = true
 	r.rankMu.Unlock()
-	r.timer.Reset(nap)
-	select {
-	case <-r.wake:
-	case <-r.timer.C:
-	}
+	r.bed.nap(nap)
 	r.rankMu.Lock()
 	r.asleep = false
 }
@@ -218,10 +213,7 @@ func (r *rank) push() {
 	case r.driving && !r.asleep:
 		r.hurry = true
 	case r.asleep:
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+		r.bed.call()
 	case r.err == nil && !r.bye:
 		r.turn(0, false)
 		if len(r.parked) > 0 {

@@ -1,0 +1,57 @@
+package mpilink
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestACallEndsANapAndASleep(t *testing.T) {
+	b := newBed()
+	for name, rest := range map[string]func(){
+		"sleep": b.sleep,
+		"nap": func() {
+			for !b.nap(time.Minute) { // a signal has ended it
+			}
+		},
+	} {
+		for range 200 {
+			var called sync.WaitGroup
+			called.Go(b.call) // before it, during it: it must be heard
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				rest()
+			}()
+			select {
+			case <-done:
+			case <-time.After(20 * time.Second):
+				t.Fatalf("a %s did not hear the call", name)
+			}
+			called.Wait()
+		}
+	}
+}
+
+func TestCallsThatNobodyHeardEndOneNapTogether(t *testing.T) {
+	b := newBed()
+	b.call()
+	b.call()
+	if !b.nap(time.Minute) {
+		t.Error("the nap that follows was not ended by the calls before it")
+	}
+	if b.nap(time.Millisecond) {
+		t.Error("a nap was ended by calls that an earlier one had heard")
+	}
+}
+
+func TestANapThatNobodyEndsIsOverInTime(t *testing.T) {
+	b := newBed()
+	begin := time.Now()
+	for range 20 {
+		if b.nap(50 * time.Microsecond) {
+			t.Fatal("somebody called")
+		}
+	}
+	t.Logf("a nap of 50 us took %v", time.Since(begin)/20)
+}
