@@ -101,24 +101,37 @@ func untrail(b []byte) (rest []byte, id uint64, kind byte, ok bool) {
 // are on their way, which need attention to get on.
 const (
 	spinOnce  = 20 * time.Microsecond
+	glance    = time.Nanosecond // a few looks
 	spinTotal = 200 * time.Microsecond
 	spinParts = 20 * time.Millisecond
 	shortNap  = 20 * time.Microsecond
+	napShare  = 8   // a nap is this part of the silence before it
 	pollRoom  = 128 // events of one poll
 )
 
 // patience says what to do when a poll brought nothing.
 type patience struct {
 	since time.Time // when something last happened
-	nap   time.Duration
+	tired bool      // it has spun enough
+
+	napping bool // the last pause was a nap
 }
 
-func (p *patience) reset() { p.since, p.nap = time.Time{}, 0 }
+func (p *patience) reset() { *p = patience{} }
 
 // tire makes the next pause a nap.
-func (p *patience) tire() { p.since, p.nap = time.Now().Add(-spinParts), 0 }
+func (p *patience) tire() { *p = patience{since: time.Now(), tired: true} }
 
-// pause returns for how long to sleep before the next poll; 0 means not at all.
+// spin is for how long the next poll is to look.
+func (p *patience) spin() time.Duration {
+	if p.napping {
+		return glance
+	}
+	return spinOnce
+}
+
+// pause returns for how long to sleep before the next poll; 0 means not at all. A nap is a fraction of the time in which
+// nothing has come, so what comes in the end has waited for a small part of that.
 func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 	now := time.Now()
 	if p.since.IsZero() {
@@ -128,11 +141,11 @@ func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 	if parts {
 		budget = spinParts
 	}
-	if now.Sub(p.since) < budget {
+	quiet := now.Sub(p.since)
+	if p.napping = quiet >= budget || p.tired; !p.napping {
 		return 0
 	}
-	p.nap = min(max(2*p.nap, shortNap), limit)
-	return p.nap
+	return min(max(quiet/napShare, shortNap), limit)
 }
 
 // newPort opens the port of a communicator.

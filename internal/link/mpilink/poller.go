@@ -58,7 +58,7 @@ func (h *Hub) run() {
 		}
 		h.hurry.Store(false)
 		h.turn.Lock()
-		moved, stop, err := h.look(spinOnce)
+		moved, stop, err := h.look(p.spin())
 		h.turn.Unlock()
 		if err != nil {
 			h.fail(err)
@@ -164,7 +164,7 @@ func (h *Hub) drive(done func() bool) (idle bool) {
 	defer h.turn.Unlock()
 	var p patience
 	for !done() {
-		moved, stop, err := h.look(spinOnce)
+		moved, stop, err := h.look(p.spin())
 		if err != nil || stop {
 			return true // the goroutine meets the same
 		}

@@ -155,7 +155,7 @@ func (r *rank) await(p *parking, ready func() bool) {
 			r.rankMu.Lock()
 			continue
 		}
-		r.turn(spinOnce, true)
+		r.turn(r.spin(), true)
 	}
 	// The next one drives, if there is one.
 	if !r.driving && len(r.parked) > 0 {
