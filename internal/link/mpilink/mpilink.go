@@ -103,6 +103,7 @@ const (
 	spinOnce  = 20 * time.Microsecond
 	glance    = time.Nanosecond // a few looks
 	spinTotal = 200 * time.Microsecond
+	spinBrief = 20 * time.Microsecond
 	spinParts = 20 * time.Millisecond
 	shortNap  = 20 * time.Microsecond
 	napShare  = 8   // a nap is this part of the silence before it
@@ -113,14 +114,15 @@ const (
 type patience struct {
 	since time.Time // when something last happened
 	tired bool      // it has spun enough
+	brief bool      // it has others to leave the core to
 
 	napping bool // the last pause was a nap
 }
 
-func (p *patience) reset() { *p = patience{} }
+func (p *patience) reset() { *p = patience{brief: p.brief} }
 
 // tire makes the next pause a nap.
-func (p *patience) tire() { *p = patience{since: time.Now(), tired: true} }
+func (p *patience) tire() { *p = patience{brief: p.brief, since: time.Now(), tired: true} }
 
 // spin is for how long the next poll is to look.
 func (p *patience) spin() time.Duration {
@@ -138,8 +140,11 @@ func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 		p.since = now
 	}
 	budget := spinTotal
-	if parts {
+	switch {
+	case parts:
 		budget = spinParts
+	case p.brief:
+		budget = spinBrief
 	}
 	quiet := now.Sub(p.since)
 	if p.napping = quiet >= budget || p.tired; !p.napping {

@@ -47,7 +47,7 @@ func newPoller() poller {
 // run is the goroutine.
 func (h *Hub) run() {
 	defer close(h.done)
-	var p patience
+	p := patience{brief: true} // who waits for a result looks for it himself, and longer
 	seen, idle := uint64(0), 0
 	for {
 		if h.relaxed.Load() {
