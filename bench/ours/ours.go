@@ -47,7 +47,7 @@ func Main(j Job) {
 // measures are the figures by name.
 var measures = map[string]func(context.Context, *bench) error{
 	"submit": submit, "map": mapped, "latency": latency, "wake": wake, "echo": echoes, "start": start,
-	"sleep": sleeping, "skew": skewed, "heap": heaps, "idle": idle, "hello": hello,
+	"sleep": sleeping, "skew": skewed, "heap": heaps, "idle": idle, "hello": hello, "soak": soak,
 }
 
 // bench is one figure while it is measured.

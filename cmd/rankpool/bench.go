@@ -153,10 +153,10 @@ func (c *benchCommand) Run(s surroundings) error {
 	return nil
 }
 
-// chosen are the figures to measure. The curves take long: they are when named, or needed.
+// chosen are the figures to measure. The curves and the soak take long: they are when named, the curves when needed too.
 func (c *benchCommand) chosen() []string {
 	if len(c.Figures) == 0 {
-		return slices.DeleteFunc(slices.Clone(figureNames), func(n string) bool { return n == "curves" && c.Plot == "" })
+		return slices.DeleteFunc(slices.Clone(figureNames), func(n string) bool { return n == "soak" || n == "curves" && c.Plot == "" })
 	}
 	if c.Plot != "" && !slices.Contains(c.Figures, "curves") {
 		return append(slices.Clone(c.Figures), "curves")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -116,9 +117,21 @@ func (f *field) once(key string, make func() *entrant) *entrant {
 // childLimit is what one start of a program may take: programs end by themselves then, and a little later they are killed.
 const childLimit = 90 * time.Second
 
+// limitOf is that of a start that measures these: what lasts as long as its setting says has that on top.
+func limitOf(specs []string) time.Duration {
+	limit := childLimit
+	for _, spec := range specs {
+		if _, text, ok := strings.Cut(spec, ",seconds="); ok {
+			n, _ := strconv.Atoi(text)
+			limit += time.Duration(n) * time.Second
+		}
+	}
+	return limit
+}
+
 // ourArguments are the arguments of this command that make it measure.
 func (f *field) ourArguments(backend string, workers int, specs []string) []string {
-	args := []string{"bench-work", "--backend", backend, "--workers", strconv.Itoa(workers), "--limit", childLimit.String()}
+	args := []string{"bench-work", "--backend", backend, "--workers", strconv.Itoa(workers), "--limit", limitOf(specs).String()}
 	if f.profile != "" {
 		args = append(args, "--profile", f.profile)
 	}

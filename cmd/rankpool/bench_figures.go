@@ -7,7 +7,7 @@ import (
 )
 
 // figureNames are the figures in the order in which they are measured.
-var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves"}
+var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "soak"}
 
 // aboutFigures says what each is, for --help.
 var aboutFigures = map[string]string{
@@ -25,6 +25,7 @@ var aboutFigures = map[string]string{
 	"idle":    "processor time while nothing is in flight",
 	"hosts":   "tiny tasks between the hosts of --hosts",
 	"curves":  "over workers, chunk sizes and message sizes; measured when named, or for --plot",
+	"soak":    "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
 }
 
 // add adds a figure, "hello" excepted.
@@ -56,6 +57,8 @@ func (p *plan) add(figure string) {
 		p.hosts()
 	case "curves":
 		p.curves()
+	case "soak":
+		p.soak()
 	}
 }
 
@@ -191,6 +194,23 @@ func (p *plan) wake() {
 			add(ours, atMostTimes(2.5))
 		}
 	})
+}
+
+// soak is one long sitting.
+func (p *plan) soak() {
+	spec := fmt.Sprintf("soak,seconds=%d", p.n(600, 8))
+	g := p.group("soak")
+	g.once = true
+	add := func(ours *entrant) {
+		for _, who := range []string{"master", "worker"} {
+			g.add(row{
+				name: "soak " + who, unit: mebibytes, goal: atMostTimes(1.1), note: "early",
+				ours: by(ours, spec, "soak."+who+".late"), peer: by(ours, spec, "soak."+who+".early"),
+			})
+		}
+		g.add(row{name: "soak", unit: perSecond, ours: by(ours, spec, "soak.per_second")})
+	}
+	p.oneWorker(func(ours *entrant, _ *implementation, _ bool) { add(ours) })
 }
 
 func (p *plan) threads() {

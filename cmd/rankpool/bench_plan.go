@@ -52,6 +52,7 @@ func (r row) peerName() string {
 type group struct {
 	name     string
 	together bool // the programs do not disturb each other: all run at once
+	once     bool // one sitting is long enough
 	rows     []row
 }
 

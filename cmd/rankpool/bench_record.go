@@ -21,6 +21,7 @@ var (
 	micros     = unit{"µs", 1e6}
 	millis     = unit{"ms", 1e3}
 	bytesEach  = unit{"B", 1}
+	mebibytes  = unit{"MiB", 1. / (1 << 20)}
 	perTask    = unit{"per task", 1}
 	percentage = unit{"% of a core", 100}
 )

@@ -83,15 +83,19 @@ func (r *runner) measure(ctx context.Context, g *group) {
 	}
 	defer g.collect()
 	var longest time.Duration
-	for sitting := range r.runs {
+	runs := r.runs
+	if g.once {
+		runs = 1
+	}
+	for sitting := range runs {
 		begin := time.Now()
-		if !r.budget.IsZero() && begin.Add(longest*time.Duration(r.runs-sitting)).After(r.budget) {
+		if !r.budget.IsZero() && begin.Add(longest*time.Duration(runs-sitting)).After(r.budget) {
 			for _, t := range turns {
 				t.who.samples, t.who.late = nil, true // fewer runs than promised are none
 			}
 			return
 		}
-		r.log("%s, %d of %d", g.name, sitting+1, r.runs)
+		r.log("%s, %d of %d", g.name, sitting+1, runs)
 		var together sync.WaitGroup
 		for _, t := range turns {
 			if t.who.missing != nil { // it failed before
@@ -147,7 +151,8 @@ const killAfter = 10 * time.Second
 
 // run starts an entrant once and returns what it printed. It blocks until the program has ended or was killed.
 func (e *entrant) run(ctx context.Context, specs []string) (map[string]float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, childLimit+killAfter)
+	limit := limitOf(specs) + killAfter
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	argv := e.command(specs)
 	values := map[string]float64{}
@@ -158,7 +163,7 @@ func (e *entrant) run(ctx context.Context, specs []string) (map[string]float64, 
 	})
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("it was killed after %v: %s", childLimit+killAfter, lastWords(said(out), nil))
+		return nil, fmt.Errorf("it was killed after %v: %s", limit, lastWords(said(out), nil))
 	case err != nil:
 		return nil, fmt.Errorf("it failed: %s", lastWords(said(out), err))
 	}
