@@ -27,8 +27,9 @@ var (
 
 // rawPort is the C side of a port.
 type rawPort struct {
-	port   *C.rp_port
-	events *portEvent
+	port    *C.rp_port
+	address C.uintptr_t // of port: a call with a number has nothing to check, and Poll is called all the time
+	events  *portEvent
 }
 
 func rawPortNew(comm uintptr, o PortOptions, peers int) (rawPort, *atomic.Int32) {
@@ -36,11 +37,11 @@ func rawPortNew(comm uintptr, o PortOptions, peers int) (rawPort, *atomic.Int32)
 	if p == nil {
 		return rawPort{}, nil
 	}
-	return rawPort{p, (*portEvent)(unsafe.Pointer(C.rp_port_events(p)))}, (*atomic.Int32)(C.rp_port_kick(p))
+	return rawPort{p, C.uintptr_t(uintptr(unsafe.Pointer(p))), (*portEvent)(unsafe.Pointer(C.rp_port_events(p)))}, (*atomic.Int32)(C.rp_port_kick(p))
 }
 
 func rawPortPoll(p rawPort, first *pageHead, events int, spin time.Duration) int {
-	return int(C.rp_port_poll(p.port, (*C.rp_page)(unsafe.Pointer(first)), C.int(events), C.int64_t(spin)))
+	return int(C.rp_port_poll(p.address, C.uintptr_t(uintptr(unsafe.Pointer(first))), C.int(events), C.int64_t(spin)))
 }
 
 func rawPortEvent(p rawPort, i int) *portEvent {

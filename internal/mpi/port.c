@@ -266,13 +266,14 @@ static int collect(rp_port *p, int maxev) {
 #define RP_POLITE 20000 // ns of spinning before the core is offered to others
 #define RP_STRIDE 8     // attempts between two looks at the clock
 
-int rp_port_poll(rp_port *p, rp_page *pages, int maxev, int64_t spin_ns) {
+int rp_port_poll(uintptr_t port, uintptr_t pages, int maxev, int64_t spin_ns) {
+  rp_port *p = (rp_port *)port;
   int64_t begin = 0;
   if (maxev > p->maxev) maxev = p->maxev;
   p->nev = 0;
   p->arena_used = 0;
   int rc = post(p);
-  start_all(p, pages, maxev);
+  start_all(p, (rp_page *)pages, maxev);
   for (int turn = 1;; turn++) {
     if (rc == MPI_SUCCESS) rc = p->nslots ? collect(p, maxev) : take(p, maxev);
     if (rc == MPI_SUCCESS) rc = test(p, maxev);

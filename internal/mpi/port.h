@@ -35,7 +35,7 @@ void rp_port_free(rp_port *p);
 rp_event *rp_port_events(rp_port *p);
 rp_page *rp_page_new(int64_t cap);
 void rp_page_free(rp_page *p);
-int rp_port_poll(rp_port *p, rp_page *pages, int maxev, int64_t spin_ns);
+int rp_port_poll(uintptr_t port, uintptr_t pages, int maxev, int64_t spin_ns);
 void *rp_port_kick(rp_port *p);
 int rp_port_posted(rp_port *p);
 void rp_port_withdraw(rp_port *p);

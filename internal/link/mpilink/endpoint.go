@@ -103,7 +103,8 @@ func (e *endpoint) mute() {
 // Recv polls until there is a frame, or waits while another goroutine of this rank does.
 func (e *endpoint) Recv() (link.Frame, error) {
 	r := e.rank
-	var in *incoming
+	var in incoming
+	var got bool
 	var err error
 	r.await(e.parking, func() bool {
 		switch {
@@ -113,11 +114,10 @@ func (e *endpoint) Recv() (link.Frame, error) {
 		case r.err != nil:
 			return true
 		}
-		var ok bool
-		if in, ok = e.pop(); ok {
+		if in, got = e.pop(); got {
 			return true
 		}
-		if e.finished && len(e.queue) == 0 {
+		if e.finished && e.empty() {
 			err = io.EOF
 			return true
 		}
@@ -126,7 +126,7 @@ func (e *endpoint) Recv() (link.Frame, error) {
 	switch {
 	case err != nil:
 		return link.Frame{}, err
-	case in == nil:
+	case !got:
 		return link.Frame{}, r.failure()
 	case in.err != nil:
 		return link.Frame{}, in.err

@@ -219,9 +219,9 @@ func (h *Hub) head(peer int, b []byte) {
 	}
 	switch kind {
 	case kindEnded:
-		r.queue = append(r.queue, &incoming{ended: true, ready: true, why: string(data)})
+		r.push(incoming{ended: true, ready: true, why: string(data)})
 	case kindFrame:
-		if len(r.queue) == 0 && !r.over { // nothing to queue behind
+		if r.empty() && !r.over { // nothing to queue behind
 			r.group.handler.Receive(r.slot, link.Frame{Stream: append(link.GetBuffer(), data...)})
 			return
 		}

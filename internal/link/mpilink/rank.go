@@ -346,7 +346,7 @@ func (r *rank) head(b []byte) {
 		if err := r.receive(&r.stray, r.master, kind, data); err != nil {
 			r.fail(err)
 		}
-		r.stray.queue = nil
+		r.stray.queue, r.stray.head = nil, 0
 	default:
 		if err := r.receive(&ep.lane, r.master, kind, data); err != nil {
 			r.fail(err)

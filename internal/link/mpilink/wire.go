@@ -46,22 +46,42 @@ type incoming struct {
 type lane struct {
 	lengths []int // of segments, until their frame's head comes
 	queue   []*incoming
+	head    int       // those before are gone
+	spare   *incoming // for the next one
 }
 
 var errHead = errors.New("mpilink: a damaged message")
 
-// pop takes the first frame, if all of it is there.
-func (l *lane) pop() (*incoming, bool) {
-	if len(l.queue) == 0 || !l.queue[0].ready {
-		return nil, false
+// push appends a frame.
+func (l *lane) push(in incoming) *incoming {
+	p := l.spare
+	if l.spare = nil; p == nil {
+		p = new(incoming)
 	}
-	in := l.queue[0]
-	l.queue[0] = nil
-	if l.queue = l.queue[1:]; len(l.queue) == 0 {
-		l.queue = nil
+	*p = in
+	if l.head > 64 && l.head > len(l.queue)/2 { // it is never empty
+		n := copy(l.queue, l.queue[l.head:])
+		clear(l.queue[n:])
+		l.queue, l.head = l.queue[:n], 0
+	}
+	l.queue = append(l.queue, p)
+	return p
+}
+
+// pop takes the first frame, if all of it is there.
+func (l *lane) pop() (in incoming, ok bool) {
+	if l.empty() || !l.queue[l.head].ready {
+		return in, false
+	}
+	l.spare, l.queue[l.head] = l.queue[l.head], nil
+	in, *l.spare = *l.spare, incoming{}
+	if l.head++; l.empty() {
+		l.queue, l.head = l.queue[:0], 0
 	}
 	return in, true
 }
+
+func (l *lane) empty() bool { return l.head == len(l.queue) }
 
 // parts tells whether operations are under way that report their end.
 func (w *wire) parts() bool {
@@ -213,7 +233,7 @@ func (w *wire) settle(e *mpi.Event) *transfer {
 func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 	switch kind {
 	case kindFrame:
-		l.queue = append(l.queue, &incoming{frame: link.Frame{Stream: append(link.GetBuffer(), data...)}, ready: true})
+		l.push(incoming{frame: link.Frame{Stream: append(link.GetBuffer(), data...)}, ready: true})
 		return nil
 	case kindLength:
 		_, err := l.addLengths(data)
@@ -229,7 +249,7 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 	if err != nil || apart < 0 {
 		return errHead
 	}
-	in := &incoming{}
+	in := l.push(incoming{})
 	t := &transfer{left: 1, in: in}
 	if apart > 0 {
 		in.frame.Stream = mpi.Fresh(apart)
@@ -250,7 +270,6 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 	if w.finish(t, err) {
 		in.ready, in.err = true, t.err
 	}
-	l.queue = append(l.queue, in)
 	return err
 }
 
