@@ -280,6 +280,9 @@ func leaveMPI(status int) int {
 	if err == nil {
 		err = mpi.Finalize(ctx)
 	}
+	if l := launcherLoss(); l != nil {
+		l.review()
+	}
 	switch {
 	case err == nil:
 		return status

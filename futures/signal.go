@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -47,6 +48,10 @@ func DrainGrace(d time.Duration) MainOption {
 
 // DrainOn has further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a
 // job (sbatch --signal=USR1@120). The option must be the same in every process of the program, as code before Main is.
+//
+// MPICH's mpiexec, told to leave the other ranks alive when one is lost, sends them SIGUSR1 then. Under it a SIGUSR1 that
+// comes with the loss of a rank therefore drains nothing, and one that no loss explains drains 2 s late. A loss that is
+// noticed later than that, on another host, drains. SIGWINCH has one meaning; SIGUSR2 would end that mpiexec itself.
 func DrainOn(signals ...os.Signal) MainOption {
 	return func(c *endingConfig) { c.signals = append(c.signals, signals...) }
 }
@@ -86,7 +91,7 @@ func (e *signalError) status() int {
 
 // awaitSignal ends the context of Main's function when the process is told to end.
 func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
-	sig, more := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	sig, more := make(chan os.Signal, 1), make(chan os.Signal, 8)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		if !signal.Ignored(s) { // as nohup and shells without job control have it: that is to stay so
 			signal.Notify(sig, s)
@@ -95,10 +100,20 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 	if len(ending.signals) > 0 {
 		signal.Notify(more, ending.signals...) // for good: a second one must not end what the first has drained
 	}
+	meant := (<-chan os.Signal)(more)
+	if l := launcherLoss(); l != nil && slices.Contains(ending.signals, l.signal) {
+		heeded := make(chan os.Signal, 1)
+		go func() {
+			if s := l.await(ctx, more); s != nil {
+				heeded <- s
+			}
+		}()
+		meant = heeded
+	}
 	var s os.Signal
 	select {
 	case s = <-sig:
-	case s = <-more:
+	case s = <-meant:
 	case <-ctx.Done():
 		signal.Stop(sig)
 		return

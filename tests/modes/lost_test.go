@@ -124,6 +124,17 @@ func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
 	})
 }
 
+func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("-drains", "losedrain")
+		o.matches(t, 1, `long task \d: lost true with worker \d`)
+		o.contains(t, "queued: done, workers: 2 <nil>", "what waited: dropped", "what ran: delivered",
+			"rankpool: ended by signal: user defined signal 1")
+		o.matches(t, map[string]int{"openmpi": 0, "mpich": 1}[library], `a rank was lost, and the launcher tells of that`)
+		o.ends(t, 137|138) // it combines the bits of all ranks'
+	})
+}
+
 // E07
 func TestASIGTERMEndsAJobInEveryPhase(t *testing.T) {
 	want := map[string][]string{

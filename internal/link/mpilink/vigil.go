@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,9 +49,33 @@ var scattered atomic.Bool
 // Scattered tells whether ranks have served that run on other hosts than this process.
 func Scattered() bool { return scattered.Load() }
 
+// losses counts what was marked as lost.
+var losses struct {
+	sync.Mutex
+	n    int
+	next chan struct{} // closed at the next one; nil unless somebody has asked
+}
+
+// Losses returns how many ranks were lost so far, or given up with others, and a channel that is closed at the next loss.
+func Losses() (n int, next <-chan struct{}) {
+	losses.Lock()
+	defer losses.Unlock()
+	if losses.next == nil {
+		losses.next = make(chan struct{})
+	}
+	return losses.n, losses.next
+}
+
 // markLost notes that a rank is lost.
 func markLost(err error) {
 	mpi.MarkLost()
+	losses.Lock()
+	losses.n++
+	if losses.next != nil {
+		close(losses.next)
+		losses.next = nil
+	}
+	losses.Unlock()
 	if !ended(err) {
 		adrift.Add(1)
 	}

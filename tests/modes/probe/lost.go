@@ -22,7 +22,7 @@ import (
 func init() {
 	for name, act := range map[string]func(context.Context) error{
 		"loselong": loseLong, "losebatch": loseBatch, "loseall": loseAll, "pauses": pauses, "losegang": loseGang,
-		"signalled": signalled, "cutoff": cutOff,
+		"signalled": signalled, "cutoff": cutOff, "losedrain": loseDrain,
 	} {
 		acts[name] = act
 	}
@@ -378,32 +378,7 @@ func signalled(ctx context.Context) error {
 		}
 		return ex.Close()
 	case "running":
-		ex := executor()
-		runs, waits := make([]*futures.Future[int], 3), make([]*futures.Future[int], 5)
-		for i := range runs {
-			runs[i] = submit(ex, hold, *dir)
-		}
-		pids := must(atWork(ctx, *dir, 3))
-		for i := range waits {
-			waits[i] = submit(ex, add, i)
-		}
-		all(pids)
-		for _, f := range waits {
-			if _, err := f.Result(context.Background()); !errors.Is(err, futures.ErrDrained) {
-				return fmt.Errorf("a task that waited: %w", err)
-			}
-		}
-		fmt.Println("what waited: dropped")
-		if err := letGo(); err != nil {
-			return err
-		}
-		for _, f := range runs {
-			if _, err := f.Result(context.Background()); err != nil {
-				return fmt.Errorf("a task that ran: %w", err)
-			}
-		}
-		fmt.Println("what ran: delivered")
-		return nil
+		return drained(ctx, executor(), 3, *dir, all)
 	case "deaf": // its tasks run on
 		ex := executor()
 		f := submit(ex, hold, *dir)
@@ -420,6 +395,68 @@ func signalled(ctx context.Context) error {
 		submit(executor(), signalMaster, futures.Pair[int, string]{First: os.Getpid(), Second: *dir})
 		return nil // the task finds the master closing its executor
 	}
+}
+
+// drained is told to end while n tasks run and others wait.
+func drained(ctx context.Context, ex *futures.MPIPoolExecutor, n int, dir string, tell func(pids []int)) error {
+	runs, waits := make([]*futures.Future[int], n), make([]*futures.Future[int], 5)
+	for i := range runs {
+		runs[i] = submit(ex, hold, dir)
+	}
+	pids, err := atWork(ctx, dir, n)
+	if err != nil {
+		return err
+	}
+	for i := range waits {
+		waits[i] = submit(ex, add, i)
+	}
+	tell(pids)
+	for _, f := range waits {
+		if _, err := f.Result(context.Background()); !errors.Is(err, futures.ErrDrained) {
+			return fmt.Errorf("a task that waited: %w", err)
+		}
+	}
+	fmt.Println("what waited: dropped")
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		return err
+	}
+	for _, f := range runs {
+		if _, err := f.Result(context.Background()); err != nil {
+			return fmt.Errorf("a task that ran: %w", err)
+		}
+	}
+	fmt.Println("what ran: delivered")
+	return nil
+}
+
+// loseDrain loses a worker, which is no reason to drain, and is then told to drain.
+func loseDrain(ctx context.Context) error {
+	ex := executor()
+	var held, queued []*futures.Future[int]
+	for range 3 {
+		held = append(held, submit(ex, hold, *dir))
+	}
+	for i := range 200 {
+		queued = append(queued, submit(ex, add, i))
+	}
+	pids, err := atWork(ctx, *dir, 3)
+	if err != nil {
+		return err
+	}
+	kill(pids[1])
+	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
+		return err
+	}
+	if err := seeOut(ctx, held, queued); err != nil {
+		return err
+	}
+	n, err := ex.NumWorkers(ctx)
+	fmt.Println("queued: done, workers:", n, err)
+	return drained(ctx, ex, 2, must(os.MkdirTemp(*dir, "drained-")), func(pids []int) {
+		for _, pid := range append(pids, os.Getpid()) {
+			send(pid, syscall.SIGUSR1)
+		}
+	})
 }
 
 // signalMaster tells a master to end that waits for this task.

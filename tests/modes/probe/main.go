@@ -70,6 +70,7 @@ var (
 
 	liveness = flag.Duration("liveness", time.Minute, "how long a worker may be silent")
 	patient  = flag.Bool("patient", false, "end when told")
+	drains   = flag.Bool("drains", false, "drain at SIGUSR1")
 )
 
 var acts = map[string]func(context.Context) error{
@@ -85,13 +86,17 @@ func main() {
 		}
 	}
 	flag.Parse()
+	var opts []futures.MainOption
+	if *drains {
+		opts = append(opts, futures.DrainOn(syscall.SIGUSR1))
+	}
 	futures.Main(func(ctx context.Context) error {
 		act := acts[flag.Arg(0)]
 		if act == nil {
 			return fmt.Errorf("probe: no act %q", flag.Arg(0))
 		}
 		return act(ctx)
-	})
+	}, opts...)
 }
 
 func executor(opts ...futures.Option) *futures.MPIPoolExecutor {
