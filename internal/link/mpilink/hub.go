@@ -113,11 +113,20 @@ func (h *Hub) do(f func()) {
 	dead := h.failed != nil || h.stopping
 	h.hubMu.Unlock()
 	if dead {
-		h.runCommands()
+		h.late()
 		return
 	}
 	h.port.Wake()
 	h.nudge()
+}
+
+// late runs commands once the hub has failed or stopped. While somebody has the turn, perhaps the caller, it leaves them to
+// whoever that is, who calls it afterwards.
+func (h *Hub) late() {
+	for h.over() && h.hasCommands() && h.turn.TryLock() {
+		h.runCommands()
+		h.turn.Unlock()
+	}
 }
 
 func (h *Hub) hasCommands() bool {
@@ -327,7 +336,7 @@ func (h *Hub) lose(peer int, err error) {
 	h.guard(place) // it may have watched others
 }
 
-// fail ends the hub: the communicator is of no use any more.
+// fail ends the hub: the communicator is of no use any more. The turn is held.
 func (h *Hub) fail(err error) {
 	h.hubMu.Lock()
 	h.failed = err

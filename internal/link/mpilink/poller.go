@@ -59,12 +59,12 @@ func (h *Hub) run() {
 		h.hurry.Store(false)
 		h.turn.Lock()
 		moved, stop, err := h.look(p.spin())
-		h.turn.Unlock()
 		if err != nil {
 			h.fail(err)
-			return
 		}
-		if stop {
+		h.turn.Unlock()
+		if stop || err != nil {
+			h.late()
 			return
 		}
 		if moved {
@@ -161,6 +161,7 @@ func (h *Hub) help(done func() bool) {
 
 // drive polls until done, and gives up when nothing comes. The turn is held, and given up at the end.
 func (h *Hub) drive(done func() bool) (idle bool) {
+	defer h.late()
 	defer h.turn.Unlock()
 	var p patience
 	for !done() {

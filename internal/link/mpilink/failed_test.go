@@ -1,0 +1,127 @@
+//go:build mpi
+
+package mpilink
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// alone is mpitest.Under for a test that leaves MPI without MPI_Finalize.
+func alone(t *testing.T) bool {
+	t.Helper()
+	var options []string
+	if launcher, err := mpitest.Linked(); err != nil || launcher == "openmpi" {
+		options = []string{"--enable-recovery"}
+	}
+	return mpitest.Under(t, 1, options...)
+}
+
+// tally counts the losses of each slot.
+type tally struct {
+	sync.Mutex
+	lost []int
+}
+
+func (*tally) Receive(int, link.Frame) {}
+
+func (c *tally) Lost(w int, _ link.Loss) {
+	c.Lock()
+	defer c.Unlock()
+	c.lost[w]++
+}
+
+// failing returns a hub whose communicator is of no use any more, and a group of it with a worker on each rank.
+func failing(t *testing.T, slots int, h link.Handler) (*Hub, *Group) {
+	t.Helper()
+	self, err := mpi.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := newPort(self, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := port.Close(t.Context()); err != nil { // each poll is an error from now on
+		t.Fatal(err)
+	}
+	hub := &Hub{
+		wire: wire{port: port}, first: 1, peers: slots, poller: newPoller(), moved: make(chan struct{}, 1),
+		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
+		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
+		changed: make(chan struct{}, 1),
+	}
+	g := hub.Group(Config{})
+	if _, err := g.Open(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	for w := range slots { // Start would find out
+		r := &remote{group: g, slot: w, id: uint64(w + 1), peer: w + 1}
+		hub.workers[r.id], g.live[r] = r, struct{}{}
+		g.slots[w].Store(r)
+	}
+	return hub, g
+}
+
+func TestALossIsToldOnceWhenTheHubFailsWhileItsWorkersAreCutOff(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	const slots, cutters = 4, 3
+	for range 200 {
+		h := &tally{lost: make([]int, slots)}
+		hub, g := failing(t, slots, h)
+		begin := make(chan struct{})
+		var all sync.WaitGroup
+		all.Go(func() {
+			<-begin
+			hub.run()
+		})
+		for range cutters {
+			all.Go(func() {
+				<-begin
+				for w := range slots {
+					g.Kill(w, errors.New("cut off"))
+				}
+			})
+		}
+		all.Go(func() {
+			<-begin
+			hub.help(func() bool { return false })
+		})
+		close(begin)
+		all.Wait()
+		if d := cmp.Diff([]int{1, 1, 1, 1}, h.lost); d != "" {
+			t.Fatalf("losses of each slot (-want +got):\n%s", d)
+		}
+	}
+}
+
+func TestACommandAfterTheFailureOfTheHubWaitsForItsTurn(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	h := &tally{lost: make([]int, 1)}
+	hub, g := failing(t, 1, h)
+	hub.hubMu.Lock()
+	hub.failed = errors.New("failed")
+	hub.hubMu.Unlock()
+	hub.turn.Lock() // as a handler that is called
+	g.Kill(0, errors.New("cut off"))
+	if d := cmp.Diff([]int{0}, h.lost); d != "" {
+		t.Errorf("losses during another's turn (-want +got):\n%s", d)
+	}
+	hub.turn.Unlock()
+	hub.late() // as who gives the turn up
+	if d := cmp.Diff([]int{1}, h.lost); d != "" {
+		t.Errorf("losses after it (-want +got):\n%s", d)
+	}
+}
