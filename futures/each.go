@@ -139,14 +139,15 @@ func (t *eachTask[A, R]) Drop(_, _ int, why error) {
 	t.ex.notify(t.settle(nil, why))
 }
 
-// Call implements dispatch.Local.
-func (t *eachTask[A, R]) Call(ctx context.Context, unit int) bool {
+// Run implements dispatch.Local.
+func (t *eachTask[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
 	v, err := t.fn.call(ctx, t.arg)
 	if err != nil {
-		t.Failed(unit, err)
+		t.Failed(u.Unit, err)
 		return false
 	}
-	t.results[unit] = v
+	t.results[u.Unit] = v
+	u.Next()
 	return true
 }
 

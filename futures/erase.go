@@ -66,6 +66,8 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 			for i := segments; i < len(c.Out.Segments); i++ {
 				c.Out.Segments[i] = slices.Clone(c.Out.Segments[i])
 			}
+		} else if !c.Next() {
+			break
 		}
 	}
 	x.arg, x.result = noArg, noResult
@@ -134,29 +136,34 @@ func (t *task[A, R]) release() {
 	}
 }
 
-// localTask is a task for a goroutine of this process: its argument is shared, not encoded.
+// localTask is a task for a goroutine of this process: its argument is shared, not encoded. What its call returns goes
+// where the future keeps it, which nobody reads before that is done.
 type localTask[A, R any] struct {
 	task[A, R]
 	arg A
-	val R
-	err error
 }
 
-// Call implements dispatch.Local.
-func (t *localTask[A, R]) Call(ctx context.Context, _ int) bool {
-	t.val, t.err = t.fn.call(ctx, t.arg)
-	return t.err == nil
+// Run implements dispatch.Local.
+func (t *localTask[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
+	v, err := t.fn.call(ctx, t.arg)
+	if err != nil {
+		t.Failed(u.Unit, err)
+		return false
+	}
+	t.value = v // if the future has failed meanwhile, because its time is over, nobody reads this
+	u.Next()
+	return true
 }
 
 // NeedsContext implements dispatch.Local.
 func (t *localTask[A, R]) NeedsContext() bool { return t.fn.context }
 
 // Failed implements dispatch.Local.
-func (t *localTask[A, R]) Failed(_ int, err error) { t.err = err }
+func (t *localTask[A, R]) Failed(_ int, err error) { t.note(err) }
 
 // Results implements dispatch.Sink.
 func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
-	t.finish(t.val, nil)
+	t.finish(t.value, nil)
 	return false
 }
 

@@ -186,11 +186,14 @@ func (f *Future[T]) ResultWithin(d time.Duration) (T, error) {
 
 // outcome returns what a done future holds.
 func (f *Future[T]) outcome() (T, error) {
-	if f.Cancelled() {
-		var zero T
+	var zero T
+	switch {
+	case f.Cancelled():
 		return zero, ErrCancelled
+	case f.err != nil:
+		return zero, f.err
 	}
-	return f.value, f.err
+	return f.value, nil
 }
 
 // AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). If it is done
@@ -343,6 +346,14 @@ func (f *Future[T]) finish(v T, err error) (*callbackList, bool) {
 		f.value = v
 	}
 	return f.end(err), true
+}
+
+// note keeps the error that the future is about to be completed with, unless it is done. Nobody reads it before that.
+func (c *core) note(err error) {
+	if c.begin() {
+		c.err = err
+		c.mu.Unlock()
+	}
 }
 
 // begin takes the lock for the completion of a future that is not done. After true, end must follow.

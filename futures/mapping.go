@@ -318,8 +318,39 @@ func (p *mapPart[A, R]) Drop(first, n int, why error) {
 	p.r.arrive(incoming{first: from, units: n, raw: true, err: why})
 }
 
-// Call implements dispatch.Local.
-func (p *mapPart[A, R]) Call(ctx context.Context, unit int) bool {
+// Run implements dispatch.Local.
+func (p *mapPart[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
+	if p.r.chunk == 1 {
+		return p.runSingly(ctx, u)
+	}
+	for {
+		if !p.runChunk(ctx, u.Unit) {
+			return false
+		}
+		if !u.Next() {
+			return true
+		}
+	}
+}
+
+// runSingly is Run for units of one element.
+func (p *mapPart[A, R]) runSingly(ctx context.Context, u *dispatch.Units) bool {
+	args, values, call := p.args, p.values[:len(p.args)], p.r.fn.call
+	for {
+		v, err := call(ctx, args[u.Unit])
+		if err != nil {
+			p.note(u.Unit, 0, err)
+			return false
+		}
+		values[u.Unit] = v
+		if !u.Next() {
+			return true
+		}
+	}
+}
+
+// runChunk runs the elements of one unit.
+func (p *mapPart[A, R]) runChunk(ctx context.Context, unit int) bool {
 	from, n := p.elements(unit, 1, p.count)
 	from -= p.base
 	v, err := p.r.fn.call(ctx, p.args[from]) // if it does not return, the unit has come no way

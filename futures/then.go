@@ -163,7 +163,7 @@ func (t *tie[T, R]) fire() *callbackList {
 	if t.inner.Cancelled() {
 		list, _ = t.c.withdraw()
 	} else {
-		list, _ = t.c.finish(t.inner.value, t.inner.err)
+		list, _ = t.c.finish(t.inner.outcome())
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"sync"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -96,7 +97,7 @@ func (m *Master) prefetch(w *worker) {
 // batch is a frame of tasks in the making.
 type batch struct {
 	frame link.Frame
-	local []localRun
+	local *localRuns // nil: none
 	units int
 	left  float64 // nanoseconds of work it may still take
 	share int     // units it may still take
@@ -104,7 +105,18 @@ type batch struct {
 	at    int     // where its number of units stands
 }
 
-// localRun is the units of one run, by reference.
+// localRuns is what a frame of tasks carries by reference. The worker gives it back when it is through with it.
+type localRuns struct{ list []localRun }
+
+var localPool = sync.Pool{New: func() any { return new(localRuns) }}
+
+func (l *localRuns) release() {
+	clear(l.list)
+	l.list = l.list[:0]
+	localPool.Put(l)
+}
+
+// localRun is some units of one job.
 type localRun struct {
 	job      *Job
 	first, n int
@@ -145,6 +157,9 @@ func (m *Master) fill(w *worker) bool {
 		if !tiny {
 			break
 		}
+		if p.job.single() {
+			m.fillAlike(w, &b)
+		}
 	}
 	if b.units == 0 {
 		return false
@@ -162,6 +177,35 @@ func (m *Master) fill(w *worker) bool {
 	m.watch.arm(m)
 	m.group.Send(w.slot, b.frame)
 	return true
+}
+
+// single tells whether the job is one call within this process that needs nothing more.
+func (j *Job) single() bool { return j.Local && j.More == nil && j.Units == 1 && !j.withdrawn }
+
+// fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does
+// for any other, without looking at what cannot be different for them.
+func (m *Master) fillAlike(w *worker, b *batch) {
+	ns, _ := m.times(b.head.fn).unit(1)
+	n := 0
+	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {
+		j := m.queue.head
+		if j == nil || !j.single() || j.Func != b.head.fn {
+			break
+		}
+		m.queue.take(1, cursor{})
+		if !j.Sink.Claim(0, 1) {
+			continue
+		}
+		w.seq++
+		w.out = append(w.out, piece{job: j, n: 1, seq: w.seq})
+		b.local.list = append(b.local.list, localRun{j, 0, 1})
+		b.left -= ns
+		b.share--
+		n++
+	}
+	b.units += n
+	b.head.units += uint32(n)
+	binary.LittleEndian.PutUint32(b.frame.Stream[b.at:], b.head.units)
 }
 
 // compact moves the unanswered pieces to the front once most are answered: a worker that always has another batch never
@@ -225,7 +269,7 @@ func (b *batch) add(p *piece, n int, end cursor) {
 		h.flags |= runChunks
 		h.chunk, h.last = c, j.elements(p.unit+n-1, 1)
 	}
-	if b.units > 0 && h.flags == 0 && b.head.flags == 0 && h.fn == b.head.fn {
+	if b.units > 0 && h.flags&^runLocal == 0 && h.flags == b.head.flags && h.fn == b.head.fn {
 		b.head.units += h.units
 		binary.LittleEndian.PutUint32(b.frame.Stream[b.at:], b.head.units)
 	} else {
@@ -234,7 +278,10 @@ func (b *batch) add(p *piece, n int, end cursor) {
 	}
 	b.units += n
 	if j.Local {
-		b.local = append(b.local, localRun{j, p.unit, n})
+		if b.local == nil {
+			b.local = localPool.Get().(*localRuns)
+		}
+		b.local.list = append(b.local.list, localRun{j, p.unit, n})
 		return
 	}
 	b.frame.Stream = append(b.frame.Stream, j.Data[p.off:end.off]...)

@@ -78,7 +78,7 @@ func (m *Master) gather() {
 // start hands the units of a gang out, the first to the first worker and so on.
 func (m *Master) start(j *Job, n int) {
 	m.stats.Submitted += uint64(n - 1)
-	j.Units, j.unit = n, n
+	j.Units, j.at = n, taken
 	m.gang = gang{id: m.gang.id + 1, job: j, live: n, out: map[int]string{}}
 	m.idle = m.idle[:0]
 	unit := 0
@@ -97,7 +97,7 @@ func (m *Master) start(j *Job, n int) {
 		f := link.Frame{Stream: binary.AppendUvarint(number(kindTasks, w.seq+1), w.epoch), Segments: j.more().Segments}
 		if j.Local {
 			h.flags |= runLocal
-			f.Local = []localRun{{j, unit, 1}}
+			f.Local = &localRuns{[]localRun{{j, unit, 1}}}
 		}
 		f.Stream, _ = appendRun(f.Stream, h)
 		f.Stream = append(f.Stream, j.Data...)

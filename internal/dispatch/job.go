@@ -1,8 +1,9 @@
 package dispatch
 
 import (
-	"context"
 	"encoding/binary"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -27,7 +28,7 @@ type Job struct {
 	More *More // nil: none of it
 
 	next *Job
-	cursor
+	at   *cursor // where the units begin that wait; nil as long as all do
 }
 
 // More is what only some jobs have.
@@ -64,6 +65,20 @@ func (j *Job) release() {
 	}
 }
 
+// taken is where a job stands of which no unit waits that has not been in the queue before.
+var taken = &cursor{unit: math.MaxInt}
+
+// begin returns where the units begin that wait.
+func (j *Job) begin() cursor {
+	if j.at == nil {
+		return cursor{}
+	}
+	return *j.at
+}
+
+// waiting returns how many units wait, but for those that came back.
+func (j *Job) waiting() int { return max(0, j.Units-j.begin().unit) }
+
 // cursor is a position in a job: the next unit, and where its bytes and its segments begin.
 type cursor struct {
 	unit, off, seg int
@@ -92,18 +107,6 @@ type Sink interface {
 
 	// Drop says that n units will not run: the executor was shut down (ErrDropped) or broke (any other error).
 	Drop(first, n int, why error)
-}
-
-// Local runs units in this process. It keeps each unit's outcome until the Sink is told to publish it.
-type Local interface {
-	// Call runs one unit and says whether it succeeded. A panic and runtime.Goexit may pass through.
-	Call(ctx context.Context, unit int) (ok bool)
-
-	// Failed notes the error of a unit whose Call did not return.
-	Failed(unit int, err error)
-
-	// NeedsContext says whether Call uses its context.
-	NeedsContext() bool
 }
 
 func (j *Job) chunk() int { return max(j.more().Chunk, 1) }
@@ -162,9 +165,9 @@ func (q *queue) peek() (piece, bool) {
 	for q.head != nil {
 		j := q.head
 		if !j.withdrawn {
-			return piece{job: j, cursor: j.cursor, n: j.Units - j.unit}, true
+			return piece{job: j, cursor: j.begin(), n: j.waiting()}, true
 		}
-		q.take(j.Units-j.unit, cursor{})
+		q.take(j.waiting(), cursor{})
 	}
 	return piece{}, false
 }
@@ -183,11 +186,14 @@ func (q *queue) take(n int, rest cursor) {
 		return
 	}
 	j := q.head
-	if j.unit+n < j.Units {
-		j.cursor = rest
+	if n < j.waiting() {
+		if j.at == nil {
+			j.at = new(cursor)
+		}
+		*j.at = rest
 		return
 	}
-	j.unit = j.Units
+	j.at = taken
 	q.head, j.next = j.next, nil
 	if q.head == nil {
 		q.tail = nil
@@ -201,6 +207,10 @@ func (j *Job) advance(c cursor, n int) cursor {
 		return c
 	}
 	for ; n > 0; n-- {
+		if b := j.Data[c.off]; b < 0x80 && !j.Buffers { // what most are
+			c.off += 1 + int(b)
+			continue
+		}
 		size, w := uvarint(j.Data[c.off:])
 		c.off += w
 		if j.Buffers {
@@ -220,6 +230,24 @@ func AppendUnit(data, args []byte, segments int, buffers bool) []byte {
 		data = binary.AppendUvarint(data, uint64(segments))
 	}
 	return append(data, args...)
+}
+
+// OpenUnit begins a unit whose arguments are then appended to data. CloseUnit ends it.
+func OpenUnit(data []byte) []byte { return append(data, 0) }
+
+// CloseUnit ends a unit whose arguments were appended to data after OpenUnit, which had begun it at begin.
+func CloseUnit(data []byte, begin, segments int, buffers bool) []byte {
+	args := data[begin+1:]
+	if !buffers && len(args) < 0x80 {
+		data[begin] = byte(len(args))
+		return data
+	}
+	var head [2 * binary.MaxVarintLen64]byte
+	h := binary.AppendUvarint(head[:0], uint64(len(args)))
+	if buffers {
+		h = binary.AppendUvarint(h, uint64(segments))
+	}
+	return slices.Replace(data, begin, begin+1, h...)
 }
 
 // WithCounts rewrites the data of so many units without segments in the form of a job with Buffers.

@@ -164,7 +164,8 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 		return
 	}
 	m.stats.Failed++
-	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, failed: true, fault: w.broken(m.cfg.Name(p.job.Func), cause)})
+	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1,
+		rest: &rest{failed: true, fault: w.broken(m.cfg.Name(p.job.Func), cause)}})
 }
 
 // replace starts a new worker in a slot that lost its own, or gives the slot or the pool up.
@@ -230,7 +231,7 @@ func (m *Master) dropQueue(out *news, why error) {
 		if !j.withdrawn {
 			j.dropped = true
 			m.stats.Cancelled++
-			out.list = append(out.list, delivery{job: j, n: 1, drop: why})
+			out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
 		}
 	}
 	m.queue.gangs = nil
@@ -242,6 +243,6 @@ func (m *Master) dropQueue(out *news, why error) {
 		m.queue.take(p.n, cursor{})
 		p.job.dropped = true
 		m.stats.Cancelled += uint64(p.n)
-		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, drop: why})
+		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, rest: &rest{drop: why}})
 	}
 }

@@ -235,7 +235,7 @@ func (m *Master) Withdraw(j *Job) int {
 	defer m.mu.Unlock()
 	n := 0
 	if !j.withdrawn {
-		n = j.Units - j.unit
+		n = j.waiting()
 		for _, p := range m.queue.front {
 			if p.job == j {
 				n += p.n

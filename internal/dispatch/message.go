@@ -53,6 +53,9 @@ const (
 	entryTime    = 3 // value: nanoseconds that the units since the last time entry took together
 )
 
+// ResultShift is by how much the length of a successful unit without segments is shifted in its header: see ResultHeader.
+const ResultShift = 2
+
 // ErrDropped is what Sink.Drop is given for units that a shutdown cancelled.
 var ErrDropped = errors.New("dispatch: cancelled by shutdown")
 
@@ -131,6 +134,27 @@ func (r *reader) fail() {
 	if r.err == nil {
 		r.err = errShort
 	}
+}
+
+// units passes over so many units in the form of Job.Data.
+func (r *reader) units(n int, buffers bool) {
+	b := r.b
+	for ; n > 0; n-- {
+		if !buffers && len(b) > 0 && b[0] < 0x80 && int(b[0]) < len(b) { // what most are
+			b = b[1+int(b[0]):]
+			continue
+		}
+		r.b = b
+		size := r.uint()
+		if buffers {
+			r.uint()
+		}
+		r.bytes(size)
+		if b = r.b; r.err != nil {
+			return
+		}
+	}
+	r.b = b
 }
 
 // segments hands out a frame's segments in order.

@@ -9,11 +9,17 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// delivery is news for a sink, collected under the lock and delivered without it.
+// delivery is news for a sink, collected under the lock and delivered without it. There may be thousands at once, so what
+// is not a plain success has the rest elsewhere.
 type delivery struct {
 	job      *Job
 	first, n int
 	data     []byte
+	rest     *rest // nil: the units have succeeded, without segments
+}
+
+// rest is what only some deliveries have.
+type rest struct {
 	segments [][]byte
 	failed   bool
 	done     int    // of a failed unit: elements that succeeded
@@ -55,17 +61,19 @@ func (m *Master) tell(n *news, d *delivery) (kept bool) {
 		}
 		kept = true
 	}()
-	switch s := d.job.Sink; {
-	case d.drop != nil:
-		s.Drop(d.first, d.n, d.drop)
-	case !d.failed:
-		kept = s.Results(d.first, d.n, d.data, d.segments)
+	switch s, r := d.job.Sink, d.rest; {
+	case r == nil:
+		kept = s.Results(d.first, d.n, d.data, nil)
+	case r.drop != nil:
+		s.Drop(d.first, d.n, r.drop)
+	case !r.failed:
+		kept = s.Results(d.first, d.n, d.data, r.segments)
 	default:
-		err := d.fault
-		if err == nil && len(d.coded) > 0 {
-			err = m.cfg.DecodeError(d.coded, d.job.Func, n.slot, n.hello)
+		err := r.fault
+		if err == nil && len(r.coded) > 0 {
+			err = m.cfg.DecodeError(r.coded, d.job.Func, n.slot, n.hello)
 		}
-		s.Fail(d.first, d.done, d.data, d.segments, err)
+		s.Fail(d.first, r.done, d.data, r.segments, err)
 		kept = len(d.data) > 0
 	}
 	told = true
@@ -156,6 +164,12 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				seq += uint64(n)
 				r.b = before[size:]
 				out.succeeded(from, job, unit, n, before[:size:len(before)])
+				if job.single() {
+					n = m.resultsAlike(w, r.b, job.Func, out)
+					timed.elements += n
+					seq += uint64(n)
+					r.b = r.b[n:]
+				}
 				continue
 			}
 		}
@@ -215,19 +229,51 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			continue
 		}
 		if v&3 == entryError {
-			out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, segments: mine,
-				failed: true, done: int(done), coded: coded})
+			out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before,
+				rest: &rest{segments: mine, failed: true, done: int(done), coded: coded}})
 			continue
 		}
-		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, segments: mine})
+		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, rest: &rest{segments: mine}})
 	}
 	w.long = false
 	return r.err
 }
 
+// resultsAlike takes in the results of single jobs of one function at the start of data, and returns how many there were. It
+// is what results does for any other, without looking at what cannot be different for them.
+func (m *Master) resultsAlike(w *worker, data []byte, fn uint32, out *news) int {
+	n := 0
+	for ; n < len(data) && data[n] == entryOK && w.head+n < len(w.out); n++ {
+		p := &w.out[w.head+n]
+		if !p.job.single() || p.job.Func != fn || p.gone {
+			break
+		}
+		out.list = append(out.list, delivery{job: p.job, n: 1})
+	}
+	if n == 0 {
+		return 0
+	}
+	// All but the last are taken off the list here, the last as any other: it brings the end of a frame, and of the work.
+	last := n - 1
+	clear(w.out[w.head : w.head+last])
+	w.head += last
+	w.units -= last
+	w.served += last
+	m.flying -= last
+	w.stats.Tasks += uint64(last)
+	m.stats.Done += uint64(n)
+	m.release(w, &w.out[w.head], 1)
+	return n
+}
+
 // successes counts the entries at the start of data that are successes without segments, up to so many, and their bytes.
 func successes(data []byte, most int) (n, size int) {
 	for n < most && size < len(data) {
+		if b := data[size]; b < 0x80 && b&3 == entryOK && int(b>>2) < len(data)-size { // what most are
+			size += 1 + int(b>>2)
+			n++
+			continue
+		}
 		v, k := uvarint(data[size:])
 		if k <= 0 || v&3 != entryOK || v>>2 > uint64(len(data)-size-k) {
 			break
@@ -243,7 +289,7 @@ func successes(data []byte, most int) (n, size int) {
 func (out *news) succeeded(from int, job *Job, unit, n int, data []byte) {
 	if len(out.list) > from {
 		d := &out.list[len(out.list)-1]
-		if d.job == job && !d.failed && d.segments == nil && d.first+d.n == unit && cap(d.data)-len(d.data) == cap(data) {
+		if d.job == job && d.rest == nil && d.first+d.n == unit && cap(d.data)-len(d.data) == cap(data) {
 			d.n += n
 			d.data = d.data[:len(d.data)+len(data)]
 			return
@@ -368,5 +414,6 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
-	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1, failed: true, fault: w.broken(m.cfg.Name(p.job.Func), err)})
+	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1,
+		rest: &rest{failed: true, fault: w.broken(m.cfg.Name(p.job.Func), err)}})
 }

@@ -15,6 +15,7 @@ import (
 
 // run runs the units of w until the last, or until the rest was given back, and sends their results.
 func (s *server) run(w *work) {
+	s.out.halted = false
 	s.out.open(w.first)
 	w.begun = time.Now()
 	for !s.units(w) {
@@ -30,6 +31,10 @@ func (s *server) close(w *work) {
 	s.mu.Unlock()
 	s.out.flush()
 	link.PutBuffer(w.stream)
+	if w.runs != nil {
+		w.local = nil
+		w.runs.release()
+	}
 }
 
 // resume goes on with w after a task ended the goroutine it ran on.
@@ -58,63 +63,95 @@ func (s *server) units(w *work) (last bool) {
 		s.failed(w, s.svc.Recovered(Goexit, stack()))
 		go s.resume(w)
 	}()
-	for {
-		if w.left == 0 && len(w.r.b) > 0 {
+	for first := w.seq+1 == w.first; !w.stop && w.seq+1 < w.first+w.units; first = false {
+		for w.left == 0 && len(w.r.b) > 0 {
 			s.nextRun(w)
 		}
-		k := w.claimed.Add(1)
-		if k > w.units {
-			normal = true
-			return true
-		}
-		if k == 1 {
+		if first {
 			s.turn.take(w)
 		}
-		w.seq = w.first + k - 1
-		w.left--
 		if w.head.flags&runLocal != 0 {
-			s.localUnit(w)
+			s.localUnits(w)
 		} else {
-			s.unit(w)
+			s.remoteUnits(w)
 		}
 	}
+	normal = true
+	return true
 }
 
 // nextRun reads the head of the next run. The time of the units so far is noted, for they are of another function.
 func (s *server) nextRun(w *work) {
 	h := w.r.run()
-	if w.body != nil && h.fn != w.head.fn {
+	if w.seq+1 > w.first && h.fn != w.head.fn {
 		s.out.time(w)
 	}
 	w.head, w.left = h, int(h.units)
 	if h.flags&runLocal == 0 {
 		w.body = s.svc.Function(h.fn)
 		w.context = w.body != nil && w.body.NeedsContext()
+	}
+}
+
+// enter begins the next unit of the run.
+func (s *server) enter(w *work) {
+	w.seq++
+	w.left--
+	if b := w.r.b; w.head.flags&runBuffers == 0 && len(b) > 0 && b[0] < 0x80 && int(b[0]) < len(b) { // what most are
+		end := 1 + int(b[0])
+		s.in.Continue(b[1:end])
+		w.r.b = b[end:]
 	} else {
-		w.unit = w.local[0].first
-		w.sink = w.local[0].job.Sink.(Local)
-		w.context = w.sink.NeedsContext()
+		s.enterLong(w)
 	}
-}
-
-// elements returns how many elements the unit that was just claimed has.
-func (w *work) elements() int {
+	o := &s.out
+	o.begin()
+	o.begun, o.call.Done, o.call.N = true, 0, w.head.chunk
 	if w.left == 0 {
-		return w.head.last
+		o.call.N = w.head.last
 	}
-	return w.head.chunk
 }
 
-// unit runs one unit.
-func (s *server) unit(w *work) {
+// enterLong has the next unit read: its bytes and its segments.
+func (s *server) enterLong(w *work) {
 	size, nseg := w.r.uint(), uint64(0)
 	if w.head.flags&runBuffers != 0 {
 		nseg = w.r.uint()
 	}
 	s.in.Reset(w.r.bytes(size), w.buffers.take(nseg))
+}
+
+// Next ends a unit whose elements are all done, and begins the next one. False says that none has begun: there is none,
+// it must not, or it has to have a context of its own.
+func (c *Call) Next() bool {
+	if c.s == nil {
+		return false
+	}
+	s, w, o := c.s, c.w, &c.s.out
+	size := len(o.enc.Stream)
+	if n := size - o.start - 1; n < 1<<5 && size <= o.full && cap(o.enc.Stream) == cap(o.base) && len(o.enc.Segments) == 0 {
+		o.enc.Stream[o.start] = byte(n<<2 | entryOK) // as succeeded does it for those that it is like that
+		o.begun, o.seq = false, w.seq
+		w.stop = o.s.journal.Finished(w.seq, size) || o.halted
+	} else {
+		s.succeeded(w)
+	}
+	if w.stop || w.left == 0 {
+		return false
+	}
+	s.enter(w)
+	return true
+}
+
+// remoteUnits runs units of a run, one at least.
+func (s *server) remoteUnits(w *work) {
 	o := &s.out
-	o.begin()
-	o.call.N, o.call.Done, o.call.In, o.call.Out = w.elements(), 0, &s.in, &o.enc
+	o.call.In, o.call.Out, o.call.s, o.call.w = &s.in, &o.enc, s, w
+	if w.context || w.head.flags&(runTimeout|runBuffers) != 0 {
+		o.call.s = nil // one after the other
+	}
+	s.in.Reset(nil, nil)
+	s.enter(w)
 	if w.body == nil {
 		s.failed(w, fmt.Errorf("worker has no function number %d", w.head.fn))
 		return
@@ -133,37 +170,12 @@ func (s *server) unit(w *work) {
 		o.call.Context = s.tasks
 		err = w.body.Call(&o.call)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		s.failed(w, err)
-		return
+	case o.begun:
+		s.succeeded(w)
 	}
-	o.succeeded(w.seq)
-}
-
-// localUnit runs one unit by reference.
-func (s *server) localUnit(w *work) {
-	unit := w.unit
-	if w.unit++; w.left == 0 {
-		w.local = w.local[1:]
-	}
-	o := &s.out
-	o.begin()
-	o.local, o.unit = w.sink, unit
-	var ok bool
-	if w.context || w.head.timeout > 0 {
-		_ = s.callWithContext(w, func(ctx context.Context) error {
-			ok = o.local.Call(ctx, unit)
-			return nil
-		})
-	} else {
-		ok = w.sink.Call(s.tasks, unit)
-	}
-	o.local = nil
-	if !ok {
-		o.failed(w.seq, nil)
-		return
-	}
-	o.succeeded(w.seq)
 }
 
 // callWithContext calls f with a context of its own, which ends with the call, its time-out, or a cancel message.
@@ -193,15 +205,24 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	return f(ctx)
 }
 
+// succeeded ends the unit that runs.
+func (s *server) succeeded(w *work) {
+	s.out.begun = false
+	w.stop = s.out.succeeded(w.seq)
+}
+
 // failed ends the unit that runs with an error.
 func (s *server) failed(w *work, err error) {
-	if l := s.out.local; l != nil {
-		s.out.local = nil
-		l.Failed(s.out.unit, err)
-		s.out.failed(w.seq, nil)
-		return
+	o := &s.out
+	if l := o.local; l != nil {
+		if err != nil { // it did not return
+			l.Failed(o.units.Unit, err)
+		}
+		o.endLocal(w, true)
+		err = nil
 	}
-	s.out.failed(w.seq, err)
+	o.begun = false
+	w.stop = o.failed(w.seq, err)
 }
 
 // outbox collects the results of a batch in the worker's journal and sends them.
@@ -212,13 +233,19 @@ type outbox struct {
 	s     *server
 	enc   pkl5.Encoder
 	call  Call
-	local Local
-	unit  int
-	start int // where the entry of the unit that runs begins
+	local Local // what runs units by reference; nil while nothing does
+	units Units // of local
+	begun bool  // a unit runs, and not by reference
+	start int   // where the entry of the unit that runs begins
 	seq   uint64
+
+	// The journal said at a mark which was not the first of its unit that no other is to begin: the one that may have begun
+	// since is the last.
+	halted bool
 
 	mu         sync.Mutex
 	base       []byte // the journal's buffer
+	full       int    // how long the stream may become before it is sent
 	flushed    int
 	flushedSeq uint64
 }
@@ -226,6 +253,7 @@ type outbox struct {
 func (o *outbox) init(s *server) {
 	o.s = s
 	o.base = s.journal.Buffer()
+	o.full = cap(o.base) / 4 * 3
 }
 
 // open begins a stream of results, of which seq is the first.
@@ -235,8 +263,15 @@ func (o *outbox) open(seq uint64) {
 	o.enc.Segments = o.enc.Segments[:0]
 	o.seq = seq - 1
 	o.flushed, o.flushedSeq = 0, seq-1
-	o.s.journal.Finished(seq-1, 0)
+	o.remark(seq - 1)
 	o.mu.Unlock()
+}
+
+// remark marks again that seq has ended, with nothing in the journal.
+func (o *outbox) remark(seq uint64) {
+	if o.s.journal.Finished(seq, 0) {
+		o.halted = true
+	}
 }
 
 // begin makes room for the header of an entry.
@@ -245,8 +280,9 @@ func (o *outbox) begin() {
 	o.enc.Stream = append(o.enc.Stream, 0)
 }
 
-// succeeded completes the header of an entry whose results have been appended.
-func (o *outbox) succeeded(seq uint64) {
+// succeeded completes the header of an entry whose results have been appended. Like finished it returns true when no
+// other unit may begin.
+func (o *outbox) succeeded(seq uint64) (stop bool) {
 	n := len(o.enc.Stream) - o.start - 1
 	if len(o.enc.Segments) == 0 {
 		if n < 1<<5 {
@@ -260,7 +296,7 @@ func (o *outbox) succeeded(seq uint64) {
 		b := binary.AppendUvarint(h[:0], uint64(n)<<2|entryBuffers)
 		o.widen(binary.AppendUvarint(b, uint64(len(o.enc.Segments))))
 	}
-	o.finished(seq)
+	return o.finished(seq)
 }
 
 // widen replaces the one byte reserved for an entry's header.
@@ -272,7 +308,7 @@ func (o *outbox) widen(header []byte) {
 }
 
 // failed makes the entry of a unit that failed, after call.Done elements whose results were appended.
-func (o *outbox) failed(seq uint64, err error) {
+func (o *outbox) failed(seq uint64, err error) (stop bool) {
 	o.enc.Abandon()
 	data := append([]byte(nil), o.enc.Stream[min(o.start+1, len(o.enc.Stream)):]...)
 	done := o.call.Done
@@ -288,19 +324,20 @@ func (o *outbox) failed(seq uint64, err error) {
 	b = binary.AppendUvarint(b, uint64(len(coded)))
 	b = append(b, data...)
 	o.enc.Stream = append(b, coded...)
-	o.finished(seq)
+	return o.finished(seq)
 }
 
-// finished marks that seq has ended, and sends what there is when it cannot stay in the journal.
-func (o *outbox) finished(seq uint64) {
+// finished marks that seq has ended, and sends what there is when it cannot stay in the journal. It returns true when no
+// other unit may begin: those after seq were given back.
+func (o *outbox) finished(seq uint64) (stop bool) {
 	n := len(o.enc.Stream)
 	o.seq = seq
-	if len(o.enc.Segments) == 0 && n <= cap(o.base)/4*3 && cap(o.enc.Stream) == cap(o.base) { // else it has left the journal
-		o.s.journal.Finished(seq, n)
-		return
+	if len(o.enc.Segments) == 0 && n <= o.full && cap(o.enc.Stream) == cap(o.base) { // else it has left the journal
+		return o.s.journal.Finished(seq, n) || o.halted
 	}
-	o.flush()
+	stop = o.flush() || o.halted
 	o.open(seq + 1)
+	return stop
 }
 
 // time appends how long the units since the last call took.
@@ -310,8 +347,8 @@ func (o *outbox) time(w *work) {
 	w.begun = now
 }
 
-// flush sends the rest of the stream. Only the runner calls it.
-func (o *outbox) flush() {
+// flush sends the rest of the stream, marks that, and returns what the mark did. Only the runner calls it.
+func (o *outbox) flush() (halted bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b := o.enc.Stream
@@ -330,10 +367,11 @@ func (o *outbox) flush() {
 		segs = append(segs, o.enc.Segments...)
 	}
 	o.s.transmit(link.Frame{Stream: stream, Segments: segs})
-	o.s.journal.Finished(o.seq, 0)
+	halted = o.s.journal.Finished(o.seq, 0)
 	clear(o.enc.Segments)
 	o.enc.Stream, o.enc.Segments = o.base[:0], o.enc.Segments[:0]
 	o.flushed, o.flushedSeq = 0, o.seq
+	return halted
 }
 
 // flushMarked sends the results of the units that have finished. Any goroutine may call it while the runner runs.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -23,7 +22,8 @@ const (
 // Body runs calls of one function on encoded arguments.
 type Body interface {
 	// Call decodes the arguments of c.N elements from c.In one after another, calls the function and encodes the results
-	// to c.Out, counting in c.Done. It stops at the first element that fails and returns its error.
+	// to c.Out, counting in c.Done. It stops at the first element that fails and returns its error. After the last it may
+	// go on with another unit, if c.Next says that there is one.
 	Call(c *Call) error
 
 	// NeedsContext says whether Call uses c.Context.
@@ -38,6 +38,9 @@ type Call struct {
 	N, Done int
 
 	Scratch any // the Body's own, from its last call here
+
+	s *server // nil: there is no next unit
+	w *work
 }
 
 // Service is what a worker does for its master.
@@ -100,8 +103,8 @@ type server struct {
 	turn  turn
 	timer *time.Timer
 	seen  struct {
-		work    *work
-		claimed uint64
+		work     *work
+		finished uint64
 	}
 
 	base  context.Context
@@ -214,6 +217,9 @@ func (s *server) begin(w *work) bool {
 		return false
 	}
 	s.running, s.receiving, s.work = true, false, w
+	if w != nil {
+		s.journal.Finished(w.first-1, 0) // from here on the mark says which unit of w runs; what told the last batch to halt is over
+	}
 	if !s.armed {
 		s.armed = true
 		s.timer.Reset(longTask)
@@ -268,6 +274,9 @@ func (s *server) setupFrame(f link.Frame) (lead bool) {
 	s.begin(nil)
 	normal := false
 	answer := func(err error) {
+		s.mu.Lock()
+		s.closing = true // tasks may come as soon as the answer has left, and must not be given back
+		s.mu.Unlock()
 		b := append(link.GetBuffer(), kindReady)
 		if err != nil {
 			b = s.svc.AppendError(b, err)
@@ -323,18 +332,18 @@ func (s *server) look() {
 		s.mu.Unlock()
 		return
 	}
-	claimed := ^uint64(0)
+	finished := ^uint64(0)
 	if w != nil {
-		claimed = w.claimed.Load()
+		finished, _ = s.journal.Unsent()
 	}
-	if s.seen.work != w || s.seen.claimed != claimed {
-		s.seen.work, s.seen.claimed = w, claimed
+	if s.seen.work != w || s.seen.finished != finished {
+		s.seen.work, s.seen.finished = w, finished
 		s.timer.Reset(longTask)
 		s.mu.Unlock()
 		return
 	}
 	s.armed = false
-	s.seen.work, s.seen.claimed = nil, 0
+	s.seen.work, s.seen.finished = nil, 0
 	if !s.receiving {
 		s.receiving = true
 		go s.lead()
@@ -349,13 +358,19 @@ func (s *server) look() {
 func (s *server) giveBack(w *work) {
 	s.out.flushMarked()
 	s.mu.Lock()
-	next := w.claimed.Swap(closed)
-	if next < w.units {
+	if s.work != w || w.halted {
+		s.mu.Unlock()
+		return
+	}
+	w.halted = true
+	next := s.journal.Halt() + 2 // the one after that which has finished runs
+	some := next < w.first+w.units
+	if some {
 		s.epoch++
 	}
 	s.mu.Unlock()
-	if next < w.units { // sent without the lock: a sender finds out that the master is gone, and may have to wait
-		s.send(kindHandback, w.first+next)
+	if some { // sent without the lock: a sender finds out that the master is gone, and may have to wait
+		s.send(kindHandback, next)
 	}
 }
 
@@ -379,9 +394,6 @@ func Alone(ctx context.Context) {
 
 // serverKey is the key of the *server in the context of its tasks.
 type serverKey struct{}
-
-// closed is what a batch's count of claimed units becomes when the rest of it has been given back.
-const closed = 1 << 62
 
 // cancelTasks ends the contexts of n units, from number seq on. One that has none yet, because it is next or waits for
 // the worker's turn, ends as soon as it is made.
@@ -412,39 +424,37 @@ type work struct {
 	first   uint64
 	units   uint64
 	gang    bool
-	claimed atomic.Uint64 // units begun so far, or closed and more
 	r       reader
 	buffers segments
-	local   []localRun
+	local   []localRun // what is left of runs
+	runs    *localRuns // nil: nothing comes by reference
 	stream  []byte
 
 	head    run // the run that the next unit belongs to
 	left    int // units of it that have not begun
 	body    Body
-	context bool  // the function uses its context
-	sink    Local // of a local run
-	unit    int   // likewise: the next unit
-	seq     uint64
+	context bool      // the function uses its context
+	seq     uint64    // the unit that runs, or has ended last
+	stop    bool      // the units after seq were given back
 	begun   time.Time // since when the time of the units is counted
 
-	cancelled []span // units whose contexts are to end when they are made; under the server's lock
+	halted    bool   // the runner was told to stop; under the server's lock
+	cancelled []span // units whose contexts are to end when they are made; likewise
 }
 
 // newWork counts the units of a frame of tasks.
 func newWork(first uint64, f link.Frame, r *reader) *work {
-	w := &work{first: first, r: *r, stream: f.Stream, buffers: segments{all: f.Segments}}
-	w.local, _ = f.Local.([]localRun)
+	w := &work{first: first, seq: first - 1, r: *r, stream: f.Stream, buffers: segments{all: f.Segments}}
+	if w.runs, _ = f.Local.(*localRuns); w.runs != nil {
+		w.local = w.runs.list
+	}
 	scan := *r
 	for len(scan.b) > 0 {
 		h := scan.run()
 		w.gang = w.gang || h.flags&runGang != 0
 		w.units += uint64(h.units)
-		for i := uint32(0); i < h.units && h.flags&runLocal == 0 && scan.err == nil; i++ {
-			n := scan.uint()
-			if h.flags&runBuffers != 0 {
-				scan.uint()
-			}
-			scan.bytes(n)
+		if h.flags&runLocal == 0 {
+			scan.units(int(h.units), h.flags&runBuffers != 0)
 		}
 	}
 	r.err = scan.err

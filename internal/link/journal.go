@@ -14,7 +14,8 @@ const JournalHeader = 64
 // Tasks are numbered per worker from 1 in the order in which they were sent. One goroutine of the worker writes at a
 // time; Read may be called by another process.
 type Journal struct {
-	mem []byte
+	mem   []byte
+	marks *[2]atomic.Uint64 // the beginning of mem
 }
 
 // NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
@@ -22,18 +23,18 @@ func NewJournal(mem []byte) *Journal {
 	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
 		panic("link: journal memory is too small or misaligned")
 	}
-	return &Journal{mem: mem}
+	return &Journal{mem: mem, marks: (*[2]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
 }
 
-// Mark words: [0] finished task (40 bits) and bytes written (24 bits); [1] last picked task.
-const bytesBits = 24
+// Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
+// task.
+const (
+	seqShift = 24
+	halt     = 1 << 23
+)
 
 // MaxJournal is the largest useful size of a journal's buffer, in bytes.
-const MaxJournal = 1<<bytesBits - 1
-
-func (j *Journal) word(i int) *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Pointer(&j.mem[8*i]))
-}
+const MaxJournal = halt - 1
 
 // Buffer is the memory for results: length 0, and the capacity there is. Appending beyond the capacity moves the data
 // elsewhere, as append does: such a result is not in the journal.
@@ -46,32 +47,37 @@ func (j *Journal) Buffer() []byte {
 }
 
 // Picked marks that the worker has begun with the tasks up to and including last.
-func (j *Journal) Picked(last uint64) { j.word(1).Store(last) }
+func (j *Journal) Picked(last uint64) { j.marks[1].Store(last) }
 
 // Finished marks that every task up to and including seq has finished, and that the first n bytes of the Buffer hold
-// what has not been sent yet. With n = 0 it says that everything has.
-func (j *Journal) Finished(seq uint64, n int) {
-	j.word(0).Store(seq<<bytesBits | uint64(n))
+// what has not been sent yet. With n = 0 it says that everything has. It returns whether Halt was called since the last
+// mark: one exchange says both that a task has ended and whether the next may begin.
+func (j *Journal) Finished(seq uint64, n int) (halted bool) {
+	return j.marks[0].Swap(seq<<seqShift|uint64(n))&halt != 0
 }
+
+// Halt has the next Finished return true, and returns the number of the task that has finished by now. Any goroutine of
+// the worker may call it.
+func (j *Journal) Halt() (finished uint64) { return j.marks[0].Or(halt) >> seqShift }
 
 // Unsent returns what Finished has marked last.
 func (j *Journal) Unsent() (seq uint64, n int) {
-	w := j.word(0).Load()
-	return w >> bytesBits, int(w & MaxJournal)
+	w := j.marks[0].Load()
+	return w >> seqShift, int(w & MaxJournal)
 }
 
 // Reset clears the marks, for the next worker over the same memory.
 func (j *Journal) Reset() {
-	j.word(0).Store(0)
-	j.word(1).Store(0)
+	j.marks[0].Store(0)
+	j.marks[1].Store(0)
 }
 
 // Read returns the marks and a copy of the unsent bytes. It is meant for a journal whose writer has ended.
 func (j *Journal) Read() (finished, picked uint64, unsent []byte) {
-	w := j.word(0).Load()
+	w := j.marks[0].Load()
 	n := min(int(w&MaxJournal), len(j.mem)-JournalHeader)
 	if n > 0 {
 		unsent = append([]byte(nil), j.mem[JournalHeader:JournalHeader+n]...)
 	}
-	return w >> bytesBits, j.word(1).Load(), unsent
+	return w >> seqShift, j.marks[1].Load(), unsent
 }

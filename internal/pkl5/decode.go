@@ -31,6 +31,9 @@ func (d *Decoder) Reset(stream []byte, segments [][]byte) {
 	}
 }
 
+// Continue makes d read another stream, which goes on with the same segments.
+func (d *Decoder) Continue(stream []byte) { d.in, d.pos = stream, 0 }
+
 // Len returns how many bytes of the stream are left.
 func (d *Decoder) Len() int { return len(d.in) - d.pos }
 
