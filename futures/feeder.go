@@ -89,7 +89,7 @@ func (r *mapping[A, R]) offer(xs []A) bool {
 	r.mu.Lock()
 	r.feed.inside = true
 	r.mu.Unlock()
-	j, err := r.newJob(xs, r.total)
+	j, err := r.newJob(xs, r.total, 0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {

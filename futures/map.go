@@ -104,7 +104,7 @@ func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
 }
 
 // newJob makes the job of some elements, of which the first is element number base.
-func (r *mapping[A, R]) newJob(xs []A, base int) (*dispatch.Job, error) {
+func (r *mapping[A, R]) newJob(xs []A, base, expect int) (*dispatch.Job, error) {
 	number, err := r.fn.numberFor(r.ex)
 	if err != nil {
 		return nil, err
@@ -119,54 +119,87 @@ func (r *mapping[A, R]) newJob(xs []A, base int) (*dispatch.Job, error) {
 		j.Local = true
 		return j, nil
 	}
-	return j, r.encode(j, xs, base)
+	return j, r.encode(j, xs, base, expect)
 }
 
-// encode appends the units of a job to its data. Elements with and without segments differ in form, so it begins again
-// in the longer form when the first segment comes.
-func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A, base int) error {
+// encode makes the data of a job, of which it expects so many bytes. Elements with and without segments differ in form, so
+// it begins again in the longer form when the first segment comes.
+func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A, base, expect int) error {
 	w := writers.Get().(*writer)
 	defer writers.Put(w)
 	w.enc.Reset()
+	lent := len(xs) <= firstPart
+	if !lent {
+		scratch := w.enc.Stream
+		w.enc.Stream = make([]byte, 0, expect)
+		defer func() { w.enc.Stream = scratch }()
+	}
+	defer func() { clear(w.enc.Segments) }()
 	w.enc.Threshold, w.enc.Snapshot = r.ex.threshold(), r.task.snapshot
-	var data []byte
-	units := 0
+	if r.chunk == 1 && r.fn.args.Number() {
+		r.fn.args.EncodeEach(&w.enc, xs) // units of one element that are short
+		xs = nil
+	}
 	for from := 0; from < len(xs); from += r.chunk {
-		w.enc.Stream = w.enc.Stream[:0]
-		segs := len(w.enc.Segments)
+		begin, segs := len(w.enc.Stream), len(w.enc.Segments)
+		w.enc.Stream = dispatch.OpenUnit(w.enc.Stream)
 		for i := from; i < min(from+r.chunk, len(xs)); i++ {
 			if err := r.fn.args.Encode(&w.enc, &xs[i]); err != nil {
-				clear(w.enc.Segments)
 				return fmt.Errorf("futures: element %d: the argument of %s cannot be encoded: %w", base+i, r.fn.name, err)
 			}
 		}
 		n := len(w.enc.Segments) - segs
 		if n > 0 && !j.Buffers {
 			j.Buffers = true
-			data = dispatch.WithCounts(data, units)
+			unit := w.enc.Stream[begin:]
+			w.enc.Stream = dispatch.WithCounts(w.enc.Stream[:begin], from/r.chunk)
+			begin = len(w.enc.Stream)
+			w.enc.Stream = append(w.enc.Stream, unit...)
 		}
-		data = dispatch.AppendUnit(data, w.enc.Stream, n, j.Buffers)
-		units++
+		w.enc.Stream = dispatch.CloseUnit(w.enc.Stream, begin, n, j.Buffers)
 	}
-	j.Data = data
+	if j.Data = w.enc.Stream; lent {
+		j.Data = slices.Clone(j.Data)
+	}
 	if len(w.enc.Segments) > 0 {
 		j.More.Segments = slices.Clone(w.enc.Segments)
-		clear(w.enc.Segments)
 	}
 	return nil
 }
 
-// submitSlice submits all of a slice as one job.
+// How many elements of a slice are encoded until they are submitted: few at first, so that the workers begin.
+const (
+	firstPart   = 4 << 10
+	largestPart = 64 << 10
+)
+
+// submitSlice submits all of a slice: as one job, unless that has to be encoded and cannot fail. Then the workers are at
+// work on the first part while the others are encoded.
 func (r *mapping[A, R]) submitSlice(xs []A) error {
 	r.drained = true
 	if len(xs) == 0 {
 		return nil
 	}
-	j, err := r.newJob(xs, 0)
-	if err != nil {
-		return err
+	part := len(xs)
+	if !r.ex.shares && r.fn.args.Codec().Plain() {
+		part = firstPart
 	}
-	r.total = len(xs)
 	r.attach()
-	return r.submit(j, 0)
+	expect := 0
+	for base := 0; base < len(xs); {
+		n := min((part+r.chunk-1)/r.chunk*r.chunk, len(xs)-base)
+		j, err := r.newJob(xs[base:base+n], base, expect)
+		if err == nil {
+			expect = (len(j.Data)/n + 1) * min(2*n, largestPart) // what j is can change from here on
+			r.total += n
+			err = r.submit(j, base)
+		}
+		if err != nil {
+			r.finish()
+			return err
+		}
+		base += n
+		part = min(2*part, largestPart)
+	}
+	return nil
 }

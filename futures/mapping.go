@@ -37,6 +37,7 @@ type mapping[A, R any] struct {
 
 	dec    pkl5.Decoder
 	value  R   // where a result stands while it is decoded: a variable of its own would be an allocation each
+	block  []R // of numbers, likewise
 	have   int // elements read
 	detach func() bool
 
@@ -242,18 +243,29 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 
 // decode yields the elements of an arrival that was encoded.
 func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
+	var zero R
 	data, segs, left := a.data, a.segs, a.n // an arrival with segments is one unit
+	r.dec.Reset(nil, segs)
+	if !a.raw && r.chunk == 1 && r.fn.result.Number() {
+		n, size, ok := r.numbers(data, left, yield)
+		if !ok {
+			return false
+		}
+		data, left = data[size:], left-n
+	}
 	for left > 0 {
 		elements := left
 		unit := data
 		if !a.raw {
-			length, _, size := dispatch.ResultHeader(data)
+			length, size := int(data[0]>>2), 1
+			if data[0] > 0x7F || data[0]&3 != 0 { // not as most are
+				length, _, size = dispatch.ResultHeader(data)
+			}
 			unit, data = data[size:size+length], data[size+length:]
 			elements = min(left, r.chunk)
 		}
-		r.dec.Reset(unit, segs)
+		r.dec.Continue(unit)
 		for range elements {
-			var zero R
 			err := r.fn.result.Decode(&r.dec, &r.value)
 			v := r.value
 			r.value = zero
@@ -268,6 +280,27 @@ func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
 		left -= elements
 	}
 	return true
+}
+
+// numbers yields the first of up to left numbers, each a unit of its own. It returns how many, and of how many bytes; what
+// it stops at is read by itself. False says that the reader has stopped.
+func (r *mapping[A, R]) numbers(data []byte, left int, yield func(R, error) bool) (n, size int, ok bool) {
+	if r.block == nil {
+		r.block = make([]R, 256)
+	}
+	for n < left {
+		k, bytes := r.fn.result.DecodeEach(data[size:], dispatch.ResultShift, r.block[:min(left-n, len(r.block))])
+		if k == 0 {
+			break
+		}
+		n, size = n+k, size+bytes
+		for _, v := range r.block[:k] {
+			if !yield(v, nil) {
+				return n, size, false
+			}
+		}
+	}
+	return n, size, true
 }
 
 // elements returns the number of the first element of some units, and how many they have.

@@ -1,6 +1,7 @@
 package pkl5
 
 import (
+	"encoding/binary"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -56,6 +57,9 @@ func planOf(t reflect.Type) (*plan, error) {
 // Type returns the type whose values c encodes.
 func (c *Codec) Type() reflect.Type { return c.plan.typ }
 
+// Plain tells whether values lead to no pointer, map, interface or code of their type: then Encode cannot fail.
+func (c *Codec) Plain() bool { return c.plan.plain }
+
 // Borrows tells whether segments may alias the very memory that Encode is given, not only what that leads to: the value
 // itself must then be left alone until they have been sent.
 func (c *Codec) Borrows() bool { return c.plan.borrowed }
@@ -63,6 +67,7 @@ func (c *Codec) Borrows() bool { return c.plan.borrowed }
 // Typed is a Codec whose methods take *T.
 type Typed[T any] struct {
 	codec *Codec
+	op    op // what needs no call
 }
 
 // Of returns the codec of T; see Compile.
@@ -71,14 +76,55 @@ func Of[T any]() (*Typed[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Typed[T]{c}, nil
+	return &Typed[T]{c, c.plan.op}, nil
 }
 
 // Codec returns the untyped codec.
 func (c *Typed[T]) Codec() *Codec { return c.codec }
 
 // Encode appends *v to e; see Codec.Encode.
-func (c *Typed[T]) Encode(e *Encoder, v *T) error { return c.codec.Encode(e, unsafe.Pointer(v)) }
+func (c *Typed[T]) Encode(e *Encoder, v *T) error {
+	switch c.op {
+	case opInt64:
+		e.Stream = appendUint(e.Stream, zigzag(*(*int64)(unsafe.Pointer(v))))
+		return nil
+	case opFloat64:
+		e.Stream = binary.LittleEndian.AppendUint64(e.Stream, *(*uint64)(unsafe.Pointer(v)))
+		return nil
+	}
+	return c.codec.Encode(e, unsafe.Pointer(v))
+}
 
 // Decode reads the next value of d into *v, which must be zero; see Codec.Decode.
-func (c *Typed[T]) Decode(d *Decoder, v *T) error { return c.codec.Decode(d, unsafe.Pointer(v)) }
+func (c *Typed[T]) Decode(d *Decoder, v *T) error {
+	switch c.op {
+	case opInt64:
+		if d.pos < len(d.in) && d.in[d.pos] < short {
+			*(*int64)(unsafe.Pointer(v)) = unzigzag(uint64(d.in[d.pos]))
+			d.pos++
+			return nil
+		}
+		if left := d.in[d.pos:]; len(left) == 5 || len(left) == 4 { // a number alone
+			if n := int(left[0]) - (short - 1); n == len(left)-1 {
+				u := uint64(binary.LittleEndian.Uint32(left[len(left)-4:]))
+				if n == 3 {
+					u >>= 8
+				}
+				*(*int64)(unsafe.Pointer(v)) = unzigzag(u)
+				d.pos += 1 + n
+				return nil
+			}
+		}
+		if u, err := d.uintLong(); err == nil {
+			*(*int64)(unsafe.Pointer(v)) = unzigzag(u)
+			return nil
+		}
+	case opFloat64:
+		if len(d.in)-d.pos >= 8 {
+			*(*uint64)(unsafe.Pointer(v)) = binary.LittleEndian.Uint64(d.in[d.pos:])
+			d.pos += 8
+			return nil
+		}
+	}
+	return c.codec.Decode(d, unsafe.Pointer(v))
+}

@@ -49,11 +49,12 @@ func (d *Decoder) uintLong() (uint64, error) {
 	if len(left) >= 8 {
 		return binary.LittleEndian.Uint64(left) & (^uint64(0) >> (64 - 8*uint(n))), nil
 	}
-	var u uint64
-	for i := range n {
-		u |= uint64(left[i]) << (8 * i)
+	if n >= 4 { // two loads that overlap
+		u := uint64(binary.LittleEndian.Uint32(left))
+		return u | uint64(binary.LittleEndian.Uint32(left[n-4:]))<<(8*uint(n-4)), nil
 	}
-	return u, nil
+	middle := uint(n) / 2 // three that may be the same
+	return uint64(left[0]) | uint64(left[middle])<<(8*middle) | uint64(left[n-1])<<(8*uint(n-1)), nil
 }
 
 // zigzag folds the sign into the lowest bit, so that small negative numbers stay short.

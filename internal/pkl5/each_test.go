@@ -1,0 +1,82 @@
+package pkl5_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/pkl5"
+)
+
+func each[T comparable](t *testing.T, xs []T) {
+	t.Helper()
+	c, err := pkl5.Of[T]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Number() {
+		t.Fatalf("%T is no number", xs)
+	}
+	var want []byte
+	for i := range xs {
+		var e pkl5.Encoder
+		if err := c.Encode(&e, &xs[i]); err != nil {
+			t.Fatal(err)
+		}
+		want = append(append(want, byte(len(e.Stream))), e.Stream...)
+	}
+	e := pkl5.Encoder{Stream: []byte("before")}
+	c.EncodeEach(&e, xs)
+	if got := e.Stream[len("before"):]; !cmp.Equal(got, want) || string(e.Stream[:6]) != "before" {
+		t.Fatalf("%d numbers together are not what they are one by one", len(xs))
+	}
+	for _, shift := range []uint{0, 2} {
+		b := append([]byte(nil), want...)
+		for i := 0; i < len(b); i += 1 + int(b[i]>>shift) {
+			b[i] <<= shift
+		}
+		got := make([]T, len(xs))
+		n, size := c.DecodeEach(append(b, make([]byte, 16)...), shift, got)
+		if n != len(xs) || size != len(b) || !cmp.Equal(got, xs, cmp.Comparer(func(a, b T) bool { return a == b || a != a && b != b })) {
+			t.Errorf("%d numbers of %d in %d bytes of %d were read", n, len(xs), size, len(b))
+		}
+		n, size = c.DecodeEach(b[:len(b)-1], shift, got)
+		if n >= len(xs) || size >= len(b) {
+			t.Errorf("%d numbers of %d were read of a stream that is cut", n, len(xs))
+		}
+	}
+}
+
+func TestNumbersTogetherAreWhatTheyAreOneByOne(t *testing.T) {
+	ints := []int{0, 1, -1, 123, 124, -124, -125, math.MaxInt, math.MinInt}
+	var floats []float64
+	var times []time.Duration
+	for range 1000 {
+		n := int(rand.Int64() >> rand.IntN(64))
+		ints, times = append(ints, n, -n), append(times, time.Duration(n))
+		floats = append(floats, math.Float64frombits(uint64(n)))
+	}
+	each(t, ints)
+	each(t, times)
+	each(t, floats)
+}
+
+func TestNumbersTogetherStopAtWhatIsNoNumber(t *testing.T) {
+	c, err := pkl5.Of[int]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := make([]int, 4)
+	pad := make([]byte, 16)
+	for name, b := range map[string][]byte{
+		"a length that is too short": {1, 2, 1, 0xF9, 1, 2}, "one that is too long": {1, 2, 3, 4, 0},
+		"none": {1, 2, 0}, "that of another form": {1, 2, 0x81, 1},
+	} {
+		if n, size := c.DecodeEach(append(b, pad...), 0, dst); n != 1 || size != 2 || dst[0] != 1 {
+			t.Errorf("%s: %d numbers in %d bytes", name, n, size)
+		}
+	}
+}
