@@ -150,13 +150,16 @@ func (e *executor) threadService() dispatch.Service {
 			return 0, ctx, err
 		}
 		once.Do(func() {
-			failed = fmt.Errorf("futures: initializer %s did not return", e.cfg.initializer.name)
+			returned := false
 			defer func() {
 				if v := recover(); v != nil {
 					failed = recovered(v, debug.Stack())
+				} else if !returned { // each worker says the same, whichever is heard first
+					failed = recovered(dispatch.Goexit, debug.Stack())
 				}
 			}()
 			failed = e.cfg.initializer.call(ctx)
+			returned = true
 		})
 		return 0, ctx, failed
 	}
