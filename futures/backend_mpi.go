@@ -47,6 +47,9 @@ func startMPI() (*mpi.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if launched() && !mpi.Started() {
+		defer muster()()
+	}
 	env, err := mpi.Init(mpi.Options{Level: level})
 	if err != nil {
 		return nil, err

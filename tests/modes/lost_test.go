@@ -34,7 +34,7 @@ func onLosing(t *testing.T, test func(t *testing.T, run func(args ...string) out
 					pkg, args = command, append([]string{"run", "--stay", binaries.Build(t, probe)}, args...)
 				}
 				o := m.run(t, pkg, args, append([]string{"RANKPOOL_MAX_WORKERS=3"}, env...)...)
-				if d := time.Since(begin); d > 30*time.Second {
+				if d := time.Since(begin); d > 40*time.Second {
 					t.Errorf("the job took %v to end:\n%s", d, o.output)
 				}
 				return o
@@ -122,6 +122,23 @@ func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
 		o.contains(t, "then: 2 <nil>")
 		o.ends(t, 137)
 	})
+}
+
+func TestARankThatEndsBeforeItServesIsNamedAndTheJobEnds(t *testing.T) {
+	for _, how := range []string{"kill", "exit"} {
+		t.Run(how, func(t *testing.T) {
+			onLosing(t, func(t *testing.T, run func(...string) outcome) {
+				o := run("early")
+				o.matches(t, 1, `rank (1 of 4|0 of [123]) ended before MPI had started, .* what the program does before futures.Main`)
+				if strings.HasSuffix(t.Name(), "spawned") {
+					o.contains(t, "spawned workers have not come up")
+				}
+				if want := map[string]int{"openmpi": 0, "mpich": 1}[library]; o.code != want || len(o.left) > 0 {
+					t.Errorf("status %d, want %d; left: %v:\n%s", o.code, want, o.left, o.output)
+				}
+			}, "PROBE_LOST_EARLY="+how)
+		})
+	}
 }
 
 func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {

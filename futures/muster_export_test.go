@@ -1,0 +1,9 @@
+package futures
+
+import "io/fs"
+
+// Missing says which ranks of a process's job are not there, and whether that is known.
+func Missing(proc fs.FS, self int) (text string, known bool) {
+	r, known := callRoll(proc, self)
+	return r.missing(), known
+}

@@ -1,0 +1,77 @@
+//go:build mpi && cgo
+
+package futures
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// While MPI starts, a rank looks so often for the others of its host. Those that are missing for so many looks in a row have
+// ended: until then the launcher may still be about to start them, one after another, from a slow file system. After the
+// limit a rank says that it waits.
+const (
+	musterTurn  = 2500 * time.Millisecond
+	musterLooks = 5
+	musterLimit = 30 * time.Second
+)
+
+// muster ends this process, and the job as far as one rank can, when MPI_Init waits for a rank of this host that has ended:
+// it would wait for ever, and the launchers that were told to leave the other ranks alone, and MPICH's in any case when the
+// rank ended with a status, do not mind. Ranks on other hosts cannot be seen. stop must be called when MPI has started.
+func muster() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		ticks := time.NewTicker(musterTurn)
+		defer ticks.Stop()
+		begin, before, looks, said := time.Now(), "", 0, false
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticks.C:
+			}
+			r, known := callRoll(os.DirFS("/proc"), os.Getpid())
+			if !known {
+				return
+			}
+			gone := r.missing()
+			if gone != before {
+				before, looks = gone, 0
+			}
+			if looks++; gone != "" && looks >= musterLooks {
+				giveUpJob(r, gone)
+			}
+			if took := time.Since(begin); gone == "" && took >= musterLimit && !said && first(r) {
+				said = true
+				fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v; the %d ranks of this host are there, so one of another host "+
+					"has ended before futures.Main, or is kept by what the program does there (package variables, init, main)\n",
+					took.Round(time.Second), len(r.here))
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// first tells whether this rank speaks for its host.
+func first(r roll) bool { return r.here[0] == mpi.FindLauncher(os.LookupEnv).Rank }
+
+// giveUpJob ends this process because ranks of its host have gone.
+func giveUpJob(r roll, gone string) {
+	if first(r) {
+		fmt.Fprintf(os.Stderr, "rankpool: %s ended before MPI had started, which needs all of them, so this job ends: look at what the "+
+			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
+	}
+	time.Sleep(lastWords)
+	if fd, err := strconv.Atoi(os.Getenv("PMI_FD")); err == nil && fd > 2 && mpi.FindLauncher(os.LookupEnv).Family == mpi.MPICH {
+		// This launcher takes no notice of the end of a rank that has not initialised MPI, but obeys one that asks. The
+		// descriptor is the library's too, so it is not closed, and one write is one request.
+		_, _ = os.NewFile(uintptr(fd), "PMI").WriteString(fmt.Sprintf("cmd=abort exitcode=%d\n", exitFailure))
+		time.Sleep(time.Second)
+	}
+	os.Exit(exitFailure)
+}
