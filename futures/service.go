@@ -25,7 +25,8 @@ import (
 // The number of workers is the server's, and WithMaxWorkers counts for nothing (J09). WithDir, WithEnv and the initializer apply
 // as in workers of one's own (J11), and what they set stays for the next master. WithMPIInfo is for MPI_Comm_connect. The ranks of the
 // program's own world go before a service (E18), and so do RANKPOOL_BACKEND=processes and threads. It takes Open MPI; a program
-// that was started without an mpiexec can use a service too.
+// that was started without an mpiexec can use a service too, one that srun has started cannot, nor one that is on another host than
+// its mpiexec.
 func WithService(service string) Option {
 	return option(func(c *config) error {
 		p, err := mpilink.ParsePlace(service)

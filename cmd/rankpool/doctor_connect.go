@@ -187,6 +187,9 @@ func connectingInJob(family mpi.Family, lookup func(string) (string, bool)) find
 	if family != mpi.OpenMPI {
 		return finding{connectSubject, warning, "not tried inside a job; MPICH 4.0 with UCX cannot open a port", together, nil}
 	}
+	if err := mpi.CheckApart(lookup); err != nil {
+		return finding{connectSubject, warning, strings.TrimPrefix(err.Error(), "mpi: "), together, nil}
+	}
 	names, err := mpi.FindNameServer(lookup)
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
@@ -19,7 +20,7 @@ type serveCommand struct {
 
 // Help is what --help says beyond the options.
 func (serveCommand) Help() string {
-	return `All ranks become workers and wait for a master that is started apart: the same program, with futures.WithService or RANKPOOL_SERVICE. It takes Open MPI and its name server, which both sides must know; only a master without an mpiexec learns of it from the server.
+	return `All ranks become workers and wait for a master that is started apart: the same program, with futures.WithService or RANKPOOL_SERVICE. It takes Open MPI and its name server, which both sides must know; only a master without an mpiexec learns of it from the server. All ranks must be on the host of their mpiexec; srun cannot start a server.
 
 Examples:
 
@@ -100,6 +101,9 @@ func servable(l mpi.Launcher) error {
 	case l.Family == mpi.MPICH:
 		return errors.New("serve: " + l.Name + ": programs that were started apart cannot connect with MPICH (4.0.2 over UCX opens no " +
 			"port): start master and workers together, with `mpiexec -n N`, or use Open MPI")
+	}
+	if err := mpi.CheckApart(os.LookupEnv); err != nil {
+		return fmt.Errorf("serve: %w", err)
 	}
 	names, err := mpi.FindNameServer(os.LookupEnv)
 	if err != nil {

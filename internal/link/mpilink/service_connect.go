@@ -96,6 +96,9 @@ func (c *connecting) giveUp(ctx context.Context) error {
 // connect finds the server and connects to it.
 func (c *connecting) connect(ctx context.Context) error {
 	place := c.spec.Place
+	if err := mpi.CheckApart(os.LookupEnv); err != nil {
+		return err
+	}
 	started := c.spec.Started
 	if place.kind == byName {
 		if err := c.enter(ctx); err != nil {
@@ -222,14 +225,14 @@ func (c *connecting) join(ctx context.Context, l *line, said lineMessage, starte
 	return c.meet(l, said, m.Port)
 }
 
-// meet makes the communicator. It cannot be interrupted.
+// meet makes the communicator.
 func (c *connecting) meet(l *line, said lineMessage, port string) error {
 	c.at("MPI_Comm_connect", true)
-	self, err := mpi.Self()
-	if err != nil {
-		return err
+	gone := l.gone()
+	comm, err := c.dial(port, gone)
+	if errors.Is(err, errGone) {
+		return fmt.Errorf("the server%s has gone while this program connected to it; what it printed may say why", who(said.Host, said.Pid))
 	}
-	comm, err := self.Connect(port, c.spec.Info)
 	if err != nil {
 		return err
 	}
@@ -238,7 +241,7 @@ func (c *connecting) meet(l *line, said lineMessage, port string) error {
 		return err
 	}
 	c.mu.Lock()
-	c.comm, c.hub, c.gone = comm, hub, l.gone()
+	c.comm, c.hub, c.gone = comm, hub, gone
 	late := c.ended
 	c.mu.Unlock()
 	if late { // nobody wants it any more; the server notices that the line is closed
@@ -246,6 +249,41 @@ func (c *connecting) meet(l *line, said lineMessage, port string) error {
 	}
 	go c.watch(c.gone, said)
 	return nil
+}
+
+// errGone says that a server has ended that was to accept.
+var errGone = errors.New("the server has gone")
+
+// connectGrace is for how long a connect goes on whose server has gone: it may be about to tell why it fails.
+const connectGrace = time.Second
+
+// dial connects. MPI_Comm_connect cannot be interrupted, and waits for ever for a server that has gone.
+func (c *connecting) dial(port string, gone <-chan struct{}) (*mpi.Comm, error) {
+	type outcome struct {
+		comm *mpi.Comm
+		err  error
+	}
+	connected := make(chan outcome, 1)
+	go func() {
+		self, err := mpi.Self()
+		var comm *mpi.Comm
+		if err == nil {
+			comm, err = self.Connect(port, c.spec.Info)
+		}
+		connected <- outcome{comm, err}
+	}()
+	select {
+	case o := <-connected:
+		return o.comm, o.err
+	case <-gone:
+	}
+	select {
+	case o := <-connected:
+		return o.comm, o.err
+	case <-time.After(connectGrace):
+		markLost(nil)
+		return nil, errGone
+	}
 }
 
 // watch gives all ranks of the server up when it has gone: its launcher ends all of them together.

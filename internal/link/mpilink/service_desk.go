@@ -43,7 +43,10 @@ func (s *Service) open(ctx context.Context) (*desk, error) {
 		withdraw: func() {},
 	}
 	d.closed, d.end = context.WithCancel(context.Background())
-	var err error
+	err := mpi.CheckApart(os.LookupEnv)
+	if err != nil {
+		return nil, fmt.Errorf("mpilink: the service %v cannot be offered: %w", s.Place, err)
+	}
 	if d.names, err = mpi.FindNameServer(os.LookupEnv); err != nil {
 		return nil, err
 	}
