@@ -57,6 +57,7 @@ func ServeMasters(ctx context.Context, s Service, serve func(link.Endpoint) erro
 		return err
 	}
 	defer d.close()
+	s.say(fmt.Sprintf("%d workers wait for a master at %v", s.World.Size(), s.Place))
 	for {
 		caller, err := d.next(ctx)
 		if err != nil { // ctx

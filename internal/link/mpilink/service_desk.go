@@ -34,7 +34,14 @@ type desk struct {
 type caller struct {
 	*line
 	said lineMessage
+	left chan bool // gets one value when listen ends: whether attend has ended it
 }
+
+// name is what others are told about the caller.
+func (c *caller) name() string { return fmt.Sprintf("process %d on %s", c.said.Pid, c.said.Host) }
+
+// busyTurn is how often a caller looks whom it waits for, until it knows.
+const busyTurn = lineWait / 50
 
 // open leaves word.
 func (s *Service) open(ctx context.Context) (*desk, error) {
@@ -85,7 +92,6 @@ func (s *Service) open(ctx context.Context) (*desk, error) {
 			})
 		})
 	}
-	s.say(fmt.Sprintf("%d workers wait for a master at %v", s.World.Size(), s.Place))
 	return d, nil
 }
 
@@ -175,17 +181,49 @@ func (d *desk) hear(l *line) {
 		_ = l.say(lineMessage{Kind: lineKnock, ID: d.ID})
 		return
 	}
-	if with := d.serving.Load(); with != nil {
-		if err := l.say(lineMessage{Kind: lineBusy, Text: *with}); err != nil {
-			return
-		}
+	if err := l.SetReadDeadline(time.Time{}); err != nil {
+		return
 	}
 	stop() // from here on the line is the next one's who takes it
-	select {
-	case d.callers <- &caller{l, said}:
-		handed = true
-	case <-d.closed.Done():
+	c := &caller{line: l, said: said, left: make(chan bool, 1)}
+	d.over.Go(c.listen) // ends with the line at the latest
+	handed = d.await(c)
+}
+
+// await keeps a caller until its turn has come, and tells whether it has. One that has gone, and one that speaks out of turn, leaves
+// its place to others.
+func (d *desk) await(c *caller) bool {
+	look := time.NewTimer(0) // whether there is somebody to wait for
+	defer look.Stop()
+	for {
+		select {
+		case d.callers <- c:
+			return true
+		case <-c.left:
+			return false
+		case <-d.closed.Done():
+			return false
+		case <-look.C:
+			with := d.serving.Load()
+			if with == nil {
+				look.Reset(busyTurn)
+			} else if err := c.say(lineMessage{Kind: lineBusy, Text: *with}); err != nil {
+				return false
+			}
+		}
 	}
+}
+
+// listen waits for a caller's end, which it reports.
+func (c *caller) listen() {
+	_, err := c.in.Peek(1)
+	c.left <- errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// attend ends listen, and tells whether the caller is still there and may be talked to.
+func (c *caller) attend() bool {
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+	return <-c.left
 }
 
 // next returns a master that is ready to connect. It blocks until there is one, or until ctx ends.
@@ -193,9 +231,12 @@ func (d *desk) next(ctx context.Context) (*caller, error) {
 	for {
 		select {
 		case c := <-d.callers:
+			with := c.name()
+			d.serving.Store(&with)
 			if d.prepare(ctx, c) {
 				return c, nil
 			}
+			d.serving.Store(nil)
 			_ = c.Close()
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
@@ -209,6 +250,10 @@ func (d *desk) next(ctx context.Context) (*caller, error) {
 // prepare tells whether the master goes on.
 func (d *desk) prepare(ctx context.Context, c *caller) bool {
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	if !c.attend() {
+		return false
+	}
 	if err := c.say(lineMessage{Kind: lineWelcome, ID: d.ID, Names: d.names.URI}); err != nil {
 		return false
 	}
@@ -219,8 +264,7 @@ func (d *desk) prepare(ctx context.Context, c *caller) bool {
 // serve serves one master.
 func (d *desk) serve(c *caller, serve func(link.Endpoint) error) error {
 	defer c.Close()
-	with := fmt.Sprintf("process %d on %s", c.said.Pid, c.said.Host)
-	d.serving.Store(&with)
+	with := c.name()
 	defer d.serving.Store(nil)
 	if !d.Keep { // nobody else can be served
 		d.close()
