@@ -203,12 +203,33 @@ func TestEveryFindingThatIsNotOKHasARemedy(t *testing.T) {
 		d.judge(nil, "out", errors.New("ended"))
 		all := append(d.findings.close(), speed(fact{RoundTrip: time.Second}), spawnFinding(nil, "", nil),
 			binding([]rankFact{{Binding: mpi.Binding{Allowed: 1, Online: 2, Procs: 1}}}, mpi.OpenMPI),
-			connectingInJob(mpi.MPICH, lookup()), connectingInJob(mpi.OpenMPI, lookup()), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, lookup()),
-			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, lookup()), survivorsInJob(mpi.Launcher{}, lookup()))
+			connectingInJob(mpi.MPICH, lookup()), connectingInJob(mpi.OpenMPI, lookup()), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, lookup(), ""),
+			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, lookup(), ""), survivorsInJob(mpi.Launcher{}, lookup(), ""),
+			survivorsInJob(mpi.Launcher{}, lookup(), "KillOnBadExit = 1"), connectingInJob(mpi.OpenMPI, lookup("OMPI_MCA_orte_num_nodes=2")))
 		for _, f := range all {
 			if f.Status != fine && f.Remedy == "" {
 				t.Errorf("no remedy: %+v", f)
 			}
+		}
+	}
+}
+
+func TestSlurmTellsWhetherSrunLeavesSurvivorsAlone(t *testing.T) {
+	const zero, one = "InactiveLimit           = 0 sec\nKillOnBadExit           = 0\nKillWait = 5 sec\n", "KillOnBadExit = 1\n"
+	for _, tt := range []struct {
+		env, slurm string
+		status     verdict
+		want       string
+	}{
+		{"", zero, fine, "the others live on when one is killed: KillOnBadExit is 0"},
+		{"", one, warning, "KillOnBadExit is 1"},
+		{"SLURM_KILL_BAD_EXIT=1", zero, warning, "SLURM_KILL_BAD_EXIT is 1"},
+		{"SLURM_KILL_BAD_EXIT=0", one, fine, "SLURM_KILL_BAD_EXIT is 0"},
+		{"", "", warning, "cannot be told"},
+	} {
+		f := survivorsInJob(mpi.Launcher{Name: "srun"}, lookup(strings.Fields(tt.env)...), tt.slurm)
+		if f.Status != tt.status || !strings.Contains(f.Text, tt.want) {
+			t.Errorf("%q, %q: %+v, want %q", tt.env, tt.slurm, f, tt.want)
 		}
 	}
 }

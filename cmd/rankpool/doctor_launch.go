@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -188,11 +189,15 @@ func (d *doctor) inJob(ctx context.Context) {
 		return
 	}
 	d.findings.add(spawnFinding(facts, out, err), connectingInJob(d.family, os.LookupEnv))
-	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv), sigterm(d.launcher.Family, os.LookupEnv))
+	slurm := ""
+	if d.launcher.Family == mpi.OtherMPI {
+		slurm = slurmSettings(ctx)
+	}
+	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv, slurm), sigterm(d.launcher.Family, os.LookupEnv))
 }
 
-// survivorsInJob says what the launcher of this job was told about lost ranks.
-func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool)) finding {
+// survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
+func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm string) finding {
 	const subject = "lost ranks"
 	switch l.Family {
 	case mpi.OpenMPI:
@@ -204,8 +209,34 @@ func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool)) finding 
 		return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
 			"start with `mpiexec -disable-auto-cleanup -n N rankpool run --stay PROGRAM`, and try it with `rankpool doctor` without mpiexec", nil}
 	}
-	return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
-		"srun --no-kill and --kill-on-bad-exit=0 keep them", nil}
+	// What srun itself was told cannot be seen; its variable is, and it goes before the setting.
+	variable, setting := "SLURM_KILL_BAD_EXIT", "KillOnBadExit"
+	kills, known := lookup(variable)
+	if known {
+		setting = variable
+	} else if m := regexp.MustCompile(`(?m)^KillOnBadExit\s*=\s*(\d)`).FindStringSubmatch(slurm); m != nil {
+		kills, known = m[1], true
+	}
+	const remedy = "start with `srun --kill-on-bad-exit=0`, and with --no-kill too if the loss of a host is to be survived"
+	switch {
+	case !known:
+		return finding{subject, warning, "whether srun leaves the others alone cannot be told here", remedy, nil}
+	case kills != "0":
+		return finding{subject, warning, fmt.Sprintf("srun ends the job when a rank is lost, unless it was told otherwise: %s is %s", setting, kills), remedy, nil}
+	}
+	return finding{subject, fine, fmt.Sprintf("the others live on when one is killed: %s is 0, unless srun was told otherwise; the loss of a host ends "+
+		"the job, unless srun was told --no-kill", setting), "", nil}
+}
+
+// slurmSettings returns what Slurm says about itself, nothing where it does not answer.
+func slurmSettings(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	out, err := runMarked(ctx, nil, "scontrol", []string{"show", "config"}, nil)
+	if err != nil {
+		return ""
+	}
+	return out
 }
 
 // fromOutside starts jobs of its own.

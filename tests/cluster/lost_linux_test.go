@@ -46,13 +46,15 @@ type losing struct {
 // run runs it. The program ends once what happens has happened.
 func (l losing) run(t *testing.T) outcome {
 	t.Helper()
-	if err := needsMPI(); err != nil {
-		t.Skip(err)
-	}
-	c, dir := hosts(t), t.TempDir()
-	probe := binaries.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")
+	return l.start(t, func(c *cluster, probe, dir string, args []string) (mpitest.Result, error) {
+		return l.mpiexec(t, c, probe, dir, args)
+	})
+}
+
+// mpiexec starts it as mpiexec does.
+func (l losing) mpiexec(t *testing.T, c *cluster, probe, dir string, args []string) (mpitest.Result, error) {
+	t.Helper()
 	options, program := []string{"-wdir", dir}, probe
-	args := []string{"-dir", dir, "-liveness", l.liveness.String(), "-patient", "cutoff"}
 	if library == "openmpi" {
 		options = append(options, "--mca", "plm_rsh_agent", c.agent, "-H", l.hosts, "--enable-recovery")
 	} else {
@@ -60,6 +62,46 @@ func (l losing) run(t *testing.T) outcome {
 		program = binaries.Build(t, "github.com/rankpool/rankpool/cmd/rankpool")
 		args = append([]string{"run", "--stay", probe}, args...)
 	}
+	return mpitest.Run(t.Context(), mpitest.Job{
+		Prefix: c.on("node1"), Ranks: l.ranks, Program: program, Args: args, Options: options, Limit: limit / 2,
+		Env: environment("RANKPOOL_MAX_WORKERS=3"),
+	})
+}
+
+// srun starts it with srun.
+func (l losing) srun(t *testing.T, options ...string) outcome {
+	t.Helper()
+	slurm(t)
+	return l.start(t, func(c *cluster, probe, dir string, args []string) (mpitest.Result, error) {
+		var hosts strings.Builder // one a line, for each rank
+		for field := range strings.SplitSeq(l.hosts, ",") {
+			host, ranks, _ := strings.Cut(field, ":")
+			n, err := strconv.Atoi(ranks)
+			if err != nil {
+				return mpitest.Result{}, err
+			}
+			hosts.WriteString(strings.Repeat(host+"\n", n))
+		}
+		file := filepath.Join(dir, "hosts")
+		if err := os.WriteFile(file, []byte(hosts.String()), 0o600); err != nil {
+			return mpitest.Result{}, err
+		}
+		command := append([]string{"srun", "--mpi=" + right(), "-N", "3", "-n", fmt.Sprint(l.ranks), "--distribution=arbitrary"}, options...)
+		return mpitest.Command{
+			Args: append(append(c.on("node1"), append(command, probe)...), args...), Dir: dir, Limit: limit / 2,
+			Env: append(environment(), "SLURM_CONF="+c.file("slurm.conf"), "SLURM_HOSTFILE="+file),
+		}.Run(t.Context())
+	})
+}
+
+// start starts it and has happen what happens.
+func (l losing) start(t *testing.T, job func(c *cluster, probe, dir string, args []string) (mpitest.Result, error)) outcome {
+	t.Helper()
+	if err := needsMPI(); err != nil {
+		t.Skip(err)
+	}
+	c, dir := hosts(t), t.TempDir()
+	probe := binaries.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")
 	happened := make(chan error, 1)
 	go func() {
 		err := await(filepath.Join(dir, "ready"))
@@ -71,10 +113,7 @@ func (l losing) run(t *testing.T) outcome {
 		}
 		happened <- err
 	}()
-	r, err := mpitest.Run(t.Context(), mpitest.Job{
-		Prefix: c.on("node1"), Ranks: l.ranks, Program: program, Args: args, Options: options, Limit: limit / 2,
-		Env: environment("RANKPOOL_MAX_WORKERS=3"),
-	})
+	r, err := job(c, probe, dir, []string{"-dir", dir, "-liveness", l.liveness.String(), "-patient", "cutoff"})
 	if err := <-happened; err != nil {
 		t.Errorf("%v; the job printed:\n%s", err, r.Output)
 	}
@@ -91,10 +130,14 @@ func (o outcome) says(t *testing.T, patterns ...string) {
 	}
 }
 
-// kill kills the process of a rank of the world.
+// kill kills the process of a rank of the world that mpiexec has started.
 func kill(rank int) func(*cluster, string, string) error {
+	return killWhere(map[string]string{"openmpi": "OMPI_COMM_WORLD_RANK=", "mpich": "PMI_RANK="}[library], rank)
+}
+
+// killWhere kills the process of a rank, to which a variable tells its number.
+func killWhere(variable string, rank int) func(*cluster, string, string) error {
 	return func(_ *cluster, program, dir string) error {
-		variable := map[string]string{"openmpi": "OMPI_COMM_WORLD_RANK=", "mpich": "PMI_RANK="}[library]
 		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		for _, path := range lines {
 			line, _ := os.ReadFile(path)
@@ -176,6 +219,22 @@ func TestARankThatIsKilledOnAnotherHostCostsItsTask(t *testing.T) {
 			t.Errorf("status %d, want %d:\n%s", o.code, want, o.output)
 		}
 	})
+}
+
+func TestARankOfSrunThatIsKilledCostsItsTask(t *testing.T) {
+	for name, l := range map[string]losing{ // beside another, which tells at once
+		"on the master's host": {"node1:2,node2:1,node3:1", 30 * time.Second, killWhere("SLURM_PROCID=", 1), 4},
+		"on another host":      {"node1:1,node2:1,node3:2", 30 * time.Second, killWhere("SLURM_PROCID=", 3), 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := l.srun(t, "--kill-on-bad-exit=0") // as it is unless Slurm's administrator has decided otherwise
+			o.says(t, `hold was lost with worker \d \(rank [13], process \d+ on node[13]\): its process has ended without a goodbye`,
+				"queued: done, workers: 2 <nil>", "ranks were lost, so this job ends without MPI_Finalize")
+			if n := strings.Count(o.output, ": done\n"); o.code != 137 || n != 2 {
+				t.Errorf("status %d, want 137, and %d of 2 long tasks were done:\n%s", o.code, n, o.output)
+			}
+		})
+	}
 }
 
 func TestRanksOnAllHostsLeaveWhenTheirMasterIsKilled(t *testing.T) {
