@@ -70,7 +70,7 @@ func giveUpJob(r roll, gone string) {
 	if fd, err := strconv.Atoi(os.Getenv("PMI_FD")); err == nil && fd > 2 && mpi.FindLauncher(os.LookupEnv).Family == mpi.MPICH {
 		// This launcher takes no notice of the end of a rank that has not initialised MPI, but obeys one that asks. The
 		// descriptor is the library's too, so it is not closed, and one write is one request.
-		_, _ = os.NewFile(uintptr(fd), "PMI").WriteString(fmt.Sprintf("cmd=abort exitcode=%d\n", exitFailure))
+		_, _ = fmt.Fprintf(os.NewFile(uintptr(fd), "PMI"), "cmd=abort exitcode=%d\n", exitFailure)
 		time.Sleep(time.Second)
 	}
 	os.Exit(exitFailure)
