@@ -29,7 +29,8 @@ const leaveLimit = 10 * time.Second
 // not end: two that do so at once confuse Open MPI's mpiexec.
 const followLimit = 6 * leaveLimit
 
-// lastWords is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then.
+// lastWords is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then, and
+// so does the srun of a step that lost a task, once the last one has ended.
 const lastWords = 200 * time.Millisecond
 
 // ranks is the MPI job as this process sees it.
@@ -291,8 +292,8 @@ func leaveMPI(status int) int {
 		return status
 	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
 		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
+		time.Sleep(lastWords)
 		if mpilink.Scattered() && mpi.FindLauncher(os.LookupEnv).Family == mpi.OpenMPI { // its mpiexec would wait for ever
-			time.Sleep(lastWords)
 			_ = mpi.Abort(status)
 		}
 		return status
