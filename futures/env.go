@@ -21,6 +21,7 @@ const (
 	envThreshold  = "RANKPOOL_PKL5_THRESHOLD"
 	envBackoff    = "RANKPOOL_BACKOFF"
 	envWorker     = "RANKPOOL_WORKER"      // set by a master for its local workers
+	envProcSocket = "RANKPOOL_PROC_SOCKET" // 1: local processes do not read each other's memory, see internal/link/proc
 	envMPIThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
 	envMPIStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
 	envService    = "RANKPOOL_SERVICE"     // where workers are that were started apart, see WithService
@@ -48,8 +49,8 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") &&
-			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envMPIThreads, envMPIStage,
-				envService, envServe, envServeKeep}, name) {
+			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, envMPIThreads,
+				envMPIStage, envService, envServe, envServeKeep}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

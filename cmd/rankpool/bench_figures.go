@@ -149,7 +149,7 @@ func (p *plan) echo() {
 	}
 	p.oneWorker(func(ours *entrant, i *implementation, world bool) {
 		for _, mib := range sizes {
-			n := max(4, min(64, 512/mib))
+			n := max(12, min(256, 512/mib))
 			if p.quick {
 				n = 20
 			}

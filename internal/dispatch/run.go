@@ -17,6 +17,7 @@ import (
 func (s *server) run(w *work) {
 	s.out.halted = false
 	s.out.open(w.first)
+	s.out.final = w.first + w.units - 1
 	w.begun = time.Now()
 	for !s.units(w) {
 	}
@@ -238,6 +239,7 @@ type outbox struct {
 	begun bool  // a unit runs, and not by reference
 	start int   // where the entry of the unit that runs begins
 	seq   uint64
+	final uint64 // the last of the batch
 
 	// The journal said at a mark which was not the first of its unit that no other is to begin: the one that may have begun
 	// since is the last.
@@ -334,6 +336,9 @@ func (o *outbox) finished(seq uint64) (stop bool) {
 	o.seq = seq
 	if len(o.enc.Segments) == 0 && n <= o.full && cap(o.enc.Stream) == cap(o.base) { // else it has left the journal
 		return o.s.journal.Finished(seq, n) || o.halted
+	}
+	if seq == o.final {
+		return true // the end of the batch sends it at once, with the time: two messages would wake the master twice
 	}
 	stop = o.flush() || o.halted
 	o.open(seq + 1)

@@ -87,6 +87,29 @@ var acts = map[string]func(ep link.Endpoint){
 			_ = ep.Send(link.Frame{Stream: append(answer, s[0], s[len(s)/2], s[len(s)-1])})
 		}
 	},
+	// It sends frames of as many bytes as it is told, as fast as the master takes them.
+	"pour": func(ep link.Endpoint) {
+		f, err := ep.Recv()
+		if err != nil {
+			_ = ep.Close()
+			return
+		}
+		s := make([]byte, binary.LittleEndian.Uint64(f.Stream))
+		_ = ep.Send(pid())
+		for ep.Send(link.Frame{Segments: [][]byte{s}}) == nil {
+		}
+		_ = ep.Close()
+	},
+	// It receives, and says when it has begun to.
+	"drink": func(ep link.Endpoint) {
+		_ = ep.Send(pid())
+		for {
+			if _, err := ep.Recv(); err != nil {
+				_ = ep.Close()
+				return
+			}
+		}
+	},
 	"swell": func(ep link.Endpoint) {
 		f, _ := ep.Recv()
 		s := make([]byte, binary.LittleEndian.Uint64(f.Stream)) // never written but here, so it takes next to no memory
@@ -98,22 +121,33 @@ var acts = map[string]func(ep link.Endpoint){
 
 func pid() link.Frame { return link.Frame{Stream: []byte(strconv.Itoa(os.Getpid()))} }
 
-// runDoomedMaster starts a spinning, an idle and a stopped worker, prints their pids, and waits to be killed.
+// runDoomedMaster starts a spinning, an idle, a stopped, a receiving and a sending worker, prints their pids, and waits to be
+// killed.
 func runDoomedMaster() {
 	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // when the test does not kill it
-	h := make(pids, 3)
+	h := make(pids)                                    // so the last worker, which goes on sending, waits for ever
+	large := make([]byte, 64<<20)
 	var all []string
-	for _, act := range []string{"spin", "idle", "idle"} {
+	for _, act := range []string{"spin", "idle", "idle", "drink", "pour"} {
 		g := proc.New(proc.Config{Slots: 1, Args: []string{}, Env: []string{roleVariable + "=" + act}})
 		if _, err := g.Open(context.Background(), h); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		g.Start(0)
+		if act == "pour" {
+			g.Send(0, link.Frame{Stream: binary.LittleEndian.AppendUint64(nil, 1<<20)})
+		}
 		all = append(all, <-h)
+		if act == "drink" {
+			for range 100 {
+				g.Send(0, link.Frame{Segments: [][]byte{large}})
+			}
+		}
 	}
-	stopped, _ := strconv.Atoi(all[2])
-	_ = syscall.Kill(stopped, syscall.SIGSTOP)
+	if stopped, err := strconv.Atoi(all[2]); err == nil {
+		_ = syscall.Kill(stopped, syscall.SIGSTOP)
+	}
 	fmt.Println(strings.Join(all, " "))
 	select {}
 }

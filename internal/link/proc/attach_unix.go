@@ -20,7 +20,7 @@ import (
 const (
 	socketFd  = 3
 	journalFd = 4
-	handshake = "2:3:4" // version of the protocol and the descriptors
+	handshake = "3:3:4" // version of the protocol and the descriptors
 )
 
 // buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
@@ -68,9 +68,15 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	here, there := m.rings()
 	e := &endpoint{raw: raw, out: newOutbox(), journal: m.journal}
 	e.in = inbox{socket: newReader(socketReader{sock}, memoryLimit()), ring: here, over: &e.closed, spin: leastSpin}
+	from := newSource(&here.desk, os.Getppid(), memoryLimit())
+	from.probe()
+	here.source, e.in.socket.source = from, from
+	there.offer()
 	e.out.connect(raw, there)
+	_ = e.out.sign(kindReady) // a master that is gone shows at the next use
 	// Not signal.Ignore, which programs started by tasks would inherit. The channel is never read: a full one drops.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
+	useBallast() // until the process ends
 	attached.Store(true)
 	return e, true, nil
 }
@@ -95,6 +101,8 @@ func (e *endpoint) Recv() (link.Frame, error) {
 		return f, nil
 	case e.closed.Load() || errors.Is(err, io.ErrUnexpectedEOF):
 		return link.Frame{}, io.EOF
+	case err != io.EOF:
+		_ = e.out.sign(kindFailed) // or the master would take this for an end on purpose
 	}
 	return link.Frame{}, err
 }

@@ -4,6 +4,7 @@ package proc_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -95,15 +96,27 @@ func BenchmarkFrameOf64BytesWith32UnderWay(b *testing.B) {
 	<-v.done
 }
 
-func BenchmarkEchoOf16MiB(b *testing.B) {
-	c := make(bell)
-	g := benchGroup(b, c)
-	segments := [][]byte{make([]byte, 16<<20)}
-	b.SetBytes(32 << 20)
-	g.Send(0, link.Frame{Stream: []byte{'e'}, Segments: segments})
-	<-c
-	for b.Loop() {
-		g.Send(0, link.Frame{Stream: []byte{'e'}, Segments: segments})
-		<-c
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []int{64 << 10, 256 << 10, 1 << 20, 16 << 20} {
+		for _, way := range []string{"shown", "socket"} {
+			b.Run(fmt.Sprintf("%dKiB/%s", size>>10, way), func(b *testing.B) {
+				c := make(bell)
+				cfg := proc.Config{Slots: 1, Args: []string{}}
+				if way == "socket" {
+					cfg.Env = []string{socketAlone}
+				}
+				g := proc.New(cfg)
+				attach(b, g, c)
+				segments := [][]byte{make([]byte, size)}
+				b.SetBytes(2 * int64(size))
+				b.ReportAllocs()
+				g.Send(0, link.Frame{Stream: []byte{'e'}, Segments: segments})
+				<-c
+				for b.Loop() {
+					g.Send(0, link.Frame{Stream: []byte{'e'}, Segments: segments})
+					<-c
+				}
+			})
+		}
 	}
 }

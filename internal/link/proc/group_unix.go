@@ -30,6 +30,7 @@ type Group struct {
 	name    string // and what it is called
 	env     []string
 	host    string
+	copies  bool // nothing is shown: segments go by the socket
 	slots   []slot
 
 	slotted atomic.Bool // there are slots
@@ -84,6 +85,11 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	env := slices.DeleteFunc(append(os.Environ(), g.cfg.Env...), func(s string) bool {
 		return strings.HasPrefix(s, variable+"=")
 	})
+	if value, set := lookup(env, socketVariable); set && value != "0" {
+		g.copies = true
+	} else {
+		admitChildren()
+	}
 	g.env = share(env, runtime.GOMAXPROCS(0), g.cfg.Slots)
 	if g.host, err = os.Hostname(); err != nil {
 		g.host = "this machine"
@@ -91,6 +97,7 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	g.slots = make([]slot, g.cfg.Slots)
 	g.slotted.Store(true)
 	forks.acquire()
+	useBallast()
 	return len(g.slots), nil
 }
 
@@ -231,5 +238,6 @@ func (g *Group) release() error {
 		}
 	}
 	forks.release()
+	dropBallast()
 	return errors.Join(errs...)
 }

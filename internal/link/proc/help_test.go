@@ -54,13 +54,13 @@ func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 		p.receive(ours)
 	}()
 	_, worker := m.rings()
-	first := append(appendHeader(nil, link.Frame{Stream: []byte{1}}), 1)
+	first := append(appendHeader(nil, link.Frame{Stream: []byte{1}}, kindFrame), 1)
 	half := len(first) / 2
 	_, err = theirs.Write(first[:half])
 	for !p.attend(true) { // somebody delivers nothing, for a moment
 		time.Sleep(time.Millisecond)
 	}
-	if err != nil || !worker.put(2, []byte{2}) || worker.awake.Load() == 0 { // so no wake is sent
+	if err != nil || !worker.put(2, link.Frame{Stream: []byte{2}}) || worker.awake.Load() == 0 { // so no wake is sent
 		t.Fatalf("the frame did not go into the ring: %v", err)
 	}
 	for !p.attend(false) {

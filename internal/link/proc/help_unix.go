@@ -33,36 +33,45 @@ func (g *Group) Help(done func() bool) {
 
 // look delivers what comes until done, which is true, or until it is not worth the while.
 func (g *Group) look(all []*process, done func() bool) bool {
-	last := time.Now()
+	begin := time.Now()
+	last := begin
 	for n := 1; ; n++ {
-		some := false
+		some, fetching := false, false
 		for _, p := range all {
-			some = p.tryDrain() || some
+			s, f := p.tryDrain()
+			some, fetching = some || s, fetching || f
 		}
 		switch {
 		case some:
 			if done() {
 				return true
 			}
-			last = time.Now()
+			begin = time.Now()
+			last = begin
 		case n%16 == 0:
 			if done() {
 				return true
 			}
-			if time.Since(last) > g.spin {
+			now := time.Now()
+			if fetching && now.Sub(begin) < mostFetchSpin {
+				last = now // what the worker does can begin only then
+			}
+			if now.Sub(last) > g.spin {
 				return false
 			}
 		}
 	}
 }
 
-// tryDrain drains unless somebody delivers already.
-func (p *process) tryDrain() bool {
+// tryDrain drains unless somebody delivers already. It tells whether there was anything, and whether the worker is about to
+// fetch what it was shown.
+func (p *process) tryDrain() (some, fetching bool) {
 	if !p.slot.deliver.TryLock() {
-		return false
+		return false, false
 	}
 	defer p.slot.deliver.Unlock()
-	return p.drain()
+	some = p.drain()
+	return some, p.showing != nil && p.showing.shown.Load() != p.showing.fetched.Load()
 }
 
 // attend tells the worker that somebody looks into its ring, or that nobody does any more. It returns false when there is

@@ -13,6 +13,14 @@ func allocate(n int) []byte {
 	if n < leastUnzeroed {
 		return make([]byte, n)
 	}
+	loadBallast(n)
+	mem := unzeroed(n)
+	back(mem)
+	return mem
+}
+
+// unzeroed returns memory that nobody else has and that holds anything.
+func unzeroed(n int) []byte {
 	// strings.Builder is the standard library's one door to memory that is not zeroed. The string of one byte is the
 	// only reference it leaves behind, and it is dropped here, so the memory is nobody else's.
 	var b strings.Builder

@@ -5,8 +5,10 @@ package proc
 import (
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +33,11 @@ type outbox struct {
 	raw      syscall.RawConn // nil until the socket exists
 	ring     *ring           // likewise
 	number   uint64          // of the last frame
+	shown    uint32          // how many frames were shown
+	spin     time.Duration   // of the next wait until they are fetched
+	held     []held          // what of them the receiver has not fetched when somebody looked last
+	look     *time.Timer     // lets go of held; nil unless something was held
+	pause    time.Duration   // until it looks again
 	chunks   []chunk
 	head     int
 	writer   chan struct{} // closed when the writer ends; nil when there is none
@@ -78,7 +85,13 @@ func (o *outbox) send(f link.Frame) {
 		link.PutBuffer(f.Stream)
 		return
 	}
-	if o.rung(f) || o.raw == nil || o.writer != nil {
+	o.letGo()
+	before := o.shown
+	done := o.rung(f)
+	if o.shown != before {
+		o.hold(f.Segments)
+	}
+	if done || o.raw == nil || o.writer != nil {
 		return
 	}
 	o.wait = false
@@ -97,9 +110,24 @@ func (o *outbox) sendAll(f link.Frame) error {
 		link.PutBuffer(f.Stream)
 		return io.ErrClosedPipe
 	}
-	if o.rung(f) {
+	before := o.shown
+	if !o.rung(f) {
+		if err := o.flush(); err != nil {
+			return err
+		}
+	}
+	if o.shown == before {
 		return nil
 	}
+	defer runtime.KeepAlive(f.Segments) // what is shown is no reference
+	return o.awaitFetch()
+}
+
+// sign writes a sign behind what is queued.
+func (o *outbox) sign(kind uint32) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.chunks = append(o.chunks, chunk{b: sign(kind)})
 	return o.flush()
 }
 
@@ -133,10 +161,16 @@ func (o *outbox) flush() error {
 func (o *outbox) rung(f link.Frame) bool {
 	o.number++
 	if o.ring == nil {
-		o.queue(f)
+		o.queue(f, kindFrame)
 		return false
 	}
-	if len(f.Segments) == 0 && o.ring.put(o.number, f.Stream) {
+	kind := kindFrame
+	if o.ring.able.Load() != 0 && worthShowing(f) {
+		kind = kindShown
+		o.shown++
+		o.ring.shown.Store(o.shown)
+	}
+	if (kind == kindShown || len(f.Segments) == 0) && o.ring.put(o.number, f) {
 		link.PutBuffer(f.Stream)
 		if o.ring.awake.Load() != 0 {
 			return true
@@ -146,24 +180,27 @@ func (o *outbox) rung(f link.Frame) bool {
 		return false
 	}
 	o.ring.last.Store(o.number)
-	o.queue(f)
+	o.queue(f, kind)
 	return false
 }
 
 // queue takes a frame apart. The caller holds mu.
-func (o *outbox) queue(f link.Frame) {
+func (o *outbox) queue(f link.Frame, kind uint32) {
 	if o.head > mostVectors && o.head > len(o.chunks)/2 { // a writer that never catches up must not keep what it wrote
 		n := copy(o.chunks, o.chunks[o.head:])
 		clear(o.chunks[n:])
 		o.chunks, o.head = o.chunks[:n], 0
 	}
-	h := appendHeader(link.GetBuffer(), f)
+	h := appendHeader(link.GetBuffer(), f, kind)
 	if len(f.Stream) <= largestJoined {
 		h = append(h, f.Stream...)
 		o.chunks = append(o.chunks, chunk{h, h})
 		link.PutBuffer(f.Stream)
 	} else {
 		o.chunks = append(o.chunks, chunk{h, h}, chunk{f.Stream, f.Stream})
+	}
+	if kind == kindShown {
+		return
 	}
 	for _, s := range f.Segments {
 		if len(s) > 0 {

@@ -21,6 +21,10 @@ import (
 // variable tells a process that it is a worker, and where its descriptors are.
 const variable = "RANKPOOL_WORKER"
 
+// socketVariable makes a group copy everything through its sockets, with any value but 0, as it does by itself where one
+// process may not read the other: for comparison, and where reading is seen as an attack.
+const socketVariable = "RANKPOOL_PROC_SOCKET"
+
 // Config describes a group of child processes.
 type Config struct {
 	// Slots is how many processes there can be, at least one.

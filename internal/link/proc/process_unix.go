@@ -25,10 +25,12 @@ type process struct {
 	slot  *slot
 	index int
 	out   *outbox
+	from  *source // what the worker shows; nil where it must not
 
 	// Guarded by slot.deliver.
-	ring   *ring  // nil until the process was started, and after its end
-	number uint64 // of the last frame
+	ring    *ring  // nil until the process was started, and after its end
+	showing *desk  // likewise: what it is shown
+	number  uint64 // of the last frame
 
 	mu     sync.Mutex
 	child  *os.Process // nil until started
@@ -81,9 +83,13 @@ func (p *process) launch() {
 		p.kill(err)
 	} else {
 		toWorker, toMaster := p.slot.memory.rings()
+		if !p.group.copies {
+			p.from = newSource(&toMaster.desk, p.child.Pid, memoryLimit())
+			toMaster.source = p.from
+		}
 		p.out.connect(raw, toWorker)
 		p.slot.deliver.Lock()
-		p.ring = toMaster
+		p.ring, p.showing = toMaster, &toWorker.desk
 		p.slot.deliver.Unlock()
 	}
 	go p.receive(sock)
@@ -100,6 +106,10 @@ func (p *process) start() (*os.File, error) {
 		p.slot.memory = m
 	} else {
 		p.slot.memory.reset()
+	}
+	if !g.copies {
+		toWorker, _ := p.slot.memory.rings()
+		toWorker.offer()
 	}
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -135,11 +145,18 @@ func (p *process) start() (*os.File, error) {
 func (p *process) receive(sock *os.File) {
 	watch := watchExit(p.child.Pid, sock)
 	r := newReader(socketReader{sock}, memoryLimit())
+	r.source = p.from
 	var bye bool
 	for {
 		f, kind, err := r.frame()
+		switch {
+		case kind == kindReady && p.from != nil:
+			p.from.probe()
+		case kind == kindFailed:
+			p.kill(errFailed)
+		}
 		p.deliver(f, err == nil && kind == kindFrame)
-		if errors.Is(err, errWire) {
+		if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
 			p.kill(err)
 		}
 		if bye = kind == kindGoodbye; bye || err != nil {
@@ -152,6 +169,7 @@ func (p *process) receive(sock *os.File) {
 	state, err := p.child.Wait()
 	limit.Stop()
 	<-watch
+	p.out.forget()
 	l := link.Loss{Err: p.verdict(state, err, bye), Proof: true}
 	l.Finished, l.Picked, l.Salvage = p.slot.memory.journal.Read()
 	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
@@ -176,7 +194,7 @@ func (p *process) deliver(f link.Frame, isFrame bool) {
 func (p *process) drain() (some bool) {
 	for p.ring != nil && p.ring.some() {
 		f, ok, err := p.ring.take(p.number + 1)
-		if err != nil {
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // that is a worker which has ended by itself
 			p.kill(err)
 		}
 		if !ok {
@@ -193,7 +211,7 @@ func (p *process) drain() (some bool) {
 func (p *process) report(l link.Loss) {
 	p.slot.deliver.Lock()
 	defer p.slot.deliver.Unlock()
-	p.ring = nil // the next process has it
+	p.ring, p.showing = nil, nil // the next process has them
 	p.slot.current.CompareAndSwap(p, nil)
 	p.group.handler.Lost(p.index, l)
 }

@@ -9,18 +9,21 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// ring carries short frames through memory that two processes share, from one of them to the other. It is the quick way
-// beside the socket, and taken only while the receiver is awake: it looks into the ring before it sleeps, and the socket
-// is what wakes it. Frames are numbered from 1 over both ways, so that they arrive in order.
+// ring carries short frames, and shown ones, through memory that two processes share, from one of them to the other. It
+// is the quick way beside the socket, and taken only while the receiver is awake: it looks into the ring before it sleeps,
+// and the socket is what wakes it. Frames are numbered from 1 over both ways, so that they arrive in order.
 //
-// One goroutine at a time uses each end. A frame takes a header of 16 bytes, the length and the number, and its stream,
-// rounded up.
+// One goroutine at a time uses each end. A frame takes a header of 16 bytes (the length, the number of shown segments, the
+// frame's number), the table of what is shown and its stream, rounded up.
 type ring struct {
 	tail  *atomic.Uint64 // bytes put in, ever
 	head  *atomic.Uint64 // bytes taken out
 	last  *atomic.Uint64 // the number of the last frame that went by the socket
 	awake *atomic.Uint32 // the receiver will look before it sleeps
 	data  []byte
+	desk  // for what is shown on the same way
+
+	source *source // what the receiver fetches from; nil where nothing is ever shown
 
 	at   uint64 // this end's own tail or head
 	seen uint64 // the sender's last look at head
@@ -28,7 +31,7 @@ type ring struct {
 
 const (
 	ringData    = 64 << 10
-	ringMarks   = 256 // each mark has a line of the cache of its own
+	ringMarks   = 512 // each mark has a line of the cache of its own
 	ringSize    = ringMarks + ringData
 	ringHeader  = 16
 	ringRound   = 16
@@ -44,16 +47,21 @@ func newRing(mem []byte) *ring {
 	return &ring{
 		tail: (*atomic.Uint64)(mark(0)), head: (*atomic.Uint64)(mark(1)),
 		last: (*atomic.Uint64)(mark(2)), awake: (*atomic.Uint32)(mark(3)),
+		desk: desk{
+			word: (*atomic.Uint64)(mark(4)), nonce: (*atomic.Uint64)(unsafe.Add(mark(4), 8)), able: (*atomic.Uint32)(mark(5)),
+			fetched: (*atomic.Uint32)(mark(6)), waiting: (*atomic.Uint32)(mark(7)), shown: (*atomic.Uint32)(unsafe.Add(mark(7), 4)),
+		},
 		data: mem[ringMarks:ringSize],
 	}
 }
 
-// put puts a frame in, unless it does not fit or the receiver sleeps.
-func (r *ring) put(number uint64, stream []byte) bool {
-	if r.awake.Load() == 0 || len(stream) > longestRung {
+// put puts a frame in, whose segments are shown, unless it does not fit or the receiver sleeps.
+func (r *ring) put(number uint64, f link.Frame) bool {
+	length := len(f.Segments)*placeSize + len(f.Stream)
+	if r.awake.Load() == 0 || length > longestRung {
 		return false
 	}
-	need := (uint64(len(stream)) + ringHeader + ringRound - 1) / ringRound * ringRound
+	need := (uint64(length) + ringHeader + ringRound - 1) / ringRound * ringRound
 	at := r.at % ringData
 	skip := uint64(0)
 	if at+need > ringData {
@@ -69,9 +77,11 @@ func (r *ring) put(number uint64, stream []byte) bool {
 		r.at += skip
 		at = 0
 	}
-	binary.LittleEndian.PutUint32(r.data[at:], uint32(len(stream)))
+	binary.LittleEndian.PutUint32(r.data[at:], uint32(length))
+	binary.LittleEndian.PutUint32(r.data[at+4:], uint32(len(f.Segments)))
 	binary.LittleEndian.PutUint64(r.data[at+8:], number)
-	copy(r.data[at+ringHeader:], stream)
+	table := appendPlaces(r.data[at+ringHeader:at+ringHeader], f.Segments)
+	copy(r.data[at+ringHeader+uint64(len(table)):], f.Stream)
 	r.at += need
 	r.tail.Store(r.at)
 	return true
@@ -94,15 +104,22 @@ func (r *ring) take(number uint64) (f link.Frame, ok bool, err error) {
 			r.head.Store(r.at)
 			continue
 		}
+		segments := uint64(binary.LittleEndian.Uint32(r.data[at+4:]))
 		have := binary.LittleEndian.Uint64(r.data[at+8:])
 		need := (n + ringHeader + ringRound - 1) / ringRound * ringRound
 		switch {
-		case tail-r.at > ringData || n > longestRung || at+need > ringData || r.at+need > tail || have < number:
+		case tail-r.at > ringData || n > longestRung || segments*placeSize > n || at+need > ringData || r.at+need > tail || have < number:
 			return link.Frame{}, false, fmt.Errorf("%w (in the memory shared with it: %d bytes, number %d for %d)", errWire, n, have, number)
 		case have > number:
 			return link.Frame{}, false, nil
 		}
-		f.Stream = append(link.GetBuffer(), r.data[at+ringHeader:at+ringHeader+n]...)
+		content := r.data[at+ringHeader : at+ringHeader+n]
+		if segments > 0 {
+			if f.Segments, err = r.source.fetch(content[:segments*placeSize], n); err != nil {
+				return link.Frame{}, false, err
+			}
+		}
+		f.Stream = append(link.GetBuffer(), content[segments*placeSize:]...)
 		r.at += need
 		r.head.Store(r.at)
 		return f, true, nil

@@ -34,7 +34,7 @@ func TestARingDeliversInOrderHoweverFullItIs(t *testing.T) {
 	}
 	for range 20000 {
 		b := bytes.Repeat([]byte{byte(r.Uint32())}, r.IntN(1<<r.IntN(15)))
-		for !in.put(number+1, b) {
+		for !in.put(number+1, link.Frame{Stream: b}) {
 			if len(sent) == 0 {
 				t.Fatalf("%d bytes do not fit into an empty ring", len(b))
 			}
@@ -53,18 +53,18 @@ func TestARingDeliversInOrderHoweverFullItIs(t *testing.T) {
 
 func TestARingTakesNothingThatIsLongOrForASleeper(t *testing.T) {
 	in, out := rings()
-	if in.put(1, make([]byte, longestRung+1)) {
+	if in.put(1, link.Frame{Stream: make([]byte, longestRung+1)}) {
 		t.Error("it took a stream that is too long")
 	}
 	out.awake.Store(0)
-	if in.put(1, nil) || out.some() {
+	if in.put(1, link.Frame{}) || out.some() {
 		t.Error("it took a frame for a receiver that sleeps")
 	}
 }
 
 func TestAFrameWaitsInTheRingForEarlierOnes(t *testing.T) {
 	in, out := rings()
-	in.put(3, []byte("third"))
+	in.put(3, link.Frame{Stream: []byte("third")})
 	if _, ok, err := out.take(2); ok || err != nil {
 		t.Fatalf("the third came as the second: %v, %v", ok, err)
 	}
@@ -78,7 +78,7 @@ func TestDamagedMemoryIsAnErrorAndNothingWorse(t *testing.T) {
 	for range 20000 {
 		in, out := rings()
 		for n := range uint64(r.IntN(5)) {
-			in.put(n+1, make([]byte, r.IntN(300)))
+			in.put(n+1, link.Frame{Stream: make([]byte, r.IntN(300))})
 		}
 		for range 1 + r.IntN(4) {
 			out.data[r.IntN(400)] = byte(r.Uint32())

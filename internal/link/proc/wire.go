@@ -11,13 +11,17 @@ import (
 )
 
 // A frame on the socket is a header, one length of 8 bytes per segment, the stream and the segments. The header is 16
-// bytes: the kind (4), the number of segments (4), the length of the stream (8), little-endian.
+// bytes: the kind (4), the number of segments (4), the length of the stream (8), little-endian. In the table of a shown
+// frame an address of 8 bytes follows each length, and the segments do not travel.
 const (
 	headerSize = 16
 
 	kindFrame   uint32 = 0x314b4e52
 	kindGoodbye uint32 = 0x324b4e52 // the worker ends on purpose; nothing follows
 	kindWake    uint32 = 0x334b4e52 // look into the ring
+	kindShown   uint32 = 0x344b4e52 // a frame whose table has addresses too, and whose segments do not follow
+	kindReady   uint32 = 0x354b4e52 // the worker has attached; find out whether its memory can be read
+	kindFailed  uint32 = 0x364b4e52 // the worker could not receive what was sent
 
 	// mostSegments bounds the table of lengths, to 128 MiB.
 	mostSegments = 1 << 24
@@ -26,18 +30,24 @@ const (
 // errWire is the error of bytes that are no frame.
 var errWire = errors.New("proc: the socket carries something that is not a frame; does the program write to descriptors it did not open?")
 
+// errFailed is the error of a worker that could not receive.
+var errFailed = errors.New("proc: it could not read what it was sent; was a slice unmapped while a task had it, or a limit set on reading this process's memory? Its standard error may say more")
+
 // appendHeader appends header and table.
-func appendHeader(b []byte, f link.Frame) []byte {
-	b = binary.LittleEndian.AppendUint32(b, kindFrame)
+func appendHeader(b []byte, f link.Frame, kind uint32) []byte {
+	b = binary.LittleEndian.AppendUint32(b, kind)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.Segments)))
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(f.Stream)))
+	if kind == kindShown {
+		return appendPlaces(b, f.Segments)
+	}
 	for _, s := range f.Segments {
 		b = binary.LittleEndian.AppendUint64(b, uint64(len(s)))
 	}
 	return b
 }
 
-// sign is a whole message that is no frame: a goodbye or a wake.
+// sign is a whole message that is no frame.
 func sign(kind uint32) []byte {
 	b := make([]byte, headerSize)
 	binary.LittleEndian.PutUint32(b, kind)
@@ -51,6 +61,8 @@ type reader struct {
 	limit uint64 // the most bytes a frame may have: no machine can receive what exceeds its memory
 	buf   []byte
 	rest  []byte // what has been read and not used, a part of buf
+
+	source *source // what is shown is fetched from; nil where nothing is ever shown
 }
 
 func newReader(src io.Reader, limit uint64) *reader {
@@ -69,18 +81,23 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	stream := binary.LittleEndian.Uint64(h[8:])
 	r.rest = r.rest[headerSize:]
 	switch {
-	case (kind == kindGoodbye || kind == kindWake) && segments == 0 && stream == 0:
+	case (kind == kindGoodbye || kind == kindWake || kind == kindReady || kind == kindFailed) && segments == 0 && stream == 0:
 		return link.Frame{}, kind, nil
-	case kind != kindFrame || segments > mostSegments:
+	case kind != kindFrame && kind != kindShown || segments > mostSegments:
 		return link.Frame{}, 0, errWire
 	case stream > r.limit:
 		return link.Frame{}, 0, fmt.Errorf("%w: a stream of %d bytes exceeds this machine's memory", errWire, stream)
 	}
 	var lengths []uint64
-	if segments > 0 {
-		if lengths, err = r.table(int(segments), stream); err != nil {
-			return link.Frame{}, 0, cut(err)
-		}
+	var places []byte
+	switch {
+	case kind == kindShown:
+		places, err = r.places(int(segments))
+	case segments > 0:
+		lengths, err = r.table(int(segments), stream)
+	}
+	if err != nil {
+		return link.Frame{}, 0, cut(err)
 	}
 	f.Stream = link.GetBuffer()
 	if uint64(cap(f.Stream)) < stream {
@@ -90,6 +107,12 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	f.Stream = f.Stream[:stream]
 	if err := r.read(f.Stream); err != nil {
 		return link.Frame{}, 0, cut(err)
+	}
+	if kind == kindShown {
+		if f.Segments, err = r.source.fetch(places, stream); err != nil {
+			return link.Frame{}, 0, err
+		}
+		return f, kindFrame, nil
 	}
 	if segments > 0 {
 		f.Segments = make([][]byte, segments)
@@ -120,6 +143,19 @@ func (r *reader) table(n int, sum uint64) ([]uint64, error) {
 		lengths = append(slices.Grow(lengths, min(n-len(lengths), 512)), length)
 	}
 	return lengths, nil
+}
+
+// places reads the table of a shown frame. It allocates as it arrives.
+func (r *reader) places(n int) ([]byte, error) {
+	var table []byte
+	for n *= placeSize; len(table) < n; {
+		more := min(n-len(table), 64<<10)
+		table = slices.Grow(table, more)[:len(table)+more]
+		if err := r.read(table[len(table)-more:]); err != nil {
+			return nil, err
+		}
+	}
+	return table, nil
 }
 
 // peek returns the next n bytes, which stay unread; n is small.

@@ -16,7 +16,7 @@ import (
 
 // message is a frame as bytes.
 func message(f link.Frame) []byte {
-	b := append(appendHeader(nil, f), f.Stream...)
+	b := append(appendHeader(nil, f, kindFrame), f.Stream...)
 	return append(b, bytes.Join(f.Segments, nil)...)
 }
 
