@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -180,16 +179,6 @@ func (f *field) spawned(i *implementation, workers int) *entrant {
 			command: func(specs []string) []string {
 				return f.launch(i, here, 1, append([]string{f.path("rankpool-" + i.name)}, f.ourArguments("mpi", workers, specs)...)...)
 			},
-		}
-	})
-}
-
-// reusing is ours with large slices received into memory that exists already.
-func (f *field) reusing(i *implementation) *entrant {
-	return f.once("reusing"+i.name, func() *entrant {
-		return &entrant{
-			backend: i.name + " world", workers: 1,
-			missing: errors.New("the library has no way yet to receive results into memory that exists already"),
 		}
 	})
 }

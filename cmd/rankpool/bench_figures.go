@@ -149,7 +149,7 @@ func (p *plan) echo() {
 	}
 	p.oneWorker(func(ours *entrant, i *implementation, world bool) {
 		for _, mib := range sizes {
-			n := max(12, min(256, 512/mib))
+			n := max(12, min(256, 512/mib)) // the first ones are slower: the heap grows
 			if p.quick {
 				n = 20
 			}
@@ -167,9 +167,8 @@ func (p *plan) echo() {
 			}
 			p.small("echo", i).add(r)
 			if world && !p.quick {
-				// What such a library may cost at most, and what it could be if it received into memory that exists already.
+				// Go gives the memory of an old result to the next, so what comes in is seldom into memory that is new.
 				r.name, r.note = r.name+" reused", "reused"
-				r.ours.who = p.f.reusing(i)
 				r.peer.spec, r.peer.key = fmt.Sprintf("%sr,%d,0,%d,reused", label, n, mib<<20), label+"r.p50"
 				p.small("echo", i).add(r)
 			}

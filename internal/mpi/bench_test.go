@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
@@ -98,7 +99,7 @@ func TestRanksOfPortEcho(t *testing.T) {
 	poll(t, p, 4, func(e mpi.Event) bool {
 		switch {
 		case e.Kind == mpi.Arrived:
-			in = mpi.Fresh(e.Len)
+			in = fresh.Bytes(e.Len)
 			if err := p.Take(e.Message, in, 2); err != nil {
 				t.Fatal(err)
 			}

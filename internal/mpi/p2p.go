@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/fresh"
 )
 
 // hold pins the memory of buf and returns its address, or 0 for an empty one. The address goes to C as a number, so that
@@ -64,7 +66,7 @@ func (c *Comm) RecvAny(ctx context.Context, source, tag int) ([]byte, Status, er
 	if err != nil {
 		return nil, Status{}, err
 	}
-	buf := Fresh(m.Len)
+	buf := fresh.Bytes(m.Len)
 	st, err := m.Recv(context.WithoutCancel(ctx), buf)
 	return buf, st, err
 }

@@ -25,14 +25,15 @@ const module = "github.com/rankpool/rankpool"
 // the longest name that fits a package is its part. Every part may import itself.
 var layers = map[string][]string{
 	"internal/pkl5":         {},
-	"internal/mpi":          {},
+	"internal/fresh":        {},
+	"internal/mpi":          {"internal/fresh"},
 	"internal/mpi/mpitest":  {},
 	"internal/testkit":      {},
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
-	"internal/link/...":     {"internal/link"},
-	"internal/link/mpilink": {"internal/link", "internal/mpi"},
+	"internal/link/...":     {"internal/link", "internal/fresh"},
+	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote"},

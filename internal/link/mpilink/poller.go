@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -47,6 +48,7 @@ func newPoller() poller {
 // run is the goroutine.
 func (h *Hub) run() {
 	defer close(h.done)
+	defer fresh.Steady()()
 	p := patience{brief: true} // who waits for a result looks for it himself, and longer
 	seen, idle := uint64(0), 0
 	for {

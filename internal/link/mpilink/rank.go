@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -60,6 +61,7 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 	if err != nil {
 		return err
 	}
+	defer fresh.Steady()()
 	r := &rank{
 		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), bed: newBed(),
 		events: make([]mpi.Event, pollRoom),

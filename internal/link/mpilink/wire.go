@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -252,7 +253,7 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 	in := l.push(incoming{})
 	t := &transfer{left: 1, in: in}
 	if apart > 0 {
-		in.frame.Stream = mpi.Fresh(apart)
+		in.frame.Stream = fresh.Bytes(apart)
 		err = w.take(peer, in.frame.Stream, t)
 	} else {
 		in.frame.Stream = append(link.GetBuffer(), data...)
@@ -261,7 +262,7 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 		in.frame.Segments = make([][]byte, len(l.lengths))
 	}
 	for i, n := range l.lengths {
-		in.frame.Segments[i] = mpi.Fresh(n)
+		in.frame.Segments[i] = fresh.Bytes(n)
 		if n > 0 && err == nil {
 			err = w.take(peer, in.frame.Segments[i], t)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -76,7 +77,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	_ = e.out.sign(kindReady) // a master that is gone shows at the next use
 	// Not signal.Ignore, which programs started by tasks would inherit. The channel is never read: a full one drops.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
-	useBallast() // until the process ends
+	fresh.Steady() // until the process ends
 	attached.Store(true)
 	return e, true, nil
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -24,14 +25,15 @@ const afterKill = 10 * time.Second
 // Group is a link.Group over child processes. Its methods may be called together from any goroutine; Open and Close must
 // not be called by the handler.
 type Group struct {
-	cfg     Config
-	handler link.Handler
-	path    string // what to start
-	name    string // and what it is called
-	env     []string
-	host    string
-	copies  bool // nothing is shown: segments go by the socket
-	slots   []slot
+	cfg      Config
+	handler  link.Handler
+	path     string // what to start
+	name     string // and what it is called
+	env      []string
+	host     string
+	copies   bool   // nothing is shown: segments go by the socket
+	unsteady func() // ends what fresh.Steady began
+	slots    []slot
 
 	slotted atomic.Bool // there are slots
 	helping atomic.Bool
@@ -97,7 +99,7 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	g.slots = make([]slot, g.cfg.Slots)
 	g.slotted.Store(true)
 	forks.acquire()
-	useBallast()
+	g.unsteady = fresh.Steady()
 	return len(g.slots), nil
 }
 
@@ -238,6 +240,6 @@ func (g *Group) release() error {
 		}
 	}
 	forks.release()
-	dropBallast()
+	g.unsteady()
 	return errors.Join(errs...)
 }

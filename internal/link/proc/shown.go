@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -101,7 +102,7 @@ func (s *source) fetch(table []byte, stream uint64) ([][]byte, error) {
 	segments := make([][]byte, n)
 	places := make([]uint64, n)
 	for i := range n {
-		segments[i] = allocate(int(binary.LittleEndian.Uint64(table[i*placeSize:])))
+		segments[i] = fresh.Bytes(int(binary.LittleEndian.Uint64(table[i*placeSize:])))
 		places[i] = binary.LittleEndian.Uint64(table[i*placeSize+8:])
 	}
 	if err := s.peek.read(s.pid, s.word, s.nonce, segments, places); err != nil {

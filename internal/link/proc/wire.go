@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -102,7 +103,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	f.Stream = link.GetBuffer()
 	if uint64(cap(f.Stream)) < stream {
 		link.PutBuffer(f.Stream)
-		f.Stream = allocate(int(stream))
+		f.Stream = fresh.Bytes(int(stream))
 	}
 	f.Stream = f.Stream[:stream]
 	if err := r.read(f.Stream); err != nil {
@@ -117,7 +118,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	if segments > 0 {
 		f.Segments = make([][]byte, segments)
 		for i, n := range lengths {
-			f.Segments[i] = allocate(int(n))
+			f.Segments[i] = fresh.Bytes(int(n))
 			if err := r.read(f.Segments[i]); err != nil {
 				return link.Frame{}, 0, cut(err)
 			}

@@ -103,18 +103,6 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-func TestMemoryThatIsNotZeroedIsAlignedAndWhole(t *testing.T) {
-	for _, n := range []int{0, 1, leastUnzeroed - 1, leastUnzeroed, leastUnzeroed + 1, 1 << 20} {
-		b := allocate(n)
-		if len(b) != n {
-			t.Errorf("allocate(%d) has %d bytes", n, len(b))
-		}
-		for i := range b {
-			b[i] = 1
-		}
-	}
-}
-
 func TestLimitsAreSharedInEveryFormat(t *testing.T) {
 	for value, want := range map[string]string{
 		"8GiB": "2147483648", "400": "100", "4B": "1", "4KiB": "1024", "8MiB": "2097152", "4TiB": "1099511627776", "0": "1",

@@ -1,4 +1,5 @@
-package proc
+// Package fresh makes memory for what is received: memory that is overwritten as a whole before anybody reads it.
+package fresh
 
 import (
 	"strings"
@@ -6,10 +7,11 @@ import (
 )
 
 // leastUnzeroed is the size from which not zeroing memory pays for the detour.
-const leastUnzeroed = 32 << 10
+const leastUnzeroed = 4 << 10
 
-// allocate returns fresh memory for a segment. Large memory is not zeroed: it is overwritten before anybody sees it.
-func allocate(n int) []byte {
+// Bytes returns memory that nobody else has, aligned for every type. Large memory holds anything at all; the kernel backs
+// the largest by huge pages, where it can.
+func Bytes(n int) []byte {
 	if n < leastUnzeroed {
 		return make([]byte, n)
 	}
@@ -19,7 +21,6 @@ func allocate(n int) []byte {
 	return mem
 }
 
-// unzeroed returns memory that nobody else has and that holds anything.
 func unzeroed(n int) []byte {
 	// strings.Builder is the standard library's one door to memory that is not zeroed. The string of one byte is the
 	// only reference it leaves behind, and it is dropped here, so the memory is nobody else's.

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package proc
+package fresh
 
 // back has nothing to ask the kernel for.
 func back([]byte) {}

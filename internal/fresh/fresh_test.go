@@ -1,18 +1,18 @@
-package mpi_test
+package fresh_test
 
 import (
 	"runtime"
 	"testing"
 	"unsafe"
 
-	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/fresh"
 )
 
-func TestFreshMemoryIsTheCallersAlone(t *testing.T) {
+func TestMemoryIsTheCallersAlone(t *testing.T) {
 	var all [][]byte
 	for i := range 200 {
-		n := []int{0, 1, 8, 4095, 4096, 4097, 65537, 1 << 20}[i%8]
-		b := mpi.Fresh(n)
+		n := []int{0, 1, 8, 4095, 4096, 4097, 65537, 1 << 20, 5<<20 + 3}[i%9]
+		b := fresh.Bytes(n)
 		if len(b) != n {
 			t.Fatalf("asked for %d bytes, got %d", n, len(b))
 		}

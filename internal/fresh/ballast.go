@@ -1,4 +1,4 @@
-package proc
+package fresh
 
 import (
 	"math"
@@ -8,12 +8,12 @@ import (
 )
 
 // A process that receives large segments and has a small heap collects garbage every few segments, which costs more than
-// they do, and then gives the memory back to the kernel, which has to clear it for the next ones. So while such segments
+// they do, and then gives the memory back to the kernel, which has to clear it for the next ones. So once such segments
 // come the heap is made to look larger, by memory that is never touched and hence takes none: the collector waits until as
 // much has become garbage. It is not done in a program with a limit of memory.
 const (
 	leastBallasted = 256 << 10 // the least segment that counts
-	ballastSize    = 16 << 20
+	ballastSize    = 32 << 20
 )
 
 var ballast struct {
@@ -23,14 +23,15 @@ var ballast struct {
 	mem     []byte
 }
 
-// useBallast says that this process receives segments.
-func useBallast() {
+// Steady says that this process receives with Bytes from now on, until it calls release: meanwhile its garbage is collected
+// less often if what it receives is large. Release may be called once.
+func Steady() (release func()) {
 	ballast.mu.Lock()
 	defer ballast.mu.Unlock()
 	ballast.users++
+	return dropBallast
 }
 
-// dropBallast gives it up after the last user.
 func dropBallast() {
 	ballast.mu.Lock()
 	defer ballast.mu.Unlock()
