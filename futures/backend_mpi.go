@@ -292,9 +292,12 @@ func leaveMPI(status int) int {
 		return status
 	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
 		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
-		time.Sleep(lastWords)
-		if mpilink.Scattered() && mpi.FindLauncher(os.LookupEnv).Family == mpi.OpenMPI { // its mpiexec would wait for ever
+		switch f := mpi.FindLauncher(os.LookupEnv).Family; {
+		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait for ever
+			time.Sleep(lastWords)
 			_ = mpi.Abort(status)
+		case f == mpi.OtherMPI: // srun
+			time.Sleep(lastWords)
 		}
 		return status
 	}
