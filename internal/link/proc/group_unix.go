@@ -38,6 +38,7 @@ type Group struct {
 	slotted atomic.Bool // there are slots
 	helping atomic.Bool
 	spin    time.Duration // of the next Help, which has it
+	helped  time.Time     // when the last one had something, likewise
 
 	mu       sync.Mutex
 	opened   bool

@@ -7,6 +7,13 @@ import "time"
 // mostHelped is how many slots somebody who waits can look after: each is looked at again and again.
 const mostHelped = 16
 
+// A worker that has slept for long takes longer to wake than the looks that did not pay last allow for: the first one after
+// a pause of leastRest takes up to mostRoused, which is a share of the time that does not matter.
+const (
+	leastRest  = 50 * time.Millisecond
+	mostRoused = 300 * time.Microsecond
+)
+
 // Help looks after what the workers put into their rings, in the place of the goroutines that read the sockets, until done
 // returns true or nothing has come for a while. Who waits for a result calls it: that saves two changes of thread. It does
 // nothing while somebody else does it.
@@ -34,7 +41,12 @@ func (g *Group) Help(done func() bool) {
 // look delivers what comes until done, which is true, or until it is not worth the while.
 func (g *Group) look(all []*process, done func() bool) bool {
 	begin := time.Now()
+	spin := g.spin
+	if begin.Sub(g.helped) > leastRest {
+		spin = mostRoused
+	}
 	last := begin
+	defer func() { g.helped = last }()
 	for n := 1; ; n++ {
 		some, fetching := false, false
 		for _, p := range all {
@@ -56,7 +68,7 @@ func (g *Group) look(all []*process, done func() bool) bool {
 			if fetching && now.Sub(begin) < mostFetchSpin {
 				last = now // what the worker does can begin only then
 			}
-			if now.Sub(last) > g.spin {
+			if now.Sub(last) > spin {
 				return false
 			}
 		}
