@@ -41,6 +41,9 @@ func dropBallast() {
 	}
 }
 
+// limited tells whether the program has a limit of memory.
+func limited() bool { return debug.SetMemoryLimit(-1) != math.MaxInt64 }
+
 // loadBallast is called for every segment.
 func loadBallast(n int) {
 	if n < leastBallasted || ballast.settled.Load() {
@@ -48,7 +51,7 @@ func loadBallast(n int) {
 	}
 	ballast.mu.Lock()
 	defer ballast.mu.Unlock()
-	if ballast.users > 0 && ballast.mem == nil && debug.SetMemoryLimit(-1) == math.MaxInt64 {
+	if ballast.users > 0 && ballast.mem == nil && !limited() {
 		ballast.mem = unzeroed(ballastSize)
 	}
 	ballast.settled.Store(ballast.users > 0)

@@ -3,6 +3,7 @@
 package proc_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -59,6 +60,22 @@ var acts = map[string]func(ep link.Endpoint){
 	"garbage": func(ep link.Endpoint) {
 		_, _ = syscall.Write(3, []byte("these bytes are not a frame at all"))
 		select {}
+	},
+	// It answers "bad" to each segment that has a byte which is not its frame's first one, and ends at an empty stream.
+	"same": func(ep link.Endpoint) {
+		for {
+			f, err := ep.Recv()
+			if err != nil || len(f.Stream) == 0 {
+				_ = ep.Send(link.Frame{Stream: []byte("over")})
+				_ = ep.Close()
+				return
+			}
+			for _, s := range f.Segments {
+				if bytes.Count(s, f.Stream[:1]) != len(s) {
+					_ = ep.Send(link.Frame{Stream: []byte("bad")})
+				}
+			}
+		}
 	},
 	"local": func(ep link.Endpoint) {
 		_ = ep.Send(link.Frame{Stream: []byte(fmt.Sprint(ep.Send(link.Frame{Local: 1})))})

@@ -5,7 +5,7 @@ package proc
 import "os"
 
 // The sizes at which frames are shown.
-const LeastShown, LeastPiece = leastShown, leastPiece
+const LeastShown, LeastPiece, MostRung = leastShown, leastPiece, mostRung
 
 // Shown returns how many frames the worker in slot w was shown and how many it has shown.
 func (g *Group) Shown(w int) (to, from uint32) {

@@ -38,6 +38,8 @@ type inbox struct {
 // frame blocks until the next frame.
 func (b *inbox) frame() (link.Frame, error) {
 	for {
+		// In this order: of what went by the socket before the look into the ring, what went by the ring before is there.
+		last := b.ring.last.Load()
 		f, ok, err := b.ring.take(b.number + 1)
 		switch {
 		case ok:
@@ -51,13 +53,13 @@ func (b *inbox) frame() (link.Frame, error) {
 			return f, nil
 		case b.err != nil:
 			return f, b.err
-		case b.ring.last.Load() > b.number || !b.await():
+		case last > b.number || !b.await():
 			b.read()
 		}
 	}
 }
 
-// await tells whether there is something in the ring before sleep is due.
+// await tells whether there is something to look for before sleep is due.
 func (b *inbox) await() bool {
 	begin := time.Now()
 	for n := 1; ; n++ {
@@ -68,7 +70,10 @@ func (b *inbox) await() bool {
 		if n%16 > 0 {
 			continue
 		}
-		if b.ring.last.Load() > b.number || b.over.Load() {
+		if b.ring.last.Load() > b.number {
+			return true
+		}
+		if b.over.Load() {
 			return false
 		}
 		if time.Since(begin) > b.spin {

@@ -165,12 +165,13 @@ func (o *outbox) rung(f link.Frame) bool {
 		return false
 	}
 	kind := kindFrame
-	if o.ring.able.Load() != 0 && worthShowing(f) {
+	worth, long := worthShowing(f)
+	if worth && o.ring.able.Load() != 0 {
 		kind = kindShown
 		o.shown++
 		o.ring.shown.Store(o.shown)
 	}
-	if (kind == kindShown || len(f.Segments) == 0) && o.ring.put(o.number, f) {
+	if (kind == kindShown && !long || len(f.Segments) == 0) && o.ring.put(o.number, f) {
 		link.PutBuffer(f.Stream)
 		if o.ring.awake.Load() != 0 {
 			return true
@@ -301,6 +302,9 @@ func (o *outbox) settle(err error) {
 // abandon gives up what is queued. The caller holds mu.
 func (o *outbox) abandon() {
 	o.broken = true
+	if o.err == nil {
+		o.err = io.ErrClosedPipe
+	}
 	o.chunks, o.head = nil, 0
 }
 

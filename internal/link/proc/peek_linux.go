@@ -58,7 +58,7 @@ func (p *peek) read(pid int, word, nonce uint64, pieces [][]byte, places []uint6
 		p.seen = new([8]byte)
 	}
 	defer func() { // the memory is its receiver's from now on
-		clear(p.local)
+		clear(p.local[:cap(p.local)])
 		p.local, p.remote = p.local[:0], p.remote[:0]
 	}()
 	i, at := 0, 0
@@ -86,7 +86,7 @@ func (p *peek) read(pid int, word, nonce uint64, pieces [][]byte, places []uint6
 		case errors.Is(err, unix.ESRCH):
 			return fmt.Errorf("proc: process %d ended while its memory was read: %w", pid, io.ErrUnexpectedEOF)
 		case err != nil:
-			return fmt.Errorf("proc: the memory of process %d cannot be read any more: %w", pid, os.NewSyscallError("process_vm_readv", err))
+			return fmt.Errorf("proc: the memory of process %d cannot be read any more, set RANKPOOL_PROC_SOCKET=1 if that is meant: %w", pid, os.NewSyscallError("process_vm_readv", err))
 		case n < 8 || binary.NativeEndian.Uint64(p.seen[:]) != nonce:
 			return fmt.Errorf("proc: process %d is not the one that showed its memory; has it executed another program?", pid)
 		case n == 8 && sum > 0:

@@ -31,6 +31,7 @@ type process struct {
 	ring    *ring  // nil until the process was started, and after its end
 	showing *desk  // likewise: what it is shown
 	number  uint64 // of the last frame
+	stuck   bool   // what is in the ring cannot be had
 
 	mu     sync.Mutex
 	child  *os.Process // nil until started
@@ -192,8 +193,9 @@ func (p *process) deliver(f link.Frame, isFrame bool) {
 // drain delivers what is in the ring, as far as its turn has come, and tells whether there was anything. The caller holds
 // slot.deliver.
 func (p *process) drain() (some bool) {
-	for p.ring != nil && p.ring.some() {
+	for p.ring != nil && !p.stuck && p.ring.some() {
 		f, ok, err := p.ring.take(p.number + 1)
+		p.stuck = err != nil                                    // it would be fetched into new memory again and again
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // that is a worker which has ended by itself
 			p.kill(err)
 		}

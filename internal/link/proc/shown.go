@@ -19,6 +19,10 @@ const (
 	leastShown = 64 << 10
 	leastPiece = 2 << 10
 
+	// mostRung is the size of all segments up to which a shown frame goes by the ring: somebody who waits for a result may
+	// fetch it, one after the other. The reader of the socket has a goroutine of its own.
+	mostRung = 4 << 20
+
 	// placeSize is the size of an entry in the table of a shown frame: a length and an address, 8 bytes each.
 	placeSize = 16
 )
@@ -34,16 +38,16 @@ type desk struct {
 	waiting *atomic.Uint32 // of the sender: it sleeps until fetched changes
 }
 
-// worthShowing tells whether a frame has much to fetch.
-func worthShowing(f link.Frame) bool {
+// worthShowing tells whether a frame has much to fetch, and whether so much that nobody should who looks after others too.
+func worthShowing(f link.Frame) (worth, long bool) {
 	if len(f.Segments) == 0 || len(f.Segments) > mostSegments {
-		return false
+		return false, false
 	}
 	sum := 0
 	for _, s := range f.Segments {
 		sum += len(s)
 	}
-	return sum >= leastShown && sum/len(f.Segments) >= leastPiece
+	return sum >= leastShown && sum/len(f.Segments) >= leastPiece, sum > mostRung
 }
 
 // held is what a sender keeps until the receiver has it.
@@ -92,17 +96,19 @@ func (s *source) fetch(table []byte, stream uint64) ([][]byte, error) {
 	}
 	n := len(table) / placeSize
 	sum := stream
+	lengths := make([]int, n) // read once: the table may be in memory that the other process can change
 	for i := range n {
 		length := binary.LittleEndian.Uint64(table[i*placeSize:])
 		if length > s.limit || sum > s.limit-length {
 			return nil, fmt.Errorf("%w: segments of more than %d bytes exceed this machine's memory", errWire, s.limit)
 		}
 		sum += length
+		lengths[i] = int(length)
 	}
 	segments := make([][]byte, n)
 	places := make([]uint64, n)
 	for i := range n {
-		segments[i] = fresh.Bytes(int(binary.LittleEndian.Uint64(table[i*placeSize:])))
+		segments[i] = fresh.Bytes(lengths[i])
 		places[i] = binary.LittleEndian.Uint64(table[i*placeSize+8:])
 	}
 	if err := s.peek.read(s.pid, s.word, s.nonce, segments, places); err != nil {

@@ -165,6 +165,25 @@ func TestAStoppedWorkerWithALargeFrameBlocksNeitherSendNorAClose(t *testing.T) {
 	}
 }
 
+// What is shown by the ring and what is shown by the socket must be fetched in order: a fetch lets go of all before it.
+func TestWhatIsShownByBothWaysIsLetGoInOrder(t *testing.T) {
+	g, e := showing(t, "same")
+	for i := range 600 {
+		size := proc.LeastShown
+		if i%3 == 2 {
+			size = proc.MostRung + 1
+		}
+		g.Send(0, link.Frame{Stream: []byte{byte(i)}, Segments: [][]byte{bytes.Repeat([]byte{byte(i)}, size)}})
+		if i%20 == 0 {
+			runtime.GC() // and what was let go is overwritten by what follows
+		}
+	}
+	g.Send(0, link.Frame{Stream: link.GetBuffer()})
+	if f := e.frame(t); string(f.Stream) != "over" {
+		t.Errorf("the worker says %q", f.Stream)
+	}
+}
+
 func TestWhatWasFetchedIsLetGo(t *testing.T) {
 	g, e := showing(t, "drink")
 	e.frame(t)

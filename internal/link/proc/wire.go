@@ -32,7 +32,7 @@ const (
 var errWire = errors.New("proc: the socket carries something that is not a frame; does the program write to descriptors it did not open?")
 
 // errFailed is the error of a worker that could not receive.
-var errFailed = errors.New("proc: it could not read what it was sent; was a slice unmapped while a task had it, or a limit set on reading this process's memory? Its standard error may say more")
+var errFailed = errors.New("proc: it could not read what it was sent; was a slice unmapped while a task had it, or a limit set on reading this process's memory (then RANKPOOL_PROC_SOCKET=1 helps)? Its standard error may say more")
 
 // appendHeader appends header and table.
 func appendHeader(b []byte, f link.Frame, kind uint32) []byte {
