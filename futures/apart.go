@@ -79,6 +79,11 @@ type receiver[R any] struct {
 
 // decode reads one result.
 func (fn *function[A, R]) decode(data []byte, segments [][]byte) (v R, err error) {
+	if fn.result.Number() {
+		if v, ok := fn.result.One(data); ok {
+			return v, nil
+		}
+	}
 	if fn.foreign {
 		v, err = fn.decodeApart(data, segments)
 	} else {

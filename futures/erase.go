@@ -83,6 +83,12 @@ type task[A, R any] struct {
 	ex  *executor
 }
 
+// numberTask is a task whose argument is a number: its unit stands in it.
+type numberTask[A, R any] struct {
+	task[A, R]
+	unit [pkl5.LongestOne]byte
+}
+
 // cancelled tells the scheduler that the future was cancelled.
 func (t *task[A, R]) cancelled() *callbackList {
 	t.ex.dropped(&t.job)
@@ -243,6 +249,14 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	number, err := fn.number()
 	if err != nil {
 		return nil, err
+	}
+	if fn.args.Number() {
+		t := new(numberTask[A, R])
+		t.prepare(ex, fn, tc)
+		t.job.Func, t.job.Sink = number, &t.task
+		t.owner = &t.task
+		t.job.Data = fn.args.AppendOne(t.unit[:0], arg)
+		return &t.task, nil
 	}
 	t := new(task[A, R])
 	t.prepare(ex, fn, tc)

@@ -6,10 +6,13 @@ import (
 	"unsafe"
 )
 
-// longest is the most bytes that a number takes.
-const longest = 9
+// longest is the most bytes that a number takes, and LongestOne what AppendOne appends at most.
+const (
+	longest    = 9
+	LongestOne = 1 + longest
+)
 
-// Number tells whether EncodeEach and DecodeEach know the type: int, int64, float64 and types made of them.
+// Number tells whether the methods of numbers know the type: int, int64, float64 and types made of them.
 func (c *Typed[T]) Number() bool { return c.op == opInt64 || c.op == opFloat64 }
 
 // EncodeEach appends each of some numbers behind a byte with the length of its encoding: what a loop of Encode would, and
@@ -49,6 +52,40 @@ func (c *Typed[T]) EncodeEach(e *Encoder, xs []T) {
 		}
 		e.Stream = b[:at]
 	}
+}
+
+// AppendOne appends one number as EncodeEach does, without an Encoder.
+func (c *Typed[T]) AppendOne(b []byte, v T) []byte {
+	if c.op == opFloat64 {
+		return binary.LittleEndian.AppendUint64(append(b, 8), *(*uint64)(unsafe.Pointer(&v)))
+	}
+	u := zigzag(*(*int64)(unsafe.Pointer(&v)))
+	if u < short {
+		return append(b, 1, byte(u))
+	}
+	n := (bits.Len64(u) + 7) >> 3
+	b = append(b, byte(1+n), byte(short-1+n))
+	return binary.LittleEndian.AppendUint64(b, u)[:len(b)+n]
+}
+
+// One returns the number whose encoding is all of b. False says that b is anything else, or no number in its usual form:
+// Decode knows.
+func (c *Typed[T]) One(b []byte) (v T, ok bool) {
+	switch {
+	case c.op == opFloat64:
+		if ok = len(b) == 8; ok {
+			*(*uint64)(unsafe.Pointer(&v)) = binary.LittleEndian.Uint64(b)
+		}
+	case len(b) == 1 && b[0] < short:
+		*(*int64)(unsafe.Pointer(&v)), ok = unzigzag(uint64(b[0])), true
+	case len(b) > 1 && len(b) <= longest && b[0] == byte(short-2+len(b)):
+		u := uint64(0)
+		for i, x := range b[1:] {
+			u |= uint64(x) << (8 * i)
+		}
+		*(*int64)(unsafe.Pointer(&v)), ok = unzigzag(u), true
+	}
+	return v, ok
 }
 
 // DecodeEach reads numbers into dst, each behind a byte with the length of its encoding times 1<<shift, and returns how

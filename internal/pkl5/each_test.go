@@ -28,6 +28,17 @@ func each[T comparable](t *testing.T, xs []T) {
 		}
 		want = append(append(want, byte(len(e.Stream))), e.Stream...)
 	}
+	var alone []byte
+	for _, x := range xs {
+		begin := len(alone)
+		alone = c.AppendOne(alone, x)
+		if got, ok := c.One(alone[begin+1:]); !ok || got != x && x == x {
+			t.Fatalf("%v came back as %v, %v", x, got, ok)
+		}
+	}
+	if !cmp.Equal(alone, want) {
+		t.Fatalf("%d numbers appended one by one are not what they are encoded", len(xs))
+	}
 	e := pkl5.Encoder{Stream: []byte("before")}
 	c.EncodeEach(&e, xs)
 	if got := e.Stream[len("before"):]; !cmp.Equal(got, want) || string(e.Stream[:6]) != "before" {
@@ -77,6 +88,31 @@ func TestNumbersTogetherStopAtWhatIsNoNumber(t *testing.T) {
 	} {
 		if n, size := c.DecodeEach(append(b, pad...), 0, dst); n != 1 || size != 2 || dst[0] != 1 {
 			t.Errorf("%s: %d numbers in %d bytes", name, n, size)
+		}
+	}
+}
+
+func TestOneNumberIsWhatDecodeFindsInTheSameBytes(t *testing.T) {
+	c, err := pkl5.Of[int]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 12)
+	for range 200_000 {
+		for i := range b {
+			b[i] = byte(rand.Uint32())
+		}
+		if rand.IntN(4) > 0 {
+			b[0] |= 0xF8 // as long numbers begin
+		}
+		in := b[:rand.IntN(len(b))]
+		var d pkl5.Decoder
+		var want int
+		d.Reset(in, nil)
+		err := c.Decode(&d, &want)
+		whole := err == nil && d.Len() == 0
+		if got, ok := c.One(in); ok && (!whole || got != want) {
+			t.Fatalf("%v is %d, and for Decode %d (%v, %d bytes left)", in, got, want, err, d.Len())
 		}
 	}
 }
