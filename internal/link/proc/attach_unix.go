@@ -61,6 +61,11 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 		return nil, false, fmt.Errorf("proc: Attach: the journal: %w", err)
 	}
 	_ = m.file.Close() // the mapping stays
+	// A thread that blocked in read would keep its place until the runtime's monitor takes it away, which looks for that
+	// some sixty times after each message.
+	if err := unix.SetNonblock(socketFd, true); err != nil {
+		return nil, false, fmt.Errorf("proc: Attach: %w", os.NewSyscallError("fcntl", err))
+	}
 	sock := os.NewFile(socketFd, "socket")
 	raw, err := sock.SyscallConn()
 	if err != nil {
