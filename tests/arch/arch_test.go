@@ -26,14 +26,15 @@ const module = "github.com/rankpool/rankpool"
 var layers = map[string][]string{
 	"internal/pkl5":         {},
 	"internal/fresh":        {},
+	"internal/futex":        {},
 	"internal/mpi":          {"internal/fresh"},
 	"internal/mpi/mpitest":  {},
 	"internal/testkit":      {},
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
-	"internal/link/...":     {"internal/link", "internal/fresh"},
-	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/mpi"},
+	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex"},
+	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/futex", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote"},

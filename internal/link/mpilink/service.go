@@ -114,17 +114,25 @@ func (s *Service) follow(serve func(link.Endpoint) error) error {
 	}
 }
 
+// meeting is what a call of MPI has come to that nothing can interrupt.
+type meeting struct {
+	comm *mpi.Comm
+	err  error
+}
+
+// meet has two programs that were started apart meet. Who gives the call up leaves it behind.
+func meet(call func() (*mpi.Comm, error)) <-chan meeting {
+	met := make(chan meeting, 1)
+	go func() {
+		comm, err := call()
+		met <- meeting{comm, err}
+	}()
+	return met
+}
+
 // accept meets the master. MPI_Comm_accept cannot be interrupted: when the master has gone meanwhile, gone says so.
 func (s *Service) accept(port string, gone <-chan struct{}) (*mpi.Comm, error) {
-	type outcome struct {
-		comm *mpi.Comm
-		err  error
-	}
-	accepted := make(chan outcome, 1)
-	go func() {
-		comm, err := s.World.Accept(port)
-		accepted <- outcome{comm, err}
-	}()
+	accepted := meet(func() (*mpi.Comm, error) { return s.World.Accept(port) })
 	limit := time.NewTimer(acceptLimit)
 	defer limit.Stop()
 	select {

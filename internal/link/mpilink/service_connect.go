@@ -259,19 +259,13 @@ const connectGrace = time.Second
 
 // dial connects. MPI_Comm_connect cannot be interrupted, and waits for ever for a server that has gone.
 func (c *connecting) dial(port string, gone <-chan struct{}) (*mpi.Comm, error) {
-	type outcome struct {
-		comm *mpi.Comm
-		err  error
-	}
-	connected := make(chan outcome, 1)
-	go func() {
+	connected := meet(func() (*mpi.Comm, error) {
 		self, err := mpi.Self()
-		var comm *mpi.Comm
-		if err == nil {
-			comm, err = self.Connect(port, c.spec.Info)
+		if err != nil {
+			return nil, err
 		}
-		connected <- outcome{comm, err}
-	}()
+		return self.Connect(port, c.spec.Info)
+	})
 	select {
 	case o := <-connected:
 		return o.comm, o.err

@@ -19,20 +19,26 @@ type numbered chan byte
 func (n numbered) Receive(_ int, f link.Frame) { n <- f.Stream[0] }
 func (n numbered) Lost(int, link.Loss)         {}
 
+// between returns what is between a master and a worker: their memory, and the ends of their socket.
+func between(t *testing.T) (m *memory, ours, theirs *os.File) {
+	t.Helper()
+	m, err := newMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.close() })
+	if ours, theirs, err = socketPair(); err != nil {
+		t.Fatal(err)
+	}
+	return m, ours, theirs
+}
+
 // A frame is on its way by the socket, the next one is in the ring, and who helps leaves before the first has come.
 func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 	got := make(numbered, 2)
 	g := newGroup(Config{Slots: 1, Logger: slog.New(slog.DiscardHandler)})
 	g.handler, g.slots = got, make([]slot, 1)
-	m, err := newMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.close()
-	ours, theirs, err := socketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, ours, theirs := between(t)
 	// The child lives as long as the test wants: with its end nobody would look into the ring any more.
 	input, end, err := os.Pipe()
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rankpool/rankpool/internal/futex"
 )
 
 const (
@@ -100,22 +102,9 @@ func (p *peek) read(pid int, word, nonce uint64, pieces [][]byte, places []uint6
 	return nil
 }
 
-// Operations of futex(2) on memory that processes share.
-const (
-	futexWait = 0
-	futexWake = 1
-)
+func wake(word *atomic.Uint32) { futex.Wake(word) }
 
-// wake wakes who sleeps on a word.
-func wake(word *atomic.Uint32) {
-	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, 1, 0, 0, 0)
-}
-
-// sleep returns when the word is not value any more, when it is woken, and at the end of the limit.
-func sleep(word *atomic.Uint32, value uint32, limit time.Duration) {
-	t := unix.NsecToTimespec(int64(limit))
-	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWait, uintptr(value), uintptr(unsafe.Pointer(&t)), 0, 0)
-}
+func sleep(word *atomic.Uint32, value uint32, limit time.Duration) { futex.Wait(word, value, limit) }
 
 // admitChildren lets the children of this process read its memory where the kernel (Yama's scope 1, the default of many
 // distributions) keeps that to parents. The exception that it makes is of this process's own number: it holds for its

@@ -65,15 +65,7 @@ func TestASegmentThatEndsInNoMemoryIsAnErrorHoweverMuchCouldBeRead(t *testing.T)
 }
 
 func TestASenderDoesNotWaitForAReceiverThatHasClosed(t *testing.T) {
-	m, err := newMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.close()
-	ours, theirs, err := socketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, ours, theirs := between(t)
 	defer ours.Close()
 	raw, err := theirs.SyscallConn()
 	if err != nil {

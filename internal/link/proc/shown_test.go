@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -184,54 +185,36 @@ func TestWhatIsShownByBothWaysIsLetGoInOrder(t *testing.T) {
 	}
 }
 
+// showOnce shows a segment that nobody else has, and returns what tells whether the sender has let go of it.
+func showOnce(g *proc.Group) (gone func() bool) {
+	var over atomic.Bool
+	s := make([]byte, 1<<20)
+	runtime.AddCleanup(&s[0], func(int) { over.Store(true) }, 0)
+	g.Send(0, link.Frame{Segments: [][]byte{s}})
+	return func() bool {
+		runtime.GC()
+		return over.Load()
+	}
+}
+
 func TestWhatWasFetchedIsLetGo(t *testing.T) {
 	g, e := showing(t, "drink")
 	e.frame(t)
-	gone := make(chan struct{})
-	func() {
-		s := make([]byte, 1<<20)
-		runtime.AddCleanup(&s[0], func(int) { close(gone) }, 0)
-		g.Send(0, link.Frame{Segments: [][]byte{s}})
-	}()
-	until(t, patience, "the end of what was shown", func() bool {
-		runtime.GC()
-		select {
-		case <-gone:
-			return true
-		default:
-			return false
-		}
-	})
+	gone := showOnce(g)
+	until(t, patience, "the end of what was shown", gone)
 }
 
 func TestWhatAKilledWorkerDidNotFetchIsLetGo(t *testing.T) {
 	g, e := showing(t, "drink")
 	pid := number(t, e.frame(t))
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	gone := make(chan struct{})
-	func() {
-		s := make([]byte, 1<<20)
-		runtime.AddCleanup(&s[0], func(int) { close(gone) }, 0)
-		g.Send(0, link.Frame{Segments: [][]byte{s}})
-	}()
-	runtime.GC()
-	runtime.GC()
-	select {
-	case <-gone:
+	gone := showOnce(g)
+	if gone() || gone() {
 		t.Fatal("it was let go while the worker could still read it")
-	default:
 	}
 	g.Kill(0, errors.New("enough"))
 	e.loss(t)
-	until(t, patience, "the end of what was shown", func() bool {
-		runtime.GC()
-		select {
-		case <-gone:
-			return true
-		default:
-			return false
-		}
-	})
+	until(t, patience, "the end of what was shown", gone)
 }
 
 func TestMemoryThatIsNotGosCanBeShown(t *testing.T) {

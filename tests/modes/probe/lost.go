@@ -136,10 +136,9 @@ func seeOut(ctx context.Context, held, queued []*futures.Future[int]) error {
 	return nil
 }
 
-// loseLong loses a worker in the middle of a long task, and then one that has nothing to do.
-func loseLong(ctx context.Context) error {
-	ex := executor()
-	defer ex.Close()
+// loseOne loses the second of three workers in the middle of long tasks, with others queued behind them, and sees these out.
+// It returns the processes that the workers were.
+func loseOne(ctx context.Context, ex futures.Executor) (pids []int, err error) {
 	var held, queued []*futures.Future[int]
 	for range 3 {
 		held = append(held, submit(ex, hold, *dir))
@@ -147,16 +146,23 @@ func loseLong(ctx context.Context) error {
 	for i := range 200 {
 		queued = append(queued, submit(ex, add, i))
 	}
-	pids, err := atWork(ctx, *dir, 3)
-	if err != nil {
-		return err
+	if pids, err = atWork(ctx, *dir, 3); err != nil {
+		return nil, err
 	}
 	fmt.Println("killed:", pids[1])
 	kill(pids[1])
 	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
-		return err
+		return nil, err
 	}
-	if err := seeOut(ctx, held, queued); err != nil {
+	return pids, seeOut(ctx, held, queued)
+}
+
+// loseLong loses a worker in the middle of a long task, and then one that has nothing to do.
+func loseLong(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	pids, err := loseOne(ctx, ex)
+	if err != nil {
 		return err
 	}
 	n, err := ex.NumWorkers(ctx)
@@ -432,22 +438,7 @@ func drained(ctx context.Context, ex *futures.MPIPoolExecutor, n int, dir string
 // loseDrain loses a worker, which is no reason to drain, and is then told to drain.
 func loseDrain(ctx context.Context) error {
 	ex := executor()
-	var held, queued []*futures.Future[int]
-	for range 3 {
-		held = append(held, submit(ex, hold, *dir))
-	}
-	for i := range 200 {
-		queued = append(queued, submit(ex, add, i))
-	}
-	pids, err := atWork(ctx, *dir, 3)
-	if err != nil {
-		return err
-	}
-	kill(pids[1])
-	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
-		return err
-	}
-	if err := seeOut(ctx, held, queued); err != nil {
+	if _, err := loseOne(ctx, ex); err != nil {
 		return err
 	}
 	n, err := ex.NumWorkers(ctx)

@@ -1,0 +1,27 @@
+package futex
+
+import (
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Operations of futex(2).
+const (
+	opWait = 0
+	opWake = 1
+)
+
+// Wait blocks its thread until somebody wakes the word, or until the limit; not at all when the word is not value. Signals
+// that Go sends its threads end it too early, so callers look at the word again.
+func Wait(word *atomic.Uint32, value uint32, limit time.Duration) {
+	t := unix.NsecToTimespec(int64(limit))
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), opWait, uintptr(value), uintptr(unsafe.Pointer(&t)), 0, 0)
+}
+
+// Wake wakes one thread that waits for the word.
+func Wake(word *atomic.Uint32) {
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), opWake, 1, 0, 0, 0)
+}
