@@ -14,7 +14,8 @@ const (
 	batchTime   = 250 * time.Microsecond // how much work a batch aims at
 	batchBytes  = 32 << 10               // a batch of more than one unit is no larger
 	batchUnits  = 4096                   // nor has more units
-	prefetching = 2                      // batches at a worker, when all of them are tiny
+	prefetching = 2                      // batches at a worker, when all of them are tiny or short
+	shortUnit   = 2 * time.Millisecond   // one shorter than this may wait at a worker behind another, which gives it back if that is long
 )
 
 // funcTimes is what is known about the run time of one function.
@@ -77,21 +78,36 @@ func (m *Master) handOut() {
 	m.gather()
 }
 
-// prefetch sends a busy worker one more batch if its functions are tiny and there is enough to be worth a frame.
+// prefetch sends a busy worker one more batch: of tiny units if there is enough to be worth a frame, or one unit of a short
+// function if there is enough for the others, so that the worker need not wait for it.
 func (m *Master) prefetch(w *worker) {
 	if w.state != busy || w.long || len(w.ends) >= prefetching || m.waiting > 0 {
 		return
 	}
-	if _, tiny := m.unitTime(w.out[len(w.out)-1].job); !tiny {
+	runs, tiny := m.unitTime(w.out[len(w.out)-1].job)
+	if !tiny && !m.short(runs) {
 		return
 	}
 	p, ok := m.next()
 	if !ok {
 		return
 	}
-	if ns, tiny := m.unitTime(p.job); tiny && ns*float64(m.queue.units) >= float64(batchTime)/4 {
+	switch ns, alike := m.unitTime(p.job); {
+	case tiny && alike:
+		ok = ns*float64(m.queue.units) >= float64(batchTime)/4
+	case m.short(ns):
+		ok = m.queue.units > m.ready && !p.job.Buffers && len(p.job.Data) <= batchBytes*p.job.Units
+	default:
+		ok = false
+	}
+	if ok {
 		m.fill(w)
 	}
+}
+
+// short tells whether units that take so many nanoseconds are worth being sent ahead: where a frame has a way to go.
+func (m *Master) short(ns float64) bool {
+	return ns > 0 && ns < float64(shortUnit) && !m.kind.SharesMem
 }
 
 // batch is a frame of tasks in the making.

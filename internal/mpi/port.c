@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "port.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,8 +262,7 @@ static int collect(rp_port *p, int maxev) {
   return MPI_SUCCESS;
 }
 
-#define RP_POLITE 20000 // ns of spinning before the core is offered to others
-#define RP_STRIDE 8     // attempts between two looks at the clock
+#define RP_STRIDE 8 // attempts between two looks at the clock
 
 int rp_port_poll(uintptr_t port, uintptr_t pages, int maxev, int64_t spin_ns) {
   rp_port *p = (rp_port *)port;
@@ -286,7 +284,6 @@ int rp_port_poll(uintptr_t port, uintptr_t pages, int maxev, int64_t spin_ns) {
     int64_t now = rp_now();
     if (!begin) begin = now;
     if (now - begin >= spin_ns) return p->nev;
-    if (now - begin > RP_POLITE) sched_yield();
   }
 }
 

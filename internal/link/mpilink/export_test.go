@@ -32,3 +32,12 @@ func (d Desk) Address() string { return d.desk.listener.Addr().String() }
 
 // Close turns away who still waits.
 func (d Desk) Close() { d.desk.close() }
+
+// WhileAnotherLooks calls f while somebody else has the turn to look for messages, and tells whether that one believes
+// afterwards that others look in its place.
+func (h *Hub) WhileAnotherLooks(f func()) (relaxed bool) {
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	f()
+	return h.relaxed.Load()
+}

@@ -66,3 +66,29 @@ func TestWhoWaitsReceivesByItselfAndWhoGivesUpLosesNothing(t *testing.T) {
 	}
 	g.Attend(true)
 }
+
+func TestWhoGetsNoTurnToHelpDoesNotKeepTheOthersFromLooking(t *testing.T) {
+	if !mpitest.Under(t, 2) {
+		return
+	}
+	g := hub.Group(mpilink.Config{Slots: 1})
+	if _, err := g.Open(t.Context(), new(one)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	g.Start(0)
+	g.Attend(true)
+	helped := false
+	if hub.WhileAnotherLooks(func() {
+		g.Help(func() bool { helped = true; return false })
+	}) {
+		t.Error("who looks for messages was told that others do")
+	}
+	if !helped {
+		t.Error("nobody tried to help")
+	}
+}

@@ -100,14 +100,15 @@ func untrail(b []byte) (rest []byte, id uint64, kind byte, ok bool) {
 // How long who polls spins, in one crossing into C and in all since something last happened; and how long while parts
 // are on their way, which need attention to get on.
 const (
-	spinOnce  = 20 * time.Microsecond
-	glance    = time.Nanosecond // a few looks
-	spinTotal = 200 * time.Microsecond
-	spinBrief = 20 * time.Microsecond
-	spinParts = 20 * time.Millisecond
-	shortNap  = 20 * time.Microsecond
-	napShare  = 8   // a nap is this part of the silence before it
-	pollRoom  = 128 // events of one poll
+	spinOnce   = 20 * time.Microsecond
+	glance     = time.Nanosecond // a few looks
+	spinTotal  = 200 * time.Microsecond
+	spinBrief  = 20 * time.Microsecond
+	spinParts  = 20 * time.Millisecond
+	shortNap   = 20 * time.Microsecond
+	napShare   = 8   // a nap is this part of the silence before it
+	briefShare = 16  // or this one, of who has others to leave the core to: all workers wait for him
+	pollRoom   = 128 // events of one poll
 )
 
 // patience says what to do when a poll brought nothing.
@@ -150,7 +151,11 @@ func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 	if p.napping = quiet >= budget || p.tired; !p.napping {
 		return 0
 	}
-	return min(max(quiet/napShare, shortNap), limit)
+	share := time.Duration(napShare)
+	if p.brief {
+		share = briefShare
+	}
+	return min(max(quiet/share, shortNap), limit)
 }
 
 // newPort opens the port of a communicator.

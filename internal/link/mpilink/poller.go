@@ -58,7 +58,6 @@ func (h *Hub) run() {
 			}
 			p.tire() // those who help have spun enough
 		}
-		h.hurry.Store(false)
 		h.turn.Lock()
 		moved, stop, err := h.look(p.spin())
 		if err != nil {
@@ -117,8 +116,18 @@ func (h *Hub) relax(seen *uint64, idle *int) (look bool) {
 	return true
 }
 
-// look polls once, takes what came and runs the commands. The turn is held.
+// look polls, takes what came and runs the commands; what that queued, most often the next task of who has sent a result,
+// leaves before it returns. The turn is held.
 func (h *Hub) look(spin time.Duration) (moved, stop bool, err error) {
+	moved, stop, err = h.pass(spin)
+	if moved && !stop && err == nil && h.hurry.Load() {
+		_, stop, err = h.pass(0)
+	}
+	return moved, stop, err
+}
+
+func (h *Hub) pass(spin time.Duration) (moved, stop bool, err error) {
+	h.hurry.Store(false)
 	h.unseen.Store(0)
 	n, err := h.port.Poll(spin, h.events)
 	if n > 0 {
@@ -153,7 +162,7 @@ func (h *Hub) help(done func() bool) {
 	}
 	h.relaxed.Store(true)
 	h.helped.Add(1)
-	idle := h.takeTurn() && h.drive(done)
+	idle := !h.takeTurn() || h.drive(done)
 	h.helping.Store(false)
 	if idle {
 		h.relaxed.Store(false)

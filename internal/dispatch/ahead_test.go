@@ -1,0 +1,57 @@
+package dispatch_test
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+)
+
+// near is a puppet in this process.
+type near struct{ *puppet }
+
+func (near) Traits() link.Traits { return link.Traits{Kind: "near", Kills: true, SharesMem: true} }
+
+func TestATaskOfAShortFunctionIsSentAheadWhileThereIsEnoughForTheOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		took time.Duration
+		in   func(p *puppet) link.Group
+		want []int // frames after each answer
+	}{
+		"short":           {time.Millisecond, func(p *puppet) link.Group { return p }, []int{2, 1, 1, 0, 1, 0}},
+		"long":            {3 * time.Millisecond, func(p *puppet) link.Group { return p }, []int{1, 1, 1, 1, 1, 0}},
+		"in this process": {time.Millisecond, func(p *puppet) link.Group { return near{p} }, []int{1, 1, 1, 1, 1, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet()
+			m := dispatch.New(dispatch.Config{Group: c.in(p)})
+			j, s := job(0, 1, 2, 3, 4, 5, 6)
+			if err := m.Submit(j); err != nil {
+				t.Fatal(err)
+			}
+			p.greet(0, "")
+			p.hears(t, 't')
+			var got []int
+			for n := range byte(6) {
+				p.say(binary.AppendUvarint([]byte{'R', n + 1, 1 << 2, 7}, uint64(c.took)<<2|3))
+				got = append(got, len(p.sent))
+				for len(p.sent) > 0 {
+					p.hears(t, 't')
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error("frames of tasks after each answer:", diff)
+			}
+			s.wait(t)
+			if _, err := m.Shutdown(t.Context(), true, false); err != nil {
+				t.Fatal(err)
+			}
+			p.handler.Lost(0, link.Loss{})
+			await(t, m.Closed(), "end of the master")
+		})
+	}
+}
