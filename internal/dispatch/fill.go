@@ -195,17 +195,21 @@ func (m *Master) fill(w *worker) bool {
 	return true
 }
 
-// single tells whether the job is one call within this process that needs nothing more.
-func (j *Job) single() bool { return j.Local && j.More == nil && j.Units == 1 && !j.withdrawn }
+// single tells whether the job is one call that needs nothing more.
+func (j *Job) single() bool { return j.More == nil && j.Units == 1 && !j.Buffers && !j.withdrawn }
 
 // fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does
 // for any other, without looking at what cannot be different for them.
 func (m *Master) fillAlike(w *worker, b *batch) {
+	if b.head.flags&^runLocal != 0 {
+		return
+	}
 	ns, _ := m.times(b.head.fn).unit(1)
+	local := b.head.flags&runLocal != 0
 	n := 0
 	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {
 		j := m.queue.head
-		if j == nil || !j.single() || j.Func != b.head.fn {
+		if j == nil || !j.single() || j.Func != b.head.fn || j.Local != local || len(b.frame.Stream)+len(j.Data) > batchBytes {
 			break
 		}
 		m.queue.take(1, cursor{})
@@ -214,7 +218,11 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 		}
 		w.seq++
 		w.out = append(w.out, piece{job: j, n: 1, seq: w.seq})
-		b.local.list = append(b.local.list, localRun{j, 0, 1})
+		if local {
+			b.local.list = append(b.local.list, localRun{j, 0, 1})
+		} else {
+			b.frame.Stream = append(b.frame.Stream, j.Data...)
+		}
 		b.left -= ns
 		b.share--
 		n++

@@ -165,10 +165,10 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				r.b = before[size:]
 				out.succeeded(from, job, unit, n, before[:size:len(before)])
 				if job.single() {
-					n = m.resultsAlike(w, r.b, job.Func, out)
+					n, size = m.resultsAlike(w, seq, r.b, job.Func, out)
 					timed.elements += n
 					seq += uint64(n)
-					r.b = r.b[n:]
+					r.b = r.b[size:]
 				}
 				continue
 			}
@@ -239,19 +239,27 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 	return r.err
 }
 
-// resultsAlike takes in the results of single jobs of one function at the start of data, and returns how many there were. It
-// is what results does for any other, without looking at what cannot be different for them.
-func (m *Master) resultsAlike(w *worker, data []byte, fn uint32, out *news) int {
-	n := 0
-	for ; n < len(data) && data[n] == entryOK && w.head+n < len(w.out); n++ {
+// resultsAlike takes in the results of single jobs of one function at the start of data, of which the first is of unit seq,
+// and returns how many there were, and their bytes. It is what results does for any other, without looking at what cannot be
+// different for them.
+func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, out *news) (n, size int) {
+	for size < len(data) && w.head+n < len(w.out) {
+		b := data[size]
 		p := &w.out[w.head+n]
-		if !p.job.single() || p.job.Func != fn || p.gone {
+		if b >= 0x80 || b&3 != entryOK || int(b>>2) >= len(data)-size || p.seq != seq+uint64(n) || !p.job.single() || p.job.Func != fn || p.gone {
 			break
 		}
-		out.list = append(out.list, delivery{job: p.job, n: 1})
+		end := size + 1 + int(b>>2)
+		d := delivery{job: p.job, n: 1}
+		if !p.job.Local {
+			d.data = data[size:end:end]
+		}
+		out.list = append(out.list, d)
+		size = end
+		n++
 	}
 	if n == 0 {
-		return 0
+		return 0, 0
 	}
 	// All but the last are taken off the list here, the last as any other: it brings the end of a frame, and of the work.
 	last := n - 1
@@ -263,7 +271,7 @@ func (m *Master) resultsAlike(w *worker, data []byte, fn uint32, out *news) int 
 	w.stats.Tasks += uint64(last)
 	m.stats.Done += uint64(n)
 	m.release(w, &w.out[w.head], 1)
-	return n
+	return n, size
 }
 
 // successes counts the entries at the start of data that are successes without segments, up to so many, and their bytes.
