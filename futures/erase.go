@@ -252,10 +252,13 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	}
 	if fn.args.Number() {
 		t := new(numberTask[A, R])
+		// What has no pointers is written first: while the collector runs, a pointer is read before it is written, and for
+		// memory that is new to the process the kernel gives a page of zeros for the one, and another page for the other.
+		unit := fn.args.AppendOne(t.unit[:0], arg)
 		t.prepare(ex, fn, tc)
 		t.job.Func, t.job.Sink = number, &t.task
 		t.owner = &t.task
-		t.job.Data = fn.args.AppendOne(t.unit[:0], arg)
+		t.job.Data = unit
 		return &t.task, nil
 	}
 	t := new(task[A, R])
@@ -277,8 +280,8 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 }
 
 func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig) {
-	t.fn, t.ex = fn, ex
 	t.job.Units = 1
+	t.fn, t.ex = fn, ex
 	if tc.timeout > 0 || tc.retries > 0 {
 		t.job.More = &dispatch.More{Timeout: tc.timeout, Retries: tc.retries}
 	}
