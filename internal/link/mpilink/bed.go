@@ -8,8 +8,9 @@ import (
 // bed is where one goroutine at a time sleeps, until somebody wakes it. A wake that comes while nobody sleeps ends the next
 // sleep at once; one that follows another does nothing more.
 //
-// A nap is the kernel's business where that is possible: Go's timers count in milliseconds when nothing else runs in the
-// process, so a nap of 20 µs would take 50 times as long.
+// A short nap is the kernel's business where that is possible: Go's timers count in milliseconds when nothing else runs in the
+// process, so a nap of 20 µs would take 50 times as long. A long one is Go's: each nap that its scheduler knows only as a system
+// call keeps the runtime's monitor awake, which then looks what goes on every 20 µs for the next milliseconds.
 type bed struct {
 	state atomic.Uint32 // made, taken or called
 	wake  chan struct{} // one token, for who sleeps without an end; on systems where naps are Go's, for those too
@@ -20,6 +21,9 @@ const (
 	taken  // somebody naps
 	called // and is woken, or nobody did
 )
+
+// longNap is what Go's timers can measure.
+const longNap = 900 * time.Microsecond
 
 func newBed() bed { return bed{wake: make(chan struct{}, 1)} }
 
@@ -45,7 +49,10 @@ func (b *bed) sleep() {
 
 // nap blocks until somebody calls, which it returns, or until d is over.
 func (b *bed) nap(d time.Duration) (woken bool) {
-	if b.state.CompareAndSwap(made, taken) {
+	switch {
+	case d >= longNap:
+		b.slumber(d)
+	case b.state.CompareAndSwap(made, taken):
 		b.doze(d)
 	}
 	woken = b.state.Swap(made) == called
@@ -60,5 +67,15 @@ func (b *bed) empty() {
 	select {
 	case <-b.wake:
 	default:
+	}
+}
+
+// slumber blocks until somebody calls or d is over.
+func (b *bed) slumber(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-b.wake:
+	case <-t.C:
 	}
 }

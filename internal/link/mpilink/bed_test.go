@@ -10,8 +10,12 @@ func TestACallEndsANapAndASleep(t *testing.T) {
 	b := newBed()
 	for name, rest := range map[string]func(){
 		"sleep": b.sleep,
-		"nap": func() {
-			for !b.nap(time.Minute) { // a signal has ended it
+		"long nap": func() {
+			for !b.nap(time.Minute) { // a token was left
+			}
+		},
+		"short nap": func() {
+			for !b.nap(longNap - 1) { // it was over, or a signal has ended it
 			}
 		},
 	} {

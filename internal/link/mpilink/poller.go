@@ -34,8 +34,8 @@ const (
 	napping // it is relaxed, and to be woken by the second message that nobody has looked after
 )
 
-// While it is relaxed the poller's goroutine sleeps this long between looks, and so often with nobody helping before it is
-// as usual again.
+// While it is relaxed the poller's goroutine sleeps this long between looks, or as long as the back-off when one helps after the
+// other, and so often with nobody helping before it is as usual again.
 const (
 	relaxedNap   = 200 * time.Microsecond
 	relaxedTurns = 10
@@ -50,10 +50,10 @@ func (h *Hub) run() {
 	defer close(h.done)
 	defer fresh.Steady()()
 	p := patience{brief: true} // who waits for a result looks for it himself, and longer
-	seen, idle := uint64(0), 0
+	e := ease{nap: relaxedNap}
 	for {
 		if h.relaxed.Load() {
-			if !h.relax(&seen, &idle) {
+			if !h.relax(&e) {
 				continue
 			}
 			p.tire() // those who help have spun enough
@@ -95,23 +95,36 @@ func (h *Hub) run() {
 	}
 }
 
+// ease is what the poller's goroutine goes by while it is relaxed.
+type ease struct {
+	seen uint64        // helped, at the last look
+	idle int           // naps in which nobody helped
+	nap  time.Duration // the next one
+}
+
 // relax takes a nap. It tells whether the goroutine is to look now; as long as others do, it need not.
-func (h *Hub) relax(seen *uint64, idle *int) (look bool) {
+func (h *Hub) relax(e *ease) (look bool) {
 	h.rests.Store(napping)
-	woken := h.bed.nap(relaxedNap)
+	woken := h.bed.nap(e.nap)
 	h.rests.Store(awake)
+	e.nap = relaxedNap
 	n := h.helped.Load()
+	again := n != e.seen
+	e.seen = n
 	switch {
 	case h.helping.Load():
-		*idle = 0
+		e.idle = 0
+		if again {
+			e.nap = max(relaxedNap, h.backoff())
+		}
 		return false
-	case n != *seen && !woken:
-		*seen, *idle = n, 0
-	case woken || *idle >= relaxedTurns:
-		*idle = 0
+	case again && !woken:
+		e.idle = 0
+	case woken || e.idle >= relaxedTurns:
+		e.idle = 0
 		h.relaxed.Store(false)
 	default:
-		*idle++
+		e.idle++
 	}
 	return true
 }
