@@ -42,6 +42,9 @@ func (g *Group) Help(done func() bool) {
 func (g *Group) look(all []*process, done func() bool) bool {
 	begin := time.Now()
 	spin := g.spin
+	if g.early.Swap(false) {
+		spin = mostSpin
+	}
 	if begin.Sub(g.helped) > leastRest {
 		spin = mostRoused
 	}
@@ -69,6 +72,7 @@ func (g *Group) look(all []*process, done func() bool) bool {
 				last = now // what the worker does can begin only then
 			}
 			if now.Sub(last) > spin {
+				g.gaveUp.Store(last.UnixNano())
 				return false
 			}
 		}

@@ -9,10 +9,12 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// How long a receiver looks into the ring before it sleeps. It looks longer while that pays.
+// How long a receiver looks into the ring before it sleeps. It looks longer while that pays, and after a sleep that was over
+// soon: then two sides that sleep and wake each other in turns get out of that.
 const (
 	leastSpin = 5 * time.Microsecond
 	mostSpin  = 80 * time.Microsecond
+	soon      = 600 * time.Microsecond
 )
 
 // spinFor is the time for the next look, after one that was worth it or not.
@@ -30,6 +32,7 @@ type inbox struct {
 	over   *atomic.Bool
 	number uint64 // of the last frame
 	spin   time.Duration
+	waits  time.Time // since when, as of the last look
 
 	early *link.Frame // from the socket, to follow frames that are in the ring
 	err   error       // of the socket
@@ -80,6 +83,7 @@ func (b *inbox) await() bool {
 			break
 		}
 	}
+	b.waits = begin
 	b.spin = spinFor(b.spin, false)
 	b.ring.awake.Store(0)
 	return b.ring.some() // what is put in from now on comes with a wake
@@ -88,6 +92,9 @@ func (b *inbox) await() bool {
 // read waits for the socket.
 func (b *inbox) read() {
 	f, kind, err := b.socket.frame()
+	if time.Since(b.waits) < soon {
+		b.spin = mostSpin
+	}
 	b.ring.awake.Store(1)
 	switch {
 	case err != nil:

@@ -183,6 +183,9 @@ func (p *process) deliver(f link.Frame, isFrame bool) {
 	p.slot.deliver.Lock()
 	defer p.slot.deliver.Unlock()
 	p.drain()
+	if t := p.group.gaveUp.Swap(0); t != 0 && time.Now().UnixNano()-t < int64(soon) {
+		p.group.early.Store(true)
+	}
 	if isFrame {
 		p.number++
 		p.group.handler.Receive(p.index, f)
