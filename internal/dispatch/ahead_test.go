@@ -55,3 +55,57 @@ func TestATaskOfAShortFunctionIsSentAheadWhileThereIsEnoughForTheOthers(t *testi
 		})
 	}
 }
+
+// A gang waits for all workers. What was sent ahead and has come back was submitted before it, and must not wait for it: a
+// running task may be waiting for that.
+func TestWhatComesBackIsNotHeldUpByAGangThatWaits(t *testing.T) {
+	p := newPuppet()
+	m := dispatch.New(dispatch.Config{Group: pair{p}})
+	j, s := job(0, 1, 2, 3, 4, 5, 6)
+	g, all := job(1, 0)
+	g.More = &dispatch.More{Gang: true}
+	all.left = 2 // one for each worker
+	for _, j := range []*dispatch.Job{j, g} {
+		if err := m.Submit(j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.greet(0, "")
+	p.greet(1, "")
+	hear := func(want int, after string) {
+		t.Helper()
+		if got := len(p.sent); got != want {
+			t.Fatalf("%d frames after %s, want %d", got, after, want)
+		}
+		for len(p.sent) > 0 {
+			p.hears(t, 't')
+		}
+	}
+	answer := func(slot int, seq byte) {
+		p.handler.Receive(slot, link.Frame{Stream: binary.AppendUvarint([]byte{'R', seq, 1 << 2, 7}, uint64(time.Millisecond)<<2|3)})
+	}
+	hear(2, "the start")
+	answer(0, 1)
+	hear(2, "the first answer, of which one is sent ahead")
+	answer(1, 1)
+	hear(1, "the other worker's")
+	answer(1, 2)
+	hear(1, "its next")
+	answer(1, 3)
+	hear(0, "its last, for the gang is next")
+	p.say([]byte{'b', 3})
+	hear(1, "what was sent ahead has come back")
+	answer(1, 4)
+	answer(0, 2)
+	hear(2, "all is done, and the gang starts")
+	s.wait(t)
+	answer(0, 4)
+	answer(1, 5)
+	all.wait(t)
+	if _, err := m.Shutdown(t.Context(), true, false); err != nil {
+		t.Fatal(err)
+	}
+	p.handler.Lost(0, link.Loss{})
+	p.handler.Lost(1, link.Loss{})
+	await(t, m.Closed(), "end of the master")
+}

@@ -201,7 +201,7 @@ func (j *Job) single() bool { return j.More == nil && j.Units == 1 && !j.Buffers
 // fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does
 // for any other, without looking at what cannot be different for them.
 func (m *Master) fillAlike(w *worker, b *batch) {
-	if b.head.flags&^runLocal != 0 {
+	if b.head.flags&^runLocal != 0 || len(m.queue.gangs) > 0 {
 		return
 	}
 	ns, _ := m.times(b.head.fn).unit(1)

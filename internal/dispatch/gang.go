@@ -17,8 +17,8 @@ type gang struct {
 }
 
 // next returns what the next worker is to be given. Gangs that have come to the head are put aside to wait for all
-// workers; meanwhile nothing passes them, but for the sake of a running task that waits for another: only what follows in
-// the queue may bring that.
+// workers; meanwhile nothing passes them but what came back, which had passed already, and but for the sake of a running task
+// that waits for another: only what follows in the queue may bring that.
 func (m *Master) next() (piece, bool) {
 	for {
 		m.trimGangs()
@@ -28,7 +28,7 @@ func (m *Master) next() (piece, bool) {
 			m.queue.gangs = append(m.queue.gangs, p.job)
 			continue
 		}
-		return p, ok && (len(m.queue.gangs) == 0 || m.talking > 0)
+		return p, ok && (len(m.queue.gangs) == 0 || m.talking > 0 || len(m.queue.front) > 0)
 	}
 }
 

@@ -345,6 +345,9 @@ func (m *Master) release(w *worker, p *piece, n int) {
 	m.flying -= n
 	for len(w.ends) > 0 && w.ends[0] <= seq {
 		w.ends = append(w.ends[:0], w.ends[1:]...)
+		if w.units > 0 {
+			w.since = time.Now() // of the frame that follows
+		}
 	}
 	m.hush(w)
 	w.served += n

@@ -183,7 +183,12 @@ func (r *rank) turn(spin time.Duration, mayNap bool) {
 	r.rankMu.Unlock()
 	n, err := r.port.Poll(spin, r.events)
 	r.rankMu.Lock()
-	r.accept(n, err)
+	for i := range r.events[:n] {
+		r.event(&r.events[i])
+	}
+	if err != nil {
+		r.fail(err)
+	}
 	if n > 0 || r.hurry {
 		r.reset()
 	} else if mayNap && err == nil {
@@ -192,16 +197,6 @@ func (r *rank) turn(spin time.Duration, mayNap bool) {
 		}
 	}
 	r.driving = false
-}
-
-// accept takes what a poll has brought. The lock is held.
-func (r *rank) accept(n int, err error) {
-	for i := range r.events[:n] {
-		r.event(&r.events[i])
-	}
-	if err != nil {
-		r.fail(err)
-	}
 }
 
 func (r *rank) sleep(nap time.Duration) {
@@ -215,7 +210,7 @@ func (r *rank) sleep(nap time.Duration) {
 	}
 }
 
-// push sees to it that what was just queued leaves, also when nobody polls or who does sleeps.
+// push sees to it that what was just queued leaves, also when nobody polls.
 func (r *rank) push() {
 	r.rankMu.Lock()
 	defer r.rankMu.Unlock()
@@ -223,7 +218,6 @@ func (r *rank) push() {
 	case r.driving && !r.asleep:
 		r.hurry = true
 	case r.asleep:
-		r.accept(r.port.Poll(0, r.events)) // it leaves before the driver's thread has woken
 		r.bed.call()
 	case r.err == nil && !r.bye:
 		r.turn(0, false)
