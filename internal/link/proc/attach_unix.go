@@ -73,7 +73,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	}
 	here, there := m.rings()
 	e := &endpoint{raw: raw, out: newOutbox(), journal: m.journal}
-	e.in = inbox{socket: newReader(newSocketReader(sock), memoryLimit()), ring: here, over: &e.closed, spin: leastSpin}
+	e.in = inbox{socket: newReader(socketReader{sock}, memoryLimit()), ring: here, over: &e.closed, spin: leastSpin}
 	from := newSource(&here.desk, os.Getppid(), memoryLimit())
 	from.probe()
 	here.source, e.in.socket.source = from, from
@@ -87,7 +87,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	return e, true, nil
 }
 
-// endpoint is a worker's end.
+// endpoint is a worker's end. Its socket blocks: one system call per frame each way, and no detour through the poller.
 type endpoint struct {
 	raw     syscall.RawConn
 	in      inbox

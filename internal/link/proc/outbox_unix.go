@@ -251,12 +251,9 @@ func (o *outbox) write() { o.settle(o.raw.Write(o.attempt)) }
 // try is one system call. It returns false when the socket is full and the caller wants to wait.
 func (o *outbox) try(fd uintptr) bool {
 	for {
-		switch {
-		case len(o.vectors) == 1 && len(o.vectors[0]) <= quick:
-			o.written, o.err = writeNow(fd, o.vectors[0])
-		case len(o.vectors) == 1:
+		if len(o.vectors) == 1 {
 			o.written, o.err = unix.Write(int(fd), o.vectors[0])
-		default:
+		} else {
 			o.written, o.err = writev(int(fd), o.vectors)
 		}
 		switch o.err {

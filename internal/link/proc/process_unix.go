@@ -145,7 +145,7 @@ func (p *process) start() (*os.File, error) {
 // receive delivers what the worker sends, to the last frame that it sent, and then its end.
 func (p *process) receive(sock *os.File) {
 	watch := watchExit(p.child.Pid, sock)
-	r := newReader(newSocketReader(sock), memoryLimit())
+	r := newReader(socketReader{sock}, memoryLimit())
 	r.source = p.from
 	var bye bool
 	for {
@@ -259,4 +259,15 @@ func explain(what string, err error) error {
 		remedy = "; it must be a program that this user may execute"
 	}
 	return fmt.Errorf("%s: %w%s", what, err, remedy)
+}
+
+// socketReader makes io.EOF of all the ways in which a socket says that the other side is gone.
+type socketReader struct{ f *os.File }
+
+func (r socketReader) Read(b []byte) (int, error) {
+	n, err := r.f.Read(b)
+	if err != nil && (errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)) {
+		err = io.EOF
+	}
+	return n, err
 }

@@ -4,7 +4,6 @@ import (
 	"math"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,22 +70,4 @@ func watchExit(pid int, sock *os.File) <-chan struct{} {
 		}
 	}()
 	return done
-}
-
-// readNow is read(2) of few bytes from what does not block, without telling Go's scheduler.
-func readNow(fd uintptr, b []byte) (int, error) {
-	n, _, e := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-	if e != 0 {
-		return 0, e
-	}
-	return int(n), nil
-}
-
-// writeNow is write(2) likewise.
-func writeNow(fd uintptr, b []byte) (int, error) {
-	n, _, e := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-	if e != 0 {
-		return 0, e
-	}
-	return int(n), nil
 }

@@ -49,9 +49,3 @@ func watchExit(int, *os.File) <-chan struct{} {
 	close(done)
 	return done
 }
-
-// readNow is read(2) from what does not block.
-func readNow(fd uintptr, b []byte) (int, error) { return unix.Read(int(fd), b) }
-
-// writeNow is write(2) likewise.
-func writeNow(fd uintptr, b []byte) (int, error) { return unix.Write(int(fd), b) }
