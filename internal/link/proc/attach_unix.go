@@ -87,7 +87,8 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	return e, true, nil
 }
 
-// endpoint is a worker's end. Its socket blocks: one system call per frame each way, and no detour through the poller.
+// endpoint is a worker's end. Its socket is read and written by system calls that Go's scheduler knows of: they wake the runtime's
+// monitor, which has to interrupt tasks that compute.
 type endpoint struct {
 	raw     syscall.RawConn
 	in      inbox
