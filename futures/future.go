@@ -88,7 +88,8 @@ func (c *core) is() state { return state(c.state.Load()) }
 // Done tells whether the future is finished or cancelled.
 func (c *core) Done() bool { return c.is() >= finished }
 
-// Running tells whether somebody is at work on it; then it can no longer be cancelled.
+// Running tells whether it was handed to somebody who works on it, perhaps behind another; then it can no longer be
+// cancelled, unless it comes back because that one takes long.
 func (c *core) Running() bool { return c.is() == running }
 
 // Cancelled tells whether it was cancelled.

@@ -17,6 +17,7 @@
 // # Coalescing
 //
 // A worker has one unit at a time, until its function has been measured and found tiny. Then units travel in batches
-// that take about as long as a round trip is worth, and a second batch is on the way while the first runs. When a unit
-// of a batch turns out to be long, the worker gives the unstarted rest back.
+// that take about as long as a round trip is worth, and a second batch is on the way while the first runs. So is a
+// second unit where the function is merely short, unless workers share the master's memory. When a unit turns out to be
+// long, the worker gives back what waits behind it.
 package dispatch

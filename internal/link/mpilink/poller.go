@@ -18,7 +18,7 @@ type poller struct {
 
 	bed   bed           // of the goroutine
 	rests atomic.Int32  // what the goroutine does: awake, asleep or napping
-	hurry atomic.Bool   // something was queued since the goroutine began its last poll
+	hurry atomic.Bool   // something was queued since the last poll began
 	done  chan struct{} // the goroutine has ended
 
 	helping atomic.Bool   // somebody helps, or is about to
@@ -139,6 +139,7 @@ func (h *Hub) look(spin time.Duration) (moved, stop bool, err error) {
 	return moved, stop, err
 }
 
+// pass polls once, takes what came and runs the commands.
 func (h *Hub) pass(spin time.Duration) (moved, stop bool, err error) {
 	h.hurry.Store(false)
 	h.unseen.Store(0)

@@ -37,10 +37,10 @@ type Group struct {
 
 	slotted atomic.Bool // there are slots
 	helping atomic.Bool
-	gaveUp  atomic.Int64  // when the last Help did that, in nanoseconds; 0 once something has come
-	early   atomic.Bool   // that was soon: the next one looks longer
-	spin    time.Duration // of the next Help, which has it
-	helped  time.Time     // when the last one had something, likewise
+	gaveUp  atomic.Pointer[time.Time] // since when the last Help had looked in vain; nil once something has come
+	early   atomic.Bool               // that was soon: the next one looks longer
+	spin    time.Duration             // of the next Help, which has it
+	helped  time.Time                 // when the last one had something, likewise
 
 	mu       sync.Mutex
 	opened   bool

@@ -72,7 +72,8 @@ func (g *Group) look(all []*process, done func() bool) bool {
 				last = now // what the worker does can begin only then
 			}
 			if now.Sub(last) > spin {
-				g.gaveUp.Store(last.UnixNano())
+				since := last // a copy: last stays off the heap
+				g.gaveUp.Store(&since)
 				return false
 			}
 		}

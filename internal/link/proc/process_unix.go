@@ -183,7 +183,7 @@ func (p *process) deliver(f link.Frame, isFrame bool) {
 	p.slot.deliver.Lock()
 	defer p.slot.deliver.Unlock()
 	p.drain()
-	if t := p.group.gaveUp.Swap(0); t != 0 && time.Now().UnixNano()-t < int64(soon) {
+	if t := p.group.gaveUp.Swap(nil); t != nil && time.Since(*t) < soon {
 		p.group.early.Store(true)
 	}
 	if isFrame {
