@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
@@ -26,16 +27,13 @@ var area = futures.RegisterContext("area", func(ctx context.Context, intervals i
 	return comm.Allreduce(ctx, c, sum*h, comm.Sum[float64])
 })
 
-var (
-	intervals = flag.Int("intervals", 128, "number of rectangles")
-	workers   = flag.Int("workers", 0, "number of workers; 0 leaves it to RANKPOOL_MAX_WORKERS or the machine")
-)
+var workers = flag.Int("workers", 0, "number of workers; 0 leaves it to RANKPOOL_MAX_WORKERS or the machine")
 
 func main() {
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), `usage: cpi [-intervals n] [-workers n]
+		fmt.Fprint(flag.CommandLine.Output(), `usage: cpi [-workers n] [intervals]
 
-Computes π by a sum to which every worker adds its part.
+Computes π as the sum of 256 rectangles, or of as many as intervals says; every worker adds its part.
 RANKPOOL_BACKEND (auto, mpi, processes, threads) and RANKPOOL_MAX_WORKERS choose the workers.
 
 `)
@@ -46,11 +44,15 @@ RANKPOOL_BACKEND (auto, mpi, processes, threads) and RANKPOOL_MAX_WORKERS choose
 }
 
 func run(ctx context.Context) error {
+	intervals := 256
 	switch {
-	case flag.NArg() > 0:
-		return fmt.Errorf("cpi: %q is not wanted; see cpi -help", flag.Arg(0))
-	case *intervals < 1:
-		return fmt.Errorf("cpi: -intervals %d: there must be at least 1", *intervals)
+	case flag.NArg() > 1:
+		return fmt.Errorf("cpi: %q is not wanted; see cpi -help", flag.Arg(1))
+	case flag.NArg() == 1:
+		var err error
+		if intervals, err = strconv.Atoi(flag.Arg(0)); err != nil || intervals < 1 {
+			return fmt.Errorf("cpi: %q intervals: it must be a whole number, at least 1; see cpi -help", flag.Arg(0))
+		}
 	}
 	var opts []futures.Option
 	if *workers != 0 {
@@ -62,7 +64,7 @@ func run(ctx context.Context) error {
 	}
 	defer ex.Close()
 
-	f, err := futures.SubmitEach(ex, area, *intervals)
+	f, err := futures.SubmitEach(ex, area, intervals)
 	if err != nil {
 		return err
 	}
@@ -75,6 +77,6 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("cpi: worker %d has %v, worker 0 has %v", rank, pi, all[0])
 		}
 	}
-	fmt.Printf("pi: %v, error: %.4g (%d intervals, %d workers)\n", all[0], math.Abs(all[0]-math.Pi), *intervals, len(all))
+	fmt.Printf("pi: %.16f, error: %.3e (%d intervals, %d workers)\n", all[0], math.Abs(all[0]-math.Pi), intervals, len(all))
 	return nil
 }

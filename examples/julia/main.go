@@ -17,11 +17,11 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// The picture covers [-2,2) × [-1.5,1.5).
+// The picture covers [-2,2) × (-1.5,1.5], and its first line is the uppermost.
 const (
 	width, height = 1280, 960
 	x0, dx        = -2.0, 4.0 / width
-	y0, dy        = -1.5, 3.0 / height
+	y1, dy        = +1.5, 3.0 / height
 	maxSteps      = 254
 )
 
@@ -29,7 +29,7 @@ const (
 var juliaLine = futures.Register("juliaLine", func(k int) ([]byte, error) {
 	line := make([]byte, width)
 	for j := range line {
-		line[j] = value(x0+float64(float64(j)*dx), y0+float64(float64(k)*dy))
+		line[j] = value(x0+float64(float64(j)*dx), y1-float64(float64(k)*dy))
 	}
 	return line, nil
 })
@@ -101,7 +101,7 @@ func run(ctx context.Context) error {
 
 // write stores the picture as a binary PGM and, through a palette, as a PNG.
 func write(picture []byte) error {
-	pgm := append(fmt.Appendf(nil, "P5\n%d %d\n255\n", width, height), picture...)
+	pgm := append(fmt.Appendf(nil, "P5 %d %d 255\n", width, height), picture...)
 	if err := os.WriteFile("julia.pgm", pgm, 0o644); err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func TestTheWorkersOfSeveralHostsAddUpTheirPartsOfPi(t *testing.T) {
 	}
 	for _, l := range all {
 		t.Run(l.name, func(t *testing.T) { // nothing tells it how many workers it has but the launcher
-			o := l.run(t, "cpi").succeeded(t)
+			o := l.run(t, "cpi", "128").succeeded(t)
 			if d := cmp.Diff([]string{ofFour}, o.lines()); d != "" {
 				t.Error(d)
 			}
@@ -149,7 +149,7 @@ func TestTheWorkersOfSeveralHostsAddUpTheirPartsOfPi(t *testing.T) {
 		})
 	}
 	t.Run("threads", func(t *testing.T) {
-		if d := cmp.Diff([]string{ofFour}, onThreads(t, "cpi", "-workers", "4").lines()); d != "" {
+		if d := cmp.Diff([]string{ofFour}, onThreads(t, "cpi", "-workers", "4", "128").lines()); d != "" {
 			t.Error(d)
 		}
 	})

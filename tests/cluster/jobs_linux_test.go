@@ -36,7 +36,7 @@ func TestSrunStartsTheWorld(t *testing.T) {
 func TestTheWorkersOfSrunAddUpTheirPartsOfPi(t *testing.T) {
 	cpi := build(t, "cpi")
 	for again := library == "mpich"; ; again = false {
-		o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", "3", "-n", "5", cpi)
+		o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", "3", "-n", "5", cpi, "128")
 		t.Log(o.output)
 		if !strings.Contains(o.output, ofFour+"\n") {
 			t.Errorf("no %q in the output", ofFour)

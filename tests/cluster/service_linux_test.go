@@ -129,7 +129,7 @@ func TestAMasterUsesAServerOnAnotherHost(t *testing.T) {
 	})
 	t.Run("name", func(t *testing.T) {
 		ended := s.serve(t, cpi, "--service", "pi")
-		o := s.under(t, "pi", "node1", cpi).succeeded(t)
+		o := s.under(t, "pi", "node1", cpi, "128").succeeded(t)
 		if d := cmp.Diff([]string{ofFour}, o.lines()); d != "" {
 			t.Error(d)
 		}

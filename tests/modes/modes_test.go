@@ -174,8 +174,8 @@ func (o outcome) lines() []string {
 
 const examples = "github.com/rankpool/rankpool/examples/"
 
-// juliaSum is the SHA-256 of the picture that one goroutine computes.
-const juliaSum = "374e87a3869022893c14719a5e55d7ff04caed339a96cda3826ab21cbd334ebc"
+// juliaSum is the SHA-256 of the picture that the script in the documentation of mpi4py.futures writes.
+const juliaSum = "c9b7215a136958917dfa0f4af079a4162a7316185815300036600e9b7b8e91f3"
 
 func TestJuliaIsTheSamePictureHoweverItIsStarted(t *testing.T) {
 	onEvery(t, func(t *testing.T, m mode) {
@@ -186,6 +186,15 @@ func TestJuliaIsTheSamePictureHoweverItIsStarted(t *testing.T) {
 		}
 		if want := fmt.Sprintf("backend %s, workers %d, tasks 960,", m.reports, m.workers); strings.Count(o.output, want) != 1 {
 			t.Errorf("want %q once in:\n%s", want, o.output)
+		}
+	})
+}
+
+func TestCpiPrintsTheSameHoweverItIsStarted(t *testing.T) {
+	const want = "pi: 3.1415977398528141, error: 5.086e-06 (128 intervals, 2 workers)"
+	onEvery(t, func(t *testing.T, m mode) {
+		if got := m.succeed(t, examples+"cpi", []string{"128"}).lines(); len(got) != 1 || got[0] != want {
+			t.Errorf("cpi 128 printed %q, want %q", got, want)
 		}
 	})
 }
