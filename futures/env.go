@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // The environment variables. They are read when an executor starts (C006).
@@ -98,7 +99,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 // parseBackoff takes seconds, as the original does, or a Go duration.
 func parseBackoff(v string) (time.Duration, error) {
 	if s, err := strconv.ParseFloat(v, 64); err == nil {
-		return time.Duration(s * float64(time.Second)), nil
+		return saturate.Seconds(s), nil
 	}
 	return time.ParseDuration(v)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // How often progress is shown.
@@ -144,7 +145,7 @@ func (p *progress) line() error {
 	rate := float64(n) / max(elapsed.Seconds(), 1e-9)
 	fmt.Fprintf(&s, ", %s/s, %v elapsed", perSecond(rate), elapsed.Round(100*time.Millisecond))
 	if left := int64(p.total) - n; left > 0 && n > 0 {
-		fmt.Fprintf(&s, ", %v left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
+		fmt.Fprintf(&s, ", %v left", saturate.Seconds(float64(left)/rate).Round(time.Second))
 	}
 	s.WriteByte('\n')
 	_, err := io.WriteString(p.w, s.String())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rankpool/rankpool/bench/peers"
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // entrant is a program that is measured: rankpool on some backend, or a peer.
@@ -122,7 +123,7 @@ func limitOf(specs []string) time.Duration {
 	for _, spec := range specs {
 		if _, text, ok := strings.Cut(spec, ",seconds="); ok {
 			n, _ := strconv.Atoi(text)
-			limit += time.Duration(n) * time.Second
+			limit = saturate.Add(limit, saturate.Mul(time.Second, max(n, 0)))
 		}
 	}
 	return limit

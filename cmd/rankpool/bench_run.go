@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rankpool/rankpool/bench/ours"
+	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // Reasons why a figure is left out.
@@ -89,7 +90,7 @@ func (r *runner) measure(ctx context.Context, g *group) {
 	}
 	for sitting := range runs {
 		begin := time.Now()
-		if !r.budget.IsZero() && begin.Add(longest*time.Duration(runs-sitting)).After(r.budget) {
+		if !r.budget.IsZero() && saturate.Mul(longest, runs-sitting) > r.budget.Sub(begin) {
 			for _, t := range turns {
 				t.who.samples, t.who.late = nil, true // fewer runs than promised are none
 			}
@@ -151,7 +152,7 @@ const killAfter = 10 * time.Second
 
 // run starts an entrant once and returns what it printed. It blocks until the program has ended or was killed.
 func (e *entrant) run(ctx context.Context, specs []string) (map[string]float64, error) {
-	limit := limitOf(specs) + killAfter
+	limit := saturate.Add(limitOf(specs), killAfter)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	argv := e.command(specs)

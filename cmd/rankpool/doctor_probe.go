@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // probeCommand is the small MPI program that the doctor starts. It prints facts, one a line, as soon as it knows them, so
@@ -87,7 +88,7 @@ func (c *probeCommand) Run() error {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT) // the doctor decides
 	ctx, cancel := context.WithTimeout(context.Background(), c.Limit)
 	defer cancel()
-	time.AfterFunc(c.Limit+time.Second, func() { os.Exit(exitFailure) })
+	time.AfterFunc(saturate.Add(c.Limit, time.Second), func() { os.Exit(exitFailure) })
 	env, err := mpi.Init(mpi.Options{AnyLauncher: true})
 	if err != nil {
 		tell(fact{Kind: aboutStart, Error: err.Error()})

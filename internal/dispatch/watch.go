@@ -11,6 +11,8 @@ import (
 const (
 	askLooks  = 1
 	liveLooks = 4
+
+	leastPeriod = time.Millisecond // a worker has to have the time to answer
 )
 
 // watchdog looks after workers that have work. Its timer runs only while there are any.
@@ -25,7 +27,7 @@ func (d *watchdog) arm(m *Master) {
 		return
 	}
 	d.armed = true
-	if period := m.cfg.Liveness / liveLooks; d.timer == nil {
+	if period := max(m.cfg.Liveness/liveLooks, leastPeriod); d.timer == nil {
 		d.timer = time.AfterFunc(period, m.look)
 	} else {
 		d.timer.Reset(period)

@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	"internal/pkl5":         {},
 	"internal/fresh":        {},
 	"internal/futex":        {},
+	"internal/saturate":     {},
 	"internal/mpi":          {"internal/fresh"},
 	"internal/mpi/mpitest":  {},
 	"internal/testkit":      {},
@@ -34,10 +35,10 @@ var layers = map[string][]string{
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
 	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex"},
-	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/futex", "internal/mpi"},
+	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
-	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote"},
+	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/saturate"},
 
 	"comm":        {"internal/..."},
 	"futures":     {"comm", "internal/..."},

@@ -228,7 +228,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers that race-check would linger for a second each
 	if run, ok := programs[os.Getenv(programVariable)]; ok {
-		futures.Main(run)
+		futures.Main(run, grace()...)
 	}
 	futures.TestMain(testkit.Checked(m))
 }

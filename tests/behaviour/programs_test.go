@@ -41,6 +41,7 @@ var programs = map[string]func(context.Context) error{
 		defer ex.Close()
 		return errors.New("the body failed")
 	},
+	"drains": drains,
 	"never starts": func(context.Context) error {
 		_, err := programBackend().make()
 		return err

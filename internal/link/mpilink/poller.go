@@ -34,10 +34,11 @@ const (
 	napping // it is relaxed, and to be woken by the second message that nobody has looked after
 )
 
-// While it is relaxed the poller's goroutine sleeps this long between looks, or as long as the back-off when one helps after the
-// other, and so often with nobody helping before it is as usual again.
+// While it is relaxed the poller's goroutine sleeps this long between looks, or as long as the back-off, up to a bound, when one
+// helps after the other, and so often with nobody helping before it is as usual again.
 const (
 	relaxedNap   = 200 * time.Microsecond
+	relaxedMost  = 10 * time.Millisecond // the last of those who help does not wake it
 	relaxedTurns = 10
 )
 
@@ -115,7 +116,7 @@ func (h *Hub) relax(e *ease) (look bool) {
 	case h.helping.Load():
 		e.idle = 0
 		if again {
-			e.nap = max(relaxedNap, h.backoff())
+			e.nap = min(max(relaxedNap, h.backoff()), relaxedMost)
 		}
 		return false
 	case again && !woken:

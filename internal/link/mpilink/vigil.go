@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // settling is how long after the end of its process, here or on another host, a rank is given up: what it sent before is
@@ -186,7 +187,7 @@ func (h *Hub) beat() {
 		case <-timer.C:
 		}
 		h.hubMu.Lock()
-		limit := bossSpans * h.longest
+		limit := saturate.Mul(h.longest, bossSpans)
 		var far []int
 		for _, all := range h.hosts {
 			for _, peer := range all {
