@@ -1,6 +1,7 @@
 package futures
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
@@ -77,12 +79,16 @@ type executor struct {
 	shares bool // arguments are shared, not encoded: workers are goroutines and the class promises it
 	limit  atomic.Int64
 
-	master   atomic.Pointer[dispatch.Master]
-	mu       sync.Mutex
-	shut     bool
-	backend  string
-	slots    int  // as asked for
-	joins    bool // its workers' processes were set up for another executor
+	master  atomic.Pointer[dispatch.Master]
+	mu      sync.Mutex
+	shut    bool
+	backend string
+	slots   int  // as asked for
+	joins   bool // its workers' processes were set up for another executor
+
+	// Code of the user's runs on these, apart from everything that somebody else waits for: decoders of results and errors, and
+	// callbacks. A lane that is held up holds up neither the other nor the tasks.
+	decoding lane.Lane
 	notifier notifier
 
 	comm *commRanks // MPICommExecutor: whose ranks are the workers
@@ -192,6 +198,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Name:             name,
 		DecodeError:      decodeError,
 		DecodeSetupError: decodeSetupError,
+		Aside:            e.decoding.Add,
 		Doomed:           doomed,
 		MaxTasks:         e.cfg.maxTasks,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
@@ -311,7 +318,7 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	}
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
-		err = e.notifier.drain(ctx)
+		err = cmp.Or(e.decoding.Drain(ctx), e.notifier.drain(ctx))
 	}
 	if err != nil {
 		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}

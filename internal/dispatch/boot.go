@@ -5,16 +5,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
-
-	"github.com/rankpool/rankpool/internal/link"
 )
 
 // Boot starts the workers if nothing did before. It does not block. After a shutdown it returns ErrStopping, on a
 // broken master the *BrokenError.
 func (m *Master) Boot() error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if err := m.refusal(); err != nil {
 		return err
 	}
@@ -42,11 +41,11 @@ func (m *Master) open() {
 		err = errNoSlots
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	switch {
 	case m.leaving: // broken, or shut down with nothing to do, in the meantime
 		if m.group.Close(ctx) != nil { // what Open made after Close had run
-			m.cfg.Log.Warn("rankpool: workers that came up too late did not leave")
+			m.remark(slog.LevelWarn, "rankpool: workers that came up too late did not leave")
 		}
 		return
 	case err != nil:
@@ -72,13 +71,13 @@ func (m *Master) startWorker(w *worker) {
 	var timer *time.Timer
 	timer = time.AfterFunc(m.cfg.Start, func() {
 		m.mu.Lock()
-		defer m.mu.Unlock()
+		defer m.unlock()
 		if w.start == timer && w.state == starting {
-			m.group.Kill(w.slot, m.tooSlow(w))
+			m.kill(w, m.tooSlow(w))
 		}
 	})
 	w.start = timer
-	m.group.Start(w.slot)
+	m.order(w, order{verb: startSlot})
 }
 
 // tooSlow says why a worker that is not ready in time is ended.
@@ -90,24 +89,36 @@ func (m *Master) tooSlow(w *worker) error {
 	return fmt.Errorf("not ready after %v (%s); if that is legitimate, allow more with WithStartTimeout", m.cfg.Start, where)
 }
 
-// greet checks a worker's hello and sends it the set-up.
-func (m *Master) greet(w *worker, b []byte, out *news) error {
-	h, err := parseHello(b)
-	if err != nil {
-		return err
+// greeting is a worker's hello, looked at before the lock is taken: a fingerprint takes its time.
+type greeting struct {
+	hello    Hello
+	err      error // it is damaged
+	mismatch error // it is of another program
+}
+
+func (m *Master) examine(slot int, b []byte) *greeting {
+	g := new(greeting)
+	if g.hello, g.err = parseHello(b); g.err == nil && m.cfg.Check != nil {
+		g.mismatch = m.cfg.Check(slot, g.hello)
 	}
-	if w.state != starting {
+	return g
+}
+
+// greet takes a worker's hello and sends it the set-up.
+func (m *Master) greet(w *worker, g *greeting, out *news) error {
+	switch {
+	case g.err != nil:
+		return g.err
+	case w.state != starting:
 		return errors.New("a second hello")
 	}
-	w.hello = h
-	if m.cfg.Check != nil {
-		if err := m.cfg.Check(w.slot, h); err != nil {
-			m.breakWith(out, w.broken("", err))
-			return nil
-		}
+	w.hello = g.hello
+	if g.mismatch != nil {
+		m.breakWith(out, w.broken("", g.mismatch))
+		return nil
 	}
 	setup := binary.AppendUvarint(number(kindSetup, uint64(w.slot)), uint64(len(m.workers)))
-	m.group.Send(w.slot, link.Frame{Stream: append(setup, m.cfg.Setup...)})
+	m.send(w, setup, insert{at: len(setup), b: m.cfg.Setup})
 	return nil
 }
 
@@ -116,14 +127,14 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 	if w.state != starting {
 		return
 	}
-	w.start.Stop()
 	if len(coded) > 0 {
-		m.breakWith(out, w.broken("", m.cfg.DecodeSetupError(coded, w.slot, w.hello)))
+		m.refused(w, coded, out)
 		return
 	}
+	w.start.Stop()
 	w.state, w.fails = idle, 0
 	m.ready++
-	m.cfg.Log.Debug("rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)
+	m.remark(slog.LevelDebug, "rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)
 	if m.isBooted {
 		m.idle = append(m.idle, w.slot)
 		return
@@ -138,6 +149,21 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 		m.state = Serving
 	}
 	m.bootDone()
+}
+
+// refused breaks the pool with the error of a worker's set-up. It is decoded on a goroutine that nobody waits for; the worker has
+// not become ready, and is ended by the start time-out if the decoder does not return.
+func (m *Master) refused(w *worker, coded []byte, out *news) {
+	hello := w.hello
+	out.kept = true
+	out.aside = append(out.aside, func() {
+		err := m.cfg.DecodeSetupError(coded, w.slot, hello)
+		n := newsPool.Get().(*news)
+		m.mu.Lock()
+		m.breakWith(n, w.broken("", err))
+		m.unlock()
+		m.deliver(n)
+	})
 }
 
 func (m *Master) bootDone() {

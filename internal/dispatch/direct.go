@@ -75,7 +75,7 @@ func (m *Master) grant(w *worker, ask uint64) {
 		}
 	}
 	w.direct = why == "" && w.talks
-	m.group.Send(w.slot, link.Frame{Stream: append(number(kindGrant, ask), why...)})
+	m.send(w, append(number(kindGrant, ask), why...))
 }
 
 // doom gives up when the tasks of others may wait for a lost worker by means that the master knows nothing of.

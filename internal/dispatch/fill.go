@@ -62,7 +62,7 @@ func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 // Tiny tells whether units of so many elements of a function have proven short enough to travel together.
 func (m *Master) Tiny(fn uint32, elements int) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	_, tiny := m.times(fn).unit(elements)
 	return tiny
 }
@@ -112,13 +112,15 @@ func (m *Master) short(ns float64) bool {
 
 // batch is a frame of tasks in the making.
 type batch struct {
-	frame link.Frame
-	local *localRuns // nil: none
-	units int
-	left  float64 // nanoseconds of work it may still take
-	share int     // units it may still take
-	head  run     // the last run, to be continued if the next piece is like it
-	at    int     // where its number of units stands
+	frame   link.Frame
+	inserts []insert   // of the frame's stream
+	bytes   int        // they have together
+	local   *localRuns // nil: none
+	units   int
+	left    float64 // nanoseconds of work it may still take
+	share   int     // units it may still take
+	head    run     // the last run, to be continued if the next piece is like it
+	at      int     // where its number of units stands
 }
 
 // localRuns is what a frame of tasks carries by reference. The worker gives it back when it is through with it.
@@ -191,7 +193,7 @@ func (m *Master) fill(w *worker) bool {
 		b.frame.Local = b.local
 	}
 	m.watch.arm(m)
-	m.group.Send(w.slot, b.frame)
+	m.order(w, order{frame: b.frame, inserts: b.inserts})
 	return true
 }
 
@@ -209,7 +211,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	n := 0
 	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {
 		j := m.queue.head
-		if j == nil || !j.single() || j.Func != b.head.fn || j.Local != local || len(b.frame.Stream)+len(j.Data) > batchBytes {
+		if j == nil || !j.single() || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
 			break
 		}
 		m.queue.take(1, cursor{})
@@ -221,7 +223,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 		if local {
 			b.local.list = append(b.local.list, localRun{j, 0, 1})
 		} else {
-			b.frame.Stream = append(b.frame.Stream, j.Data...)
+			b.append(j.Data)
 		}
 		b.left -= ns
 		b.share--
@@ -262,7 +264,7 @@ func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 	if p.job.Local {
 		n, end = limit, p.job.advance(p.cursor, limit)
 	} else {
-		room := batchBytes - len(b.frame.Stream)
+		room := batchBytes - b.size()
 		for end = p.cursor; n < limit; n++ {
 			next := p.job.advance(end, 1)
 			if next.off-p.off > room && (n > 0 || b.units > 0) || next.seg > p.seg && n > 0 {
@@ -308,8 +310,21 @@ func (b *batch) add(p *piece, n int, end cursor) {
 		b.local.list = append(b.local.list, localRun{j, p.unit, n})
 		return
 	}
-	b.frame.Stream = append(b.frame.Stream, j.Data[p.off:end.off]...)
+	b.append(j.Data[p.off:end.off])
 	b.frame.Segments = append(b.frame.Segments, j.more().Segments[p.seg:end.seg]...)
+}
+
+// size returns how long the frame's stream will be.
+func (b *batch) size() int { return len(b.frame.Stream) + b.bytes }
+
+// append appends units to the frame's stream.
+func (b *batch) append(units []byte) {
+	if len(units) <= smallInsert {
+		b.frame.Stream = append(b.frame.Stream, units...)
+		return
+	}
+	b.inserts = append(b.inserts, insert{at: len(b.frame.Stream), b: units})
+	b.bytes += len(units)
 }
 
 // number returns a frame's stream of one kind and one number.

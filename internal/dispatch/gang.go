@@ -100,13 +100,12 @@ func (m *Master) start(j *Job, n int) {
 			f.Local = &localRuns{[]localRun{{j, unit, 1}}}
 		}
 		f.Stream, _ = appendRun(f.Stream, h)
-		f.Stream = append(f.Stream, j.Data...)
 		w.seq++
 		w.out = append(w.out, piece{job: j, cursor: cursor{unit: unit}, n: 1, seq: w.seq})
 		w.units, w.state, w.since = 1, busy, time.Now()
 		w.ends = append(w.ends, w.seq)
 		m.flying++
-		m.group.Send(w.slot, f)
+		m.order(w, order{frame: f, inserts: []insert{{at: len(f.Stream), b: j.Data}}})
 		unit++
 	}
 	m.watch.arm(m)
@@ -180,18 +179,20 @@ func (m *Master) warn(lost *worker, cause error) {
 
 func (m *Master) tellGone(w *worker, gang uint64, slot int, why string) {
 	b := binary.AppendUvarint(number(kindGone, gang), uint64(slot))
-	m.group.Send(w.slot, link.Frame{Stream: append(b, why...)})
+	m.send(w, append(b, why...))
 }
 
 // relay passes a message from one worker to another. It is dropped when that one has gone: who sent it is told, or finds
 // out.
-func (m *Master) relay(from *worker, r *reader, segs [][]byte) error {
+func (m *Master) relay(from *worker, r *reader, segs [][]byte, n *news) error {
 	to := r.uint()
 	if r.err != nil || to >= uint64(len(m.workers)) {
 		return errShort
 	}
 	if w := m.workers[to]; w.state == idle || w.state == busy {
-		m.group.Send(w.slot, link.Frame{Stream: append(number(kindPeer, uint64(from.slot)), r.b...), Segments: segs})
+		b := number(kindPeer, uint64(from.slot))
+		m.order(w, order{frame: link.Frame{Stream: b, Segments: segs}, inserts: []insert{{at: len(b), b: r.b}}})
+		n.kept = true
 	}
 	return nil
 }

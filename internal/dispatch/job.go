@@ -15,6 +15,7 @@ type Job struct {
 	Func      uint32 // which function: the number both sides know it by
 	Buffers   bool   // the units in Data say how many segments they have
 	Local     bool   // the Sink is a Local, which runs the units within this process; Data is empty
+	Foreign   bool   // the Sink calls code of the user's when it is given results
 	withdrawn bool
 	dropped   bool // its sink is told that it will not run, and it is counted
 
@@ -87,8 +88,10 @@ type cursor struct {
 // Sink hears what becomes of a job's units. Units are numbered from 0.
 //
 // Claim, Unclaim are called with the scheduler's lock held: they must be quick, must not block and must not call back.
-// The others are called without it, from the goroutine that received the news; calls about different units may run
-// together. Each unit is reported by exactly one call of Results, Fail or Drop, unless its job was withdrawn.
+// The others are called without it; calls about different units may run together. Where they may call code of the user's
+// (results of a Foreign job, an error that a worker has encoded) they come from Config.Aside, and otherwise from the goroutine
+// that received the news, which may be one that waits for something else. Each unit is reported by exactly one call of Results,
+// Fail or Drop, unless its job was withdrawn.
 type Sink interface {
 	// Claim says that n units from first on are about to be handed to a worker. False skips them: they were cancelled,
 	// and nothing more is reported of them. A job of several units is skipped as a whole.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -72,8 +73,8 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	w := m.workers[slot]
 	n.slot, n.hello = slot, w.hello
 	if len(l.Salvage) > 1 && w.units > 0 {
-		if err := m.message(w, link.Frame{Stream: l.Salvage}, n); err != nil {
-			m.cfg.Log.Warn("rankpool: damaged journal of a lost worker", "worker", slot, "err", err)
+		if err := m.message(w, link.Frame{Stream: l.Salvage}, nil, n); err != nil {
+			m.remark(slog.LevelWarn, "rankpool: damaged journal of a lost worker", "worker", slot, "err", err)
 		}
 		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == slot }) // it may have answered all it had
 	}
@@ -108,14 +109,13 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	case m.state == Broken:
 	default:
 		m.stats.Lost++
-		m.cfg.Log.Warn("rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
+		m.remark(slog.LevelWarn, "rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
 		m.replace(w, was == starting, cause, n)
 	}
 	m.dropReturned(n)
 	m.handOut()
 	m.settleState()
-	m.attend()
-	m.mu.Unlock()
+	m.unlock()
 	m.deliver(n)
 }
 
@@ -203,13 +203,13 @@ func (m *Master) breakWith(out *news, err *BrokenError) {
 	if m.state == Broken || m.state == Closed {
 		return
 	}
-	m.cfg.Log.Error("rankpool: the pool is broken", "err", err)
+	m.remark(slog.LevelError, "rankpool: the pool is broken", "err", err)
 	m.state, m.err = Broken, err
 	m.dropQueue(out, err)
 	m.bootDone()
 	for _, w := range m.workers {
 		if w.state == idle || w.state == busy || w.state == starting {
-			m.group.Kill(w.slot, errors.New("the pool broke"))
+			m.kill(w, errors.New("the pool broke"))
 		}
 	}
 	m.leave()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -13,7 +14,7 @@ import (
 // Config is what a Master is made of. Zero durations mean the defaults.
 type Config struct {
 	Group link.Group
-	Log   *slog.Logger // nil: nothing is logged
+	Log   *slog.Logger // nil: nothing is logged. Its handler must not block: see package lane
 
 	// Setup is sent to every worker before its first task.
 	Setup []byte
@@ -29,6 +30,10 @@ type Config struct {
 
 	// DecodeSetupError does the same for a setup that failed.
 	DecodeSetupError func(b []byte, w int, h Hello) error
+
+	// Aside runs functions that may call code of the user's: decoders of errors and of results. It must not block; the functions
+	// run one after another in the order of the calls. Nil: each runs on a goroutine of its own.
+	Aside func(f func())
 
 	// Doomed is called, on a goroutine of its own, when tasks wait for a worker that was lost and nothing can wake them (see
 	// Peers.Native). Nil: nothing is done about it.
@@ -96,8 +101,13 @@ type Master struct {
 	gang    gang // that runs
 	talking int  // workers whose task has asked for the others
 
+	addressed addressees // since the lock was taken
+	remarks   []remark   // likewise: what is to be logged
+
 	attender  link.Attender // the group, if it wants to know when it has to look
-	attending bool
+	attending atomic.Bool   // frames may come; written under mu
+	telling   sync.Mutex    // guards told, and orders the calls of attender
+	told      bool
 
 	booted   chan struct{} // closed when the first set of workers is ready, or failed, or was given up
 	isBooted bool
@@ -127,6 +137,7 @@ type worker struct {
 	fails  int  // starts that failed in a row
 	start  *time.Timer
 	stats  WorkerStats
+	post   post
 }
 
 type workerState int
@@ -154,15 +165,20 @@ func New(cfg Config) *Master {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Aside == nil {
+		cfg.Aside = func(f func()) { go f() }
+	}
 	if cfg.Name == nil {
 		cfg.Name = func(uint32) string { return "task" }
 	}
 	attender, _ := cfg.Group.(link.Attender)
-	return &Master{
-		attender: attender, attending: true,
+	m := &Master{
+		attender: attender, told: true,
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
 		booted: make(chan struct{}), closed: make(chan struct{}),
 	}
+	m.attending.Store(true)
+	return m
 }
 
 // Refusals of Submit, Boot and Size.
@@ -176,27 +192,15 @@ var (
 func (m *Master) Submit(j *Job) error {
 	m.mu.Lock()
 	if err := m.refusal(); err != nil {
-		m.mu.Unlock()
+		m.unlock()
 		return err
 	}
 	m.bootLocked()
 	m.queue.push(j)
 	m.stats.Submitted += uint64(j.Units)
 	m.handOut()
-	m.attend()
-	m.mu.Unlock()
+	m.unlock()
 	return nil
-}
-
-// attend tells a group that has to look for frames whether any may come.
-func (m *Master) attend() {
-	if m.attender == nil {
-		return
-	}
-	if on := m.flying > 0 || !m.isBooted || m.leaving; on != m.attending {
-		m.attending = on
-		m.attender.Attend(on)
-	}
 }
 
 func (m *Master) refusal() error {
@@ -215,24 +219,23 @@ func (m *Master) refusal() error {
 // Cancelled tells that the sink of a queued job of one unit was cancelled: the job's memory is released.
 func (m *Master) Cancelled(j *Job) {
 	m.mu.Lock()
-	if !j.dropped { // else it was on its way to be told so
+	if !j.dropped { // else its sink is being told, and releases it
 		m.stats.Cancelled++
+		j.release()
 	}
 	j.withdrawn = true
-	j.release()
 	if j.more().Gang { // the queue may have been waiting for it
 		m.handOut()
-		m.attend()
 		m.settleState()
 	}
-	m.mu.Unlock()
+	m.unlock()
 }
 
 // Withdraw takes back the units of a job that wait, and ends the contexts of those that run. Its sink hears no more of
 // the former; it is still told the results of the latter. It returns how many units were taken back.
 func (m *Master) Withdraw(j *Job) int {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	n := 0
 	if !j.withdrawn {
 		n = j.waiting()
@@ -248,7 +251,6 @@ func (m *Master) Withdraw(j *Job) int {
 	m.interrupt(func(p *piece) bool { return p.job == j })
 	if j.more().Gang {
 		m.handOut()
-		m.attend()
 	}
 	m.settleState()
 	return n
@@ -258,7 +260,7 @@ func (m *Master) Withdraw(j *Job) int {
 func (m *Master) Interrupt() {
 	m.mu.Lock()
 	m.interrupt(func(*piece) bool { return true })
-	m.mu.Unlock()
+	m.unlock()
 }
 
 func (m *Master) interrupt(which func(*piece) bool) {
@@ -272,7 +274,7 @@ func (m *Master) interrupt(which func(*piece) bool) {
 				continue
 			}
 			b := binary.AppendUvarint(number(kindCancel, p.seq+uint64(p.done)), uint64(p.n-p.done))
-			m.group.Send(w.slot, link.Frame{Stream: b})
+			m.send(w, b)
 		}
 	}
 }
@@ -280,14 +282,14 @@ func (m *Master) interrupt(which func(*piece) bool) {
 // State returns where the master is, and the error that broke it.
 func (m *Master) State() (State, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	return m.state, m.err
 }
 
 // Size returns how many workers there are: 0 before they have started, after any shutdown and when broken.
 func (m *Master) Size() int {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	if m.state != Serving {
 		return 0
 	}

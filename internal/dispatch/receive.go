@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -31,25 +33,51 @@ type rest struct {
 // news is a list of deliveries, and what is needed to decode the errors among them.
 type news struct {
 	list  []delivery
+	kept  bool // the stream is still needed
+	aside []func()
 	slot  int
 	hello Hello
 }
 
 var newsPool = sync.Pool{New: func() any { return new(news) }}
 
-// deliver tells the sinks, without the lock. It says whether one of them kept a part of the stream.
+// deliver tells the sinks, without the lock. It says whether a part of the stream is still needed.
 func (m *Master) deliver(n *news) (kept bool) {
+	kept = n.kept
 	for i := range n.list {
-		kept = m.tell(n, &n.list[i]) || kept
+		if d := &n.list[i]; d.foreign() {
+			m.tellAside(n, *d)
+			kept = true
+		} else {
+			kept = m.tell(n.slot, &n.hello, d) || kept
+		}
+	}
+	for _, f := range n.aside {
+		m.cfg.Aside(f)
 	}
 	clear(n.list)
-	n.list = n.list[:0]
+	clear(n.aside)
+	n.list, n.aside, n.kept = n.list[:0], n.aside[:0], false
 	newsPool.Put(n)
 	return kept
 }
 
+// foreign tells whether code of the user's may run when the sink is told.
+func (d *delivery) foreign() bool {
+	if d.rest == nil {
+		return d.job.Foreign
+	}
+	return d.rest.drop == nil && (d.job.Foreign && !d.rest.failed || len(d.rest.coded) > 0)
+}
+
+// tellAside tells a sink where the user's code keeps nobody waiting.
+func (m *Master) tellAside(n *news, d delivery) {
+	slot, hello := n.slot, n.hello
+	m.cfg.Aside(func() { m.tell(slot, &hello, &d) })
+}
+
 // tell tells one sink. A panic, of code that came with a type of the user's, is what the units have failed with.
-func (m *Master) tell(n *news, d *delivery) (kept bool) {
+func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 	told := false
 	defer func() {
 		if told {
@@ -71,7 +99,7 @@ func (m *Master) tell(n *news, d *delivery) (kept bool) {
 	default:
 		err := r.fault
 		if err == nil && len(r.coded) > 0 {
-			err = m.cfg.DecodeError(r.coded, d.job.Func, n.slot, n.hello)
+			err = m.cfg.DecodeError(r.coded, d.job.Func, slot, *hello)
 		}
 		s.Fail(d.first, r.done, d.data, r.segments, err)
 		kept = len(d.data) > 0
@@ -83,6 +111,10 @@ func (m *Master) tell(n *news, d *delivery) (kept bool) {
 // Receive takes a frame of a worker. It is called by the link.
 func (m *Master) Receive(slot int, f link.Frame) {
 	n := newsPool.Get().(*news)
+	var g *greeting
+	if len(f.Stream) > 0 && f.Stream[0] == kindHello {
+		g = m.examine(slot, f.Stream[1:])
+	}
 	m.mu.Lock()
 	w := m.workers[slot]
 	w.heard = true
@@ -90,25 +122,24 @@ func (m *Master) Receive(slot int, f link.Frame) {
 	if len(f.Stream) == 0 {
 		err = errShort
 	} else {
-		err = m.message(w, f, n)
+		err = m.message(w, f, g, n)
 	}
 	if err != nil {
-		m.cfg.Log.Error("rankpool: damaged message from worker", "worker", slot, "host", w.hello.Host, "err", err)
-		m.group.Kill(slot, fmt.Errorf("it sent a damaged message: %w", err))
+		m.remark(slog.LevelError, "rankpool: damaged message from worker", "worker", slot, "host", w.hello.Host, "err", err)
+		m.kill(w, fmt.Errorf("it sent a damaged message: %w", err))
 	}
 	m.dropReturned(n)
 	m.handOut()
 	m.prefetch(w)
 	m.settleState()
-	m.attend()
 	n.slot, n.hello = slot, w.hello
-	m.mu.Unlock()
+	m.unlock()
 	if !m.deliver(n) {
 		link.PutBuffer(f.Stream)
 	}
 }
 
-func (m *Master) message(w *worker, f link.Frame, n *news) error {
+func (m *Master) message(w *worker, f link.Frame, g *greeting, n *news) error {
 	r := reader{b: f.Stream[1:]}
 	switch kind := f.Stream[0]; kind {
 	case kindResults:
@@ -125,12 +156,15 @@ func (m *Master) message(w *worker, f link.Frame, n *news) error {
 		m.grant(w, r.uint())
 		return r.err
 	case kindPeer:
-		return m.relay(w, &r, f.Segments)
+		return m.relay(w, &r, f.Segments, n)
 	case kindOverdue:
 		m.overdue(w, r.uint(), n)
 		return r.err
 	case kindHello:
-		return m.greet(w, f.Stream[1:], n)
+		if g == nil { // out of a journal
+			return errors.New("a hello among results")
+		}
+		return m.greet(w, g, n)
 	case kindReady:
 		m.isReady(w, r.b, n)
 		return nil
@@ -416,7 +450,7 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	}
 	err := &OverdueError{Timeout: p.job.more().Timeout}
 	if m.kind.Kills {
-		m.group.Kill(w.slot, err)
+		m.kill(w, err)
 		return
 	}
 	p.gone = true

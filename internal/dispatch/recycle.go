@@ -24,13 +24,13 @@ func (m *Master) free(w *worker) {
 	}
 	m.ready--
 	w.state = leaving
-	m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindStop)})
+	m.send(w, append(link.GetBuffer(), kindStop))
 	var timer *time.Timer
 	timer = time.AfterFunc(m.cfg.Stop, func() {
 		m.mu.Lock()
-		defer m.mu.Unlock()
+		defer m.unlock()
 		if w.start == timer && w.state == leaving {
-			m.group.Kill(w.slot, errors.New("it did not leave after its last task"))
+			m.kill(w, errors.New("it did not leave after its last task"))
 		}
 	})
 	w.start = timer

@@ -28,7 +28,7 @@ type WorkerStats struct {
 // Stats returns the counters as they are now.
 func (m *Master) Stats() Stats {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	s := m.stats
 	s.Running = m.flying
 	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)

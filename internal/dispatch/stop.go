@@ -32,7 +32,7 @@ func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask
 		m.drop(n, ErrDropped)
 	}
 	m.settleState()
-	m.mu.Unlock()
+	m.unlock()
 	m.deliver(n)
 	if !wait {
 		return nil, nil
@@ -79,7 +79,7 @@ func (m *Master) Drain(why error) {
 	m.forbid()
 	m.drop(n, why)
 	m.settleState()
-	m.mu.Unlock()
+	m.unlock()
 	m.deliver(n)
 }
 
@@ -89,7 +89,7 @@ func (m *Master) Closed() <-chan struct{} { return m.closed }
 // Running lists the tasks that run now; of a batch, the first.
 func (m *Master) Running() []RunningTask {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	var all []RunningTask
 	for _, w := range m.workers {
 		if p := w.next(); p != nil && w.state == busy {
@@ -119,7 +119,7 @@ func (m *Master) leave() {
 	for _, w := range m.workers {
 		switch w.state {
 		case idle, busy:
-			m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindStop)})
+			m.send(w, append(link.GetBuffer(), kindStop))
 			w.state = leaving
 		case starting:
 			w.start.Stop()
@@ -132,6 +132,12 @@ func (m *Master) leave() {
 func (m *Master) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Stop)
 	defer cancel()
+	m.mu.Lock()
+	workers := m.workers
+	m.unlock()
+	for _, w := range workers { // what was decided before comes first
+		w.post.flush(m.group, w.slot)
+	}
 	err := m.group.Close(ctx)
 	if err != nil {
 		m.cfg.Log.Error("rankpool: workers did not leave", "err", err)
@@ -140,7 +146,7 @@ func (m *Master) close() {
 	if m.state == Stopping {
 		m.state = Closed
 	}
-	m.mu.Unlock()
+	m.unlock()
 	close(m.closed)
 }
 

@@ -43,7 +43,7 @@ func (d *watchdog) stop() {
 // look asks silent workers whether they are there, and ends those that have not answered for the liveness time.
 func (m *Master) look() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.unlock()
 	m.watch.armed = false
 	if m.flying == 0 || m.leaving {
 		return
@@ -56,10 +56,10 @@ func (m *Master) look() {
 		w.silent++
 		switch {
 		case w.silent >= liveLooks:
-			m.group.Kill(w.slot, fmt.Errorf("silent for %v: it did not answer, because it is stopped or stuck or its host is cut off; given up (WithLiveness changes the limit)",
+			m.kill(w, fmt.Errorf("silent for %v: it did not answer, because it is stopped or stuck or its host is cut off; given up (WithLiveness changes the limit)",
 				m.cfg.Liveness))
 		case w.silent >= askLooks:
-			m.group.Send(w.slot, link.Frame{Stream: append(link.GetBuffer(), kindPing)})
+			m.send(w, append(link.GetBuffer(), kindPing))
 		}
 	}
 	m.watch.arm(m)

@@ -28,6 +28,7 @@ var layers = map[string][]string{
 	"internal/fresh":        {},
 	"internal/futex":        {},
 	"internal/saturate":     {},
+	"internal/lane":         {},
 	"internal/mpi":          {"internal/fresh"},
 	"internal/mpi/mpitest":  {},
 	"internal/testkit":      {},

@@ -1,0 +1,154 @@
+// Package lane runs functions that may take any time, such as a user's callbacks, where nobody waits for them.
+//
+// It imports nothing of this module and may be imported from everywhere.
+package lane
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// Lane runs functions one after another, in the order in which they were added, on a goroutine that exists only while there are
+// some. A function that does not return holds up those behind it and nothing else. The zero value is ready.
+type Lane struct {
+	// Panicked is told of a panic in a function. Nil: panics are not recovered.
+	Panicked func(v any)
+
+	mu      sync.Mutex
+	queue   []func()
+	running bool
+	waiters []waiter
+
+	added, done uint64 // functions so far
+}
+
+// waiter waits until so many functions are done.
+type waiter struct {
+	until uint64
+	over  chan struct{}
+}
+
+// Add has f run after everything that was added before. It does not block.
+func (l *Lane) Add(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, f)
+	l.added++
+	if !l.running {
+		l.running = true
+		go l.run()
+	}
+}
+
+// Len returns how many functions have been added and have not returned.
+func (l *Lane) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.added - l.done)
+}
+
+// run runs what is there. When a function ends the goroutine by runtime.Goexit another one goes on.
+func (l *Lane) run() {
+	normal := false
+	defer func() {
+		if !normal {
+			l.finished()
+			go l.run()
+		}
+	}()
+	for f := l.next(); f != nil; f = l.next() {
+		l.call(f)
+		l.finished()
+	}
+	normal = true
+}
+
+func (l *Lane) call(f func()) {
+	if l.Panicked != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				l.Panicked(v)
+			}
+		}()
+	}
+	f()
+}
+
+// next returns the next function, or nil when there is none: then the goroutine is at its end.
+func (l *Lane) next() func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		l.queue, l.running = nil, false
+		return nil
+	}
+	f := l.queue[0]
+	l.queue[0] = nil
+	l.queue = l.queue[1:]
+	return f
+}
+
+// finished counts a function that has returned, and wakes those who waited for it.
+func (l *Lane) finished() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done++
+	kept := l.waiters[:0]
+	for _, w := range l.waiters {
+		if w.until <= l.done {
+			close(w.over)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	clear(l.waiters[len(kept):])
+	l.waiters = kept
+}
+
+// Drain waits until every function that was added before has returned, or until ctx ends; then it returns ctx's cause. Called by a
+// function of a lane it does not wait: that would be for itself.
+func (l *Lane) Drain(ctx context.Context) error {
+	l.mu.Lock()
+	if l.done == l.added {
+		l.mu.Unlock()
+		return nil
+	}
+	l.mu.Unlock()
+	if onLane() {
+		return nil
+	}
+	l.mu.Lock()
+	if l.done == l.added {
+		l.mu.Unlock()
+		return nil
+	}
+	w := waiter{until: l.added, over: make(chan struct{})}
+	l.waiters = append(l.waiters, w)
+	l.mu.Unlock()
+	select {
+	case <-w.over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// onLane tells whether this goroutine is a lane's.
+func onLane() bool {
+	var pcs [64]uintptr
+	for skip := 0; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs[:])
+		frames := runtime.CallersFrames(pcs[:n])
+		for more := n > 0; more; {
+			var f runtime.Frame
+			if f, more = frames.Next(); strings.HasSuffix(f.Function, "lane.(*Lane).run") {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
+	}
+}
