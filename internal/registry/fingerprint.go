@@ -16,9 +16,14 @@ type Signature struct {
 	Result string // "" when there is none
 }
 
+// before tells the order of the entries.
+func (s Signature) before(t Signature) bool {
+	return s.Kind < t.Kind || s.Kind == t.Kind && s.Name < t.Name
+}
+
 // Fingerprint is what two processes must agree on before one runs the other's tasks.
 type Fingerprint struct {
-	Entries []Signature // by kind, then by name
+	Entries []Signature // by kind, then by name; no name twice
 
 	// Build identifies the executable: the id that Go's linker left in it, or a hash of the file. Empty when neither can
 	// be read, and then it is not compared.
@@ -130,6 +135,9 @@ func decodeFingerprint(b []byte) (f Fingerprint, err error) {
 			if *p, b, err = cutString(b); err != nil {
 				return f, err
 			}
+		}
+		if n := len(f.Entries); n > 0 && !f.Entries[n-1].before(s) {
+			return f, fmt.Errorf("entry %d, %q, is not in order, or there twice", n, s.Name)
 		}
 		f.Entries = append(f.Entries, s)
 	}

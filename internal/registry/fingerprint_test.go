@@ -152,6 +152,8 @@ func TestBytesThatAreNoFingerprintAreAnError(t *testing.T) {
 		"a huge count":   []byte("RPF1\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
 		"a huge length":  []byte("RPF1\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01abc"),
 		"an odd kind":    []byte("RPF1\x00\x00\x00\x00\x00\x01\x09\x00\x00\x00"),
+		"a name twice":   []byte("RPF1\x00\x00\x00\x00\x00\x02\x00\x01a\x01b\x01c\x00\x01a\x01d\x01c"),
+		"a wrong order":  []byte("RPF1\x00\x00\x00\x00\x00\x02\x01\x01a\x01b\x01c\x00\x01b\x01d\x01c"),
 		"something else": []byte("GET / HTTP/1.1"),
 	} {
 		if f, err := registry.DecodeFingerprint(b); err == nil || !strings.Contains(err.Error(), "not a fingerprint") {
