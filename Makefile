@@ -11,11 +11,15 @@ TIMEOUT  ?= 8m
 FUZZ     ?= ./internal/pkl5
 FUZZTIME ?= 10
 
+# What is built without cgo; linux/amd64 is built with it as well.
+PLATFORMS ?= linux/amd64 linux/386 linux/arm linux/arm64 freebsd/amd64 windows/amd64 darwin/arm64
+NARROW    ?= ./internal/pkl5 ./internal/registry ./internal/dispatch ./internal/link/...
+
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools large fuzz race mpi-openmpi mpi-mpich cluster mpich lint bench bench-mpi clean
+.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich cluster mpich lint bench bench-mpi clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
@@ -24,6 +28,7 @@ help: ## list the targets
 test: ## run everything, as the continuous integration does; installs a C compiler and MPI where there is none
 	@$(MAKE) --no-print-directory tools
 	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory narrow
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory large
 	@$(MAKE) --no-print-directory mpi-openmpi
@@ -43,8 +48,16 @@ check: ## check the format, vet, and build for every platform
 	@echo '== go vet'
 	$(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
-	GOOS=windows $(GO) build ./...
-	CGO_ENABLED=0 $(GO) build ./...
+	CGO_ENABLED=0 GOARCH=386 $(GO) vet ./...
+	@echo '== every platform'
+	@for p in $(PLATFORMS); do set -- $$(echo $$p | tr / ' '); (set -x; CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 $(GO) build ./...) || exit 1; done
+	CGO_ENABLED=1 $(GO) build ./...
+
+# A program of 32 bits runs here where the machine is an amd64 with Linux.
+narrow: ## run the tests of the codec, the scheduler and the links as programs of 32 bits, where the machine can
+	@echo '== tests with 32 bits'
+	@if [ "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" = linux/amd64 ]; then set -x; CGO_ENABLED=0 GOARCH=386 $(GO) test -timeout $(TIMEOUT) $(NARROW); \
+	else echo 'left out: this needs an amd64 with Linux'; fi
 
 fuzz: ## fuzz the codec for ten seconds
 	@echo '== fuzz'

@@ -54,7 +54,7 @@ func (e environ) in(l Launcher, rank string, sizes ...string) (Launcher, bool) {
 // start the ranks.
 func (e environ) inStep() bool {
 	step, ok := e.number("SLURM_STEP_ID")
-	return ok && step < lastRealStep
+	return ok && int64(step) < lastRealStep
 }
 
 // pmiOfSlurm tells whether the PMI variables are from srun: an mpiexec inside a step sets PMI_SIZE and PMI_FD as well, but

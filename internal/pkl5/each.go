@@ -12,7 +12,8 @@ const (
 	LongestOne = 1 + longest
 )
 
-// Number tells whether the methods of numbers know the type: int, int64, float64 and types made of them.
+// Number tells whether the methods of numbers know the type: int64, float64, an int of 64 bits, and types made of them. The
+// others must not be called for any other type.
 func (c *Typed[T]) Number() bool { return c.op == opInt64 || c.op == opFloat64 }
 
 // EncodeEach appends each of some numbers behind a byte with the length of its encoding: what a loop of Encode would, and

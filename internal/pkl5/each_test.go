@@ -62,25 +62,30 @@ func each[T comparable](t *testing.T, xs []T) {
 }
 
 func TestNumbersTogetherAreWhatTheyAreOneByOne(t *testing.T) {
-	ints := []int{0, 1, -1, 123, 124, -124, -125, math.MaxInt, math.MinInt}
+	ints := []int64{0, 1, -1, 123, 124, -124, -125, math.MaxInt64, math.MinInt64}
 	var floats []float64
 	var times []time.Duration
 	for range 1000 {
-		n := int(rand.Int64() >> rand.IntN(64))
+		n := rand.Int64() >> rand.IntN(64)
 		ints, times = append(ints, n, -n), append(times, time.Duration(n))
 		floats = append(floats, math.Float64frombits(uint64(n)))
 	}
 	each(t, ints)
 	each(t, times)
 	each(t, floats)
+	if c, err := pkl5.Of[int](); err != nil {
+		t.Fatal(err)
+	} else if c.Number() { // where it has 64 bits
+		each(t, []int{0, 1, -1, 123, 124, -124, -125, math.MaxInt, math.MinInt})
+	}
 }
 
 func TestNumbersTogetherStopAtWhatIsNoNumber(t *testing.T) {
-	c, err := pkl5.Of[int]()
+	c, err := pkl5.Of[int64]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst := make([]int, 4)
+	dst := make([]int64, 4)
 	pad := make([]byte, 16)
 	for name, b := range map[string][]byte{
 		"a length that is too short": {1, 2, 1, 0xF9, 1, 2}, "one that is too long": {1, 2, 3, 4, 0},
@@ -93,7 +98,7 @@ func TestNumbersTogetherStopAtWhatIsNoNumber(t *testing.T) {
 }
 
 func TestOneNumberIsWhatDecodeFindsInTheSameBytes(t *testing.T) {
-	c, err := pkl5.Of[int]()
+	c, err := pkl5.Of[int64]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +112,7 @@ func TestOneNumberIsWhatDecodeFindsInTheSameBytes(t *testing.T) {
 		}
 		in := b[:rand.IntN(len(b))]
 		var d pkl5.Decoder
-		var want int
+		var want int64
 		d.Reset(in, nil)
 		err := c.Decode(&d, &want)
 		whole := err == nil && d.Len() == 0

@@ -126,7 +126,7 @@ func ReadFrame(r io.Reader, buf []byte, trusted bool) (stream []byte, segments [
 
 // readPiece appends n bytes of r to b, which is empty.
 func readPiece(r io.Reader, b []byte, n uint64, trusted bool) ([]byte, error) {
-	if n > maxBytes {
+	if n > maxBytes || n > math.MaxInt {
 		return nil, fmt.Errorf("%w: a piece of %d bytes", ErrCorrupt, n)
 	}
 	if trusted || n <= ahead {

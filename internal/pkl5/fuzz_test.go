@@ -20,7 +20,7 @@ var targets = []reflect.Type{
 	reflect.TypeFor[tree](), reflect.TypeFor[forest](), reflect.TypeFor[graph](), reflect.TypeFor[[]*node](),
 	reflect.TypeFor[map[string]any](), reflect.TypeFor[map[any]any](), reflect.TypeFor[[][]string](),
 	reflect.TypeFor[map[key][]padded](), reflect.TypeFor[[]struct{}](), reflect.TypeFor[map[struct{}]struct{}](),
-	reflect.TypeFor[*[1 << 40]byte](), reflect.TypeFor[[]*[1 << 20]int](), reflect.TypeFor[[]time.Time](),
+	reflect.PointerTo(reflect.ArrayOf(math.MaxInt/1024, reflect.TypeFor[byte]())), reflect.TypeFor[[]*[1 << 20]int](), reflect.TypeFor[[]time.Time](),
 	reflect.TypeFor[[][4]bool](), reflect.TypeFor[crossed](), reflect.TypeFor[[]forest](), reflect.TypeFor[map[string]map[string]int](),
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,7 +26,7 @@ func TestTheFormatIsGolden(t *testing.T) { // I07
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 || unsafe.Sizeof(0) != 8 {
 		t.Skip("the golden files hold memory of 64-bit little-endian machines")
 	}
-	n := 5
+	n, far := 5, math.MaxInt>>23+1 // 1<<40
 	ring := &node{Value: 1}
 	ring.Next = &node{2, ring}
 	var b strings.Builder
@@ -33,7 +34,7 @@ func TestTheFormatIsGolden(t *testing.T) { // I07
 		name string
 		v    any
 	}{
-		{"numbers", []any{0, -1, 123, 124, -125, 1 << 40, uint8(255), int8(-1), uint16(248), float32(1.5), 2.5, complex64(1i), true}},
+		{"numbers", []any{0, -1, 123, 124, -125, far, uint8(255), int8(-1), uint16(248), float32(1.5), 2.5, complex64(1i), true}},
 		{"text", []string{"", "a", strings.Repeat("long", 32)}},
 		{"nil and empty", [][]int{nil, {}, {1, -1}}},
 		{"flat structs", []small{{1, 2, 3}}},

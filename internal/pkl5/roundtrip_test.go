@@ -120,7 +120,7 @@ func values() []any {
 		add(f, float32(f), complex(f, -f), complex64(complex(f, 2)))
 	}
 	add(true, false, "", "x", "\xff\x00", string(make([]byte, 5000)), named("n"))
-	add([]byte(nil), []byte{}, []byte{1, 2, 3}, make([]byte, 300<<10), []int(nil), []int{}, []int{1, -1, math.MinInt64})
+	add([]byte(nil), []byte{}, []byte{1, 2, 3}, make([]byte, 300<<10), []int(nil), []int{}, []int{1, -1, math.MinInt})
 	add([]float64{1, nan(7)}, []bool{true, false, true}, []string(nil), []string{}, []string{"a", ""}, []named{"q"})
 	add([][]int{nil, {}, {1, 2}}, [][][]byte{{{1}, nil}, nil, {}}, []struct{}{{}, {}, {}}, []struct{}(nil), []struct{}{})
 	add([0]int{}, [3]int{1, 2, 3}, [2]string{"a", "b"}, [1]any{1}, [100]bool{3: true}, [4][4]float32{{1}, {2}}, struct{}{})

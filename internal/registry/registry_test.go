@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"sync"
@@ -133,7 +134,7 @@ func TestAnIndexIsThePositionAmongSortedNames(t *testing.T) {
 			}
 		}
 	}
-	for _, i := range []int{-1, 3, 1 << 40} {
+	for _, i := range []int{-1, 3, math.MaxInt} {
 		if _, ok := a.At(i); ok {
 			t.Errorf("At(%d) finds something", i)
 		}

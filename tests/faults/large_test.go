@@ -29,7 +29,7 @@ func available() (n uint64) {
 }
 
 func TestLargeMessageOf3GiBTravelsThereAndBack(t *testing.T) {
-	const size, needed = uint64(3) << 30, uint64(10) << 30 // it stands in the master twice and in the worker once
+	size, needed := uint64(3)<<30, uint64(10)<<30 // it stands in the master twice and in the worker once
 	switch free := available(); {
 	case testkit.Race:
 		t.Skip("3 GiB take too long under the race detector; make large runs this test")

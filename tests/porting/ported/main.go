@@ -44,7 +44,7 @@ func playGame(seed int) (game, error) {
 	g := game{Money: rules.Goal / 2}
 	for 0 < g.Money && g.Money < rules.Goal &&
 		g.Rounds < rules.Limit {
-		seed = (1103515245*seed + 12345) % (1 << 31)
+		seed = (1103515245*seed + 12345) & (1<<31 - 1)
 		if seed>>16&1 == 1 {
 			g.Money++
 		} else {
