@@ -149,7 +149,7 @@ func (m *Master) fill(w *worker) bool {
 	if b.share = min(b.share, m.allowed(w)); b.share < 1 {
 		return false
 	}
-	first := w.seq + 1
+	first, flags := w.seq+1, 0
 	w.compact()
 	for {
 		p, ok := m.next()
@@ -166,6 +166,7 @@ func (m *Master) fill(w *worker) bool {
 		}
 		if b.units == 0 {
 			b.frame.Stream = binary.AppendUvarint(number(kindTasks, first), w.epoch)
+			flags = len(b.frame.Stream)
 		}
 		b.add(&p, n, end)
 		m.queue.take(n, end)
@@ -183,6 +184,7 @@ func (m *Master) fill(w *worker) bool {
 		return false
 	}
 	if w.state == idle {
+		b.frame.Stream[flags] |= runIdle
 		w.state = busy
 		w.since = time.Now()
 	}

@@ -87,7 +87,7 @@ func (m *Master) start(j *Job, n int) {
 			m.gang.out[w.slot] = lostBefore
 			continue
 		}
-		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang, gang: m.gang.id}
+		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang | runIdle, gang: m.gang.id}
 		if j.more().Timeout > 0 {
 			h.flags |= runTimeout
 		}

@@ -43,6 +43,7 @@ const (
 	runBuffers             // units carry a segment count
 	runLocal               // the units are in the frame's Local value; no bytes follow
 	runGang                // number of the gang
+	runIdle                // the frame's first: the worker has answered or handed back all that it was sent before
 )
 
 // An entry in a results frame begins with a uvarint whose low two bits are the tag.

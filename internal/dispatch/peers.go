@@ -96,8 +96,7 @@ func Workers(ctx context.Context) (*Peers, error) {
 	if s.gang > 0 { // what earlier gangs have not read is of no use to anybody
 		s.mail.letters = slices.DeleteFunc(s.mail.letters, func(l Letter) bool { return l.gang > 0 && l.gang < s.gang })
 	}
-	if !s.receiving {
-		s.receiving = true
+	if s.proto.relieve() {
 		go s.lead()
 	}
 	s.mu.Unlock()

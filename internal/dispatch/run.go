@@ -29,7 +29,7 @@ func (s *server) close(w *work) {
 	s.out.time(w)
 	s.turn.give()
 	s.mu.Lock()
-	s.closing = true
+	s.proto.close()
 	s.mu.Unlock()
 	s.out.flush()
 	link.PutBuffer(w.stream)

@@ -85,14 +85,11 @@ type server struct {
 	journal *link.Journal
 
 	mu        sync.Mutex
-	receiving bool
-	running   bool
-	closing   bool       // the batch has run, and its last results are on their way
-	freed     *sync.Cond // running has become false
+	proto     protocol
+	freed     *sync.Cond // what ran has ended
 	armed     bool       // the timer runs
-	epoch     uint64
-	work      *work  // what is being run
-	cancelSeq uint64 // the unit whose context cancel ends
+	work      *work      // what is being run
+	cancelSeq uint64     // the unit whose context cancel ends
 	cancel    context.CancelFunc
 
 	rank, size int // this worker's slot, and how many there are
@@ -121,7 +118,8 @@ type server struct {
 // Serve works for the master at the other end of ep until it says stop (nil) or is gone (io.EOF or another error). A task
 // that still runs then has its context ended and is abandoned: who calls Serve in a process of its own should exit.
 func Serve(ep link.Endpoint, svc Service) error {
-	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{}), receiving: true}
+	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{})}
+	s.proto.receiving = true
 	s.freed = sync.NewCond(&s.mu)
 	s.turn.lock = svc.Turn
 	s.out.init(s)
@@ -205,57 +203,42 @@ func (s *server) transmit(f link.Frame) {
 	}
 }
 
-// begin makes this goroutine, which received, the one that runs. It returns false if another runs already.
-func (s *server) begin(w *work) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// The master may know of the end of a batch before the runner has let go. A gang comes to none but the idle.
-	for s.running && (s.closing || w != nil && w.gang) {
-		s.freed.Wait()
-	}
-	if s.running {
-		return false
-	}
-	s.running, s.receiving, s.work = true, false, w
-	if w != nil {
-		s.journal.Finished(w.first-1, 0) // from here on the mark says which unit of w runs; what told the last batch to halt is over
-	}
+// began follows the decision that this goroutine, which received, runs. The lock is held.
+func (s *server) began(w *work) {
+	s.work = w
 	if !s.armed {
 		s.armed = true
 		s.timer.Reset(longTask)
 	}
-	return true
 }
 
 // ended makes this goroutine the one that receives again, or says that another does that now.
 func (s *server) ended() (lead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running, s.closing, s.work = false, false, nil
+	s.work = nil
+	lead = s.proto.ended()
 	s.freed.Broadcast()
-	if s.receiving {
-		return false
-	}
-	s.receiving = true
-	return true
+	return lead
 }
 
-// tasksFrame runs a batch, or gives it back if a task runs already.
+// tasksFrame does with a frame of tasks what the protocol says.
 func (s *server) tasksFrame(f link.Frame, r *reader) (lead bool) {
 	first, epoch := r.uint(), r.uint()
-	if epoch < s.epochNow() {
-		return true // sent before the master knew that everything it had sent was given back
-	}
 	w := newWork(first, f, r)
-	if r.err != nil || w.units == 0 {
-		s.finish(errShort)
+	if r.err != nil {
+		s.finish(r.err)
 		return false
 	}
-	if !s.begin(w) {
-		s.mu.Lock()
-		s.epoch++
-		s.mu.Unlock()
-		s.send(kindHandback, first)
+	switch v, from := s.admit(w, epoch); v {
+	case toRefuse:
+		s.finish(errOrder)
+		return false
+	case toDrop:
+		return true
+	case toReturn: // sent without the lock: a sender finds out that the master is gone, and may have to wait
+		s.out.flushMarked() // first, or the master would take it for the end of what runs long
+		s.send(kindHandback, from)
 		return true
 	}
 	s.journal.Picked(first + w.units - 1)
@@ -263,19 +246,40 @@ func (s *server) tasksFrame(f link.Frame, r *reader) (lead bool) {
 	return s.ended()
 }
 
-func (s *server) epochNow() uint64 {
+// admit decides about a frame of tasks, and waits for what runs to end where that decides. Everything is looked at after the
+// wait: meanwhile the frame may have been handed back with the rest of the batch before it.
+func (s *server) admit(w *work, epoch uint64) (v verdict, from uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.epoch
+	for {
+		v, from = s.proto.admit(arrival{first: w.first, units: w.units, epoch: epoch, idle: w.idle}, s.journal)
+		if v != toWait {
+			break
+		}
+		s.freed.Wait()
+	}
+	if v == toRun {
+		s.began(w)
+	}
+	return v, from
 }
 
 // setupFrame runs the set-up; meanwhile another goroutine watches the master if it takes long.
 func (s *server) setupFrame(f link.Frame) (lead bool) {
-	s.begin(nil)
+	s.mu.Lock()
+	ok := s.proto.setUp()
+	if ok {
+		s.began(nil)
+	}
+	s.mu.Unlock()
+	if !ok {
+		s.finish(errOrder)
+		return false
+	}
 	normal := false
 	answer := func(err error) {
 		s.mu.Lock()
-		s.closing = true // tasks may come as soon as the answer has left, and must not be given back
+		s.proto.close() // tasks may come as soon as the answer has left, and must not be given back
 		s.mu.Unlock()
 		b := append(link.GetBuffer(), kindReady)
 		if err != nil {
@@ -327,7 +331,7 @@ func (s *server) setup(b []byte) (threshold int, tasks context.Context, err erro
 func (s *server) look() {
 	s.mu.Lock()
 	w := s.work
-	if !s.running {
+	if !s.proto.running {
 		s.armed = false
 		s.mu.Unlock()
 		return
@@ -344,8 +348,7 @@ func (s *server) look() {
 	}
 	s.armed = false
 	s.seen.work, s.seen.finished = nil, 0
-	if !s.receiving {
-		s.receiving = true
+	if s.proto.relieve() {
 		go s.lead()
 	}
 	s.mu.Unlock()
@@ -358,19 +361,10 @@ func (s *server) look() {
 func (s *server) giveBack(w *work) {
 	s.out.flushMarked()
 	s.mu.Lock()
-	if s.work != w || w.halted {
-		s.mu.Unlock()
-		return
-	}
-	w.halted = true
-	next := s.journal.Halt() + 2 // the one after that which has finished runs
-	some := next < w.first+w.units
-	if some {
-		s.epoch++
-	}
+	from := s.proto.halt(w.first, s.journal)
 	s.mu.Unlock()
-	if some { // sent without the lock: a sender finds out that the master is gone, and may have to wait
-		s.send(kindHandback, next)
+	if from > 0 { // sent without the lock, as above
+		s.send(kindHandback, from)
 	}
 }
 
@@ -423,7 +417,7 @@ func (u span) has(seq uint64) bool { return seq >= u.first && seq-u.first < u.n 
 type work struct {
 	first   uint64
 	units   uint64
-	gang    bool
+	idle    bool // the master took this worker for idle
 	r       reader
 	buffers segments
 	local   []localRun // what is left of runs
@@ -438,8 +432,7 @@ type work struct {
 	stop    bool      // the units after seq were given back
 	begun   time.Time // since when the time of the units is counted
 
-	halted    bool   // the runner was told to stop; under the server's lock
-	cancelled []span // units whose contexts are to end when they are made; likewise
+	cancelled []span // units whose contexts are to end when they are made; under the server's lock
 }
 
 // newWork counts the units of a frame of tasks.
@@ -451,7 +444,7 @@ func newWork(first uint64, f link.Frame, r *reader) *work {
 	scan := *r
 	for len(scan.b) > 0 {
 		h := scan.run()
-		w.gang = w.gang || h.flags&runGang != 0
+		w.idle = w.idle || h.flags&runIdle != 0
 		w.units += uint64(h.units)
 		if h.flags&runLocal == 0 {
 			scan.units(int(h.units), h.flags&runBuffers != 0)

@@ -1,0 +1,763 @@
+package dispatch
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+// The model is one worker and its master, as far as the numbers of tasks go. The worker's decisions are those of protocol and its
+// marks those of link.Journal, the real ones; around them stands what the goroutines of the worker do between two decisions,
+// in the smallest steps in which others see them: the receiver, the runner, and two look-outs, each of which may come at any
+// time and rest at any step. The master sends any number of units whenever it might, and takes in messages in the order in
+// which they were sent, at any time. At every step the worker may be lost, with its journal or without.
+//
+// explore goes through every order of the steps. What must hold is in check and in the master's half.
+
+const (
+	modelUnits = 5 // at most
+	modelGang  = 9 // the unit that belongs to a gang
+	modelBatch = 3 // the most units of a frame
+)
+
+// places of the receiver, the runner and a look-out
+const (
+	away byte = iota
+
+	recvWaits  // for a frame
+	recvDecide // has one
+	recvFlush  // is to hand it back: first the results that there are
+	recvFlushing
+	recvReturn // then the number
+
+	runSetup
+	runSetupAnswer
+	runPick
+	runOpen
+	runBegin
+	runEnd
+	runFlush // the stream is full, or has segments
+	runFlushMark
+	runReopen
+	runClose
+	runLast
+	runLastMark
+	runLetGo
+
+	lookFlush
+	lookFlushing
+	lookHalt
+	lookSend
+)
+
+// modelFrame is a frame of tasks. It carries the units themselves, which the real one has as their arguments.
+type modelFrame struct {
+	first, units, epoch byte
+	idle                bool
+	id                  [modelBatch]byte
+}
+
+// modelWord is what a worker says: results of units (R), a hand-back (b), ready (r).
+type modelWord struct {
+	kind        byte
+	first, last byte
+}
+
+type modelPiece struct{ seq, id byte }
+
+// model is a state of everything. It is a value: a step is a copy.
+type model struct {
+	size
+	// The master.
+	queue  [modelUnits]byte
+	queued byte
+	out    [modelUnits]modelPiece
+	outs   byte
+	ends   [4]byte // last numbers of frames that are not wholly answered
+	frames byte
+	seq    byte
+	epoch  byte
+	ready  bool
+	long   bool
+
+	// What is under way.
+	toWorker  [4]modelFrame
+	toWorkers byte
+	toMaster  [6]modelWord
+	toMasters byte
+
+	// The worker.
+	proto protocol
+	marks [2]uint64
+
+	recv struct {
+		at    byte
+		frame modelFrame
+		from  byte
+		mark  byte
+	}
+	run struct {
+		at      byte
+		frame   modelFrame
+		unit    byte // that runs, or has run last
+		stream  byte // the first unit whose results are in the stream
+		flushed byte // the last that another has sent of it
+		halted  bool
+		stop    bool
+	}
+	flushing byte // who holds the lock on sending: 1 the receiver, 2 the runner, 3 and 4 the look-outs
+	look     [2]struct {
+		at, first, mark, from byte
+	}
+
+	// What became of the units.
+	ran      [modelGang + 1]byte
+	told     [modelGang + 1]byte
+	failed   byte // told that they were lost
+	mayFail  byte // how many may be, by the losses so far
+	violated string
+}
+
+// modelFault changes what the worker decides. The real one has none.
+type modelFault struct {
+	name string
+
+	// early has the epoch compared when a frame comes, and not when it is decided.
+	early bool
+
+	admit func(p *protocol, f arrival, j *link.Journal) (verdict, uint64)
+	halt  func(p *protocol, first uint64, j *link.Journal) uint64
+}
+
+var noFault = modelFault{
+	admit: (*protocol).admit,
+	halt:  (*protocol).halt,
+}
+
+// explorer goes through the states.
+type explorer struct {
+	fault   modelFault
+	seed    maphash.Seed
+	seen    map[uint64]struct{}
+	path    []string
+	ends    int
+	words   []uint64
+	journal *link.Journal
+}
+
+func newExplorer(f modelFault) *explorer {
+	if f.admit == nil {
+		f.admit = noFault.admit
+	}
+	if f.halt == nil {
+		f.halt = noFault.halt
+	}
+	e := &explorer{fault: f, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, words: make([]uint64, 16)}
+	e.journal = link.NewJournal(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(e.words))), len(e.words)*8))
+	return e
+}
+
+// with calls f with the journal of a state.
+func (e *explorer) with(m *model, f func(j *link.Journal)) {
+	copy(e.words, m.marks[:])
+	f(e.journal)
+	copy(m.marks[:], e.words)
+}
+
+// size says how much there is to go through.
+type size struct {
+	units  byte
+	gang   bool // the last unit is one of a gang
+	looks  byte // look-outs
+	full   bool // results may have to be sent before the end of the batch
+	other  bool // there is another worker, which does any unit at once
+	losses byte // of the worker
+}
+
+func (z size) start() model {
+	m := model{size: z, queued: z.units}
+	for i := range z.units {
+		m.queue[i] = i
+	}
+	if z.gang {
+		m.queue[z.units-1] = modelGang
+	}
+	m.boot()
+	return m
+}
+
+// boot has a new worker begin.
+func (m *model) boot() {
+	m.toWorkers, m.toMasters = 0, 0
+	m.toWorker, m.toMaster = [4]modelFrame{}, [6]modelWord{}
+	m.seq, m.epoch, m.ready, m.long, m.frames, m.ends = 0, 0, false, false, 0, [4]byte{}
+	m.proto, m.marks = protocol{receiving: true}, [2]uint64{}
+	m.recv, m.run, m.look, m.flushing = model{}.recv, model{}.run, model{}.look, 0
+	m.proto.setUp()
+	m.run.at = runSetup
+}
+
+func (m *model) wrong(format string, args ...any) {
+	if m.violated == "" {
+		m.violated = fmt.Sprintf(format, args...)
+	}
+}
+
+// say sends a word to the master.
+func (m *model) say(w modelWord) {
+	m.toMaster[m.toMasters] = w
+	m.toMasters++
+}
+
+// explore goes through what can follow m. It returns the first violation.
+func (e *explorer) explore(m model, step string) (violation string) {
+	h := maphash.Comparable(e.seed, m)
+	if _, ok := e.seen[h]; ok {
+		return ""
+	}
+	e.seen[h] = struct{}{}
+	e.path = append(e.path, step)
+	defer func() { e.path = e.path[:len(e.path)-1] }()
+	if v := m.check(); v != "" {
+		return v + "\n  " + strings.Join(e.path, "\n  ")
+	}
+	moved := false
+	for _, s := range steps {
+		next := m
+		if !s.do(e, &next) {
+			continue
+		}
+		moved = moved || !s.optional
+		if v := e.explore(next, s.name); v != "" {
+			return v
+		}
+	}
+	if !moved {
+		e.ends++
+		for id, n := range m.told {
+			if n != 1 && (id < int(m.units)-1 || id == int(m.units)-1 && !m.gang || id == modelGang && m.gang) {
+				return fmt.Sprintf("at the end unit %d was answered %d times\n  %s", id, n, strings.Join(e.path, "\n  "))
+			}
+		}
+	}
+	return ""
+}
+
+// check says what is wrong with a state.
+func (m *model) check() string {
+	if m.violated != "" {
+		return m.violated
+	}
+	for id, n := range m.ran {
+		if n > 1 {
+			return fmt.Sprintf("unit %d ran twice", id)
+		}
+		if m.told[id] > 1 {
+			return fmt.Sprintf("unit %d was answered twice", id)
+		}
+	}
+	if m.failed > m.mayFail {
+		return fmt.Sprintf("%d units failed, the losses explain %d", m.failed, m.mayFail)
+	}
+	if (m.recv.at != away) != m.proto.receiving {
+		return "the protocol is wrong about who receives"
+	}
+	if (m.run.at != away) != m.proto.running {
+		return "the protocol is wrong about who runs"
+	}
+	return ""
+}
+
+// steps are all that can happen. do returns false when it cannot now.
+var steps = func() []modelStep {
+	all := []modelStep{
+		{name: "receiver", do: receiverStep},
+		{name: "runner", do: runnerStep},
+		{name: "runner sends the stream at once", do: runnerFull},
+		{name: "master takes in a message", do: func(_ *explorer, m *model) bool { return m.take() }},
+		{name: "worker is lost", optional: true, do: func(e *explorer, m *model) bool { return e.lose(m, int(m.toMasters), true) }},
+	}
+	all = append(all, modelStep{name: "the other worker does the next unit", optional: true, do: func(_ *explorer, m *model) bool { return m.elsewhere() }})
+	for n := range modelBatch {
+		all = append(all, modelStep{name: fmt.Sprintf("master sends %d", n+1),
+			do: func(_ *explorer, m *model) bool { return m.send(byte(n + 1)) }})
+	}
+	for l := range len(model{}.look) {
+		all = append(all,
+			modelStep{name: fmt.Sprintf("look-out %d comes", l), optional: true, do: func(_ *explorer, m *model) bool { return m.lookComes(l) }},
+			modelStep{name: fmt.Sprintf("look-out %d", l), do: func(e *explorer, m *model) bool { return lookStep(e, m, l) }})
+	}
+	for n := range len(model{}.toMaster) {
+		all = append(all, modelStep{name: fmt.Sprintf("worker is lost without a journal, after %d of its messages", n), optional: true,
+			do: func(e *explorer, m *model) bool { return n <= int(m.toMasters) && e.lose(m, n, false) }})
+	}
+	return all
+}()
+
+type modelStep struct {
+	name     string
+	optional bool // that it can happen does not say that the end has not come
+	do       func(*explorer, *model) bool
+}
+
+// The master.
+
+// send hands out so many units, as fill and start do.
+func (m *model) send(n byte) bool {
+	if !m.ready || n > m.queued || m.toWorkers == byte(len(m.toWorker)) {
+		return false
+	}
+	gang := m.queue[0] == modelGang
+	if m.outs > 0 && (m.long || m.frames >= prefetching || gang) || gang && n > 1 {
+		return false
+	}
+	f := modelFrame{first: m.seq + 1, units: n, epoch: m.epoch, idle: m.outs == 0}
+	for i := range n {
+		f.id[i] = m.queue[i]
+		if m.queue[i] == modelGang && n > 1 {
+			return false
+		}
+		m.seq++
+		m.out[m.outs] = modelPiece{m.seq, m.queue[i]}
+		m.outs++
+	}
+	copy(m.queue[:], m.queue[n:])
+	clear(m.queue[modelUnits-n:])
+	m.queued -= n
+	m.ends[m.frames] = m.seq
+	m.frames++
+	m.toWorker[m.toWorkers] = f
+	m.toWorkers++
+	return true
+}
+
+// elsewhere has the unit at the head of the queue done by another worker.
+func (m *model) elsewhere() bool {
+	if !m.other || !m.ready || m.queued == 0 || m.queue[0] == modelGang {
+		return false
+	}
+	id := m.queue[0]
+	m.queued--
+	copy(m.queue[:], m.queue[1:])
+	m.queue[m.queued] = 0
+	m.ran[id]++
+	m.told[id]++
+	return true
+}
+
+// take takes in the next message, as Receive does.
+func (m *model) take() bool {
+	if m.toMasters == 0 {
+		return false
+	}
+	w := m.toMaster[0]
+	copy(m.toMaster[:], m.toMaster[1:])
+	m.toMaster[len(m.toMaster)-1] = modelWord{}
+	m.toMasters--
+	switch w.kind {
+	case 'r':
+		m.ready = true
+	case 'R':
+		m.results(w.first, w.last)
+		m.long = false
+	case 'b':
+		m.epoch++
+		m.long = true
+		m.handback(w.first)
+	}
+	return true
+}
+
+func (m *model) results(first, last byte) {
+	for seq := first; seq <= last; seq++ {
+		if m.outs == 0 || seq < m.out[0].seq {
+			continue // answered before
+		}
+		if seq != m.out[0].seq {
+			m.wrong("result of number %d where %d was due", seq, m.out[0].seq)
+			return
+		}
+		id := m.out[0].id
+		if m.ran[id] != 1 {
+			m.wrong("unit %d was answered after it ran %d times", id, m.ran[id])
+		}
+		m.answer()
+	}
+}
+
+// answer takes the oldest unit off the list.
+func (m *model) answer() {
+	p := m.out[0]
+	m.told[p.id]++
+	copy(m.out[:], m.out[1:])
+	m.outs--
+	m.out[m.outs] = modelPiece{}
+	for m.frames > 0 && m.ends[0] <= p.seq {
+		copy(m.ends[:], m.ends[1:])
+		m.frames--
+		m.ends[m.frames] = 0
+	}
+}
+
+func (m *model) handback(from byte) {
+	for m.outs > 0 && m.out[m.outs-1].seq >= from {
+		m.outs--
+		m.back(m.out[m.outs].id)
+		m.out[m.outs] = modelPiece{}
+	}
+	for m.frames > 0 && m.ends[m.frames-1] >= from {
+		m.frames--
+		m.ends[m.frames] = 0
+	}
+	if m.outs > 0 {
+		m.ends[m.frames] = from - 1
+		m.frames++
+	}
+}
+
+// back puts a unit in front of the queue.
+func (m *model) back(id byte) {
+	if id == modelGang {
+		m.wrong("the unit of a gang was given back")
+		return
+	}
+	copy(m.queue[1:], m.queue[:m.queued])
+	m.queue[0] = id
+	m.queued++
+}
+
+// lose takes the worker away. What it said before arrives: all of it where the journal does, else so many messages.
+func (e *explorer) lose(m *model, heard int, proof bool) bool {
+	if m.losses == 0 {
+		return false
+	}
+	m.losses--
+	for range heard {
+		m.take()
+	}
+	var finished, picked uint64
+	var unsent int
+	e.with(m, func(j *link.Journal) {
+		finished, unsent = j.Unsent()
+		_, picked, _ = j.Read()
+	})
+	if proof && unsent > 0 {
+		m.results(m.run.stream, byte(finished))
+	}
+	running := true
+	var back []byte
+	if proof {
+		m.mayFail++
+	} else {
+		m.mayFail += m.outs
+	}
+	for m.outs > 0 {
+		p := m.out[0]
+		if proof && uint64(p.seq) > finished && p.id != modelGang {
+			if !running || uint64(p.seq) > picked {
+				back = append(back, p.id)
+				m.outs--
+				copy(m.out[:], m.out[1:])
+				m.out[m.outs] = modelPiece{}
+				continue
+			}
+			running = false
+		}
+		m.failed++
+		m.answer()
+	}
+	for i := len(back) - 1; i >= 0; i-- {
+		m.back(back[i])
+	}
+	m.boot()
+	return true
+}
+
+// The worker.
+
+func receiverStep(e *explorer, m *model) bool {
+	r := &m.recv
+	switch r.at {
+	case recvWaits:
+		if m.toWorkers == 0 {
+			return false
+		}
+		r.frame = m.toWorker[0]
+		copy(m.toWorker[:], m.toWorker[1:])
+		m.toWorkers--
+		m.toWorker[m.toWorkers] = modelFrame{}
+		r.at = recvDecide
+		if e.fault.early && uint64(r.frame.epoch) < m.proto.epoch {
+			r.at, r.frame = recvWaits, modelFrame{}
+		}
+	case recvDecide:
+		f := arrival{first: uint64(r.frame.first), units: uint64(r.frame.units), epoch: uint64(r.frame.epoch), idle: r.frame.idle}
+		if e.fault.early {
+			f.epoch = m.proto.epoch
+		}
+		var v verdict
+		var from uint64
+		e.with(m, func(j *link.Journal) { v, from = e.fault.admit(&m.proto, f, j) })
+		switch v {
+		case toWait:
+			return false
+		case toRun:
+			m.run = model{}.run
+			m.run.at, m.run.frame, m.run.unit = runPick, r.frame, r.frame.first-1
+			m.recv = model{}.recv
+		case toReturn:
+			r.at, r.from, r.frame = recvFlush, byte(from), modelFrame{}
+		case toDrop:
+			r.at, r.frame = recvWaits, modelFrame{}
+		default:
+			m.wrong("the frame that begins with number %d was refused", f.first)
+		}
+	case recvFlush:
+		return m.flushMarked(1, &r.mark, &r.at, e)
+	case recvFlushing:
+		m.flushedMarked(r.mark)
+		r.at, r.mark = recvReturn, 0
+	case recvReturn:
+		m.say(modelWord{kind: 'b', first: r.from})
+		r.at, r.from = recvWaits, 0
+	default:
+		return false
+	}
+	return true
+}
+
+// flushMarked is the first half of outbox.flushMarked, up to the message: what it is to say is read from the mark.
+func (m *model) flushMarked(who byte, mark, at *byte, e *explorer) bool {
+	if m.flushing != 0 {
+		return false
+	}
+	var seq uint64
+	var n int
+	e.with(m, func(j *link.Journal) { seq, n = j.Unsent() })
+	if n == 0 || byte(seq) <= m.run.flushed {
+		*at += 2
+		return true
+	}
+	m.flushing, *mark = who, byte(seq)
+	*at++
+	return true
+}
+
+// flushedMarked is the other half.
+func (m *model) flushedMarked(mark byte) {
+	m.say(modelWord{'R', m.run.flushed + 1, mark})
+	m.run.flushed, m.flushing = mark, 0
+}
+
+func runnerStep(e *explorer, m *model) bool {
+	x := &m.run
+	final := x.frame.first + x.frame.units - 1
+	switch x.at {
+	case runSetup:
+		m.proto.close()
+		x.at = runSetupAnswer
+	case runSetupAnswer:
+		m.say(modelWord{kind: 'r'})
+		x.at = runLetGo
+	case runPick:
+		e.with(m, func(j *link.Journal) { j.Picked(uint64(final)) })
+		x.at = runOpen
+	case runOpen, runReopen: // outbox.open
+		if m.flushing != 0 {
+			return false
+		}
+		x.stream, x.flushed = x.unit+1, x.unit
+		e.with(m, func(j *link.Journal) { x.halted = j.Finished(uint64(x.unit), 0) || x.halted })
+		x.at = runBegin
+		if x.stop {
+			x.at = runClose
+		}
+	case runBegin:
+		x.unit++
+		m.ran[x.frame.id[x.unit-x.frame.first]]++
+		x.at = runEnd
+	case runEnd: // the results stay in the journal
+		e.with(m, func(j *link.Journal) { x.stop = j.Finished(uint64(x.unit), int(x.unit-x.stream)+1) || x.halted })
+		x.at = runBegin
+		if x.stop || x.unit == final {
+			x.at = runClose
+		}
+	case runFlush: // outbox.flush
+		if m.flushing != 0 {
+			return false
+		}
+		m.flushing = 2
+		m.say(modelWord{'R', x.flushed + 1, x.unit})
+		x.at = runFlushMark
+	case runFlushMark:
+		e.with(m, func(j *link.Journal) { x.stop = j.Finished(uint64(x.unit), 0) || x.halted })
+		x.flushed, m.flushing = x.unit, 0
+		x.at = runReopen
+	case runClose:
+		m.proto.close()
+		x.at = runLast
+	case runLast:
+		if m.flushing != 0 {
+			return false
+		}
+		m.flushing = 2
+		m.say(modelWord{'R', x.flushed + 1, x.unit}) // with the time; it may have no results
+		x.at = runLastMark
+	case runLastMark:
+		e.with(m, func(j *link.Journal) { j.Finished(uint64(x.unit), 0) })
+		x.flushed, m.flushing = x.unit, 0
+		x.at = runLetGo
+	case runLetGo:
+		first := x.unit
+		m.run = model{}.run
+		m.run.flushed = first // of the stream, which the next batch opens anew
+		if m.proto.ended() {
+			if m.recv.at != away {
+				m.wrong("two goroutines receive")
+			}
+			m.recv.at = recvWaits
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// runnerFull is the end of a unit whose results cannot stay in the journal, or come with segments.
+func runnerFull(_ *explorer, m *model) bool {
+	x := &m.run
+	if x.at != runEnd || !m.full {
+		return false
+	}
+	x.at = runFlush
+	if x.unit == x.frame.first+x.frame.units-1 {
+		x.at, x.stop = runClose, true
+	}
+	return true
+}
+
+// lookComes is the start of server.look, or of Alone in a task.
+func (m *model) lookComes(l int) bool {
+	k := &m.look[l]
+	if byte(l) >= m.looks || k.at != away || m.run.at == away {
+		return false
+	}
+	if m.proto.relieve() {
+		if m.recv.at != away {
+			m.wrong("two goroutines receive")
+		}
+		m.recv.at = recvWaits
+	}
+	if m.run.frame.units > 0 {
+		k.at, k.first = lookFlush, m.run.frame.first
+	}
+	return true
+}
+
+func lookStep(e *explorer, m *model, l int) bool {
+	k := &m.look[l]
+	switch k.at {
+	case lookFlush:
+		return m.flushMarked(3+byte(l), &k.mark, &k.at, e)
+	case lookFlushing:
+		m.flushedMarked(k.mark)
+		k.at, k.mark = lookHalt, 0
+	case lookHalt:
+		var from uint64
+		e.with(m, func(j *link.Journal) { from = e.fault.halt(&m.proto, uint64(k.first), j) })
+		k.at, k.first, k.from = lookSend, 0, byte(from)
+		if from == 0 {
+			k.at = away
+		}
+	case lookSend:
+		m.say(modelWord{kind: 'b', first: k.from})
+		k.at, k.from = away, 0
+	default:
+		return false
+	}
+	return true
+}
+
+// sizes are what the model goes through: each has something that another has not, and together they take seconds.
+var sizes = []size{
+	{units: 5, looks: 1, gang: true},
+	{units: 4, looks: 1, gang: true, full: true},
+	{units: 3, looks: 1, gang: true, full: true, losses: 1},
+	{units: 3, looks: 1, losses: 2},
+	{units: 3, looks: 2, full: true},
+	{units: 4, looks: 1, gang: true, other: true},
+}
+
+func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
+	for _, z := range sizes {
+		if testkit.Race && (z.losses > 0 || z.looks > 1) { // there is one goroutine, and the detector makes it slow
+			continue
+		}
+		e := newExplorer(noFault)
+		if v := e.explore(z.start(), "start"); v != "" {
+			t.Fatal(v)
+		}
+		t.Logf("%+v: %d states, of which %d are ends", z, len(e.seen), e.ends)
+		if e.ends == 0 {
+			t.Error("nothing comes to an end")
+		}
+	}
+}
+
+// Each of these was the code's once, or is a step away from it.
+func TestTheModelFindsAWorkerThatDecidesWrongly(t *testing.T) {
+	faults := []modelFault{
+		{name: "the epoch is compared when a frame comes, before the wait", early: true},
+		{name: "a frame is handed back beside the rest of the batch that runs",
+			admit: func(p *protocol, f arrival, j *link.Journal) (verdict, uint64) {
+				if p.running && !p.closing && !f.idle && f.epoch == p.epoch {
+					p.known = f.first + f.units - 1
+					p.epoch++
+					return toReturn, f.first
+				}
+				return p.admit(f, j)
+			}},
+		{name: "the epoch is not compared",
+			admit: func(p *protocol, f arrival, j *link.Journal) (verdict, uint64) {
+				f.epoch = p.epoch
+				return p.admit(f, j)
+			}},
+		{name: "what comes to a worker that is idle for its master is handed back",
+			admit: func(p *protocol, f arrival, j *link.Journal) (verdict, uint64) {
+				f.idle = false
+				return p.admit(f, j)
+			}},
+		{name: "the unit that runs is handed back too",
+			halt: func(p *protocol, first uint64, j *link.Journal) uint64 {
+				from := p.halt(first, j)
+				return max(from, 1) - 1
+			}},
+		{name: "the hand-back is not counted",
+			halt: func(p *protocol, first uint64, j *link.Journal) uint64 {
+				from := p.halt(first, j)
+				if from > 0 {
+					p.epoch--
+				}
+				return from
+			}},
+	}
+	for _, f := range faults {
+		found := ""
+		for _, z := range sizes {
+			if found = newExplorer(f).explore(z.start(), "start"); found != "" {
+				break
+			}
+		}
+		if found == "" {
+			t.Errorf("not found: %s", f.name)
+			continue
+		}
+		what, _, _ := strings.Cut(found, "\n")
+		t.Logf("%s: %s", f.name, what)
+	}
+}
