@@ -95,11 +95,11 @@ func (c *benchCommand) Run(s surroundings) error {
 	begin := time.Now()
 	ctx, stop := untilSignal()
 	defer stop()
-	scratch, err := os.MkdirTemp(c.Dir, "rankpool-bench-")
+	dir, remove, err := scratch(c.Dir, "rankpool-bench-")
 	if err != nil {
-		return fmt.Errorf("no folder to build programs in: %w", err)
+		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer remove()
 	r := &runner{runs: c.Runs, log: progress(s)}
 	measuring := ctx
 	if c.Quick {
@@ -108,7 +108,7 @@ func (c *benchCommand) Run(s surroundings) error {
 		defer cancel()
 		measuring = limited
 	}
-	f := newField(scratch, c.Module, r.log)
+	f := newField(dir.Name(), c.Module, r.log)
 	f.options, f.hosts = strings.Fields(c.Options), c.Hosts
 	if c.Profile != "" {
 		if f.profile, err = filepath.Abs(c.Profile); err == nil {

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/rankpool/rankpool/internal/owndir"
 )
 
 // buildCommand is `rankpool build`.
@@ -49,12 +51,12 @@ func (c *buildCommand) Run(s surroundings) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("there is no go command on the path: install Go (%w)", err)
 	}
-	scratch, err := os.MkdirTemp("", "rankpool-build-")
+	dir, remove, err := scratch("", "rankpool-build-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
-	env, err := found.environment(scratch)
+	defer remove()
+	env, err := found.environment(dir.Name())
 	if err != nil {
 		return err
 	}
@@ -82,9 +84,11 @@ func printEnvironment(s surroundings, found *settings) error {
 		return fmt.Errorf("no place to keep the settings: %w", err)
 	}
 	folder := filepath.Join(cache, "rankpool", "mpi-"+found.identity())
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+	dir, err := owndir.Parent(folder) // go executes what is in it
+	if err != nil {
+		return fmt.Errorf("no place to keep the settings: %w; choose another cache with XDG_CACHE_HOME", err)
 	}
+	defer dir.Close()
 	env, err := found.environment(folder)
 	if err != nil {
 		return err

@@ -82,13 +82,16 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 	return check(t, out)
 }
 
+// goGrace is how long the go command may take to end.
+const goGrace = 5 * time.Second
+
 // goCommand is the go command in a folder. It is ended gently, so that it ends what it has started.
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = os.Environ()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = goGrace
 	return cmd
 }
 

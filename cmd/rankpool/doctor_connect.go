@@ -65,11 +65,11 @@ func findNameServer(l launcher) (string, error) {
 
 // startNameServer starts a name server and returns the file in which it says where it is. stop ends it.
 func startNameServer(ctx context.Context, path string) (uri string, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "rankpool-names-")
+	dir, remove, err := scratch("", "rankpool-names-")
 	if err != nil {
 		return "", func() {}, err
 	}
-	uri = filepath.Join(dir, "uri")
+	uri = filepath.Join(dir.Name(), "uri")
 	ctx, cancel := context.WithCancel(ctx)
 	var last string
 	ended := make(chan struct{})
@@ -81,7 +81,7 @@ func startNameServer(ctx context.Context, path string) (uri string, stop func(),
 	stop = func() {
 		cancel()
 		<-ended
-		_ = os.RemoveAll(dir)
+		remove()
 	}
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()

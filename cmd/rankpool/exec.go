@@ -22,7 +22,7 @@ Status: the program's, as the launcher reports it; 1 when there is no program to
 func (c *execCommand) Run(s surroundings) error {
 	ctx, stop := untilSignal()
 	defer stop()
-	t, err := c.find(s)
+	t, err := c.find(ctx, s)
 	if err != nil {
 		return err
 	}

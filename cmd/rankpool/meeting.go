@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,16 +19,12 @@ import (
 // builds the program, waits for everybody's nonce and publishes the outcome with all of them in it. A rank believes an
 // outcome that has its own nonce, and writes its hello again when it has vanished. Every file is written under another name
 // and renamed.
-//
-// Everybody holds a shared lock of the file lock, which outlives exec and goes with the process. So whoever gets the lock
-// alone knows that the job is over, and may remove the folder.
 type meeting struct {
-	folder string
-	rank   int
-	size   int
-	limit  time.Duration
-	lock   *lock
-	nonce  string
+	*folder
+	rank  int
+	size  int
+	limit time.Duration
+	nonce string
 }
 
 // outcome is what rank 0 tells the others.
@@ -50,20 +43,13 @@ const (
 // failedLimit is how long rank 0 waits for the others when it has no program for them.
 const failedLimit = 10 * time.Second
 
-// meet enters the folder of the job below root, which it makes when it is not there.
-func meet(root, key string, rank, size int, limit time.Duration) (*meeting, error) {
-	m := &meeting{folder: filepath.Join(root, key), rank: rank, size: size, limit: limit, nonce: rand.Text()}
-	if err := os.MkdirAll(m.folder, 0o700); err != nil {
-		return nil, folderError(root, err)
+// meet enters the folder of the job in root, which it makes when it is not there.
+func meet(root *os.Root, key string, rank, size int, limit time.Duration) (*meeting, error) {
+	f, err := enter(root, key)
+	if err != nil {
+		return nil, folderError(root.Name(), err)
 	}
-	if err := ownFolder(m.folder); err != nil {
-		return nil, folderError(root, err)
-	}
-	var err error
-	if m.lock, err = holdLock(m.folder); err != nil {
-		return nil, folderError(root, err)
-	}
-	return m, nil
+	return &meeting{folder: f, rank: rank, size: size, limit: limit, nonce: rand.Text()}, nil
 }
 
 // folderError says which folder it is about and how to choose another.
@@ -72,34 +58,13 @@ func folderError(root string, err error) error {
 		"with --dir or RANKPOOL_RUN_DIR", root, err)
 }
 
-func (m *meeting) path(name string) string { return filepath.Join(m.folder, name) }
-
-// program is the path of what was built.
-func (m *meeting) program() string { return m.path("program") }
-
 // write writes a file whole.
 func (m *meeting) write(name string, text []byte) error {
-	temporary := m.path("." + name + "." + m.nonce)
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+	temporary := "." + name + "." + m.nonce
+	if err := m.dir.WriteFile(temporary, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(temporary, m.path(name))
-}
-
-// clean removes what an earlier job has left. Rank 0 calls it first.
-func (m *meeting) clean() error {
-	entries, err := os.ReadDir(m.folder)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() != lockName {
-			if err := os.RemoveAll(m.path(e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return m.dir.Rename(temporary, name)
 }
 
 // publish waits for the others and tells them what rank 0 has for them. It blocks until all are there, until the limit, or
@@ -117,7 +82,7 @@ func (m *meeting) publish(ctx context.Context, status int, failure error) error 
 			if o.Nonces[rank] != "" {
 				continue
 			}
-			text, err := os.ReadFile(m.path("hello." + strconv.Itoa(rank)))
+			text, err := m.dir.ReadFile("hello." + strconv.Itoa(rank))
 			if err != nil {
 				missing = append(missing, rank)
 				continue
@@ -132,7 +97,7 @@ func (m *meeting) publish(ctx context.Context, status int, failure error) error 
 	}
 	if errors.Is(err, errLimit) {
 		return fmt.Errorf("%s of %d have not come to %s within %v: do all hosts share this folder? choose another with --dir or "+
-			"RANKPOOL_RUN_DIR, or a longer time with --wait", ranks(missing), m.size, m.folder, limit)
+			"RANKPOOL_RUN_DIR, or a longer time with --wait", ranks(missing), m.size, m.path(), limit)
 	}
 	return err
 }
@@ -144,14 +109,14 @@ func (m *meeting) await(ctx context.Context) (outcome, error) {
 	var written time.Duration
 	err := poll(ctx, m.limit, func(since time.Duration) (bool, error) {
 		// A file of one's own that is written now and then also makes a network file system look at the folder again.
-		text, err := os.ReadFile(m.path(hello))
+		text, err := m.dir.ReadFile(hello)
 		if err != nil || string(text) != m.nonce || since-written > time.Second {
 			written = since
 			if err := m.write(hello, []byte(m.nonce)); err != nil && !gone(err) { // rank 0 may be cleaning
 				return false, err
 			}
 		}
-		text, err = os.ReadFile(m.path("outcome"))
+		text, err = m.dir.ReadFile("outcome")
 		if err != nil {
 			return false, nil
 		}
@@ -161,10 +126,10 @@ func (m *meeting) await(ctx context.Context) (outcome, error) {
 	if errors.Is(err, errLimit) {
 		host, _ := os.Hostname()
 		return o, fmt.Errorf("rank %d on %s has waited %v in %s for the program that rank 0 builds: do all hosts share this folder? "+
-			"choose another with --dir or RANKPOOL_RUN_DIR, or a longer time with --wait", m.rank, host, m.limit, m.folder)
+			"choose another with --dir or RANKPOOL_RUN_DIR, or a longer time with --wait", m.rank, host, m.limit, m.path())
 	}
 	if err != nil && ctx.Err() == nil {
-		err = folderError(filepath.Dir(m.folder), err)
+		err = folderError(m.root.Name(), err)
 	}
 	return o, err
 }
@@ -203,34 +168,3 @@ func ranks(all []int) string {
 	}
 	return s
 }
-
-// oldEnough is when a folder without an owner is taken for one that was left, and not for one that is being made.
-const oldEnough = time.Minute
-
-// sweep removes the folders that jobs which ended by force have left below root. It is best effort: what cannot be locked
-// or removed stays.
-func sweep(root string) {
-	entries, _ := os.ReadDir(root)
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !e.IsDir() || time.Since(info.ModTime()) < oldEnough || !slices.ContainsFunc(prefixes, func(p string) bool {
-			return strings.HasPrefix(e.Name(), p)
-		}) {
-			continue
-		}
-		folder := filepath.Join(root, e.Name())
-		if l, err := holdAlone(folder, false); err == nil {
-			_ = os.RemoveAll(folder)
-			l.release()
-		}
-	}
-}
-
-// prefixes are what the names of our folders begin with.
-var prefixes = []string{"job-", "one-"}
-
-// lockName is the file in a folder that everybody who needs the folder holds a lock of.
-const lockName = "lock"
-
-// gone tells whether an error says that a file or folder is not there.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

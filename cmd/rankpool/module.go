@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/rankpool/rankpool/internal/owndir"
 )
 
 // module is the library's module path.
@@ -39,8 +41,9 @@ func findLibrary(ctx context.Context, given string) (library, error) {
 	installed := info != nil && info.Main.Path == module && info.Main.Sum != ""
 	if !installed {
 		if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) { // no -trimpath
-			if l, err := readLibrary(filepath.Join(filepath.Dir(file), "..", "..")); err == nil {
-				return l, nil
+			dir := filepath.Join(filepath.Dir(file), "..", "..")
+			if l, err := readLibrary(dir); err == nil {
+				return l, distrust(dir)
 			}
 		}
 	}
@@ -49,6 +52,17 @@ func findLibrary(ctx context.Context, given string) (library, error) {
 			"RANKPOOL_RUN_MODULE, or put the program into a module of its own (go mod init, go get " + module + ")")
 	}
 	return fetchLibrary(ctx, info.Main.Version)
+}
+
+// distrust refuses the source that this command was built from when somebody else may have changed it since. Who owns this command
+// may do so anyway.
+func distrust(dir string) error {
+	err := owndir.Check(dir, ownersOfThis()...)
+	if err != nil {
+		err = fmt.Errorf("the source of rankpool that this command was built from may be another's by now: %w; name a folder with it "+
+			"with --module or RANKPOOL_RUN_MODULE", err)
+	}
+	return err
 }
 
 // readLibrary looks at a folder with the library's source.
@@ -72,7 +86,7 @@ func readLibrary(dir string) (library, error) {
 func fetchLibrary(ctx context.Context, version string) (library, error) {
 	version, _, _ = strings.Cut(version, "+")
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version)
-	cmd.Dir = os.TempDir()
+	cmd.Dir = string(filepath.Separator) // where nobody else can have put a module
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	out, err := cmd.Output()
 	var got struct{ Dir, Version, Sum, GoModSum, Error string }

@@ -30,7 +30,7 @@ Status: the program's. 1 when there is no program to run or it cannot be built; 
 func (c *runCommand) Run(s surroundings) error {
 	ctx, stop := untilSignal()
 	defer stop()
-	t, err := c.find(s)
+	t, err := c.find(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (c *serveCommand) Run(s surroundings) error {
 	if err != nil {
 		return err
 	}
-	t, err := c.find(s)
+	t, err := c.find(ctx, s)
 	if err != nil {
 		return err
 	}

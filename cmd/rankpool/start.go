@@ -7,13 +7,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/owndir"
 )
 
 // startOptions are what run and exec have in common.
@@ -23,8 +23,8 @@ type startOptions struct {
 	MPI    choice        `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, mpicc (that of the mpicc on the path), none; auto is the launcher's, and none without a launcher."`
 	Tags   string        `placeholder:"LIST" help:"Further build tags, separated by commas."`
 	Module string        `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, for a program that is in no module."`
-	Dir    string        `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where the program is built: a folder that all hosts of the job share. Default: rankpool/run in the user's cache."`
-	Wait   time.Duration `default:"5m" env:"RANKPOOL_RUN_WAIT" help:"How long ranks wait for each other while one builds."`
+	Dir    string        `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where the program is built: a folder that all hosts of the job share and that no other user may change. Default: rankpool/run in the user's cache."`
+	Wait   time.Duration `default:"5m" env:"RANKPOOL_RUN_WAIT" help:"How long ranks wait for each other while one builds, and for a file system that does not answer."`
 	Job    string        `placeholder:"NAME" env:"RANKPOOL_RUN_JOB" help:"What tells this job from others, where its launcher gives it no name that all ranks know."`
 }
 
@@ -33,10 +33,18 @@ const ownVariables = "RANKPOOL_RUN_"
 
 // program is something that can be executed now.
 type program struct {
-	path string
-	argv []string // the name first
-	lock *lock    // of the folder it is in; nil when it was there before
-	tidy string   // that folder
+	path   string   // of one that was there before
+	folder *folder  // else: that it was built in
+	argv   []string // the name first
+	tidies bool     // this process sees to it that the folder is removed
+}
+
+// name is what users may call the program's file.
+func (p *program) name() string {
+	if p.folder == nil {
+		return p.path
+	}
+	return p.folder.path(programName())
 }
 
 // provide returns the program that t is: t itself, or what is built from it by this rank or another. It blocks until then,
@@ -46,13 +54,17 @@ func (o *startOptions) provide(ctx context.Context, s surroundings, t target, wo
 	if t.built() {
 		return &program{path: t.path, argv: argv}, nil
 	}
-	root, err := o.root(s.launcher)
+	root, err := answered(ctx, o.Wait, fileGrace, "opening the folder where programs are built"+o.at(), func() (*os.Root, error) {
+		return o.root(s.launcher)
+	})
 	if err != nil {
-		return nil, err
+		return nil, once(err)
 	}
-	build := func(out string) error { return o.build(ctx, s, t, workers, out) }
+	build := func(f *folder) error {
+		return finished(ctx, noLimit, buildGrace, "building", func() error { return o.build(ctx, s, t, workers, f) })
+	}
 	if s.launcher.Size <= 1 {
-		return provideAlone(root, argv, build)
+		return provideAlone(ctx, root, o.Wait, argv, build)
 	}
 	if s.launcher.Rank < 0 {
 		return nil, fmt.Errorf("%s does not say which rank this is: build the program first (rankpool build) and run that", s.launcher.Name)
@@ -61,88 +73,122 @@ func (o *startOptions) provide(ctx context.Context, s surroundings, t target, wo
 	if err != nil {
 		return nil, err
 	}
-	m, err := meet(root, key, s.launcher.Rank, s.launcher.Size, o.Wait)
-	if err != nil && localRank(os.LookupEnv) > 0 {
-		return nil, &silentError{} // another rank of this host tells
-	}
+	m, err := answered(ctx, o.Wait, fileGrace, "entering "+root.Name(), func() (*meeting, error) {
+		return meet(root, key, s.launcher.Rank, s.launcher.Size, o.Wait)
+	})
 	if err != nil {
-		return nil, err
+		return nil, once(err)
 	}
-	p := &program{path: m.program(), argv: argv, lock: m.lock}
+	p := &program{folder: m.folder, argv: argv}
+	// A meeting keeps to its limit by itself, unless the file system hangs.
+	meeting := "meeting the other ranks in " + m.path()
 	if m.rank > 0 {
-		found, err := m.await(ctx)
+		found, err := answered(ctx, later(o.Wait), fileGrace, meeting, func() (outcome, error) { return m.await(ctx) })
 		if err == nil && found.Error != "" {
 			err = &silentError{} // rank 0 has told, and has the status
 		}
 		return p, err
 	}
-	sweep(root)
-	p.tidy = m.folder
-	if err := m.clean(); err != nil {
-		return nil, folderError(root, err)
+	p.tidies = true
+	if err := finished(ctx, o.Wait, fileGrace, "cleaning "+m.path(), func() error {
+		sweep(root)
+		return m.clean()
+	}); err != nil {
+		return nil, folderError(root.Name(), err)
 	}
-	if err := build(m.path(".building")); err != nil {
+	if err := build(m.folder); err != nil {
 		// The user reads this before any rank ends: a launcher may end the job then.
 		status := report(s, err)
-		_ = m.publish(context.WithoutCancel(ctx), status, err)
+		ctx := context.WithoutCancel(ctx)
+		_ = finished(ctx, later(failedLimit), 0, meeting, func() error { return m.publish(ctx, status, err) })
 		p.leave()
 		return nil, &silentError{status}
 	}
-	if err := os.Rename(m.path(".building"), m.program()); err != nil {
-		return nil, folderError(root, err)
-	}
-	err = m.publish(ctx, 0, nil)
+	err = finished(ctx, later(o.Wait), fileGrace, meeting, func() error { return m.publish(ctx, 0, nil) })
 	if err != nil {
 		p.leave()
 	}
 	return p, err
 }
 
+// at names the folder that was asked for.
+func (o *startOptions) at() string {
+	if o.Dir == "" {
+		return ""
+	}
+	return ", " + o.Dir + ","
+}
+
+// later is when something has hung that ends by itself within a time.
+func later(limit time.Duration) time.Duration {
+	if limit > noLimit-5*time.Second {
+		return noLimit
+	}
+	return limit + 5*time.Second
+}
+
+// once leaves it to another rank of this host to tell of what all of them find.
+func once(err error) error {
+	if localRank(os.LookupEnv) > 0 {
+		return &silentError{}
+	}
+	return err
+}
+
 // provideAlone builds in a folder of this process's own.
-func provideAlone(root string, argv []string, build func(out string) error) (*program, error) {
-	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, folderError(root, err)
-	}
-	sweep(root)
-	folder, err := os.MkdirTemp(root, "one-")
+func provideAlone(ctx context.Context, root *os.Root, limit time.Duration, argv []string, build func(*folder) error) (*program, error) {
+	f, err := answered(ctx, limit, fileGrace, "making a folder in "+root.Name(), func() (*folder, error) {
+		sweep(root)
+		return enter(root, soloName())
+	})
 	if err != nil {
-		return nil, folderError(root, err)
+		return nil, folderError(root.Name(), err)
 	}
-	p := &program{path: filepath.Join(folder, "program"+suffix()), argv: argv, tidy: folder}
-	if p.lock, err = holdLock(folder); err != nil {
-		return nil, folderError(root, err)
-	}
-	if err := build(p.path); err != nil {
-		_ = os.RemoveAll(folder)
+	if err := build(f); err != nil {
+		_ = finished(context.WithoutCancel(ctx), fileGrace, 0, "removing "+f.path(), f.remove)
 		return nil, err
 	}
-	return p, nil
+	return &program{folder: f, argv: argv, tidies: true}, nil
 }
 
-func suffix() string {
-	if runtime.GOOS == "windows" {
-		return ".exe"
-	}
-	return ""
-}
-
-// root is the folder that programs are built in, each in a folder of its own.
-func (o *startOptions) root(l mpi.Launcher) (string, error) {
+// root opens the folder that programs are built in, each in a folder of its own: the one that was asked for, or the first that can
+// be used and that nobody else can change.
+func (o *startOptions) root(l mpi.Launcher) (*os.Root, error) {
 	if o.Dir != "" {
-		return filepath.Abs(o.Dir)
+		root, err := owndir.Parent(o.Dir)
+		if err != nil {
+			err = folderError(o.Dir, err)
+		}
+		return root, err
+	}
+	var tried []error
+	try := func(path string, err error) *os.Root {
+		var root *os.Root
+		if err == nil {
+			root, err = owndir.Parent(path)
+		}
+		if err != nil {
+			tried = append(tried, err)
+		}
+		return root
 	}
 	cache, err := os.UserCacheDir()
-	if err == nil && os.MkdirAll(filepath.Join(cache, "rankpool", "run"), 0o700) == nil {
-		return filepath.Join(cache, "rankpool", "run"), nil
+	if root := try(filepath.Join(cache, "rankpool", "run"), err); root != nil {
+		return root, nil
 	}
+	last := os.TempDir()
 	if l.Found() { // the working directory of a job is usually shared, a folder for temporary files is not
-		return filepath.Abs(".rankpool")
+		last = ".rankpool"
 	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("rankpool-%d", os.Getuid())), nil
+	if root := try(last, nil); root != nil {
+		return root, nil
+	}
+	return nil, fmt.Errorf("there is no folder to build the program in: name one, that all hosts of the job share, with --dir or "+
+		"RANKPOOL_RUN_DIR; tried\n%w", errors.Join(tried...))
 }
 
-// build builds t.
-func (o *startOptions) build(ctx context.Context, s surroundings, t target, workers bool, out string) error {
+// build builds t into a folder.
+func (o *startOptions) build(ctx context.Context, s surroundings, t target, workers bool, f *folder) error {
 	c := compiler{workers: workers, tags: o.Tags, module: o.Module, stdin: os.Stdin, stderr: s.err}
 	if o.MPI != withoutMPI && (s.launcher.Found() || o.MPI != automatic || strings.EqualFold(os.Getenv("RANKPOOL_BACKEND"), "mpi")) {
 		var err error
@@ -150,12 +196,19 @@ func (o *startOptions) build(ctx context.Context, s surroundings, t target, work
 			return err
 		}
 	}
-	scratch, err := os.MkdirTemp("", "rankpool-build-")
+	dir, remove, err := scratch("", "rankpool-build-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
-	return c.compile(ctx, t, scratch, out)
+	defer remove()
+	name := programName()
+	if err := c.compile(ctx, t, dir.Name(), filepath.Join(dir.Name(), name)); err != nil {
+		return err
+	}
+	if err := f.adopt(dir, name); err != nil {
+		return folderError(f.root.Name(), err)
+	}
+	return nil
 }
 
 // settings returns what to build with: the MPI that was asked for, or the launcher's.
@@ -173,11 +226,11 @@ func (o *startOptions) settings(ctx context.Context, l mpi.Launcher) (*settings,
 
 // leave gives up a program that was not started.
 func (p *program) leave() {
-	if p.tidy != "" {
-		_ = leaveTidy(p.tidy)
+	if p.tidies {
+		_ = p.folder.leaveTidy()
 	}
-	if p.lock != nil {
-		p.lock.release()
+	if p.folder != nil {
+		p.folder.close()
 	}
 }
 
@@ -237,8 +290,8 @@ func untilSignal() (ctx context.Context, stop func()) {
 
 // find returns the target. Every rank looks at the file system of its own host, so what is wrong there is told once per host;
 // a command line that makes no sense is told once.
-func (o *startOptions) find(s surroundings) (target, error) {
-	t, err := o.target()
+func (o *startOptions) find(ctx context.Context, s surroundings) (target, error) {
+	t, err := answered(ctx, o.Wait, fileGrace, "looking for "+strings.Join(o.Words[:min(len(o.Words), 1)], ""), o.target)
 	switch missing := (*missingError)(nil); {
 	case err == nil || errors.As(err, new(*usageError)):
 		return t, err

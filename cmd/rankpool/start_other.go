@@ -14,31 +14,33 @@ import (
 
 // become runs the program and ends with its status: this system cannot turn a process into another program.
 func (p *program) become() error {
-	cmd := exec.Command(p.path)
+	cmd := exec.Command(p.name())
 	cmd.Args, cmd.Env = p.argv, childEnv()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
-	if p.tidy != "" {
-		_ = os.RemoveAll(p.tidy)
+	if p.tidies {
+		_ = p.folder.leaveTidy()
 	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return &silentError{max(exit.ExitCode(), exitFailure)}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot execute %s: %w", p.path, err)
+		return fmt.Errorf("cannot execute %s: %w", p.name(), err)
 	}
 	return nil
 }
 
-func leaveTidy(folder string) error { return os.RemoveAll(folder) }
+func (f *folder) leaveTidy() error { return f.remove() }
 
 // tidyCommand does nothing here.
 type tidyCommand struct {
-	Folder string `arg:""`
+	Name string `arg:""`
 }
 
 // Run does nothing.
 func (c *tidyCommand) Run() error { return nil }
+
+func ownersOfThis() []uint32 { return nil }
 
 func findAbortWire(mpi.Launcher) io.Writer { return nil }
 

@@ -22,22 +22,35 @@ import (
 // become turns this process into the program, which keeps its number, its place in the job and its descriptors. It returns
 // only when that failed.
 func (p *program) become() error {
-	if p.lock != nil {
-		if err := p.lock.keep(); err != nil {
+	path, err := p.prepare()
+	if err != nil {
+		return err
+	}
+	if p.tidies {
+		if err := p.folder.leaveTidy(); err != nil {
 			return err
 		}
 	}
-	if p.tidy != "" {
-		if err := leaveTidy(p.tidy); err != nil {
-			return err
-		}
+	return p.failed(syscall.Exec(path, p.argv, childEnv()))
+}
+
+// prepare makes the lock outlive exec, and returns what to execute.
+func (p *program) prepare() (path string, err error) {
+	if p.folder == nil {
+		return p.path, nil
 	}
-	return p.failed(syscall.Exec(p.path, p.argv, childEnv()))
+	if err := p.folder.lock.keep(); err != nil {
+		return "", err
+	}
+	if path, err = p.folder.executable(); err != nil {
+		return "", p.failed(err)
+	}
+	return path, nil
 }
 
 func (p *program) failed(err error) error {
-	why := fmt.Errorf("cannot execute %s: %w", p.path, err)
-	if errors.Is(err, os.ErrPermission) && p.tidy != "" {
+	why := fmt.Errorf("cannot execute %s: %w", p.name(), err)
+	if errors.Is(err, os.ErrPermission) && p.folder != nil {
 		why = fmt.Errorf("%w: is its file system mounted noexec? choose another folder with --dir or RANKPOOL_RUN_DIR", why)
 	}
 	if errors.Is(err, unix.ENOEXEC) {
@@ -46,16 +59,22 @@ func (p *program) failed(err error) error {
 	return why
 }
 
-// leaveTidy starts a process that waits until nobody needs a folder, and removes it. It is in no group and no terminal of
-// ours, and inherits nothing: MPICH's launcher waits for whoever has one of its sockets.
-func leaveTidy(folder string) error {
+// leaveTidy starts a process that waits until nobody needs the folder, and removes it. It is in no group and no terminal of
+// ours, and inherits nothing but the folder that this one is in: MPICH's launcher waits for whoever has one of its sockets.
+func (f *folder) leaveTidy() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, "tidy", folder)
+	root, err := f.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	cmd := exec.Command(self, "tidy", f.name)
 	cmd.Dir = "/"
 	cmd.Env = []string{}
+	cmd.ExtraFiles = []*os.File{root}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	restore := keepToOurselves()
 	defer restore()
@@ -88,18 +107,47 @@ func keepToOurselves() (restore func()) {
 
 // tidyCommand is what leaveTidy starts.
 type tidyCommand struct {
-	Folder string `arg:""`
+	Name string `arg:""`
 }
+
+// inherited is the descriptor of the folder that leaveTidy hands on.
+const inherited = 3
 
 // Run blocks until the folder is free.
 func (c *tidyCommand) Run() error {
 	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	l, err := holdAlone(c.Folder, true)
+	if err := unix.Fchdir(inherited); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(".")
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	f, err := take(root, c.Name, true)
 	if err != nil {
 		return err // no locks here, or removed by somebody else
 	}
-	defer l.release()
-	return os.RemoveAll(c.Folder)
+	defer f.close()
+	return f.remove()
+}
+
+// ownersOfThis returns who owns the file of this command.
+func ownersOfThis() []uint32 {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	info, err := os.Stat(self)
+	if err != nil {
+		return nil
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return []uint32{st.Uid}
+	}
+	return nil
 }
 
 // findAbortWire returns the connection to MPICH's launcher, which takes no notice of a rank that fails before it has
@@ -127,20 +175,19 @@ func (d descriptor) Write(p []byte) (int, error) { return unix.Write(int(d), p) 
 // With a wire it has MPICH's launcher end the job when the program fails (E22). This process outlives every signal that the
 // program may want to see: launchers send them to both, as a terminal does.
 func (p *program) supervise(wire io.Writer) error {
-	if p.lock != nil {
-		if err := p.lock.keep(); err != nil {
-			return err
-		}
+	path, err := p.prepare()
+	if err != nil {
+		return err
 	}
-	cmd := exec.Command(p.path)
+	cmd := exec.Command(path)
 	cmd.Args, cmd.Env = p.argv, childEnv()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGQUIT)
 	if err := cmd.Start(); err != nil {
 		return p.failed(err)
 	}
-	if p.tidy != "" {
-		_ = leaveTidy(p.tidy)
+	if p.tidies {
+		_ = p.folder.leaveTidy()
 	}
 	if cmd.Wait() == nil {
 		return nil

@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"internal/futex":        {},
 	"internal/saturate":     {},
 	"internal/lane":         {},
+	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh"},
 	"internal/mpi/mpitest":  {},
 	"internal/testkit":      {},
