@@ -160,6 +160,9 @@ func mainOrRank(run func(context.Context) error, everywhere bool) int {
 	if everywhere {
 		return onEveryRank(run)
 	}
+	if mpi.FindLauncher(os.LookupEnv).Rank > 0 {
+		emptyStdin()
+	}
 	serve, err := joinWorld()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rankpool:", err)
@@ -239,6 +242,9 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	ranks.Unlock()
 	serving.Store(true)
 	ignoreSignals()
+	if spawned { // its number does not tell it from a master
+		emptyStdin()
+	}
 
 	svc := processService()
 	svc.Hello.Rank = rank

@@ -85,6 +85,7 @@ func (c *commRanks) serve(ctx context.Context, root int) error {
 	}
 	serving.Store(true)
 	defer serving.Store(false)
+	defer borrowStdin()()
 	svc := processService()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)

@@ -105,6 +105,7 @@ func serveAt(place mpilink.Place, keep bool) error {
 	ranks.serves = true
 	ranks.Unlock()
 	serving.Store(true)
+	emptyStdin()
 	ctx := context.Background()
 	if world.Rank() > 0 {
 		ignoreSignals()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/mpi"
 )
 
 // MainOption is a choice for Main.
@@ -21,6 +22,7 @@ type MainOption func(*endingConfig)
 // endingConfig is how a program ends before its time.
 type endingConfig struct {
 	grace   time.Duration
+	asked   bool // grace was set
 	signals []os.Signal
 }
 
@@ -33,17 +35,19 @@ func (c *endingConfig) apply(opts []MainOption) {
 }
 
 // ending is what Main was given. It is written before anything reads it.
-var ending = endingConfig{grace: closeGrace}
+var ending endingConfig
 
-// DrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn;
-// the default is 5 s. From the signal on nothing begins: what is queued fails with ErrDrained, and so does what is
+// DrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn.
+// From the signal on nothing begins: what is queued fails with ErrDrained, and so does what is
 // submitted. The results of the tasks that finish in time are delivered. Then, or as soon as nothing runs, the contexts of
-// the tasks and of Main's function end.
+// the tasks and of Main's function end, and what does not end with its context may go on for another second.
 //
-// Choose it shorter than what sends the signal waits until it kills: 30 s with Slurm (KillWait), 1 s with Open MPI's mpiexec
-// (--mca odls_base_sigkill_timeout).
+// The default is 5 s, or less where the launcher kills earlier after its SIGTERM: the message, what was done by then and what
+// the program defers are to be out before. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s, and four tenths of
+// that are what tasks have, also where DrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
+// choose less. After a signal of DrainOn nobody kills, so that all of DrainGrace holds.
 func DrainGrace(d time.Duration) MainOption {
-	return func(c *endingConfig) { c.grace = max(d, 0) }
+	return func(c *endingConfig) { c.grace, c.asked = max(d, 0), true }
 }
 
 // DrainOn has further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a
@@ -56,21 +60,15 @@ func DrainOn(signals ...os.Signal) MainOption {
 	return func(c *endingConfig) { c.signals = append(c.signals, signals...) }
 }
 
-// Grace periods: of what runs when a program is told to end at once, and of what has not heeded the end of a drain.
-const (
-	closeGrace = 5 * time.Second
-	drainRest  = time.Second
-)
-
 // ErrDrained is the error of what had not begun when the program was told to end. It matches ErrCancelled.
 var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal before this began (%w)", ErrCancelled)
 
 // signalled ends when Main's context is ended by a signal.
 var signalled, endSignalled = context.WithCancel(context.Background())
 
-// What is left of the time after a signal: until when, in nanoseconds since 1970; and whether nothing may begin any more.
+// What is left of the time after a signal: until when, on the monotonic clock; and whether nothing may begin any more.
 var (
-	graceEnd atomic.Int64
+	graceEnd atomic.Pointer[time.Time]
 	draining atomic.Bool
 )
 
@@ -118,13 +116,25 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 		signal.Stop(sig)
 		return
 	}
-	signal.Stop(sig) // the next one ends the process
-	grace := closeGrace
-	if s != os.Interrupt {
-		drain(ctx)
-		grace = drainRest
+	launcher := mpi.FindEnding(os.LookupEnv)
+	g := ending.gracesAfter(s, launcher)
+	var sooner <-chan os.Signal // what cuts a drain short that a signal of DrainOn has begun
+	if s == os.Interrupt || s == syscall.SIGTERM {
+		signal.Stop(sig) // the next one ends the process
+	} else {
+		sooner = sig
 	}
-	graceEnd.Store(time.Now().Add(grace).UnixNano())
+	if g.short != "" {
+		fmt.Fprintln(os.Stderr, "rankpool: warning:", g.short)
+	}
+	if s != os.Interrupt {
+		if cut := drain(ctx, g.drain, sooner); cut != nil {
+			s, g = cut, ending.gracesAfter(os.Interrupt, launcher)
+		}
+	}
+	signal.Stop(sig)
+	end := time.Now().Add(g.rest)
+	graceEnd.Store(&end)
 	cancel(&signalError{s})
 	endSignalled()
 }
@@ -135,10 +145,10 @@ func ignoreSignals() {
 	signal.Notify(make(chan os.Signal, 1), append([]os.Signal{os.Interrupt, syscall.SIGTERM}, ending.signals...)...)
 }
 
-// drain lets what runs finish, within the grace period, and nothing begin.
-func drain(ctx context.Context) {
+// drain lets what runs finish, within the grace period, and nothing begin. It returns the signal that ended it before.
+func drain(ctx context.Context, grace time.Duration, sooner <-chan os.Signal) (cut os.Signal) {
 	draining.Store(true)
-	ctx, cancel := context.WithTimeout(ctx, ending.grace)
+	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, m := range openMasters() {
@@ -150,7 +160,16 @@ func drain(ctx context.Context) {
 			}
 		})
 	}
-	wg.Wait()
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case cut = <-sooner:
+	}
+	return cut
 }
 
 // heedSignal has a Shutdown that waits cancel what is queued and end the contexts of what runs when Main's context is
@@ -162,7 +181,7 @@ func heedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Contex
 		_, _ = m.Shutdown(ctx, false, true)
 		m.Interrupt()
 		// One grace for all executors, however they are closed.
-		limit := time.AfterFunc(time.Until(time.Unix(0, graceEnd.Load())), func() { cancel(errSignalled) })
+		limit := time.AfterFunc(time.Until(*graceEnd.Load()), func() { cancel(errSignalled) })
 		context.AfterFunc(ctx, func() { limit.Stop() })
 	})
 	return ctx, func() {

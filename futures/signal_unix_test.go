@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,9 @@ func TestASignalCutsTheCloseOfALongQueueShort(t *testing.T) {
 				t.Error(err)
 			}
 			for lines.Scan() {
+				if text := lines.Text(); strings.HasPrefix(text, "grace") && !strings.Contains(text, " m=") {
+					t.Errorf("it is not kept on the clock that nobody sets: %s", text)
+				}
 			}
 			if exit := new(exec.ExitError); !errors.As(cmd.Wait(), &exit) || exit.ExitCode() != 130 {
 				t.Errorf("it ended with %v, want status 130", cmd.ProcessState)
@@ -76,6 +80,7 @@ func queueNaps(t *testing.T, how string) {
 	fmt.Println("full")
 	if how == "deferred" {
 		_ = ex.Close()
+		fmt.Println("grace until", futures.GraceEnd())
 	}
 }
 

@@ -193,7 +193,7 @@ func (d *doctor) inJob(ctx context.Context) {
 	if d.launcher.Family == mpi.OtherMPI {
 		slurm = slurmSettings(ctx)
 	}
-	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv, slurm), sigterm(d.launcher.Family, os.LookupEnv))
+	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv, slurm), sigterm(d.launcher.Family, mpi.FindEnding(os.LookupEnv)))
 }
 
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
@@ -267,7 +267,9 @@ func (d *doctor) fromOutside(ctx context.Context) {
 	d.spawning(ctx, l)
 	d.connecting(ctx, l)
 	d.losing(ctx, l)
-	d.findings.add(sigterm(l.family, os.LookupEnv))
+	if l.family != mpi.OtherMPI { // which is srun's, inside a job
+		d.findings.add(sigterm(l.family, mpi.EndingBy(l.family, !strings.Contains(l.version, "OpenRTE"), os.LookupEnv)))
+	}
 }
 
 // other reports that launcher and library are of different families, and looks for the library's own launcher.

@@ -151,15 +151,22 @@ func (d *doctor) building(ctx context.Context) finding {
 }
 
 // sigterm says how long programs have after SIGTERM before the launcher kills them.
-func sigterm(family mpi.Family, lookup func(string) (string, bool)) finding {
-	const subject, variable = "SIGTERM", "OMPI_MCA_odls_base_sigkill_timeout"
-	if family != mpi.OpenMPI {
-		return finding{subject, fine, "passed on by the launcher, which then waits for the program", "", nil}
+func sigterm(family mpi.Family, e mpi.Ending) finding {
+	const subject = "SIGTERM"
+	values := map[string]float64{"seconds": e.Kills.Seconds()}
+	switch family {
+	case mpi.OpenMPI:
+		f := finding{subject, fine, fmt.Sprintf("Open MPI's mpiexec, told to end by SIGTERM or Ctrl-C, sends SIGTERM after %v and kills %v later", e.After, e.Kills), "", values}
+		if e.Kills < leastToEnd {
+			f.Status, f.Text = warning, f.Text+": tasks have little time to end"
+			f.Remedy = "have programs end at SIGUSR1 (futures.DrainOn) and send that to mpiexec, which passes it on at once and does not kill"
+		}
+		return f
+	case mpi.MPICH:
+		return finding{subject, fine, "MPICH's mpiexec passes SIGTERM and Ctrl-C on and waits for the program; at the second one it kills at once", "", nil}
 	}
-	v, _ := lookup(variable)
-	if n, err := strconv.Atoi(v); err == nil && n > 1 {
-		return finding{subject, fine, fmt.Sprintf("Open MPI's mpiexec kills %d s after SIGTERM", n), "", map[string]float64{"seconds": float64(n)}}
-	}
-	return finding{subject, warning, "Open MPI's mpiexec kills one second after SIGTERM: a program has no time to end its tasks",
-		"start with `mpiexec --mca odls_base_sigkill_timeout 60`, or set " + variable + "=60", map[string]float64{"seconds": 1}}
+	return finding{subject, fine, "Slurm kills a while after its SIGTERM, 30s unless KillWait is set otherwise; srun itself kills at once when it gets one: use scancel", "", values}
 }
+
+// leastToEnd is what a program should have between the signal and the kill: less than the default of DrainGrace leaves little.
+const leastToEnd = 5 * time.Second

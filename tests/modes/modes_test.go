@@ -37,6 +37,8 @@ type mode struct {
 	workers int
 	plain   bool     // mpiexec without the options that suit a test
 	options []string // of mpiexec
+	stdin   string
+	tells   mpitest.Signals // to mpiexec's process group
 }
 
 var (
@@ -109,6 +111,7 @@ type outcome struct {
 	code   int
 	dir    string // its working directory
 	left   []int  // processes that outlived mpiexec
+	told   int    // signals that were sent
 }
 
 // prefix is what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a
@@ -124,12 +127,12 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	if m.ranks > 0 {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
 			Ranks: m.ranks, Program: program, Args: args, Options: append([]string{"-wdir", o.dir}, m.options...), Plain: m.plain,
-			Env: env, Limit: limit,
+			Env: env, Limit: limit, Stdin: m.stdin, Tells: m.tells,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.output, o.code, o.left = prefix.ReplaceAllString(r.Output, ""), r.Code, r.Left
+		o.output, o.code, o.left, o.told = prefix.ReplaceAllString(r.Output, ""), r.Code, r.Left, r.Told
 		if r.Expired {
 			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Output)
 		}
@@ -138,7 +141,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.WaitDelay = o.dir, 5*time.Second
+	cmd.Dir, cmd.WaitDelay, cmd.Stdin = o.dir, 5*time.Second, strings.NewReader(m.stdin)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {

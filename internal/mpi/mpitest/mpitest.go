@@ -34,6 +34,18 @@ type Job struct {
 	Launcher string   // "openmpi" or "mpich"; the one of Program's library unless set
 	Plain    bool     // mpiexec without the options that suit a test: bound, and no more ranks than cores
 	Prefix   []string // a command that runs the command it is given: mpiexec, on another host
+	Stdin    string   // what mpiexec has on its standard input; nothing, and an end, unless set
+	Tells    Signals
+}
+
+// Signals are sent while a command runs, each as soon as its words have been printed: in turn, to the command's process
+// group, as a terminal sends Ctrl-C.
+type Signals []Signal
+
+// Signal is one of Signals.
+type Signal struct {
+	Seen   string
+	Signal syscall.Signal
 }
 
 // Command is something to launch that is no mpiexec: srun, a job script.
@@ -41,7 +53,9 @@ type Command struct {
 	Args  []string // the program first
 	Env   []string // further variables, NAME=value
 	Dir   string   // working directory
+	Stdin string
 	Limit time.Duration
+	Tells Signals
 }
 
 // Result is how a launch ended.
@@ -50,6 +64,7 @@ type Result struct {
 	Code    int    // mpiexec's exit status; -1 when it was killed
 	Expired bool   // the limit was reached
 	Left    []int  // processes of the job that were there some time after mpiexec had ended by itself, and were killed then
+	Told    int    // how many of the signals were sent
 }
 
 // InRank tells whether this process is a rank that a test has launched.
@@ -118,7 +133,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 			return Result{}, err
 		}
 	}
-	c := Command{Env: j.Env, Limit: j.Limit}
+	c := Command{Env: j.Env, Limit: j.Limit, Stdin: j.Stdin, Tells: j.Tells}
 	if j.Launcher == "openmpi" {
 		c.Env = append(slices.Clip(c.Env), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	}
@@ -144,8 +159,11 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, c.Dir
+	out := &teller{cmd: cmd, left: c.Tells}
+	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, c.Dir
+	if c.Stdin != "" {
+		cmd.Stdin = strings.NewReader(c.Stdin)
+	}
 	// The race detector has every process idle for a second at its exit, and a spawned one is waited for.
 	cmd.Env = append(append([]string{"GORACE=atexit_sleep_ms=0"}, append(os.Environ(), mark)...), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -158,12 +176,38 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < grace && len(marked(mark)) > 0; {
 		time.Sleep(10 * time.Millisecond)
 	}
-	r := Result{Left: killMarked(mark), Output: out.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil}
+	r := Result{
+		Left: killMarked(mark), Output: out.said.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil,
+		Told: len(c.Tells) - len(out.left),
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !r.Expired && !errors.Is(err, exec.ErrWaitDelay) {
 		return r, fmt.Errorf("mpitest: %s: %w", c.Args[0], err)
 	}
 	return r, nil
+}
+
+// teller keeps what a command prints, and sends it signals. One goroutine writes: both streams are the same writer.
+type teller struct {
+	said bytes.Buffer
+	cmd  *exec.Cmd
+	left Signals
+	seen int // what is before was looked at for the last signal
+}
+
+func (t *teller) Write(p []byte) (int, error) {
+	n, err := t.said.Write(p)
+	for len(t.left) > 0 {
+		text := t.said.Bytes()[t.seen:]
+		at := bytes.Index(text, []byte(t.left[0].Seen))
+		if at < 0 {
+			break
+		}
+		_ = syscall.Kill(-t.cmd.Process.Pid, t.left[0].Signal) // it is not waited for yet, so the number is its own
+		t.seen += at + len(t.left[0].Seen)
+		t.left = t.left[1:]
+	}
+	return n, err
 }
 
 // commandLine is mpiexec with the options that suit a test: more ranks than cores, no binding, ranks told apart.

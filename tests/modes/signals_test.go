@@ -1,0 +1,46 @@
+package modes_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// E07
+func TestCtrlCAtTheLauncherLeavesTimeForWhatIsDone(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		for name, s := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
+			m.tells = mpitest.Signals{{Seen: "four are done", Signal: s}}
+			dir := t.TempDir()
+			o := m.run(t, probe, []string{"-dir", dir, "interrupted"})
+			// Open MPI's launcher knows one signal, and so do its ranks.
+			if library == "openmpi" {
+				s = syscall.SIGTERM
+			}
+			o.contains(t, "saved: [0 1 2 3] futures: gave up", "rankpool: ended by signal: "+s.String())
+			saved, err := os.ReadFile(filepath.Join(dir, "saved"))
+			if err != nil || !strings.HasPrefix(string(saved), "[0 1 2 3] ") {
+				t.Errorf("%s: saved %q (%v)", name, saved, err)
+			}
+			if o.told != 1 || len(o.left) > 0 {
+				t.Errorf("%s: %d signals were sent, processes %v were left:\n%s", name, o.told, o.left, o.output)
+			}
+		}
+	})
+}
+
+// E02
+func TestAWorkerThatReadsStandardInputFindsItsEnd(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		if m.name == threads.name {
+			t.Skip("a goroutine shares the master's")
+		}
+		m.stdin = "one\ntwo\nthree\n"
+		m.succeed(t, probe, []string{"reads"}).contains(t, "ONE and 0 bytes in the worker (<nil>)",
+			"TWO and 0 bytes in the worker (<nil>)", "THREE and 0 bytes in the worker (<nil>)")
+	})
+}
