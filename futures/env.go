@@ -1,8 +1,10 @@
 package futures
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -99,7 +101,10 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 // parseBackoff takes seconds, as the original does, or a Go duration.
 func parseBackoff(v string) (time.Duration, error) {
 	if s, err := strconv.ParseFloat(v, 64); err == nil {
-		return saturate.Seconds(s), nil
+		if d := saturate.Seconds(s); d < math.MaxInt64 {
+			return d, nil
+		}
+		return 0, errors.New("too long")
 	}
 	return time.ParseDuration(v)
 }
