@@ -68,6 +68,7 @@ func (m *Master) open() {
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
 	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{}, 0, 0, 0, false, 0, true
+	w.reign = m.reign
 	var timer *time.Timer
 	timer = time.AfterFunc(m.cfg.Start, func() {
 		m.mu.Lock()
@@ -132,7 +133,7 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 		return
 	}
 	w.start.Stop()
-	w.state, w.fails = idle, 0
+	w.state, w.readied = idle, time.Now()
 	m.ready++
 	m.remark(slog.LevelDebug, "rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)
 	if m.isBooted {

@@ -250,7 +250,7 @@ func (w *worker) compact() {
 // room says how many units of p the batch takes, and where they end. The first unit always fits.
 func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 	ns, tiny := m.unitTime(p.job)
-	if !tiny {
+	if !tiny || p.alone {
 		if b.units > 0 {
 			return 0, p.cursor, false
 		}

@@ -55,10 +55,10 @@ func (m *Master) gather() {
 		}
 		n := 0
 		for _, w := range m.workers {
-			switch w.state {
-			case idle:
+			switch {
+			case w.state == idle:
 				n++
-			case dead:
+			case w.givenUp():
 			default: // it works, or comes up
 				return
 			}
@@ -152,7 +152,7 @@ func (m *Master) alone(w *worker) {
 		return
 	}
 	for _, v := range m.workers {
-		if v.state == dead {
+		if v.givenUp() {
 			m.tellGone(w, 0, v.slot, lostBefore)
 		}
 	}

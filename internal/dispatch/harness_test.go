@@ -154,6 +154,12 @@ type pool struct {
 }
 
 func newPool(t *testing.T, slots int, change func(*dispatch.Config, *dispatch.Service), funcs ...func(context.Context, uint64) (uint64, error)) *pool {
+	return newPoolOf(t, slots, func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(ep, svc) }, change, funcs...)
+}
+
+// newPoolOf is newPool with workers that do something else.
+func newPoolOf(t *testing.T, slots int, serve func(link.Endpoint, dispatch.Service), change func(*dispatch.Config, *dispatch.Service),
+	funcs ...func(context.Context, uint64) (uint64, error)) *pool {
 	p := &pool{t: t}
 	for _, f := range funcs {
 		p.funcs = append(p.funcs, function{f, true})
@@ -173,7 +179,7 @@ func newPool(t *testing.T, slots int, change func(*dispatch.Config, *dispatch.Se
 	if change != nil {
 		change(&cfg, &svc)
 	}
-	p.group = loopback.New(loopback.Config{Slots: slots, Serve: func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) }})
+	p.group = loopback.New(loopback.Config{Slots: slots, Serve: func(ep link.Endpoint) { serve(ep, svc) }})
 	cfg.Group = p.group
 	p.Master = dispatch.New(cfg)
 	t.Cleanup(p.close)

@@ -3,7 +3,9 @@ package dispatch_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,6 +110,40 @@ func TestDamagedFramesEndTheirWorkerAndLoseNoTask(t *testing.T) {
 				t.Error("the worker was not ended")
 			}
 			p.end(t, m, s)
+		})
+	}
+}
+
+// What a lost worker's memory says cannot have the task run again that it was running.
+func TestTheJournalOfALostWorkerYieldsResultsAndNothingElse(t *testing.T) {
+	for name, l := range map[string]link.Loss{
+		"hand-back":                          {Salvage: []byte{'b', 1}, Picked: 1},
+		"hand-back of the next":              {Salvage: []byte{'b', 2}, Picked: 1},
+		"ready":                              {Salvage: []byte{'r', 'x'}, Picked: 1},
+		"hello":                              {Salvage: []byte{'h', 1, 1, 0, 0}, Picked: 1},
+		"picked less than it has answered":   {Picked: 0, Finished: 1},
+		"picked nothing, and answers now":    {Salvage: []byte{'R', 1, 1 << 2, 5}, Picked: 0, Finished: 1},
+		"answered what it has not been sent": {Salvage: []byte{'R', 1, 1 << 2, 5, 1 << 2, 5}, Picked: 2, Finished: 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet()
+			m, s := p.begin(t)
+			unit := 0 // that may have run
+			if strings.HasPrefix(name, "picked less") {
+				p.say([]byte{'R', 1, 1 << 2, 5})
+				p.hears(t, 't')
+				unit = 1
+			}
+			l.Err, l.Proof = io.EOF, true
+			p.handler.Lost(0, l)
+			if _, err := m.Shutdown(t.Context(), false, true); err != nil {
+				t.Fatal(err)
+			}
+			s.wait(t)
+			if n := s.claims[unit]; n != 1 || errors.Is(s.errs[unit], dispatch.ErrDropped) {
+				t.Errorf("the task that ran: handed out %d times, %v, %v", n, s.got[unit], s.errs[unit])
+			}
+			await(t, m.Closed(), "end of the master")
 		})
 	}
 }

@@ -129,8 +129,10 @@ type piece struct {
 	cursor
 	n     int    // units
 	seq   uint64 // the first unit's number at its worker, once handed out
-	tries int    // how often these units have been lost so far
+	tries int    // how often these units have been lost so far while they ran
+	lost  int    // how often its one unit was lost while it was received
 	done  int    // units of it that were answered
+	alone bool   // its units were in a frame that was lost while it was received: now each has its own
 	gone  bool   // its one unit was reported already: what the worker still says of it is ignored
 }
 

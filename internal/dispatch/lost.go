@@ -11,9 +11,6 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// startsInARow is how often a slot's worker may die before it is ready until the slot is given up.
-const startsInARow = 3
-
 // Error names the worker and the cause.
 func (e *BrokenError) Error() string {
 	s := "the pool is broken"
@@ -64,20 +61,13 @@ func (w *worker) broken(task string, cause error) *BrokenError {
 	return &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Rank: rank, Task: task, Cause: cause}
 }
 
-var errExited = errors.New("it ended before it served: it called os.Exit, or main returned without calling futures.Main")
-
 // Lost takes the end of a worker. It is called by the link.
 func (m *Master) Lost(slot int, l link.Loss) {
 	n := newsPool.Get().(*news)
 	m.mu.Lock()
 	w := m.workers[slot]
 	n.slot, n.hello = slot, w.hello
-	if len(l.Salvage) > 1 && w.units > 0 {
-		if err := m.message(w, link.Frame{Stream: l.Salvage}, nil, n); err != nil {
-			m.remark(slog.LevelWarn, "rankpool: damaged journal of a lost worker", "worker", slot, "err", err)
-		}
-		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == slot }) // it may have answered all it had
-	}
+	m.salvage(w, &l, n)
 	was := w.state
 	w.state = empty
 	switch was {
@@ -87,20 +77,11 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	case starting:
 		w.start.Stop()
 	}
-	cause := l.Err
-	if cause == nil {
-		cause = errExited
-		if was != starting {
-			cause = errors.New("its process left although it had not been told to")
-		}
-	}
-	exit := (*link.ExitError)(nil)
-	if was == starting && w.hello.Pid == 0 && errors.As(cause, &exit) && exit.Code == 0 && exit.Cause == nil {
-		cause = fmt.Errorf("process %d on %s: %w", exit.Pid, exit.Host, errExited)
-	}
+	cause := w.reason(l, was)
 	m.hush(w)
 	m.doom(w, cause)
-	m.orphans(w, l, cause, n)
+	failed := was == starting || was != leaving && w.idled(l)
+	blamed := m.orphans(w, l, cause, n)
 	m.warn(w, cause)
 	switch {
 	case m.leaving:
@@ -110,7 +91,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	default:
 		m.stats.Lost++
 		m.remark(slog.LevelWarn, "rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
-		m.replace(w, was == starting, cause, n)
+		m.replace(w, failed, blamed, cause, n)
 	}
 	m.dropReturned(n)
 	m.handOut()
@@ -119,10 +100,74 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	m.deliver(n)
 }
 
+// reason says why a worker was lost, and what it was doing.
+func (w *worker) reason(l link.Loss, was workerState) error {
+	err := l.Err
+	exit, _ := err.(*link.ExitError) //nolint:errorlint // of the group's own making, or it is not ours to complete
+	switch {
+	case err == nil && (was != starting || w.hello.Pid != 0):
+		return errors.New("its process left although it had not been told to")
+	case err == nil:
+		return errExited
+	case exit == nil || exit.Cause != nil:
+		return err
+	}
+	told := *exit
+	switch {
+	case was == starting && w.hello.Pid == 0 && exit.Code == 0:
+		return fmt.Errorf("process %d on %s: %w", exit.Pid, exit.Host, errExited)
+	case was == starting && w.hello.Pid == 0:
+		told.During = "before futures.Main; what a program does before that (package variables, init functions, main) every worker does too"
+	case was == starting:
+		told.During = "during its set-up; an initializer must return an error, not end the process"
+	case was == leaving:
+		told.During = "after its last task"
+	case w.units > 0 && l.Receiving:
+		told.During = "while it received what it was sent"
+	case w.units > 0:
+		told.During = "with a task in hand; a task must return an error, not end the process, and a panic in a goroutine that it has started ends the process too"
+	default:
+		told.During = "with nothing to do; a goroutine that a task or the initializer has started may have ended it"
+	}
+	return &told
+}
+
+var errExited = errors.New("it ended before it served: it called os.Exit, or main returned without calling futures.Main")
+
+// salvage takes in the results that a lost worker's journal holds, and nothing else that may be there. Marks that contradict
+// what the worker has answered prove nothing.
+func (m *Master) salvage(w *worker, l *link.Loss, out *news) {
+	if len(l.Salvage) > 1 && w.units > 0 {
+		err := errNoResults
+		if l.Salvage[0] == kindResults {
+			err = m.message(w, link.Frame{Stream: l.Salvage}, nil, out)
+		}
+		if err != nil {
+			m.remark(slog.LevelWarn, "rankpool: damaged journal of a lost worker", "worker", w.slot, "err", err)
+		}
+		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == w.slot }) // it may have answered all it had
+	}
+	answered := w.seq
+	if p := w.next(); p != nil {
+		answered = p.seq + uint64(p.done) - 1
+	}
+	if l.Picked < answered {
+		l.Proof = false
+	}
+}
+
+var errNoResults = errors.New("it holds something that is no result")
+
+// unreceived is how often a unit may be lost while its worker receives it.
+const unreceived = 3
+
 // orphans decides about the units a lost worker had: the one it was running fails, what it had not started goes back to
-// the queue. Without proof of which is which, all fail.
-func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) {
+// the queue. Without proof of which is which, all fail. It tells whether a unit was given up because no worker had survived
+// receiving it.
+func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed bool) {
 	running := true // the first one after the last finished
+	receiving := l.Proof && l.Receiving
+	apart := uint64(0) // up to which number units are to travel alone from now on
 	var back []piece
 	for i := w.head; i < len(w.out); i++ {
 		p := w.out[i]
@@ -130,6 +175,12 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) {
 			seq := p.seq + uint64(p.done)
 			if l.Proof && seq > l.Finished && !p.job.more().Gang {
 				if !running || seq > l.Picked {
+					if receiving {
+						receiving = false
+						if apart = w.frameEnd(seq); apart == seq {
+							p.lost++
+						}
+					}
 					break
 				}
 				running = false
@@ -137,15 +188,34 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) {
 			m.orphan(w, p, cause, &back, out)
 			p.done++
 		}
-		if p.done < p.n {
-			back = append(back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: p.n - p.done, tries: p.tries})
+		if p.done == p.n {
+			continue
 		}
+		if p.lost == unreceived && !p.job.withdrawn {
+			blamed = true
+			m.failLost(w, p, fmt.Errorf("it was lost while it was received, %d times; its arguments may take more memory than a worker has: %w",
+				unreceived, cause), out)
+			continue
+		}
+		back = append(back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: p.n - p.done, tries: p.tries, lost: p.lost,
+			alone: p.alone || p.seq+uint64(p.done) <= apart})
 	}
 	for _, p := range slices.Backward(back) {
 		m.takeBack(p)
 	}
 	m.flying -= w.units
 	w.units, w.ends, w.out, w.head = 0, w.ends[:0], w.out[:0], 0
+	return blamed
+}
+
+// frameEnd returns the number of the last unit of the frame that a unit was sent in.
+func (w *worker) frameEnd(seq uint64) uint64 {
+	for _, end := range w.ends {
+		if end >= seq {
+			return end
+		}
+	}
+	return seq
 }
 
 // orphan fails one unit that was lost while it ran, or queues it again.
@@ -163,32 +233,14 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 		m.stats.Retried++
 		return
 	}
+	m.failLost(w, p, cause, out)
+}
+
+// failLost fails the next unit of p, which was lost with its worker.
+func (m *Master) failLost(w *worker, p piece, cause error, out *news) {
 	m.stats.Failed++
 	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1,
 		rest: &rest{failed: true, fault: w.broken(m.cfg.Name(p.job.Func), cause)}})
-}
-
-// replace starts a new worker in a slot that lost its own, or gives the slot or the pool up.
-func (m *Master) replace(w *worker, early bool, cause error, out *news) {
-	if early {
-		w.fails++
-	}
-	broken := w.broken("", cause)
-	if exit := (*link.ExitError)(nil); broken.Pid == 0 && errors.As(cause, &exit) { // it died before it could say
-		broken.Host, broken.Pid = exit.Host, exit.Pid
-	}
-	switch {
-	case !m.isBooted:
-		m.breakWith(out, broken) // a pool that does not come up whole has something wrong with it
-	case m.kind.Replaces && w.fails < startsInARow:
-		m.stats.Restarts++
-		m.startWorker(w)
-	default:
-		w.state = dead
-		if !slices.ContainsFunc(m.workers, func(w *worker) bool { return w.state != dead }) {
-			m.breakWith(out, broken)
-		}
-	}
 }
 
 // breakDown breaks the pool from a place that has no news to add to.

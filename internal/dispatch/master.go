@@ -98,6 +98,9 @@ type Master struct {
 	stats   Stats
 	watch   watchdog
 
+	losses int    // of running tasks, in a row: see lossesInARow
+	reign  uint64 // counts these; a worker that was there before the last is of an earlier one
+
 	gang    gang // that runs
 	talking int  // workers whose task has asked for the others
 
@@ -134,10 +137,13 @@ type worker struct {
 	since  time.Time
 	heard  bool // a frame came since the watchdog looked last
 	silent int  // how often it looked in vain
-	fails  int  // starts that failed in a row
 	start  *time.Timer
-	stats  WorkerStats
-	post   post
+	fails  int // starts that failed in a row
+
+	readied time.Time // when it was ready
+	reign   uint64    // the pool's when it was started
+	stats   WorkerStats
+	post    post
 }
 
 type workerState int
@@ -148,7 +154,8 @@ const (
 	idle
 	busy
 	leaving
-	dead // given up
+	pausing // empty until the next start
+	dead    // given up
 )
 
 // New returns a Master that has started nothing.
@@ -295,7 +302,7 @@ func (m *Master) Size() int {
 	}
 	n := 0
 	for _, w := range m.workers {
-		if w.state != dead {
+		if !w.givenUp() {
 			n++
 		}
 	}

@@ -270,6 +270,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, rest: &rest{segments: mine}})
 	}
 	w.long = false
+	if len(out.list) > from {
+		m.losses = 0
+	}
 	return r.err
 }
 
@@ -404,7 +407,7 @@ func (m *Master) handback(w *worker, from uint64) {
 			keep = int(from - p.seq)
 		}
 		keep = max(keep, p.done)
-		back := piece{job: p.job, cursor: p.job.advance(p.cursor, keep), n: p.n - keep, tries: p.tries}
+		back := piece{job: p.job, cursor: p.job.advance(p.cursor, keep), n: p.n - keep, tries: p.tries, lost: p.lost, alone: p.alone}
 		w.units -= back.n
 		m.flying -= back.n
 		if keep == 0 {

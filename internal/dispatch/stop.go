@@ -121,7 +121,7 @@ func (m *Master) leave() {
 		case idle, busy:
 			m.send(w, append(link.GetBuffer(), kindStop))
 			w.state = leaving
-		case starting:
+		case starting, pausing:
 			w.start.Stop()
 		}
 	}

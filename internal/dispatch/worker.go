@@ -301,6 +301,9 @@ func (s *server) setupFrame(f link.Frame) (lead bool) {
 		s.tasks = tasks
 		s.out.enc.Threshold = threshold
 	}
+	if ep, ok := s.ep.(link.Settler); ok {
+		ep.Settled()
+	}
 	answer(err)
 	return s.ended()
 }

@@ -15,7 +15,7 @@ const JournalHeader = 64
 // time; Read may be called by another process.
 type Journal struct {
 	mem   []byte
-	marks *[2]atomic.Uint64 // the beginning of mem
+	marks *[3]atomic.Uint64 // the beginning of mem
 }
 
 // NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
@@ -23,11 +23,11 @@ func NewJournal(mem []byte) *Journal {
 	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
 		panic("link: journal memory is too small or misaligned")
 	}
-	return &Journal{mem: mem, marks: (*[2]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
+	return &Journal{mem: mem, marks: (*[3]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
 }
 
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
-// task.
+// task; [2] whether the endpoint is receiving.
 const (
 	seqShift = 24
 	halt     = 1 << 23
@@ -49,6 +49,22 @@ func (j *Journal) Buffer() []byte {
 // Picked marks that the worker has begun with the tasks up to and including last.
 func (j *Journal) Picked(last uint64) { j.marks[1].Store(last) }
 
+// Receiving marks that the endpoint takes in a frame which may be large, or that it has it. A worker that ends in between
+// was lost with what it was sent. Only the goroutine that receives calls it, on an endpoint without a journal (nil) it
+// does nothing.
+func (j *Journal) Receiving(on bool) {
+	switch {
+	case j == nil:
+	case on:
+		j.marks[2].Store(1)
+	default:
+		j.marks[2].Store(0)
+	}
+}
+
+// Receives returns what Receiving has marked last.
+func (j *Journal) Receives() bool { return j.marks[2].Load() != 0 }
+
 // Finished marks that every task up to and including seq has finished, and that the first n bytes of the Buffer hold
 // what has not been sent yet. With n = 0 it says that everything has. It returns whether Halt was called since the last
 // mark: one exchange says both that a task has ended and whether the next may begin.
@@ -68,8 +84,9 @@ func (j *Journal) Unsent() (seq uint64, n int) {
 
 // Reset clears the marks, for the next worker over the same memory.
 func (j *Journal) Reset() {
-	j.marks[0].Store(0)
-	j.marks[1].Store(0)
+	for i := range j.marks {
+		j.marks[i].Store(0)
+	}
 }
 
 // Read returns the marks and a copy of the unsent bytes. It is meant for a journal whose writer has ended.

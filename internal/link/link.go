@@ -93,6 +93,9 @@ type Loss struct {
 	Salvage  []byte // what was in the journal and not yet sent, a copy
 	Finished uint64 // the last Finished mark
 	Picked   uint64 // the last Picked mark
+
+	// Receiving tells that the worker ended while it took in a frame that may be large.
+	Receiving bool
 }
 
 // Endpoint is a worker's end.
@@ -119,6 +122,13 @@ type Native interface {
 	Native() (any, error)
 }
 
+// Settler is an Endpoint that is told when its worker has been set up: what the process may do can be less since then, for
+// its user may be another.
+type Settler interface {
+	// Settled is called once, before the worker says that it is ready.
+	Settled()
+}
+
 // ErrClosed is the error of an operation on a group that was closed.
 var ErrClosed = errors.New("link: group is closed")
 
@@ -132,19 +142,24 @@ type ExitError struct {
 	Status string // "exit status 3", "signal: killed"
 	Signal string // "killed", "segmentation fault"; empty unless a signal ended it
 	Code   int    // exit status; -1 unless it exited
+	During string // what it was doing, and what to look at; the scheduler knows
 	Cause  error  // what Kill was given, or nil
 }
 
-// Error names the process and how it ended, and where to look when nothing else says why.
+// Error names the process, how it ended and when, and where to look when nothing else says why.
 func (e *ExitError) Error() string {
 	s := fmt.Sprintf("process %d on %s ended: %s", e.Pid, e.Host, e.Status)
-	switch {
-	case e.Cause != nil:
-		s += ": " + e.Cause.Error()
-	case e.Signal == "killed":
-		s += " by somebody else; the kernel does that when memory runs out: see dmesg, use fewer workers"
-	case e.Code > 0:
-		s += "; its standard error may say why (a task or an initializer must return an error, not call os.Exit)"
+	if e.Cause != nil {
+		return s + ": " + e.Cause.Error()
+	}
+	if e.Signal == "killed" {
+		s += ", not by its master (the kernel does that when memory runs out, see dmesg, and any program of this user can, a task too)"
+	}
+	if e.During != "" {
+		s += " " + e.During
+	}
+	if e.Code > 0 || e.Signal != "" && e.Signal != "killed" {
+		s += "; its standard error may say why"
 	}
 	return s
 }

@@ -72,11 +72,12 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
 	here, there := m.rings()
-	e := &endpoint{raw: raw, out: newOutbox(), journal: m.journal}
+	e := &endpoint{raw: raw, out: newOutbox(), there: there, journal: m.journal}
 	e.in = inbox{socket: newReader(socketReader{sock}, memoryLimit()), ring: here, over: &e.closed, spin: leastSpin}
 	from := newSource(&here.desk, os.Getppid(), memoryLimit())
 	from.probe()
 	here.source, e.in.socket.source = from, from
+	here.journal, e.in.socket.journal = m.journal, m.journal
 	there.offer()
 	e.out.connect(raw, there)
 	_ = e.out.sign(kindReady) // a master that is gone shows at the next use
@@ -93,8 +94,19 @@ type endpoint struct {
 	raw     syscall.RawConn
 	in      inbox
 	out     *outbox
+	there   *ring // what out has put frames into
 	journal *link.Journal
 	closed  atomic.Bool
+}
+
+// Settled finds out whether the two processes can still read each other. If not, everything goes by the socket, also when
+// only one of them has lost the right: the master asks the kernel once more.
+func (e *endpoint) Settled() {
+	if from := e.in.socket.source; from.able.Load() == 0 || from.probe() {
+		return
+	}
+	e.there.able.Store(0)
+	_ = e.out.sign(kindReady)
 }
 
 // Recv returns io.EOF when the master is gone, also in the middle of a frame.

@@ -173,6 +173,7 @@ func (p *process) receive(sock *os.File) {
 	p.out.forget()
 	l := link.Loss{Err: p.verdict(state, err, bye), Proof: true}
 	l.Finished, l.Picked, l.Salvage = p.slot.memory.journal.Read()
+	l.Receiving = p.slot.memory.journal.Receives()
 	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
 	p.report(l)
 	p.group.gone(p)

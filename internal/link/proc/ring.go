@@ -23,7 +23,8 @@ type ring struct {
 	data  []byte
 	desk  // for what is shown on the same way
 
-	source *source // what the receiver fetches from; nil where nothing is ever shown
+	source  *source       // what the receiver fetches from; nil where nothing is ever shown
+	journal *link.Journal // where a worker marks that it receives; nil in a master
 
 	at   uint64 // this end's own tail or head
 	seen uint64 // the sender's last look at head
@@ -115,9 +116,11 @@ func (r *ring) take(number uint64) (f link.Frame, ok bool, err error) {
 		}
 		content := r.data[at+ringHeader : at+ringHeader+n]
 		if segments > 0 {
+			r.journal.Receiving(true)
 			if f.Segments, err = r.source.fetch(content[:segments*placeSize], n); err != nil {
 				return link.Frame{}, false, err
 			}
+			r.journal.Receiving(false)
 		}
 		f.Stream = append(link.GetBuffer(), content[segments*placeSize:]...)
 		r.at += need

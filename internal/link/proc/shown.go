@@ -74,14 +74,19 @@ func newSource(d *desk, pid int, limit uint64) *source {
 	return &source{desk: d, pid: pid, limit: limit}
 }
 
-// probe finds out whether this process can read the other one, and tells it. It is called before anything is shown.
-func (s *source) probe() {
+// probe finds out whether this process can read the other one, and tells it. It is called before anything is shown, and
+// when that may have changed.
+func (s *source) probe() (able bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.word, s.nonce = s.desk.word.Load(), s.desk.nonce.Load()
-	if s.word != 0 && s.peek.read(s.pid, s.word, s.nonce, nil, nil) == nil {
-		s.able.Store(1)
+	able = s.word != 0 && s.peek.read(s.pid, s.word, s.nonce, nil, nil) == nil
+	mark := uint32(0)
+	if able {
+		mark = 1
 	}
+	s.able.Store(mark)
+	return able
 }
 
 // fetch returns the segments of a table in fresh memory.

@@ -105,7 +105,7 @@ func TestAWorkerKilledWhileItReadsTheMasterIsAnOrdinaryLoss(t *testing.T) {
 			runtime.Gosched()
 		}
 		_ = syscall.Kill(pid, syscall.SIGKILL)
-		if l := e.loss(t); l.Err == nil || !strings.Contains(l.Err.Error(), "signal: killed by somebody else") {
+		if l := e.loss(t); l.Err == nil || !strings.Contains(l.Err.Error(), "signal: killed, not by its master") {
 			t.Fatalf("Err = %v", l.Err)
 		}
 		g.Start(0)
@@ -135,7 +135,7 @@ func TestAWorkerKilledWhileItIsReadIsAnOrdinaryLoss(t *testing.T) {
 				t.Fatal("no loss")
 			}
 		}
-		if l.Err == nil || !strings.Contains(l.Err.Error(), "signal: killed by somebody else") {
+		if l.Err == nil || !strings.Contains(l.Err.Error(), "signal: killed, not by its master") {
 			t.Fatalf("Err = %v", l.Err)
 		}
 		for len(e.frames) > 0 {

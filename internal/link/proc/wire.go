@@ -63,7 +63,8 @@ type reader struct {
 	buf   []byte
 	rest  []byte // what has been read and not used, a part of buf
 
-	source *source // what is shown is fetched from; nil where nothing is ever shown
+	source  *source       // what is shown is fetched from; nil where nothing is ever shown
+	journal *link.Journal // where a worker marks that it receives; nil in a master
 }
 
 func newReader(src io.Reader, limit uint64) *reader {
@@ -89,6 +90,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	case stream > r.limit:
 		return link.Frame{}, 0, fmt.Errorf("%w: a stream of %d bytes exceeds this machine's memory", errWire, stream)
 	}
+	r.journal.Receiving(true) // until it is whole: after an error it stays marked
 	var lengths []uint64
 	var places []byte
 	switch {
@@ -113,6 +115,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 		if f.Segments, err = r.source.fetch(places, stream); err != nil {
 			return link.Frame{}, 0, err
 		}
+		r.journal.Receiving(false)
 		return f, kindFrame, nil
 	}
 	if segments > 0 {
@@ -124,6 +127,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 			}
 		}
 	}
+	r.journal.Receiving(false)
 	return f, kind, nil
 }
 
