@@ -19,16 +19,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-const (
-	workers  = 3                // what RANKPOOL_MAX_WORKERS says in every run
-	patience = 5 * time.Minute  // for one program, on a slow machine
-	grace    = 10 * time.Second // for what a program leaves behind to let go of its output
-)
+const workers = 3 // what RANKPOOL_MAX_WORKERS says in every run
 
 // A backend is a way to start a program. Everything in this package runs once on each.
 type backend struct {
@@ -65,10 +59,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(binaries)
-		os.Exit(code)
-	}))
+	testkit.Main(m, func() { os.RemoveAll(binaries) })
 }
 
 // build returns the path of an example's binary. The binary has the race detector when this test has it; otherwise it
@@ -128,7 +119,7 @@ func run(t *testing.T, b backend, s start) outcome {
 	}
 	mark := fmt.Sprintf("EXAMPLES_TEST_RUN=%d-%s-%d", os.Getpid(), s.example, time.Now().UnixNano())
 
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Limit)
 	defer cancel()
 	line := append(slices.Clone(b.launcher), build(t, s.example, b))
 	line = append(line, s.args...)
@@ -140,7 +131,7 @@ func run(t *testing.T, b backend, s start) outcome {
 	cmd.Env = append(cmd.Env, s.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = grace // workers share the output, so Wait does not return before they are gone
+	cmd.WaitDelay = testkit.Limit // workers share the output, so Wait does not return before they are gone
 
 	err := cmd.Run()
 	o := outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), 0, s.dir}
@@ -148,7 +139,7 @@ func run(t *testing.T, b backend, s start) outcome {
 		o.pid = cmd.Process.Pid
 	}
 	if ctx.Err() != nil {
-		t.Errorf("%v did not end within %v", line, patience)
+		t.Errorf("%v did not end within %v", line, testkit.Limit)
 	} else if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Errorf("%v: %v", line, err)
 	}

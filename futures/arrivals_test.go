@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestArrivalsCountEveryElementBeforeItIsRead(t *testing.T) {
@@ -96,14 +97,14 @@ func TestAFunctionForArrivalsCanHarmNobodyElse(t *testing.T) {
 					}
 				}
 			}
-			if y, err := later.ResultWithin(20 * time.Second); y != 1 || err != nil {
+			if y, err := later.ResultWithin(testkit.Limit); y != 1 || err != nil {
 				t.Errorf("%d, %v", y, err)
 			}
 			f, err := futures.Submit(ex, arrivalsInc, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if y, err := f.ResultWithin(20 * time.Second); y != 3 || err != nil {
+			if y, err := f.ResultWithin(testkit.Limit); y != 3 || err != nil {
 				t.Errorf("afterwards: %d, %v", y, err)
 			}
 		})

@@ -15,9 +15,8 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
-
-const closingVariable = "RANKPOOLTEST_CLOSING"
 
 var napping = futures.RegisterContext("napping", func(ctx context.Context, d time.Duration) (int, error) {
 	select {
@@ -35,7 +34,7 @@ func TestASignalCutsTheCloseOfALongQueueShort(t *testing.T) {
 	}
 	for _, how := range []string{"deferred", "left to Main"} {
 		t.Run(how, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), testkit.Limit)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestASignalCutsTheCloseOfALongQueueShort$")
 			cmd.Env = append(os.Environ(), closingVariable+"="+how)
@@ -63,14 +62,14 @@ func TestASignalCutsTheCloseOfALongQueueShort(t *testing.T) {
 	}
 }
 
-// queueNaps is the program that is signalled. Its queue takes an hour.
+// queueNaps is the program that is signalled. Its queue takes hours.
 func queueNaps(t *testing.T, how string) {
 	ex, err := futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 60 {
-		if _, err := futures.Submit(ex, napping, time.Minute); err != nil {
+		if _, err := futures.Submit(ex, napping, testkit.Limit); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +92,7 @@ func TestASignalThatTheProcessWasStartedToIgnoreStaysIgnored(t *testing.T) {
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Limit)
 	defer cancel()
 	const pattern = "-test.run=^TestASignalThatTheProcessWasStartedToIgnoreStaysIgnored$"
 	cmd := exec.CommandContext(ctx, "sh", "-c", `trap "" INT; exec "$0" "$1"`, os.Args[0], pattern)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func addOne(v int) (int, error) { return v + 1, nil }
@@ -240,7 +241,7 @@ func TestDeepChainsNeitherLeakNorExhaustTheStack(t *testing.T) { // G35
 			set(t, head, 0)
 			wantResult(t, tail, tt.want, nil)
 			// Both ends are held; what lies between must go.
-			giveUp := time.After(20 * time.Second)
+			giveUp := time.After(testkit.Limit)
 			for waiting := true; waiting; {
 				runtime.GC()
 				select {

@@ -11,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 	"github.com/rankpool/rankpool/pool"
 	"github.com/rankpool/rankpool/threadpool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 func start(t *testing.T, opts ...pool.Option) *pool.Pool {
 	t.Helper()

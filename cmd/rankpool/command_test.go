@@ -10,12 +10,12 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // E04: whatever follows the program's name is the program's.
 func TestTheParserNeverSeesTheProgramsOptions(t *testing.T) {

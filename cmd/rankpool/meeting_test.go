@@ -15,9 +15,10 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/owndir"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-const enough = 20 * time.Second
+var enough = testkit.Limit
 
 // attend is a rank that comes to a meeting.
 func attend(t *testing.T, root string, rank, size int, limit time.Duration) *meeting {

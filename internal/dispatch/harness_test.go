@@ -11,17 +11,16 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/loopback"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // limit bounds every wait of these tests: far above what any of them needs.
-const limit = 20 * time.Second
+var limit = testkit.Limit
 
 // function is a Body over uvarints.
 type function struct {

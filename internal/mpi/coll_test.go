@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -78,14 +77,14 @@ func collectives(t *testing.T) {
 		t.Errorf("gathered %q, %v", got, err)
 	}
 	r := must(w.Ibarrier())(t)
-	if _, err := r.Wait(within(t, 20*time.Second)); err != nil {
+	if _, err := r.Wait(within(t)); err != nil {
 		t.Error(err)
 	}
 	word := []byte("....")
 	if me == 0 {
 		word = []byte("word")
 	}
-	if _, err := must(w.Ibcast(word, 0))(t).Wait(within(t, 20*time.Second)); err != nil || string(word) != "word" {
+	if _, err := must(w.Ibcast(word, 0))(t).Wait(within(t)); err != nil || string(word) != "word" {
 		t.Errorf("%q, %v", word, err)
 	}
 	if err := w.Barrier(); err != nil {

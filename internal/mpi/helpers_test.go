@@ -5,15 +5,12 @@ package mpi_test
 import (
 	"context"
 	"testing"
-	"time"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // within bounds a wait in a test.
-func within(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+func within(t testing.TB) context.Context { return testkit.Within(t) }
 
 func must[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // environment is what Init found in a rank.
@@ -27,7 +25,7 @@ func TestMain(m *testing.M) {
 		if !mpi.Built {
 			fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
 		}
-		goleak.VerifyTestMain(m)
+		testkit.Main(m)
 		return
 	}
 	options := mpi.Options{}
@@ -44,13 +42,13 @@ func TestMain(m *testing.M) {
 		_ = mpi.Abort(code)
 		os.Exit(code)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Limit)
 	defer cancel()
 	if err := mpi.Finalize(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	if err := goleak.Find(); err != nil {
+	if err := testkit.Leaks(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

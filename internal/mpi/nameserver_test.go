@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,8 +61,7 @@ func TestANameServerThatIsGoneDoesNotAnswer(t *testing.T) {
 		t.Errorf("one of its addresses answers: %v", err)
 	}
 	_ = l.Close()
-	begin := time.Now()
-	if err := n.Answers(context.Background()); err == nil || !strings.Contains(err.Error(), "start it again") || time.Since(begin) > 5*time.Second {
-		t.Errorf("after %v: %v", time.Since(begin), err)
+	if err := n.Answers(context.Background()); err == nil || !strings.Contains(err.Error(), "start it again") {
+		t.Errorf("nobody is there: %v", err)
 	}
 }

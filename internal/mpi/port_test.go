@@ -11,6 +11,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 const portTag = 11
@@ -23,7 +24,7 @@ func openPort(t testing.TB, o mpi.PortOptions) (*mpi.Comm, *mpi.Port) {
 
 func closePort(t testing.TB, c *mpi.Comm, p *mpi.Port) {
 	t.Helper()
-	if err := p.Close(within(t, 20*time.Second)); err != nil {
+	if err := p.Close(within(t)); err != nil {
 		t.Error(err)
 	}
 	if err := errors.Join(p.Close(t.Context()), c.Barrier(), c.Free()); err != nil {
@@ -35,7 +36,7 @@ func closePort(t testing.TB, c *mpi.Comm, p *mpi.Port) {
 func poll(t testing.TB, p *mpi.Port, room int, f func(mpi.Event) bool) {
 	t.Helper()
 	events := make([]mpi.Event, room)
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(testkit.Limit); time.Now().Before(end); {
 		n, err := p.Poll(50*time.Microsecond, events)
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +52,7 @@ func poll(t testing.TB, p *mpi.Port, room int, f func(mpi.Event) bool) {
 			return
 		}
 	}
-	t.Fatal("nothing more came in 30 s")
+	t.Fatal("nothing more comes")
 }
 
 func TestAPortEchoesShortAndLongMessagesInOrder(t *testing.T) {
@@ -94,7 +95,7 @@ func TestAMessageThatIsTooLongForAPostedReceiveIsAnErrorOfItsSender(t *testing.T
 	}
 	events := make([]mpi.Event, 2)
 	var all []mpi.Event
-	for end := time.Now().Add(30 * time.Second); len(all) < 2 && time.Now().Before(end); {
+	for end := time.Now().Add(testkit.Limit); len(all) < 2 && time.Now().Before(end); {
 		n, err := p.Poll(50*time.Microsecond, events)
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +233,7 @@ func TestSendEndsASpinAtOnce(t *testing.T) {
 		defer close(woken)
 		events := make([]mpi.Event, 1)
 		for {
-			n, err := p.Poll(time.Minute, events)
+			n, err := p.Poll(testkit.Limit, events)
 			if err != nil {
 				t.Error(err)
 			}
@@ -247,7 +248,7 @@ func TestSendEndsASpinAtOnce(t *testing.T) {
 	}
 	select {
 	case <-woken:
-	case <-within(t, 20*time.Second).Done():
+	case <-within(t).Done():
 		t.Fatal("the poll went on spinning")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/remote"
 )
@@ -88,12 +87,11 @@ func TestAMillionLevelsAreBounded(t *testing.T) {
 	for range 1_000_000 {
 		err = &level{err, "level"}
 	}
-	start := time.Now()
 	b := remote.Append(nil, err)
 	got, _, problem := remote.Decode(b)
 	must(t, problem)
-	if len(b) > 1<<20 || time.Since(start) > 10*time.Second {
-		t.Errorf("%d bytes after %v", len(b), time.Since(start))
+	if len(b) > 1<<20 {
+		t.Errorf("%d bytes", len(b))
 	}
 	depth, last := 0, got
 	for e := got; e != nil; e = errors.Unwrap(e) {

@@ -3,12 +3,11 @@ package remote_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/internal/remote"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // across returns err as the other side sees it.
 func across(t *testing.T, err error) error {

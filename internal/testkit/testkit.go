@@ -6,16 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 )
-
-// spawnLimit is how long a spawn that was given up may take to end: MPI_Comm_spawn cannot be interrupted.
-const spawnLimit = 30 * time.Second
 
 // Checked returns tests that look for goroutines which have outlived them, those that are there when the run begins
 // excepted. It is for futures.TestMain, which runs tests in the master only.
@@ -29,14 +24,10 @@ func (c checked) Run() int {
 	if status != 0 {
 		return status
 	}
-	// The world's ranks are watched as long as the job lasts.
+	// A spawn that was given up ends in its own time. The world's ranks are watched as long as the job lasts.
 	const watch = "github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd"
 	options := []goleak.Option{ignore, goleak.IgnoreAnyFunction(watch), goleak.IgnoreAnyFunction(watch + ".func1")}
-	err := goleak.Find(options...)
-	for end := time.Now().Add(spawnLimit); err != nil && strings.Contains(err.Error(), "_rp_spawn") && time.Now().Before(end); {
-		err = goleak.Find(options...)
-	}
-	if err != nil {
+	if err := Leaks(options...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

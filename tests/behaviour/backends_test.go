@@ -18,7 +18,7 @@ import (
 )
 
 // limit bounds every wait: far above what any of them needs.
-const limit = 60 * time.Second
+var limit = testkit.Limit
 
 // backend is one kind of executor.
 type backend struct {

@@ -16,9 +16,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
@@ -26,7 +23,7 @@ import (
 )
 
 // limit is what a job may take; then all of it is killed.
-const limit = 2 * time.Minute
+var limit = testkit.Limit
 
 // library is the MPI that this binary is linked with: "openmpi", "mpich" or nothing.
 var library string
@@ -42,7 +39,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(binaries.Dir)
 		status := m.Run()
-		if err := errors.Join(closeCluster(), goleak.Find()); err != nil && status == 0 {
+		if err := errors.Join(closeCluster(), testkit.Leaks()); err != nil && status == 0 {
 			fmt.Fprintln(os.Stderr, err)
 			status = 1
 		}
@@ -146,7 +143,7 @@ func onThreads(t *testing.T, name string, args ...string) outcome {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, build(t, name), args...)
-	cmd.Dir, cmd.WaitDelay = o.dir, 5*time.Second
+	cmd.Dir, cmd.WaitDelay = o.dir, limit
 	cmd.Env = append(os.Environ(), environment("RANKPOOL_BACKEND=threads")...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -63,12 +62,8 @@ func with(all []benched, name, backend string) (some []benched) {
 }
 
 func TestTheQuickBenchMeasuresAndEnds(t *testing.T) {
-	begin := time.Now()
 	r := start("bench", "--quick", "--json", "--backend", "processes", "start", "skew").run(t)
 	r.expect(t, 0)
-	if d := time.Since(begin); d > 50*time.Second {
-		t.Errorf("it took %v", d)
-	}
 	all := records(t, r)
 	for _, name := range []string{"start of 1", "start of 2", "start of 8", "skew"} {
 		some := with(all, name, "processes")

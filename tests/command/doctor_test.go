@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 var commands sync.Map
@@ -194,16 +193,12 @@ sleep 1000
 	if err := os.WriteFile(fake, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
 	program := withMPI(t, libraries(t)[0])
 	if libraries(t)[0] != "openmpi" {
 		t.Skip("the launcher pretends to be Open MPI's, which is not here")
 	}
 	r := call{program: program, args: []string{"doctor", "--limit", "3s", "--mpiexec", fake}, env: rootMay}.run(t)
 	r.expect(t, 1, "no MPI program starts here", "was killed")
-	if d := time.Since(begin); d > 60*time.Second {
-		t.Errorf("it took %v", d)
-	}
 	started := strings.Fields(read(t, pids))
 	if len(started) == 0 {
 		t.Fatal("nothing was started: this test is worth nothing")

@@ -19,13 +19,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// limit is what one command may take; the first one compiles the library.
-const limit = 2 * time.Minute
+// limit is what one command may take.
+var limit = testkit.Limit
 
 var (
 	binaries string // a folder
@@ -41,7 +40,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(binaries)
 		status := m.Run()
-		if err := goleak.Find(); err != nil && status == 0 {
+		if err := testkit.Leaks(); err != nil && status == 0 {
 			fmt.Fprintln(os.Stderr, err)
 			status = 1
 		}
@@ -123,7 +122,7 @@ func (c call) run(t *testing.T) result {
 	cmd.Dir = c.dir
 	cmd.Env = append(append(os.Environ(), "RANKPOOL_RUN_DIR="+c.folder), c.env...)
 	cmd.Stdin = strings.NewReader(c.stdin)
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = limit
 	var out, complaints output
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Start(); err != nil {
@@ -171,10 +170,10 @@ func tidied(t *testing.T, folder string) {
 	}
 }
 
-// eventually fails the test unless something becomes true within ten seconds.
+// eventually fails the test unless something becomes true.
 func eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ask(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limit); !ask(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Errorf("never: %s", what)
 			return

@@ -12,24 +12,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// patience bounds every wait of a test: long enough for a machine with other things to do, short enough to name the test
-// that hangs.
-const patience = 30 * time.Second
-
-// fullSize is how soon a pool has replaced a lost worker. The race detector makes the start of a process several times
-// as long.
-func fullSize() time.Duration {
-	if testkit.Race {
-		return 5 * time.Second
-	}
-	return time.Second
-}
+// patience bounds every wait of a test.
+var patience = testkit.Limit
 
 type backend struct {
 	name  string
@@ -148,13 +137,9 @@ func works(t *testing.T, ex futures.Executor) {
 }
 
 // until waits for what no event tells, such as the end of a process that is not ours.
-func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
+func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, limit)
-		}
-	}
+	testkit.Until(t, what, ok)
 }
 
 // pids returns the processes of the workers, 0 for one that is starting.
@@ -178,7 +163,7 @@ func booted(t *testing.T, ex futures.Executor) []int {
 // whole waits until a pool has n living workers, none of them the lost ones.
 func whole(t *testing.T, ex futures.Executor, n int, lost ...int) {
 	t.Helper()
-	until(t, fullSize(), "the pool at its full size", func() bool {
+	until(t, "the pool at its full size", func() bool {
 		all := pids(ex)
 		for i, pid := range all {
 			if pid == 0 || gone(pid) || slices.Contains(lost, pid) || slices.Contains(all[:i], pid) {

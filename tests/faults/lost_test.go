@@ -28,7 +28,7 @@ func TestAWorkerKilledFromOutsideInABatchOfTinyTasksCostsOneTaskAtMost(t *testin
 	for i := range n {
 		fs = append(fs, submit(t, ex, inc, i))
 		if i == n/10 {
-			until(t, patience, "the first results", func() bool { return ex.Stats().Done > 0 })
+			until(t, "the first results", func() bool { return ex.Stats().Done > 0 })
 			signalTo(t, victim, syscall.SIGKILL)
 		}
 	}
@@ -55,7 +55,7 @@ func TestAWorkerKilledFromOutsideInABatchOfTinyTasksCostsOneTaskAtMost(t *testin
 func atWork(t *testing.T, dir string, n int) []int {
 	t.Helper()
 	var all []int
-	until(t, patience, "the tasks at work", func() bool {
+	until(t, "the tasks at work", func() bool {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -36,7 +36,7 @@ func TestNothingRemainsOf200Executors(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i == 4 { // with what the runtime keeps from now on
-				until(t, patience, "the goroutines of the first few", func() bool {
+				until(t, "the goroutines of the first few", func() bool {
 					before := goroutines
 					goroutines = runtime.NumGoroutine()
 					return goroutines == before
@@ -45,7 +45,7 @@ func TestNothingRemainsOf200Executors(t *testing.T) {
 			}
 		}
 		noProcess(t, markVariable+"="+os.Getenv(markVariable))
-		until(t, patience, "as few goroutines as after the first", func() bool { return runtime.NumGoroutine() <= goroutines })
+		until(t, "as few goroutines as after the first", func() bool { return runtime.NumGoroutine() <= goroutines })
 		if got := files(); got > descriptors {
 			t.Errorf("%d descriptors are open, %d were after the first few", got, descriptors)
 		}

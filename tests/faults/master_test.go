@@ -8,10 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-func TestNoWorkerRemainsASecondAfterItsMasterWasKilled(t *testing.T) {
+func TestNoWorkerRemainsAfterItsMasterWasKilled(t *testing.T) {
 	for _, name := range []string{"idle", "spinning", "stopped", "in a batch"} {
 		t.Run(name, func(t *testing.T) {
 			p := role(t, true, name)
@@ -19,10 +18,10 @@ func TestNoWorkerRemainsASecondAfterItsMasterWasKilled(t *testing.T) {
 				t.Fatalf("workers %v, want 3", p.workers)
 			}
 			signalTo(t, p.cmd.Process.Pid, syscall.SIGKILL)
-			if s := p.status(patience); s != -int(syscall.SIGKILL) {
+			if s := p.status(); s != -int(syscall.SIGKILL) {
 				t.Errorf("status %d", s)
 			}
-			p.leavesNothing(time.Second)
+			p.leavesNothing()
 		})
 	}
 }
@@ -32,10 +31,10 @@ func TestASignalCancelsWhatIsQueuedAndEndsWithItsStatus(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			p := role(t, true, "heeding")
 			signalTo(t, p.cmd.Process.Pid, s)
-			if got := p.status(patience); got != want {
+			if got := p.status(); got != want {
 				t.Errorf("status %d, want %d", got, want)
 			}
-			_, stderr := p.leavesNothing(time.Second)
+			_, stderr := p.leavesNothing()
 			says(t, stderr, "rankpool: ended by signal: "+s.String())
 			if ran := p.traces(); len(ran) > 0 {
 				t.Errorf("%d tasks of the queue ran", len(ran))
@@ -51,10 +50,10 @@ func TestASignalLetsWhatRunsFinishAndNothingBegin(t *testing.T) {
 			for _, pid := range append(p.workers, p.cmd.Process.Pid) {
 				signalTo(t, pid, s)
 			}
-			if got := p.status(patience); got != want {
+			if got := p.status(); got != want {
 				t.Errorf("status %d, want %d", got, want)
 			}
-			stdout, stderr := p.leavesNothing(time.Second)
+			stdout, stderr := p.leavesNothing()
 			says(t, stdout, "what ran was delivered")
 			says(t, stderr, "told to end by a signal before this began", "ended by signal: "+s.String())
 			if ran := p.traces(); len(ran) > 0 {
@@ -72,10 +71,10 @@ func TestASignalToAllProcessesEndsWithItsStatusToo(t *testing.T) {
 			for _, pid := range append(p.workers, p.cmd.Process.Pid) {
 				signalTo(t, pid, s)
 			}
-			if got := p.status(patience); got != want {
+			if got := p.status(); got != want {
 				t.Errorf("status %d, want %d", got, want)
 			}
-			p.leavesNothing(time.Second)
+			p.leavesNothing()
 		})
 	}
 }
@@ -85,10 +84,10 @@ func TestASignalEndsAProgramWhoseTasksIgnoreIt(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			p := role(t, true, "deaf")
 			signalTo(t, p.cmd.Process.Pid, s)
-			if got := p.status(patience); got != want {
+			if got := p.status(); got != want {
 				t.Errorf("status %d, want %d", got, want)
 			}
-			_, stderr := p.leavesNothing(time.Second)
+			_, stderr := p.leavesNothing()
 			says(t, stderr, "ended by signal", "2 tasks running", "act on worker 0", "act on worker 1")
 		})
 	}
@@ -97,10 +96,10 @@ func TestASignalEndsAProgramWhoseTasksIgnoreIt(t *testing.T) {
 func TestASignalEndsAProgramThatWaitsForItsLastTask(t *testing.T) {
 	p := role(t, true, "closing")
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGTERM)
-	if got := p.status(patience); got != 143 {
+	if got := p.status(); got != 143 {
 		t.Errorf("status %d, want 143", got)
 	}
-	_, stderr := p.leavesNothing(time.Second)
+	_, stderr := p.leavesNothing()
 	says(t, stderr, "ended by signal", "1 tasks running", "act on worker 0")
 }
 
@@ -109,7 +108,7 @@ func TestASecondSignalEndsAProgramThatIgnoresTheFirst(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			p := role(t, true, "spinning")
 			// No event tells that the first one has been taken: send more of them.
-			until(t, patience, "the end", func() bool {
+			until(t, "the end", func() bool {
 				_ = syscall.Kill(p.cmd.Process.Pid, s)
 				select {
 				case <-p.ended:
@@ -118,10 +117,10 @@ func TestASecondSignalEndsAProgramThatIgnoresTheFirst(t *testing.T) {
 					return false
 				}
 			})
-			if got := p.status(patience); got != -int(s) {
+			if got := p.status(); got != -int(s) {
 				t.Errorf("status %d, want the signal", got)
 			}
-			p.leavesNothing(time.Second)
+			p.leavesNothing()
 		})
 	}
 }
@@ -145,10 +144,10 @@ func TestWhatIsQueuedRunsToItsEndHoweverMainsFunctionEnds(t *testing.T) {
 	} {
 		t.Run(tt.role, func(t *testing.T) {
 			p := role(t, false, tt.role)
-			if got := p.status(patience); got != tt.status {
+			if got := p.status(); got != tt.status {
 				t.Errorf("status %d, want %d", got, tt.status)
 			}
-			_, stderr := p.leavesNothing(time.Second)
+			_, stderr := p.leavesNothing()
 			says(t, stderr, tt.want...)
 			if tt.want == nil && stderr != "" {
 				t.Errorf("it complains: %s", stderr)
@@ -162,29 +161,29 @@ func TestWhatIsQueuedRunsToItsEndHoweverMainsFunctionEnds(t *testing.T) {
 
 func TestAnExecutorThatWasNeverUsedCostsNothing(t *testing.T) {
 	p := role(t, false, "unclosed")
-	if got := p.status(patience); got != 0 {
+	if got := p.status(); got != 0 {
 		t.Errorf("status %d", got)
 	}
-	if stdout, stderr := p.leavesNothing(time.Second); stdout+stderr != "" {
+	if stdout, stderr := p.leavesNothing(); stdout+stderr != "" {
 		t.Errorf("it says %s%s", stdout, stderr)
 	}
 }
 
 func TestASecondMainIsRefused(t *testing.T) {
 	p := role(t, false, "again")
-	if got := p.status(patience); got != 1 {
+	if got := p.status(); got != 1 {
 		t.Errorf("status %d, want 1", got)
 	}
-	_, stderr := p.leavesNothing(time.Second)
+	_, stderr := p.leavesNothing()
 	says(t, stderr, "Main was called a second time", "roles_test.go:")
 }
 
 func TestEverythingAWorkerWritesArrives(t *testing.T) {
 	p := role(t, false, "loud")
-	if got := p.status(patience); got != 0 {
+	if got := p.status(); got != 0 {
 		t.Errorf("status %d", got)
 	}
-	stdout, stderr := p.leavesNothing(time.Second)
+	stdout, stderr := p.leavesNothing()
 	if len(stdout) != 2*loudness || strings.Count(stdout, "\n") != 2*loudness/100 || stderr != "" {
 		t.Errorf("%d bytes arrived, want %d; it complains %q", len(stdout), 2*loudness, stderr)
 	}

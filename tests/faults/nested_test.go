@@ -6,7 +6,6 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
@@ -39,7 +38,7 @@ func TestAPoolThatATaskLeavesOpenEndsWithItsWorker(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			until(t, time.Second, "the end of the workers' workers", func() bool {
+			until(t, "the end of the workers' workers", func() bool {
 				return !slices.ContainsFunc(left, func(pid int) bool { return !gone(pid) })
 			})
 		})

@@ -170,7 +170,7 @@ func awaitRunning(ex futures.Executor, n int) {
 // ready prints the processes of the workers.
 func ready(ex futures.Executor) {
 	must(ex.Bootup(context.Background()))
-	time.AfterFunc(2*time.Minute, func() { os.Exit(99) }) // when nobody ends it
+	time.AfterFunc(2*patience, func() { os.Exit(99) }) // when nobody ends it
 	fmt.Println(strings.Trim(fmt.Sprint(pids(ex)), "[]"))
 }
 
@@ -269,11 +269,11 @@ func role(t *testing.T, wait bool, name string) *program {
 }
 
 // status waits for the end and returns the exit status, or minus the signal.
-func (p *program) status(limit time.Duration) int {
+func (p *program) status() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(limit):
+	case <-time.After(patience):
 		p.t.Fatal("the program does not end")
 	}
 	if s := p.cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signaled() {
@@ -282,10 +282,10 @@ func (p *program) status(limit time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// leavesNothing checks that everything the program started has ended by a limit, and returns what it wrote.
-func (p *program) leavesNothing(limit time.Duration) (stdout, stderr string) {
+// leavesNothing waits until everything the program started has ended, and returns what it wrote.
+func (p *program) leavesNothing() (stdout, stderr string) {
 	p.t.Helper()
-	until(p.t, limit, "the end of the workers", func() bool {
+	until(p.t, "the end of the workers", func() bool {
 		return len(marked(p.mark)) == 0 && !slices.ContainsFunc(p.workers, func(pid int) bool { return !gone(pid) })
 	})
 	select {

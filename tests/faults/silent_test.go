@@ -24,7 +24,7 @@ func TestAStoppedWorkerIsLostWithItsTask(t *testing.T) {
 	one, other := submit(t, ex, hold, dir), submit(t, ex, hold, dir)
 	victim := atWork(t, dir, 2)[0]
 	signalTo(t, victim, syscall.SIGSTOP)
-	until(t, patience, "the loss", func() bool { return one.Done() || other.Done() })
+	until(t, "the loss", func() bool { return one.Done() || other.Done() })
 	whole(t, ex, 2, victim)
 	letGo(t, dir)
 	failed := 0
@@ -56,8 +56,8 @@ func TestAStoppedIdleWorkerCostsNoTask(t *testing.T) {
 }
 
 func TestATaskThatComputesForLongIsNotTakenForSilent(t *testing.T) {
-	ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithLiveness(300*time.Millisecond))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithLiveness(liveness))
+	ctx, cancel := context.WithTimeout(context.Background(), 3*liveness)
 	defer cancel()
 	// It never looks around; its worker answers for it all the same.
 	if _, err := submit(t, ex, act, "spin", futures.WithTaskTimeout(patience)).Result(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -158,7 +158,7 @@ func TestAnInitializerThatFailsInAReplacementBreaksThePool(t *testing.T) {
 	if err := failure(t, submit(t, ex, act, "kill")); !errors.Is(err, futures.ErrBroken) {
 		t.Error(err)
 	}
-	until(t, patience, "the refusal", func() bool {
+	until(t, "the refusal", func() bool {
 		f, err := futures.Submit(ex, inc, 1)
 		if err == nil {
 			err = failure(t, f)

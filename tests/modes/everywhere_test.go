@@ -3,7 +3,6 @@ package modes_test
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 const everywhere = "github.com/rankpool/rankpool/tests/modes/everywhere"
@@ -50,10 +49,9 @@ func TestAFailureOnOneRankEndsAProgramOnEveryRank(t *testing.T) {
 	for act, want := range map[string]string{
 		"fails": "told to fail", "panics": "told to panic", "late": "have not entered",
 	} {
-		begin := time.Now()
 		o := world.run(t, everywhere, []string{act})
-		if o.contains(t, want); o.code == 0 || time.Since(begin) > limit/2 {
-			t.Errorf("%s: status %d after %v:\n%s", act, o.code, time.Since(begin), o.output)
+		if o.contains(t, want); o.code == 0 {
+			t.Errorf("%s: status %d:\n%s", act, o.code, o.output)
 		}
 	}
 }

@@ -54,10 +54,9 @@ func TestAnInitializerThatPanicsOnOneRankIsReportedWithItsRank(t *testing.T) {
 
 func TestAnInitializerThatExitsEndsTheJob(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
-		begin := time.Now()
 		o := m.run(t, probe, []string{"-dir", t.TempDir(), "initexit"})
-		if o.code == 0 || time.Since(begin) > 40*time.Second {
-			t.Errorf("status %d after %v:\n%s", o.code, time.Since(begin), o.output)
+		if o.code == 0 {
+			t.Errorf("status %d:\n%s", o.code, o.output)
 		}
 	})
 }
@@ -89,11 +88,10 @@ func TestNoRankOutlivesAMasterThatWasKilled(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, options := range [][]string{nil, {leave}} {
 			m.options = options
-			begin := time.Now()
 			o := m.run(t, probe, []string{"mastergone"})
 			pids := regexp.MustCompile(`process (\d+)`).FindAllStringSubmatch(o.output, -1)
-			if len(pids) < 2 || time.Since(begin) > 30*time.Second {
-				t.Fatalf("%v: %d workers, %v:\n%s", options, len(pids), time.Since(begin), o.output)
+			if len(pids) < 2 {
+				t.Fatalf("%v: %d workers:\n%s", options, len(pids), o.output)
 			}
 			for _, p := range pids {
 				if slices.Contains(strings.Fields(strings.Trim(fmt.Sprint(o.left), "[]")), p[1]) {
@@ -141,12 +139,11 @@ func TestSpawningMoreThanThereIsRoomForSaysWhatToDo(t *testing.T) {
 	if library != "openmpi" {
 		t.Skip("only Open MPI spawns here")
 	}
-	begin := time.Now()
 	o := mode{ranks: 1, backend: "auto", plain: true}.run(t, examples+"hello", nil, "RANKPOOL_MAX_WORKERS=100")
 	o.contains(t, "100 workers were asked for and the launcher has room for", "mpiexec --oversubscribe", "hostfile", "fewer workers",
 		"`mpiexec -n N`")
-	if o.code != 1 || time.Since(begin) > 15*time.Second {
-		t.Errorf("status %d, want 1; took %v:\n%s", o.code, time.Since(begin), o.output)
+	if o.code != 1 {
+		t.Errorf("status %d, want 1:\n%s", o.code, o.output)
 	}
 }
 

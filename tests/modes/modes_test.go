@@ -16,9 +16,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
@@ -26,7 +23,7 @@ import (
 )
 
 // limit is what a run may take; then all of it is killed.
-const limit = 90 * time.Second
+var limit = testkit.Limit
 
 // mode is a way to start a program.
 type mode struct {
@@ -81,7 +78,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(binaries.Dir)
 		status := m.Run()
-		if err := goleak.Find(); err != nil && status == 0 {
+		if err := testkit.Leaks(); err != nil && status == 0 {
 			fmt.Fprintln(os.Stderr, err)
 			status = 1
 		}
@@ -141,7 +138,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.WaitDelay, cmd.Stdin = o.dir, 5*time.Second, strings.NewReader(m.stdin)
+	cmd.Dir, cmd.WaitDelay, cmd.Stdin = o.dir, limit, strings.NewReader(m.stdin)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {

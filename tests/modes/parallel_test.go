@@ -3,7 +3,6 @@ package modes_test
 import (
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 const parallel = "github.com/rankpool/rankpool/tests/modes/parallel"
@@ -28,11 +27,7 @@ func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
 	leave := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}[library]
 	onRanks(t, func(t *testing.T, m mode) {
 		m.options = []string{leave}
-		begin := time.Now()
 		o := m.run(t, parallel, []string{"stuck", t.TempDir()})
-		if time.Since(begin) > limit/2 {
-			t.Errorf("%v:\n%s", time.Since(begin), o.output)
-		}
 		if library == "openmpi" { // MPICH's proxy kills what is on its host all the same
 			o.contains(t, "the job is aborted: worker 0 (process", "was lost while tasks on other workers talk to it by MPI")
 		}

@@ -49,7 +49,7 @@ func startNames(t *testing.T) names {
 	go func() {
 		defer close(ended)
 		_, _ = mpitest.Command{
-			Args: []string{"ompi-server", "--no-daemonize", "-r", uri}, Limit: 3 * time.Minute,
+			Args: []string{"ompi-server", "--no-daemonize", "-r", uri}, Limit: testkit.Suite,
 			Env: []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"},
 		}.Run(ctx)
 	}()
@@ -68,7 +68,7 @@ func startNames(t *testing.T) names {
 // until waits for what another process does, for a while.
 func until(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ask(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limit); !ask(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}
@@ -179,11 +179,10 @@ func TestAServerThatKeepsServesOneMasterAfterAnotherUntilItIsTold(t *testing.T) 
 	if err := syscall.Kill(left.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
 	o = ended()
 	o.ok(t)
-	if d := time.Since(begin); d > 10*time.Second || strings.Count(o.output, "has closed its pool") != 3 {
-		t.Errorf("it ended after %v:\n%s", d, o.output)
+	if n := strings.Count(o.output, "has closed its pool"); n != 3 {
+		t.Errorf("%d of 3 masters have closed their pools:\n%s", n, o.output)
 	}
 }
 
@@ -192,11 +191,10 @@ func TestWithoutAServerAMasterSaysHowToStartOne(t *testing.T) {
 	for place, want := range map[string]string{
 		"nobody": `the name server knows no "nobody"`, "file:nothing": "there is no file", "tcp:localhost:1": "connection refused",
 	} {
-		begin := time.Now()
 		o := n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
 		o.contains(t, "broken", want, "rankpool serve --service "+strings.Split(place, "nothing")[0], "ompi-server --no-daemonize")
-		if o.code != 1 || time.Since(begin) > 20*time.Second {
-			t.Errorf("%s: status %d after %v, want 1", place, o.code, time.Since(begin))
+		if o.code != 1 {
+			t.Errorf("%s: status %d, want 1", place, o.code)
 		}
 	}
 	o := alone.run(t, apart, []string{"-service", "nobody"})
@@ -212,7 +210,7 @@ func TestAServerThatDiesBreaksThePoolAndWhatItLeavesIsFoundStale(t *testing.T) {
 	for _, place := range []string{"mortal", "file:" + filepath.Join(t.TempDir(), "port")} {
 		ended := n.serve(t, place, "RANKPOOL_SERVE_KEEP=1")
 		o := n.under().run(t, apart, []string{"-service", place, "kill"})
-		if o.contains(t, "broken, within 10 s: true"); o.code == 0 {
+		if o.contains(t, "broken: true"); o.code == 0 {
 			t.Errorf("%s: the master ended with status 0", place)
 		}
 		if o := ended(); o.code == 0 {
@@ -237,10 +235,9 @@ func TestAServerEndsWithAMasterThatDies(t *testing.T) {
 		if o := m.run(t, apart, []string{"-service", place, "die"}); o.code == 0 {
 			t.Errorf("%s: status 0:\n%s", m.name, o.output)
 		}
-		begin := time.Now()
 		o := ended()
-		if d := time.Since(begin); o.code == 0 || d > 20*time.Second || len(o.left) > 0 {
-			t.Errorf("%s: the server ended with status %d after %v and left %v:\n%s", m.name, o.code, d, o.left, o.output)
+		if o.code == 0 || len(o.left) > 0 {
+			t.Errorf("%s: the server ended with status %d and left %v:\n%s", m.name, o.code, o.left, o.output)
 		}
 		o.contains(t, "the master")
 	}
@@ -264,10 +261,9 @@ func TestANameServerThatHasEndedIsNotWaitedFor(t *testing.T) {
 	until(t, "the server waits", func() bool { _, err := os.Stat(file); return err == nil })
 	n.stop()
 	for _, m := range []mode{alone, n.under()} {
-		begin := time.Now()
 		o := m.run(t, apart, []string{"-service", "file:" + file})
-		if o.contains(t, "the name server at", "does not answer: start it again"); o.code != 1 || time.Since(begin) > 20*time.Second {
-			t.Errorf("%s: status %d after %v, want 1", m.name, o.code, time.Since(begin))
+		if o.contains(t, "the name server at", "does not answer: start it again"); o.code != 1 {
+			t.Errorf("%s: status %d, want 1", m.name, o.code)
 		}
 	}
 	if o := n.serve(t, "late")(); o.code != 1 || !strings.Contains(o.output, "does not answer: start it again") {

@@ -21,10 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
-
-const patience = 30 * time.Second // for a program that should fail within a second
 
 var binaries string // the directory of the built programs
 
@@ -41,10 +39,7 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(binaries)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(binaries)
-		os.Exit(code)
-	}))
+	testkit.Main(m, func() { os.RemoveAll(binaries) })
 }
 
 var runs atomic.Int64
@@ -53,19 +48,19 @@ var runs atomic.Int64
 func run(t *testing.T, name string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	mark := fmt.Sprintf("NEGATIVE_RUN=%d-%d", os.Getpid(), runs.Add(1))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(binaries, name), args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RANKPOOL_") })
 	cmd.Env = append(cmd.Env, mark)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = testkit.Limit
 	err := cmd.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
 		t.Errorf("%s: %v", name, err)
 	}
-	for end := time.Now().Add(time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Limit); ; time.Sleep(2 * time.Millisecond) {
 		left := marked(mark)
 		if len(left) == 0 {
 			break

@@ -26,10 +26,11 @@ import (
 	"github.com/rankpool/rankpool/threadpool"
 )
 
-const (
-	limit   = 30 * time.Second // of every wait: far above what any needs
-	workers = 2                // in every pool: ranks cannot be more than there are
-)
+// limit bounds every wait.
+var limit = testkit.Limit
+
+// workers are in every pool: ranks cannot be more than there are.
+const workers = 2
 
 // underMPI is set in the runs that the suite starts under an mpiexec: it names the way.
 const underMPI = "POOL_SUITE_MPI"
@@ -400,7 +401,7 @@ func TestSuiteUnderMPI(t *testing.T) {
 				t.Skip("this MPI cannot spawn; its world mode is tested")
 			}
 			r, err := mpitest.RunSpawning(t, mpitest.Job{
-				Ranks: ranks, Program: self, Limit: 2 * time.Minute,
+				Ranks: ranks, Program: self, Limit: testkit.Suite,
 				Env: []string{underMPI + "=" + way, "GORACE=atexit_sleep_ms=0"},
 			})
 			if err != nil {

@@ -13,18 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-const (
-	patience = 2 * time.Minute  // for one program, on a slow machine
-	grace    = 10 * time.Second // for its workers to let go of its output
-)
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // root is the folder of go.mod.
 var root = filepath.Join("..", "..")
@@ -41,12 +36,12 @@ func read(t *testing.T, name string) string {
 // run starts a program in the repository's root and returns what it prints. It must succeed and complain about nothing.
 func run(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), env...)
-	cmd.WaitDelay = grace
+	cmd.WaitDelay = testkit.Limit
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -270,7 +270,7 @@ func (fx *fixture) within(what string, f func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(patience / 2):
+	case <-time.After(patience):
 		fx.t.Fatalf("%s blocked", what)
 	}
 }

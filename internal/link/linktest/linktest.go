@@ -6,13 +6,13 @@ package linktest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // patience is how long the suite waits for what must happen. Nothing waits that long when the group is right.
-const patience = 60 * time.Second
+var patience = testkit.Limit
 
 // Harness is a kind of group as the suite needs it.
 type Harness struct {

@@ -28,7 +28,7 @@ const (
 const crowd = 8
 
 // longestHold bounds the life of a worker that nobody releases.
-const longestHold = 5 * time.Minute
+var longestHold = 2 * patience
 
 // Worker is what the workers of a group under test run. It returns when the worker is to end; a child process exits
 // with status 0 then.

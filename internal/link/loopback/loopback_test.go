@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/loopback"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-const patience = 20 * time.Second
+var patience = testkit.Limit
 
 func echo(ep link.Endpoint) {
 	defer ep.Close()

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestACallEndsANapAndASleep(t *testing.T) {
@@ -11,7 +13,7 @@ func TestACallEndsANapAndASleep(t *testing.T) {
 	for name, rest := range map[string]func(){
 		"sleep": b.sleep,
 		"long nap": func() {
-			for !b.nap(time.Minute) { // a token was left
+			for !b.nap(testkit.Limit) { // a token was left
 			}
 		},
 		"short nap": func() {
@@ -29,7 +31,7 @@ func TestACallEndsANapAndASleep(t *testing.T) {
 			}()
 			select {
 			case <-done:
-			case <-time.After(20 * time.Second):
+			case <-time.After(testkit.Limit):
 				t.Fatalf("a %s did not hear the call", name)
 			}
 			called.Wait()
@@ -41,7 +43,7 @@ func TestCallsThatNobodyHeardEndOneNapTogether(t *testing.T) {
 	b := newBed()
 	b.call()
 	b.call()
-	if !b.nap(time.Minute) {
+	if !b.nap(testkit.Limit) {
 		t.Error("the nap that follows was not ended by the calls before it")
 	}
 	if b.nap(time.Millisecond) {

@@ -11,6 +11,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link/linktest"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestRanksPassTheSuiteWhileGoroutinesThatWaitHelp(t *testing.T) {
@@ -48,7 +49,7 @@ func TestWhoWaitsReceivesByItselfAndWhoGivesUpLosesNothing(t *testing.T) {
 		}
 	}()
 	g.Start(0)
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(testkit.Limit)
 	for n := int64(1); n <= 2000; n++ {
 		g.Send(0, link.Frame{Stream: append(link.GetBuffer(), 'e')})
 		g.Attend(true)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // hub leads the world's other ranks, in rank 0 of a world that has any.
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		if !mpi.Built {
 			fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
 		}
-		goleak.VerifyTestMain(m)
+		testkit.Main(m)
 		return
 	}
 	status, err := inRank(m)
@@ -44,7 +44,7 @@ func inRank(m *testing.M) (status int, err error) {
 	if _, err := mpi.Init(mpi.Options{}); err != nil {
 		return 1, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Limit)
 	defer cancel()
 	parent, err := mpi.Parent()
 	if err != nil {
@@ -61,9 +61,9 @@ func inRank(m *testing.M) (status int, err error) {
 	if world.Size() == 1 {
 		status = m.Run()
 		if mpi.Lost() { // so MPI goes on
-			return status, goleak.Find(goleak.IgnoreTopFunction("github.com/rankpool/rankpool/internal/mpi.Init.func1"))
+			return status, testkit.Leaks(goleak.IgnoreTopFunction("github.com/rankpool/rankpool/internal/mpi.Init.func1"))
 		}
-		return status, errors.Join(mpilink.Settle(ctx), mpi.Finalize(ctx), goleak.Find())
+		return status, errors.Join(mpilink.Settle(ctx), mpi.Finalize(ctx), testkit.Leaks())
 	}
 	c, err := world.Dup()
 	if err != nil {
@@ -77,7 +77,7 @@ func inRank(m *testing.M) (status int, err error) {
 		return 1, err
 	}
 	status = m.Run()
-	return status, errors.Join(hub.Close(ctx), mpi.Finalize(ctx), goleak.Find())
+	return status, errors.Join(hub.Close(ctx), mpi.Finalize(ctx), testkit.Leaks())
 }
 
 // work never fails: the suite's workers end as it tells them to.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // J03, J05
@@ -77,10 +78,9 @@ func TestAMasterIsNotHeldUpByWhatIsNoServer(t *testing.T) {
 	g := mpilink.NewConnected(mpilink.Connection{Place: place, Init: func() error { return errors.New("MPI was started") }})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	begin := time.Now()
 	_, err = g.Open(ctx, nobody{})
-	if err == nil || !strings.Contains(err.Error(), "rankpool serve --service tcp:") || time.Since(begin) > 5*time.Second {
-		t.Errorf("after %v: %v", time.Since(begin), err)
+	if err == nil || !strings.Contains(err.Error(), "rankpool serve --service tcp:") {
+		t.Errorf("Open = %v", err)
 	}
 	if err := g.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -152,7 +152,7 @@ func (m master) say(kind string, pid int) {
 }
 
 // patience is the end of every wait here.
-const patience = 30 * time.Second
+var patience = testkit.Limit
 
 // goOn waits for a master's turn, and has it go on.
 func (m master) goOn(t *testing.T, pid int) {

@@ -141,8 +141,8 @@ func pid() link.Frame { return link.Frame{Stream: []byte(strconv.Itoa(os.Getpid(
 // runDoomedMaster starts a spinning, an idle, a stopped, a receiving and a sending worker, prints their pids, and waits to be
 // killed.
 func runDoomedMaster() {
-	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // when the test does not kill it
-	h := make(pids)                                    // so the last worker, which goes on sending, waits for ever
+	time.AfterFunc(2*patience, func() { os.Exit(1) }) // when the test does not kill it
+	h := make(pids)                                   // so the last worker, which goes on sending, waits for ever
 	large := make([]byte, 64<<20)
 	var all []string
 	for _, act := range []string{"spin", "idle", "idle", "drink", "pour"} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // numbered is a handler that is interested in first bytes.
@@ -81,7 +82,7 @@ func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 			if n != want {
 				t.Fatalf("frame %d came as number %d", n, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(testkit.Limit):
 			t.Fatalf("frame %d is stuck", want)
 		}
 	}

@@ -7,10 +7,9 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/rankpool/rankpool/internal/link/linktest"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // roleVariable names what a process that a test starts does instead of testing.
@@ -35,5 +34,5 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-const patience = 30 * time.Second
+var patience = testkit.Limit
 
 // events is a handler with one channel for each kind of call.
 type events struct {
@@ -95,13 +95,9 @@ func number(t *testing.T, f link.Frame) int {
 }
 
 // until waits for what no event tells, such as the end of a process that is not ours.
-func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
+func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, limit)
-		}
-	}
+	testkit.Until(t, what, ok)
 }
 
 // gone tells whether a process has ended; one that nobody has reaped yet has.
@@ -156,7 +152,7 @@ func TestNoWorkerSurvivesAMasterThatIsKilled(t *testing.T) {
 		t.Fatalf("workers %v, want five that live", workers)
 	}
 	_ = master.Process.Kill()
-	until(t, time.Second, "the end of the workers", func() bool {
+	until(t, "the end of the workers", func() bool {
 		return !slices.ContainsFunc(workers, func(pid int) bool { return !gone(pid) })
 	})
 }

@@ -28,7 +28,7 @@ func showing(t *testing.T, act string) (*proc.Group, events) {
 		t.Skip("this kernel does not let one process read another")
 	}
 	g, e := acting(t, act, proc.Config{Env: []string{"RANKPOOL_PROC_SOCKET=0"}})
-	until(t, patience, "reading each other's memory", func() bool { return g.Shows(0) })
+	until(t, "reading each other's memory", func() bool { return g.Shows(0) })
 	return g, e
 }
 
@@ -110,7 +110,7 @@ func TestAWorkerKilledWhileItReadsTheMasterIsAnOrdinaryLoss(t *testing.T) {
 		}
 		g.Start(0)
 		pid = number(t, e.frame(t))
-		until(t, patience, "reading each other's memory", func() bool { return g.Shows(0) })
+		until(t, "reading each other's memory", func() bool { return g.Shows(0) })
 	}
 }
 
@@ -142,7 +142,7 @@ func TestAWorkerKilledWhileItIsReadIsAnOrdinaryLoss(t *testing.T) {
 			<-e.frames
 		}
 		g.Start(0)
-		until(t, patience, "reading each other's memory", func() bool { return g.Shows(0) })
+		until(t, "reading each other's memory", func() bool { return g.Shows(0) })
 	}
 }
 
@@ -201,7 +201,7 @@ func TestWhatWasFetchedIsLetGo(t *testing.T) {
 	g, e := showing(t, "drink")
 	e.frame(t)
 	gone := showOnce(g)
-	until(t, patience, "the end of what was shown", gone)
+	until(t, "the end of what was shown", gone)
 }
 
 func TestWhatAKilledWorkerDidNotFetchIsLetGo(t *testing.T) {
@@ -216,7 +216,7 @@ func TestWhatAKilledWorkerDidNotFetchIsLetGo(t *testing.T) {
 	}
 	g.Kill(0, errors.New("enough"))
 	e.loss(t)
-	until(t, patience, "the end of what was shown", gone)
+	until(t, "the end of what was shown", gone)
 }
 
 func TestMemoryThatIsNotGosCanBeShown(t *testing.T) {

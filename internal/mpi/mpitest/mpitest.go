@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // marker is in the environment of everything a launch starts; its value is different for each.
@@ -31,10 +33,11 @@ type Job struct {
 	Options  []string // further options of mpiexec
 	Env      []string // further variables, NAME=value
 	Limit    time.Duration
-	Launcher string   // "openmpi" or "mpich"; the one of Program's library unless set
-	Plain    bool     // mpiexec without the options that suit a test: bound, and no more ranks than cores
-	Prefix   []string // a command that runs the command it is given: mpiexec, on another host
-	Stdin    string   // what mpiexec has on its standard input; nothing, and an end, unless set
+	Linger   time.Duration // see Command
+	Launcher string        // "openmpi" or "mpich"; the one of Program's library unless set
+	Plain    bool          // mpiexec without the options that suit a test: bound, and no more ranks than cores
+	Prefix   []string      // a command that runs the command it is given: mpiexec, on another host
+	Stdin    string        // what mpiexec has on its standard input; nothing, and an end, unless set
 	Tells    Signals
 }
 
@@ -56,6 +59,9 @@ type Command struct {
 	Stdin string
 	Limit time.Duration
 	Tells Signals
+
+	// Linger is how long what outlives the command may take to end: MPICH's mpiexec does not wait for those it has killed.
+	Linger time.Duration
 }
 
 // Result is how a launch ended.
@@ -70,7 +76,7 @@ type Result struct {
 // InRank tells whether this process is a rank that a test has launched.
 func InRank() bool { return os.Getenv(marker) != "" }
 
-// Under launches the running test on that many ranks and fails it when any of them fails, or after a minute. In a rank it
+// Under launches the running test on that many ranks and fails it when any of them fails, or does not end. In a rank it
 // returns true: the test goes on with its body. Outside it returns false: the test is over.
 //
 //	if !mpitest.Under(t, 2) { return }
@@ -117,7 +123,7 @@ var launches struct {
 	n int
 }
 
-// Run launches a job and waits for its end, for its limit (one minute unless set), or for ctx. Nothing of it is left
+// Run launches a job and waits for its end, for its limit (that of a test unless set), or for ctx. Nothing of it is left
 // when Run returns.
 func Run(ctx context.Context, j Job) (Result, error) {
 	if j.Program == "" {
@@ -133,7 +139,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 			return Result{}, err
 		}
 	}
-	c := Command{Env: j.Env, Limit: j.Limit, Stdin: j.Stdin, Tells: j.Tells}
+	c := Command{Env: j.Env, Limit: j.Limit, Linger: j.Linger, Stdin: j.Stdin, Tells: j.Tells}
 	if j.Launcher == "openmpi" {
 		c.Env = append(slices.Clip(c.Env), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	}
@@ -142,14 +148,14 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	return c.Run(ctx)
 }
 
-// grace is how long the processes of a job may take to end once mpiexec has: MPICH's does not wait for those it has killed.
-const grace = 3 * time.Second
-
-// Run runs the command and waits for its end, for its limit (one minute unless set), or for ctx. Nothing of it is left when
+// Run runs the command and waits for its end, for its limit (that of a test unless set), or for ctx. Nothing of it is left when
 // Run returns, wherever on this machine it was started: the variable that marks it travels with the environment.
 func (c Command) Run(ctx context.Context) (Result, error) {
 	if c.Limit <= 0 {
-		c.Limit = time.Minute
+		c.Limit = testkit.Limit
+	}
+	if c.Linger <= 0 {
+		c.Linger = testkit.Limit
 	}
 	launches.Lock()
 	launches.n++
@@ -171,9 +177,9 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 		killMarked(mark)
 		return cmd.Process.Kill()
 	}
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = c.Linger
 	err := cmd.Run()
-	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < grace && len(marked(mark)) > 0; {
+	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < c.Linger && len(marked(mark)) > 0; {
 		time.Sleep(10 * time.Millisecond)
 	}
 	r := Result{

@@ -272,7 +272,6 @@ func loseAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	begin := time.Now()
 	for _, pid := range pids {
 		kill(pid)
 	}
@@ -282,7 +281,7 @@ func loseAll(ctx context.Context) error {
 		}
 	}
 	_, err = futures.Submit(ex, add, 1)
-	fmt.Println("broken:", errors.Is(err, futures.ErrBroken), "within 10s:", time.Since(begin) < 10*time.Second)
+	fmt.Println("broken:", errors.Is(err, futures.ErrBroken))
 	return nil
 }
 

@@ -113,13 +113,12 @@ func end(ctx context.Context, ex futures.Executor) error {
 	if flag.Arg(0) == "die" {
 		victim = os.Getpid()
 	}
-	begin := time.Now()
 	if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
 		return err
 	}
 	_, err = long.Result(ctx)
 	if errors.Is(err, futures.ErrBroken) {
-		fmt.Printf("broken, within 10 s: %v\n", time.Since(begin) < 10*time.Second)
+		fmt.Println("broken: true")
 	}
 	return err
 }
