@@ -44,7 +44,7 @@ func TestAValueOfAVariableThatMakesNoSenseIsAnErrorWithTheRemedy(t *testing.T) {
 		{"RANKPOOL_BACKOFF", "soon", "use seconds (0.001) or a duration (1ms)"},
 		{"RANKPOOL_BACKOFF", "-1ms", "use seconds (0.001) or a duration (1ms)"},
 		{"RANKPOOL_BACKOFF", "NaN", "use seconds (0.001) or a duration (1ms)"},
-		{"RANKPOOL_BACKOFF", "1e300", "use seconds (0.001) or a duration (1ms)"},
+		{"RANKPOOL_BACKOFF", "1e400", "use seconds (0.001) or a duration (1ms)"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Setenv(tt.name, tt.value)
