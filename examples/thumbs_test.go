@@ -217,7 +217,7 @@ func TestThumbsNamesBrokenPicturesAndDoesTheOthers(t *testing.T) {
 			"thumbs: gone.png: no such file or directory",
 			"thumbs: huge.png: a picture of 2000000 by 2000000 pixels",
 			"thumbs: text.png: image: unknown format",
-			fmt.Sprintf("rankpool: thumbs: 6 of %d pictures could not be done; the thumbnails of the others are in small", len(files)+1),
+			fmt.Sprintf("thumbs: 6 of %d pictures could not be done; the thumbnails of the others are in small", len(files)+1),
 		}
 		matches := slices.EqualFunc(rest, complaints, strings.HasPrefix)
 		if o.code != 1 || !matches {

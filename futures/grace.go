@@ -29,6 +29,14 @@ type graces struct {
 	short string        // what to tell the user of a launcher that leaves less than the program asked for
 }
 
+// afterFailure is how long what runs may go on when the program has failed, which nobody kills.
+func (c endingConfig) afterFailure() time.Duration {
+	if !c.asked {
+		return closeGrace
+	}
+	return c.grace
+}
+
 // gracesAfter returns the graces after a signal, which the launcher may have sent: it kills a while later.
 func (c endingConfig) gracesAfter(s os.Signal, e mpi.Ending) graces {
 	g := graces{drain: c.grace, rest: drainRest}

@@ -14,12 +14,6 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// Exit statuses of Main.
-const (
-	exitFailure   = 1
-	exitSignalled = 128 // and the number of the signal, as a shell reports it
-)
-
 var (
 	mainBegan atomic.Bool
 	serving   atomic.Bool // this process is a worker, and Main has been reached
@@ -31,8 +25,15 @@ var (
 // Code before Main, in package variables, init functions and main, runs in every worker too: keep output and side effects
 // inside run. Flags may be parsed on either side, for workers have the same arguments.
 //
-// When run returns, executors that are still open finish what is queued and are closed. Then the process ends: with
-// status 0, or, after an error, which is printed, or a panic, with 1.
+// When run returns nil, executors that are still open finish what is queued and are closed, and the status is 0.
+//
+// When run returns an error or panics, that is printed at once, on standard error and as it is. What is queued is cancelled,
+// and tasks that run may finish, for DrainGrace at most; then their contexts end, and a second later the process. The status
+// is what a method ExitCode() int of the error says, found as by errors.As, if that is from 0 to 255; otherwise, and after a
+// panic, it is 1. A launcher may report another: see docs/clusters.md. A deferred Close belongs to run and comes before all
+// of that: With is the form in which a program that fails stops.
+//
+// A call of os.Exit in run ends the program there and then, with that status; local workers end with it.
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
 // most. The status is then 130. SIGTERM, and the signals of DrainOn, let the tasks that run finish first: see DrainGrace.
@@ -52,15 +53,12 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 //
 //	func TestMain(m *testing.M) { futures.TestMain(m) }
 func TestMain(m interface{ Run() int }) {
-	status := 0
-	failed := mainStatus(func(context.Context) error {
-		status = m.Run()
+	os.Exit(mainStatus(func(context.Context) error {
+		if status := m.Run(); status != 0 {
+			return testsFailed(status)
+		}
 		return nil
-	}, registry.Caller(0))
-	if failed != 0 {
-		status = failed
-	}
-	os.Exit(status)
+	}, registry.Caller(0)))
 }
 
 // InWorker tells whether this process is a worker.
@@ -90,47 +88,6 @@ func mainStatus(run func(context.Context) error, where string) int {
 		return serveMasters(place, keep, err)
 	}
 	return mainOrRank(run, everywhere)
-}
-
-// runMaster calls run, sees to its executors and returns the exit status.
-func runMaster(run func(context.Context) error) (status int) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	go awaitSignal(ctx, cancel)
-	err := protected(ctx, run)
-	if draining.Load() {
-		<-ctx.Done() // what runs still finishes
-	}
-	interrupted := new(signalError)
-	switch stopped := errors.As(context.Cause(ctx), &interrupted); {
-	case stopped:
-		status = interrupted.status()
-		if err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(os.Stderr, "rankpool:", err)
-		}
-		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
-		closeAll(CancelFutures(), InterruptTasks())
-	case err != nil:
-		status = exitFailure
-		if p := new(PanicError); errors.As(err, &p) {
-			fmt.Fprintf(os.Stderr, "rankpool: %+v\n", err)
-		} else if m := new(MismatchError); errors.As(err, &m) {
-			fmt.Fprintf(os.Stderr, "rankpool: %v\n%s\n", err, m.Diff)
-		} else {
-			fmt.Fprintln(os.Stderr, "rankpool:", err)
-		}
-		closeAll()
-	default:
-		closeAll()
-	}
-	if draining.Load() { // from the time while they were closed
-		<-ctx.Done()
-	}
-	if status < exitSignalled && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
-		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
-		status = interrupted.status()
-	}
-	return status
 }
 
 // protected calls run; a panic in it, or a call of runtime.Goexit, is an error.
@@ -206,29 +163,6 @@ func track(e *executor, m *dispatch.Master) {
 		delete(open.set, e)
 		open.Unlock()
 	})
-}
-
-// closeAll shuts every open executor down and waits. What runs on when a signal's grace is over is named, and left to the
-// end of the process.
-func closeAll(opts ...ShutdownOption) {
-	for {
-		all := openExecutors()
-		if len(all) == 0 {
-			return
-		}
-		var wg sync.WaitGroup
-		for _, e := range all {
-			wg.Go(func() {
-				if err := e.Shutdown(context.Background(), opts...); err != nil {
-					fmt.Fprintln(os.Stderr, "rankpool:", err)
-				}
-			})
-		}
-		wg.Wait()
-		if signalled.Err() != nil { // Shutdown has done what a signal leaves time for
-			return
-		}
-	}
 }
 
 func openExecutors() (all []*executor) {

@@ -16,9 +16,11 @@ import (
 // called, and the rank serves until that executor has been closed. Then all go on. It may be called again, with another
 // root or another communicator, one after the other.
 //
-// The executor is started at once (D04) and closed when body returns: it waits for what is queued. Root waits for the other
-// ranks as long as the start may take (WithStartTimeout); the other ranks wait for root until ctx ends. A communicator of one
-// rank has one worker, a goroutine.
+// The executor is started at once (D04). When body returns nil, what is queued is finished and the executor is closed. When
+// body returns an error or panics, what is queued is cancelled; what runs may finish within DrainGrace, and is waited for, since
+// its ranks go on with this one. A communicator of one rank has one worker, a goroutine.
+//
+// Root waits for the other ranks as long as the start may take (WithStartTimeout); the other ranks wait for root until ctx ends.
 //
 // The errors, the same on all ranks: an intercommunicator, then a root out of range (D02); at root those of the options and
 // of body.
@@ -57,21 +59,24 @@ func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(c
 	if err != nil { // the others have entered, or will: they must not wait for ever
 		return errors.Join(err, within.letGo(ctx))
 	}
-	closed := false
+	returned := false
 	defer func() {
-		if !closed { // body has panicked: the others must not serve for ever
-			_ = ex.Close()
+		if !returned { // body has panicked: the others must not serve on
+			_ = ex.giveUp(ctx)
 		}
 	}()
 	err = body(ctx, ex)
-	closed = true
-	return errors.Join(err, ex.Close())
+	returned = true
+	if err != nil {
+		return errors.Join(err, ex.giveUp(ctx))
+	}
+	return ex.Close()
 }
 
 // MainAll is Main for a program that runs on every rank of an MPI job: run is called on all of them. What is a pool there is
 // said by MPICommExecutor; other executors use processes of the rank's own machine. When run fails on one rank, by an error or
-// a panic, the whole job ends with status 1, after the executors of that rank have finished what is queued. Without an
-// mpiexec it is Main.
+// a panic, the whole job ends, with the status that Main has for it, after what runs on the executors of that rank has had
+// DrainGrace to finish. Without an mpiexec it is Main.
 func MainAll(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: MainAll: the function is nil")

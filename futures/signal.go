@@ -63,9 +63,6 @@ func DrainOn(signals ...os.Signal) MainOption {
 // ErrDrained is the error of what had not begun when the program was told to end. It matches ErrCancelled.
 var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal before this began (%w)", ErrCancelled)
 
-// signalled ends when Main's context is ended by a signal.
-var signalled, endSignalled = context.WithCancel(context.Background())
-
 // What is left of the time after a signal: until when, on the monotonic clock; and whether nothing may begin any more.
 var (
 	graceEnd atomic.Pointer[time.Time]
@@ -177,7 +174,7 @@ func drain(ctx context.Context, grace time.Duration, sooner <-chan os.Signal) (c
 // The context it returns ends a grace period after the signal. release must be called.
 func heedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(signalled, func() {
+	stop := onSignal(func() {
 		_, _ = m.Shutdown(ctx, false, true)
 		m.Interrupt()
 		// One grace for all executors, however they are closed.

@@ -33,7 +33,7 @@ var programs = map[string]func(context.Context) error{
 		}
 		return ex.Shutdown(context.Background(), futures.NoWait())
 	},
-	"fails": func(context.Context) (err error) {
+	"fails and closes": func(context.Context) (err error) {
 		ex, err := leaveTasks(futures.WithMaxWorkers(2))
 		if err != nil {
 			return err
@@ -82,10 +82,10 @@ func TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds_C076_C075(t *tes
 		status, tasks int
 		output        string
 	}{
-		"forgets":      {tasks: 20},
-		"lets go":      {tasks: 20},
-		"never starts": {},
-		"fails":        {tasks: 20, status: 1, output: "rankpool: the body failed\n"},
+		"forgets":          {tasks: 20},
+		"lets go":          {tasks: 20},
+		"never starts":     {},
+		"fails and closes": {tasks: 20, status: 1, output: "the body failed\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, b backend) {

@@ -15,7 +15,7 @@ import (
 
 // E07
 func TestTheStatusIsTheProgramsOwn(t *testing.T) {
-	start("run", greet, "fail").run(t).expect(t, 1, "rankpool: told to fail")
+	start("run", greet, "fail").run(t).expect(t, 1, "told to fail")
 	start("run", greet, "panic").run(t).expect(t, 1, "told to panic", "goroutine ")
 	start("exec", "-c", "os.Exit(7)").run(t).expect(t, 7)
 }

@@ -60,7 +60,7 @@ func TestStatementsFindWhatTheyNeed(t *testing.T) {
 		}
 		_, err := strconv.Atoi(os.Args[1])
 		fmt.Println(os.Args, rand.Intn(1), err)`, "7", "-x"}}.run(t).expect(t, 0, "4 9 [-c 7 -x] 0 <nil>")
-	start("run", "-c", `return errors.New("so be it")`).run(t).expect(t, 1, "rankpool: so be it")
+	start("run", "-c", `return errors.New("so be it")`).run(t).expect(t, 1, "so be it")
 	start("run", "-c", "fmt.Println(1)\n\tfmt.Println(y)").run(t).expect(t, 1, "-c:2:14: undefined: y", "cannot build the statements")
 	start("exec", "-c", `fmt.Println(os.Args, ctx.Err())`, "-x").run(t).expect(t, 0, "[-c -x] <nil>")
 	start("exec", "-c", `return errors.New("so be it")`).run(t).expect(t, 1, "so be it")

@@ -84,7 +84,7 @@ func TestSeveralJobsBuildInOneFolder(t *testing.T) {
 // E07
 func TestAnErrorOfTheMasterEndsTheJobWithOne(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
-		start("run", greet, "fail").ranks(t, library, 3).expect(t, 1, "rankpool: told to fail")
+		start("run", greet, "fail").ranks(t, library, 3).expect(t, 1, "told to fail")
 		start("run", greet, "panic").ranks(t, library, 3).expect(t, 1, "told to panic")
 	})
 }

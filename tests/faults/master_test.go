@@ -131,15 +131,15 @@ func (p *program) traces() []string {
 	return strings.Fields(string(b))
 }
 
-func TestWhatIsQueuedRunsToItsEndHoweverMainsFunctionEnds(t *testing.T) {
+func TestTheEndOfMainsFunctionIsTheEndOfTheProgram(t *testing.T) {
 	for _, tt := range []struct {
 		role   string
 		status int
 		want   []string
 	}{
 		{"returns", 0, nil},
-		{"fails", 1, []string{"rankpool: out of coffee"}},
-		{"panics", 1, []string{"rankpool: panic: out of tea", "roles_test.go:"}},
+		{"fails", 1, []string{"out of coffee\n"}},
+		{"panics", 1, []string{"panic: out of tea\n", "roles_test.go:"}},
 		{"exits", 1, []string{"runtime.Goexit", "tasks_test.go:"}},
 	} {
 		t.Run(tt.role, func(t *testing.T) {
@@ -152,7 +152,10 @@ func TestWhatIsQueuedRunsToItsEndHoweverMainsFunctionEnds(t *testing.T) {
 			if tt.want == nil && stderr != "" {
 				t.Errorf("it complains: %s", stderr)
 			}
-			if n := len(p.traces()); n != queued {
+			if strings.Contains(stderr, "rankpool: ") {
+				t.Errorf("our name is before an error of the program's: %s", stderr)
+			}
+			if n := len(p.traces()); tt.status == 0 && n != queued {
 				t.Errorf("%d of %d tasks ran", n, queued)
 			}
 		})
