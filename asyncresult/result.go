@@ -3,14 +3,15 @@ package asyncresult
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
 
 // AsyncResult is the result of a call, or of a whole map, that may not be there yet. It is ready when the call has
-// succeeded, has failed, or will never run, and does not change after that. It comes from package pool or from New. All
-// methods may be called together from any goroutine.
+// succeeded, has failed, or will never run, and does not change after that. It comes from package pool or from New; a nil one,
+// or a zero value, is a result that has failed. All methods may be called together from any goroutine.
 type AsyncResult[T any] struct {
 	ex futures.Executor
 	f  *futures.Future[T]
@@ -22,10 +23,29 @@ type ApplyResult[R any] = AsyncResult[R]
 // MapResult is the result of a map: the slice of all results, or the first error (H34).
 type MapResult[R any] = AsyncResult[[]R]
 
-// New returns the result that f holds. Its callbacks run where those of ex do: one after another.
+// New returns the result that f holds. Its callbacks run where those of ex do: one after another. It panics when ex or f is
+// nil.
 func New[T any](ex futures.Executor, f *futures.Future[T]) *AsyncResult[T] {
+	if v := reflect.ValueOf(ex); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		panic("asyncresult: New: the executor is nil; make one with package futures")
+	}
+	if f == nil {
+		panic("asyncresult: New: the future is nil; look at the error of the call that was to return it")
+	}
 	return &AsyncResult[T]{ex: ex, f: f}
 }
+
+// future returns what holds the result.
+func (r *AsyncResult[T]) future() *futures.Future[T] {
+	if r == nil || r.f == nil {
+		f := futures.NewFuture[T]()
+		_ = f.SetError(errNone)
+		return f
+	}
+	return r.f
+}
+
+var errNone = errors.New("asyncresult: there is no result: look at the error of the call that was to return it")
 
 // Get waits until the result is ready, or until ctx ends, and returns the value or the error of the task. It may be
 // called again, with the same outcome.
@@ -33,37 +53,37 @@ func New[T any](ex futures.Executor, f *futures.Future[T]) *AsyncResult[T] {
 // What is ready counts, also when ctx has ended (H17). Otherwise the error matches what ctx says, and
 // futures.ErrTimeout after a deadline; the result is unaffected, and a later Get may find it. What will never run
 // because of Terminate has futures.ErrCancelled.
-func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) { return r.f.Result(ctx) }
+func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) { return r.future().Result(ctx) }
 
 // GetWithin is Get with a time limit in place of a context. Zero or less asks and does not wait.
-func (r *AsyncResult[T]) GetWithin(d time.Duration) (T, error) { return r.f.ResultWithin(d) }
+func (r *AsyncResult[T]) GetWithin(d time.Duration) (T, error) { return r.future().ResultWithin(d) }
 
 // Wait waits until the result is ready, or until ctx ends, and tells whether it is ready. How the task ended does not
 // matter (H16).
 func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
-	if r.f.Done() {
+	if r.future().Done() {
 		return true
 	}
 	select {
-	case <-r.f.Finished():
+	case <-r.future().Finished():
 	case <-ctx.Done():
 	}
-	return r.f.Done()
+	return r.future().Done()
 }
 
 // Ready tells whether the result is there. It does not block.
-func (r *AsyncResult[T]) Ready() bool { return r.f.Done() }
+func (r *AsyncResult[T]) Ready() bool { return r.future().Done() }
 
 // Done returns a channel that is closed when the result is ready, for a select.
-func (r *AsyncResult[T]) Done() <-chan struct{} { return r.f.Finished() }
+func (r *AsyncResult[T]) Done() <-chan struct{} { return r.future().Finished() }
 
 // Successful tells whether the task succeeded. It does not block: before the result is ready the error is
 // futures.ErrNotReady (H16).
 func (r *AsyncResult[T]) Successful() (bool, error) {
-	if !r.f.Done() {
+	if !r.future().Done() {
 		return false, futures.ErrNotReady
 	}
-	_, err := r.f.ResultWithin(0)
+	_, err := r.future().ResultWithin(0)
 	return err == nil, nil
 }
 
@@ -101,7 +121,11 @@ func (r *AsyncResult[T]) ErrorCallback(fn func(error)) *AsyncResult[T] {
 // notify queues fn behind the other callbacks of the executor when the result is ready, also when it is ready now: run
 // at once, in the caller's goroutine, it could run together with another.
 func (r *AsyncResult[T]) notify(fn func(T, error)) {
-	r.f.AddDoneCallback(func(f *futures.Future[T]) {
+	r.future().AddDoneCallback(func(f *futures.Future[T]) {
+		if r == nil || r.ex == nil {
+			fn(f.ResultWithin(0))
+			return
+		}
 		futures.Notify(r.ex, func() {
 			fn(f.ResultWithin(0))
 		})

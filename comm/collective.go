@@ -2,6 +2,7 @@ package comm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -15,6 +16,9 @@ type step struct {
 
 // begin begins a collective operation with a root; those without one say 0.
 func begin(ctx context.Context, c *Comm, name string, root int) (step, error) {
+	if c.none() {
+		return step{}, fmt.Errorf("comm: %s: %w", name, errNone)
+	}
 	s := step{ctx, c, name, collectiveTag(c.peers.Next())}
 	if root < 0 || root >= c.Size() {
 		return s, fmt.Errorf("comm: %s: root %d is out of range: there are %d workers", name, root, c.Size())
@@ -89,6 +93,9 @@ func bcast[T any](s step, v T, root int) (T, error) {
 // the zero value. The result is the same for any root, also where op rounds, as long as the number of workers is.
 func Reduce[T any](ctx context.Context, c *Comm, v T, op Op[T], root int) (T, error) {
 	var zero T
+	if op == nil {
+		return zero, errors.New("comm: Reduce: the operation is nil")
+	}
 	s, err := begin(ctx, c, "Reduce", root)
 	if err != nil {
 		return zero, err
@@ -128,6 +135,9 @@ func reduce[T any](s step, v T, op Op[T]) (T, error) {
 // Allreduce is Reduce with the result for all ranks, bit for bit the same.
 func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	var zero T
+	if op == nil {
+		return zero, errors.New("comm: Allreduce: the operation is nil")
+	}
 	s, err := begin(ctx, c, "Allreduce", 0)
 	if err != nil {
 		return zero, err

@@ -2,6 +2,7 @@ package comm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"reflect"
@@ -19,20 +20,40 @@ const (
 )
 
 // Comm is the communicator of the workers, in the hands of one task. It may be used until the task returns, by any of its
-// goroutines; the collective operations by one at a time.
+// goroutines; the collective operations by one at a time. It comes from futures.CommWorkers: a nil one, or a zero value, has
+// no ranks, and its operations return errors.
 type Comm struct{ peers *dispatch.Peers }
 
 // Over returns the communicator over what the scheduler gives a task. It is for package futures.
 func Over(p *dispatch.Peers) *Comm { return &Comm{p} }
 
-// Rank returns this worker's number, from 0.
-func (c *Comm) Rank() int { return c.peers.Rank }
+var errNone = errors.New("there is no communicator: look at the error of futures.CommWorkers")
+
+func (c *Comm) none() bool { return c == nil || c.peers == nil }
+
+// Rank returns this worker's number, from 0; -1 where there is no communicator.
+func (c *Comm) Rank() int {
+	if c.none() {
+		return -1
+	}
+	return c.peers.Rank
+}
 
 // Size returns the number of workers.
-func (c *Comm) Size() int { return c.peers.Size }
+func (c *Comm) Size() int {
+	if c.none() {
+		return 0
+	}
+	return c.peers.Size
+}
 
 // String says which rank of how many it is.
-func (c *Comm) String() string { return fmt.Sprintf("rank %d of %d workers", c.Rank(), c.Size()) }
+func (c *Comm) String() string {
+	if c.none() {
+		return "no communicator"
+	}
+	return fmt.Sprintf("rank %d of %d workers", c.Rank(), c.Size())
+}
 
 // Status says where a message came from.
 type Status struct{ Source, Tag int }
@@ -41,6 +62,9 @@ type Status struct{ Source, Tag int }
 // left this worker, not until it has been received; v may be changed then. The error of a bad rank or tag, or of a value
 // that cannot be encoded, comes at once.
 func Send[T any](ctx context.Context, c *Comm, v T, dest, tag int) error {
+	if c.none() {
+		return fmt.Errorf("comm: Send: %w", errNone)
+	}
 	if tag < 0 {
 		return fmt.Errorf("comm: Send: tag %d: a tag is 0 or above", tag)
 	}
@@ -64,6 +88,9 @@ func Recv[T any](ctx context.Context, c *Comm, source, tag int) (T, error) {
 func RecvStatus[T any](ctx context.Context, c *Comm, source, tag int) (T, Status, error) {
 	fits := func(got uint64) bool { return got&1 == 0 && (tag == AnyTag || got == userTag(tag)) }
 	var v T
+	if c.none() {
+		return v, Status{}, fmt.Errorf("comm: Recv: %w", errNone)
+	}
 	if tag < AnyTag {
 		return v, Status{}, fmt.Errorf("comm: Recv: tag %d: a tag is 0 or above, or AnyTag", tag)
 	}

@@ -20,6 +20,9 @@ import (
 // that a task has returned or failed while others wait for it: as in any MPI program, that is for the tasks to avoid. A
 // futures.WithTaskTimeout ends such a job too.
 func (c *Comm) Empi(ctx context.Context) (*mpi.EmpiComm, error) {
+	if c.none() {
+		return nil, fmt.Errorf("comm: Empi: %w", errNone)
+	}
 	native, err := c.peers.Native(ctx)
 	if errors.Is(err, dispatch.ErrNotNative) {
 		return nil, errors.New("comm: Empi: the workers are not ranks of an MPI job: start the program with mpiexec, or use the " +

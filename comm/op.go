@@ -24,8 +24,11 @@ func Min[T Number](a, b T) T { return min(a, b) }
 func Max[T Number](a, b T) T { return max(a, b) }
 
 // Elementwise makes an operation on slices from one on their elements. The slices must be equally long: it panics
-// otherwise, which is the error of the task. The result stands in the right one.
+// otherwise, which is the error of the task, and when op is nil. The result stands in the right one.
 func Elementwise[T any](op Op[T]) Op[[]T] {
+	if op == nil {
+		panic("comm: Elementwise: the operation is nil")
+	}
 	return func(a, b []T) []T {
 		if len(a) != len(b) {
 			panic("comm: Elementwise: slices of different lengths")

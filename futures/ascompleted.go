@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -14,9 +15,12 @@ import (
 // ctx bounds the whole iteration (B22). When it ends while nothing done is left to be yielded, the last element is no
 // future but an error, which matches what ctx says, and ErrTimeout as well if that was a deadline.
 //
-// fs is read at the call; nothing is attached to the futures before the sequence is ranged over, and nothing stays
+// If one of fs is nil, that is the only element, an error. fs is read at the call; nothing is attached to the futures before the sequence is ranged over, and nothing stays
 // attached when that ends, early or not (B25). Ranging again starts over. Waiting for the next future is what blocks.
 func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
+	if slices.ContainsFunc(fs, missing) {
+		return only[F](errNoFuture)
+	}
 	fs = distinct(fs)
 	return func(yield func(F, error) bool) {
 		s := arrivals[F]{ready: make(chan struct{}, 1)}

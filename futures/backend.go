@@ -38,11 +38,11 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 }
 
 // ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results
-// are shared, not copied, and closures are allowed (Local). It needs no Main, and heeds no variable of the environment.
+// are shared, not copied, and closures are allowed (Local). It needs no Main, and respects no variable of the environment.
 type ThreadPoolExecutor struct{ executor }
 
-// NewThreadPoolExecutor returns an executor and starts nothing. Without WithMaxWorkers it has one worker per core. The
-// error lists every option that is wrong.
+// NewThreadPoolExecutor returns an executor and starts nothing. Without WithMaxWorkers it has one worker per core
+// that Go uses (GOMAXPROCS). The error lists every option that is wrong.
 func NewThreadPoolExecutor(opts ...Option) (*ThreadPoolExecutor, error) {
 	ex := &ThreadPoolExecutor{}
 	if err := ex.init(threadClass, "NewThreadPoolExecutor", opts); err != nil {
@@ -129,7 +129,7 @@ func (e *executor) chooseWorkers(env environment) int {
 		return max(e.comm.size-1, 1)
 	case e.cfg.workers > 0:
 		return e.cfg.workers
-	case env.workers > 0 && e.class != threadClass: // C087
+	case env.workers > 0: // C087
 		return env.workers
 	}
 	return cores()

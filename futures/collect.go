@@ -7,7 +7,7 @@ import "sync/atomic"
 //
 // The first of fs to fail, in time, fails it with the very same error and cancels those still pending (G05). One that
 // is cancelled cancels it and the others, and cancelling it cancels them all (G07). It is never running (G03). Collect
-// does not block, but for callbacks when it completes futures at the call. For a sequence, pass slices.Collect of it.
+// does not block, but for callbacks when it completes futures at the call. A nil future counts as one that has failed. For a sequence, pass slices.Collect of it.
 func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	c := new(collector[T])
 	if len(fs) == 0 {
@@ -20,7 +20,7 @@ func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	c.inputs, c.owner = inputs, c
 	for i, f := range fs {
 		in := &inputs[i]
-		in.f, in.c, in.node.to = f, c, in
+		in.f, in.c, in.node.to = orFailed(f), c, in
 	}
 	var list *callbackList
 	for i := range inputs {

@@ -15,7 +15,7 @@ import (
 //
 // A handler runs in the goroutine that completes f, among the callbacks of f and in their order; if f is done already,
 // at once (G19). A panic or runtime.Goexit in it fails the returned future with a *PanicError. That one is never
-// running.
+// running. A nil f counts as one that has failed.
 //
 // When f is cancelled, so is the returned future, and no handler runs (G16). Cancelling the returned future cancels f
 // if that is pending; if it is running, the handlers are dropped.
@@ -39,6 +39,7 @@ type composed[T, R any] struct {
 
 // attach makes c wait for f and returns the future that it is.
 func attach[T, R any](f *Future[T], c *composed[T, R]) *Future[R] {
+	f = orFailed(f)
 	c.from.Store(f)
 	c.owner, c.node.to = c, c
 	f.addCallback(&c.node)

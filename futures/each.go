@@ -19,7 +19,10 @@ import (
 // communicator of the workers (CommWorkers), get an error that matches ErrBroken. Cancel works until the calls begin. The
 // errors are those of Submit.
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[[]R], error) {
-	e := ex.base()
+	e, err := baseOf(ex)
+	if err != nil {
+		return nil, err
+	}
 	if err := e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name()); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,14 @@ type environment struct {
 	service   *mpilink.Place
 }
 
+// environment reads the variables, unless the executor respects none (C087).
+func (e *executor) environment(log *slog.Logger) (environment, error) {
+	if e.class == threadClass {
+		return environment{backend: backendAuto, outOfBand: true}, nil
+	}
+	return readEnvironment(log)
+}
+
 // readEnvironment reads all variables, so that a mistake in one of them shows whichever executor is started.
 func readEnvironment(log *slog.Logger) (environment, error) {
 	e := environment{backend: backendAuto, outOfBand: true}
@@ -109,5 +117,6 @@ func parseBackoff(v string) (time.Duration, error) {
 	return time.ParseDuration(v)
 }
 
-// cores is how many workers there are when nobody says.
-func cores() int { return runtime.NumCPU() }
+// cores is how many workers there are when nobody says: as many as can run at once. Go's runtime knows the process's
+// affinity and, in GOMAXPROCS, the quota of its cgroup, which the number of cores does not show.
+func cores() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) }

@@ -11,10 +11,11 @@ import (
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
-// RemoteError is the error of a task that failed in another process: Func, Worker, Rank, Host, Pid, the Type and Message
-// of the error there, and the Stack if it was a panic (printed by %+v). errors.Is and errors.As look through it for what
-// survives the way: context, io, fs, os, syscall.Errno and strconv errors, errors.Join and %w chains, and whatever
-// RegisterError made known. Others arrive as text with the name of their type.
+// RemoteError is the error of a task that failed in another process, or in a goroutine of a program that was told to use
+// those (RANKPOOL_BACKEND=threads): Func, Worker, Rank, Host, Pid, Thread (the worker is a goroutine), the Type and Message of
+// the error there, and the Stack if it was a panic (printed by %+v). errors.Is and errors.As look through it for what survives
+// the way: context, io, fs, os, syscall.Errno and strconv errors, errors.Join and %w chains, and whatever RegisterError made
+// known. Others arrive as text with the name of their type.
 type RemoteError = remote.Error
 
 // PanicError is the error of a task that panicked, with the panic's value as text, its type and the stack, or that
@@ -22,14 +23,14 @@ type RemoteError = remote.Error
 type PanicError = remote.PanicError
 
 // BrokenError is the error of a task that was lost with its worker, and of everything queued on an executor that can no
-// longer work: Worker (-1 for none in particular), Host, Pid, Rank (-1 for none), Task and
-// the Cause. It matches ErrBroken.
+// longer work: Worker (-1 for none in particular), Host, Pid, Rank (-1 for none), Thread (the worker is a goroutine of that
+// process), Task and the Cause. It matches ErrBroken.
 type BrokenError = dispatch.BrokenError
 
 // MismatchError is the Cause when a worker is not the program that the master is; %+v shows the whole difference.
 type MismatchError = registry.MismatchError
 
-// RunningTask is a task that was still running: Func, Worker, Host, Pid, and Since when.
+// RunningTask is a task that was still running: Func, Worker, Host, Pid, Thread, and Since when.
 type RunningTask = dispatch.RunningTask
 
 // PeerError is what an operation of package comm returns when a worker that it waits for was lost, or its call in the same
@@ -45,14 +46,18 @@ type ShutdownError struct {
 
 // Error names the tasks that still run.
 func (e *ShutdownError) Error() string {
-	if len(e.Running) == 0 {
-		return "futures: Shutdown was cut short: " + e.Cause.Error()
+	s := "futures: Shutdown was cut short"
+	if len(e.Running) > 0 {
+		names := make([]string, len(e.Running))
+		for i, t := range e.Running {
+			names[i] = t.String()
+		}
+		s += fmt.Sprintf(" with %d tasks running: %s", len(names), strings.Join(names, ", "))
 	}
-	names := make([]string, len(e.Running))
-	for i, t := range e.Running {
-		names[i] = t.String()
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
 	}
-	return fmt.Sprintf("futures: Shutdown was cut short with %d tasks running: %s: %v", len(names), strings.Join(names, ", "), e.Cause)
+	return s
 }
 
 // Unwrap returns the reason.

@@ -18,7 +18,8 @@ import (
 
 // Executor runs calls of registered functions on a pool of workers: an *MPIPoolExecutor, *ProcessPoolExecutor or
 // *ThreadPoolExecutor. Submit and Map give it work. Nothing starts until it is first used. All methods may be called
-// together from any goroutine.
+// together from any goroutine. A zero value is no executor: what can return an error returns one, and so do the functions of
+// this package for a nil Executor.
 type Executor interface {
 	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. It returns
 	// ErrShutdown after a shutdown; a pool that broke while it started shows at NumWorkers and Submit (C015).
@@ -28,18 +29,22 @@ type Executor interface {
 	Start() error
 
 	// NumWorkers starts the workers if nothing did before, waits until their number is known, and returns it: 0 after a
-	// shutdown and when the executor is broken.
+	// shutdown and when the executor is broken. While the program is told to end the error is ErrDrained.
 	NumWorkers(ctx context.Context) (int, error)
 
-	// Backend says what the workers are: "processes", "threads" or "mpi". Before the start it is what would be started.
+	// Backend says what the workers are: "processes", "threads" or "mpi". Before the start it is what would be started; of
+	// a zero value it is "".
 	Backend() string
 
 	// Stats returns the counters of the pool as they are now.
 	Stats() Stats
 
-	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. It is what
-	// defer wants. An executor that is never closed is closed when Main's function returns; one that a task makes, in a
-	// worker, must be closed by the task.
+	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. An executor
+	// that is never closed is closed when Main's function returns; one that a task makes, in a worker, must be closed by
+	// the task.
+	//
+	// In a defer it waits however the function ends. So a function that returns an error while work is queued returns only
+	// when all of that has run, and nobody hears of the error before. With is the form that does not wait then.
 	Close() error
 
 	// Shutdown forbids further calls and waits until everything queued has run and the workers have left, or until ctx
@@ -101,7 +106,8 @@ type executor struct {
 type class int
 
 const (
-	mpiClass class = iota
+	noClass class = iota // of a zero value
+	mpiClass
 	processClass
 	threadClass
 )
@@ -141,11 +147,14 @@ func (e *executor) started() (*dispatch.Master, error) {
 	if m := e.master.Load(); m != nil {
 		return m, nil
 	}
+	if err := e.made(); err != nil {
+		return nil, err
+	}
 	switch {
-	case e.shut:
-		return nil, ErrShutdown
 	case draining.Load():
 		return nil, ErrDrained
+	case e.shut:
+		return nil, ErrShutdown
 	}
 	m, err := e.newMaster()
 	if err != nil {
@@ -162,7 +171,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	env, err := readEnvironment(log)
+	env, err := e.environment(log)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +205,8 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Group: group, Log: log, Setup: setup,
 		Check:            checkFingerprint(e.backend),
 		Name:             name,
-		DecodeError:      decodeError,
-		DecodeSetupError: decodeSetupError,
+		DecodeError:      e.decodeError,
+		DecodeSetupError: e.decodeSetupError,
 		Aside:            e.decoding.Add,
 		Doomed:           doomed,
 		MaxTasks:         e.cfg.maxTasks,
@@ -228,7 +237,7 @@ func (e *executor) Start() error {
 		return err
 	}
 	if err := m.Boot(); errors.Is(err, dispatch.ErrStopping) {
-		return ErrShutdown
+		return refusal(err)
 	}
 	return nil // a broken pool shows at Submit and NumWorkers
 }
@@ -270,10 +279,10 @@ func (e *executor) NumWorkers(ctx context.Context) (int, error) {
 func (e *executor) Backend() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.backend != "" {
+	if e.backend != "" || e.made() != nil {
 		return e.backend
 	}
-	env, err := readEnvironment(slog.New(slog.DiscardHandler))
+	env, err := e.environment(slog.New(slog.DiscardHandler))
 	if err != nil {
 		env.backend = backendAuto
 	}
@@ -294,6 +303,9 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		if o != nil {
 			o.shutdown(&c)
 		}
+	}
+	if err := e.made(); err != nil {
+		return err
 	}
 	e.mu.Lock()
 	e.shut = true
@@ -361,15 +373,15 @@ func functionName(fn uint32) string {
 }
 
 // decodeError makes what a future gets of an error that a worker encoded.
-func decodeError(b []byte, fn uint32, w int, h dispatch.Hello) error {
-	return remoteError(b, functionName(fn), w, h)
+func (e *executor) decodeError(b []byte, fn uint32, w int, h dispatch.Hello) error {
+	return e.remoteError(b, functionName(fn), w, h)
 }
 
-func decodeSetupError(b []byte, w int, h dispatch.Hello) error {
-	return remoteError(b, "initializer", w, h)
+func (e *executor) decodeSetupError(b []byte, w int, h dispatch.Hello) error {
+	return e.remoteError(b, "initializer", w, h)
 }
 
-func remoteError(b []byte, name string, w int, h dispatch.Hello) error {
+func (e *executor) remoteError(b []byte, name string, w int, h dispatch.Hello) error {
 	var cause, problem error
 	if gone := apart(func() { cause, _, problem = remote.Decode(b) }); gone != nil {
 		problem = gone
@@ -377,5 +389,5 @@ func remoteError(b []byte, name string, w int, h dispatch.Hello) error {
 	if problem != nil {
 		cause = fmt.Errorf("an error arrived damaged: %w", problem)
 	}
-	return remote.New(remote.Error{Func: name, Worker: w, Rank: h.Rank, Host: h.Host, Pid: h.Pid}, cause)
+	return remote.New(remote.Error{Func: name, Worker: w, Rank: h.Rank, Host: h.Host, Pid: h.Pid, Thread: e.backend == backendThreads}, cause)
 }

@@ -14,7 +14,7 @@ import (
 //
 // It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. Finished and
 // cancelled are done, for everybody and at once, and never change again (A02). The zero value is a pending future;
-// a Future must not be copied.
+// a Future must not be copied. Of a nil *Future, methods that can return an error return one; the others panic.
 //
 // An executor makes futures and completes them. NewFuture and the setters are for those who complete one themselves.
 // All methods may be called together from any goroutine.
@@ -79,8 +79,13 @@ var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 // Cancel.
 func NewFuture[T any]() *Future[T] { return new(Future[T]) }
 
-// base returns the part without a type.
-func (c *core) base() *core { return c }
+// base returns the part without a type; nil for no future.
+func (f *Future[T]) base() *core {
+	if f == nil {
+		return nil
+	}
+	return &f.core
+}
 
 // is returns the present state.
 func (c *core) is() state { return state(c.state.Load()) }
@@ -127,7 +132,8 @@ func (c *core) Finished() <-chan struct{} {
 //
 // taskErr is nil on success, and otherwise the very error that Result returns (A16). waitErr is ErrCancelled for a
 // cancelled future, which has no outcome to speak of, and otherwise the error of a wait that ctx ended.
-func (c *core) Exception(ctx context.Context) (taskErr, waitErr error) {
+func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
+	c := f.base()
 	if err := c.await(ctx); err != nil {
 		return nil, err
 	}
@@ -168,7 +174,7 @@ func (c *core) owned() bool {
 // A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
 // ErrTimeout as well if that was a deadline; the future is unaffected (A18).
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
-	if err := f.await(ctx); err != nil {
+	if err := f.base().await(ctx); err != nil {
 		var zero T
 		return zero, err
 	}
@@ -178,8 +184,11 @@ func (f *Future[T]) Result(ctx context.Context) (T, error) {
 // ResultWithin is Result with a time limit in place of a context. Zero or less asks and does not wait. The error of a
 // wait that ran out of time is ErrTimeout itself.
 func (f *Future[T]) ResultWithin(d time.Duration) (T, error) {
+	var zero T
+	if f == nil {
+		return zero, errNoFuture
+	}
 	if !f.Done() && (d <= 0 || !f.awaitFor(d)) {
-		var zero T
 		return zero, ErrTimeout
 	}
 	return f.outcome()
@@ -234,6 +243,9 @@ func (f *Future[T]) SetError(err error) error {
 }
 
 func (f *Future[T]) set(verb string, v T, err error) error {
+	if f == nil {
+		return errNoFuture
+	}
 	if f.owned() {
 		return &stateError{verb: verb, owned: true}
 	}
@@ -248,6 +260,9 @@ func (f *Future[T]) set(verb string, v T, err error) error {
 // String says what the future is of, where it stands, and the type of its value or error (A33).
 func (f *Future[T]) String() string {
 	name := reflect.TypeFor[T]().String()
+	if f == nil {
+		return fmt.Sprintf("Future[%s](nil)", name)
+	}
 	switch s := f.is(); {
 	case s != finished:
 		return fmt.Sprintf("Future[%s](%s)", name, s)
@@ -260,6 +275,9 @@ func (f *Future[T]) String() string {
 
 // await blocks until the future is done, which is nil, or until ctx ends.
 func (c *core) await(ctx context.Context) error {
+	if c == nil {
+		return errNoFuture
+	}
 	if c.Done() {
 		return nil
 	}

@@ -23,7 +23,12 @@ import (
 // The first error ends the results, after all those before it: the failure of an element, the end of ctx (it matches
 // ErrTimeout if that was a deadline; results that are there come first), ErrShutdown, ErrBroken, or a mistake in the
 // call. What has not begun is cancelled then, and the contexts of the tasks that run end; the same happens when the
-// reader stops. The results can be read once, by one goroutine.
+// reader stops. The results can be read once, by one goroutine: to range over them again yields an error that matches
+// ErrInvalidState.
+//
+// Whether the executor takes calls shows at the call, whatever the input is, empty or not: the one element is ErrShutdown
+// when the executor is shut down, started before or not, ErrDrained while the program is told to end, ErrBroken when it is
+// broken. What a sequence gives after a shutdown fails in the same way.
 func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
 	return mapOver[A, R](ctx, "Map", ex, fn, any(xs), opts)
 }
@@ -42,7 +47,10 @@ func only[R any](err error) iter.Seq2[R, error] {
 }
 
 func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A, R], xs any, opts []MapOption) iter.Seq2[R, error] {
-	e := ex.base()
+	e, err := baseOf(ex)
+	if err != nil {
+		return only[R](err)
+	}
 	c, err := newMapConfig(verb, opts)
 	if err == nil {
 		err = e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name())
@@ -51,6 +59,9 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		return only[R](err)
 	}
 	m, err := e.started()
+	if err == nil { // now, not when the results are read, and whether there is anything to submit or not
+		err = refusal(m.Refusal())
+	}
 	if err == nil {
 		_, err = fn.f.numberFor(e)
 	}
@@ -72,12 +83,6 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		if !c.hasBuffer {
 			r.window, r.feed.fixed = windowChunks*max(e.slots, 1), false
 		}
-		// Whether the executor still takes calls shows now, not when the results are read.
-		if state, err := m.State(); state == dispatch.Stopping || state == dispatch.Closed {
-			return only[R](ErrShutdown)
-		} else if state == dispatch.Broken {
-			return only[R](err)
-		}
 		return r.once(func(yield func(R, error) bool) { r.lazily(input, yield) })
 	}
 	if err := r.submitSlice(slice); err != nil {
@@ -93,10 +98,14 @@ const (
 	windowTiny   = 8
 )
 
+var errReadBefore = fmt.Errorf("futures: the results of a map can be read once, and have been read before (%w)", ErrInvalidState)
+
 // once makes a sequence that can be ranged over one time.
 func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		if r.read.Swap(true) {
+			var zero R
+			yield(zero, errReadBefore)
 			return
 		}
 		seq(yield)

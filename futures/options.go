@@ -65,7 +65,8 @@ func newConfig(constructor string, opts []Option) (config, error) {
 }
 
 // WithMaxWorkers sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one
-// per core. A thread pool heeds only the option.
+// per core that Go uses: GOMAXPROCS, which follows the quota of a container, and no more than the process may run on. A
+// thread pool respects only the option.
 func WithMaxWorkers(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {

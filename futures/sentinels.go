@@ -19,8 +19,8 @@ var (
 	// wait whose context had a deadline matches both (A32). The future is unaffected.
 	ErrTimeout error = timeoutError{}
 
-	// ErrInvalidState is returned by the setters of a future that is done already. The error says which state it was
-	// in, and matches ErrCancelled too when it was cancelled, so that a producer can tell that it is not to blame.
+	// ErrInvalidState is returned by the setters of a future that is done already, and by the results of a Map that have
+	// been read before. The error of a setter says which state it was in, and matches ErrCancelled too when it was cancelled, so that a producer can tell that it is not to blame.
 	ErrInvalidState = errors.New("futures: invalid state")
 
 	// ErrBroken is the result of what was queued on an executor that can no longer work, and of a later Submit.

@@ -60,7 +60,8 @@ func DrainOn(signals ...os.Signal) MainOption {
 	return func(c *endingConfig) { c.signals = append(c.signals, signals...) }
 }
 
-// ErrDrained is the error of what had not begun when the program was told to end. It matches ErrCancelled.
+// ErrDrained is the error of what had not begun when the program was told to end, and of every call after that. It matches
+// ErrCancelled.
 var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal before this began (%w)", ErrCancelled)
 
 // What is left of the time after a signal: until when, on the monotonic clock; and whether nothing may begin any more.

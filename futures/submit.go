@@ -17,7 +17,10 @@ import (
 // It returns an error, and no future, when the executor is shut down (ErrShutdown) or broken (ErrBroken), when the
 // function is not registered, when the argument cannot be encoded, or when the environment cannot be used.
 func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[R], error) {
-	e := ex.base()
+	e, err := baseOf(ex)
+	if err != nil {
+		return nil, err
+	}
 	if err := e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name()); err != nil {
 		return nil, err
 	}
@@ -43,7 +46,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	return &t.Future, nil
 }
 
-// refusal turns a scheduler's refusal into the package's words.
+// refusal turns a scheduler's refusal, if it is one, into the package's words.
 func refusal(err error) error {
 	if errors.Is(err, dispatch.ErrStopping) {
 		if draining.Load() {

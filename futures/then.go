@@ -9,7 +9,8 @@ import (
 // Compose but for two things: an error that onValue returns, or a panic in it, goes to onError, which may recover; and
 // to cancel the returned future does not cancel f, which may have others depending on it.
 //
-// For handlers that return futures there is ThenChain.
+// For handlers that return futures there is ThenChain. A value that is itself a future stays one: Then looks into none, and
+// each ThenChain takes one level off.
 func Then[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error) (R, error)) *Future[R] {
 	if onValue == nil {
 		onValue = passOn[T, R]("Then")
@@ -40,6 +41,7 @@ func ThenChain[T, R any](
 	if onValue == nil {
 		c.onValue = chainOn[T, R]()
 	}
+	f = orFailed(f)
 	c.from.Store(f)
 	c.owner, c.calls.to = c, c
 	f.addCallback(&c.calls)

@@ -38,8 +38,8 @@ func (m WaitMode) String() string {
 //
 // A deadline of ctx that passes ends the wait with the parts as they are then and no error (B09); one that has passed
 // already gives a snapshot. When ctx is cancelled instead, the parts come with an error that matches context.Canceled,
-// unless what was waited for has happened. A mode that is none of the constants is always an error, and then there are
-// no parts (B11).
+// unless what was waited for has happened. A mode that is none of the constants is always an error, as is a nil future,
+// and then there are no parts (B11).
 //
 // Failures of the futures are not errors of Wait (B08). The futures may belong to different executors; Wait takes
 // nothing from them and can be repeated (B15). For a sequence, pass slices.Collect of it; for futures of different
@@ -48,6 +48,9 @@ func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDon
 	if mode < AllCompleted || mode > FirstException {
 		const text = "futures: Wait: unknown mode %v: use AllCompleted, FirstCompleted or FirstException"
 		return nil, nil, fmt.Errorf(text, mode)
+	}
+	if slices.ContainsFunc(fs, missing) {
+		return nil, nil, errNoFuture
 	}
 	fs = distinct(fs)
 	if !met(fs, mode) {

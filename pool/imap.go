@@ -14,7 +14,8 @@ import (
 // worker ahead, on a goroutine of its own: what it shares with the loop that reads must be guarded. The first error comes
 // after all results before it and ends the sequence (H10): the failure of an element, the end of ctx, or what is wrong with
 // the call. What has not begun is cancelled then, and the contexts of the tasks that run end; the same happens when the
-// reader stops early. The results can be read once, by one goroutine.
+// reader stops early. The results can be read once, by one goroutine: to range over them again yields an error that matches
+// futures.ErrInvalidState.
 //
 // Each element is a task of its own unless WithChunkSize says otherwise; tiny ones travel together all the same.
 func Imap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {

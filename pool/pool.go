@@ -2,7 +2,9 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/rankpool/rankpool/asyncresult"
@@ -18,8 +20,8 @@ type ApplyResult[R any] = asyncresult.ApplyResult[R]
 // MapResult is the AsyncResult of MapAsync and StarmapAsync.
 type MapResult[R any] = asyncresult.MapResult[R]
 
-// Pool is a pool of workers. It comes from New, On or package threadpool. Its methods and the verbs may be called
-// together from any goroutine.
+// Pool is a pool of workers. It comes from New, With, On or package threadpool. Its methods and the verbs may be called
+// together from any goroutine. Of a nil Pool, or a zero value, the verbs and Join return an error.
 type Pool struct {
 	ex futures.Executor
 
@@ -43,17 +45,29 @@ func New(opts ...Option) (*Pool, error) {
 // On returns a pool with the workers of an executor, which belongs to the pool from then on: Close, Terminate and Join
 // shut it down (H04). It panics when ex is nil.
 func On(ex futures.Executor) *Pool {
-	if ex == nil {
+	if v := reflect.ValueOf(ex); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("pool: On: the executor is nil; make one with package futures")
 	}
 	return &Pool{ex: ex}
 }
 
 // Executor returns the executor that the pool uses, for its Stats, Backend and NumWorkers, and for futures.Submit.
-func (p *Pool) Executor() futures.Executor { return p.ex }
+func (p *Pool) Executor() futures.Executor {
+	if p.none() {
+		return nil
+	}
+	return p.ex
+}
+
+var errNone = errors.New("pool: there is no pool: make one with New, With, On or package threadpool")
+
+func (p *Pool) none() bool { return p == nil || p.ex == nil }
 
 // Close forbids further calls, which get futures.ErrShutdown. What was submitted still runs. It does not wait (H24).
 func (p *Pool) Close() {
+	if p.none() {
+		return
+	}
 	p.close()
 	_ = p.ex.Shutdown(context.Background(), futures.NoWait()) // without waiting it cannot fail
 }
@@ -62,6 +76,9 @@ func (p *Pool) Close() {
 // them (H28): a task that does not heed its context runs to its end. What was cancelled has futures.ErrCancelled, for
 // those who wait in Get, read an Imap, or hold an ErrorCallback.
 func (p *Pool) Terminate() {
+	if p.none() {
+		return
+	}
 	p.close()
 	_ = p.ex.Shutdown(context.Background(), futures.NoWait(), futures.CancelFutures(), futures.InterruptTasks())
 }
@@ -70,6 +87,9 @@ func (p *Pool) Terminate() {
 // ends; then the error says which tasks still run, and they go on. It implies Close (H26). Called by a callback, it does
 // not wait for callbacks, of which it would be one.
 func (p *Pool) Join(ctx context.Context) error {
+	if p.none() {
+		return errNone
+	}
 	p.close()
 	if err := p.ex.Shutdown(ctx); err != nil {
 		return fmt.Errorf("pool: Join: %w", err)
@@ -91,6 +111,9 @@ func (p *Pool) close() {
 
 // usable says whether the pool takes calls.
 func (p *Pool) usable() error {
+	if p.none() {
+		return errNone
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

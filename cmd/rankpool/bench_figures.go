@@ -360,10 +360,11 @@ func (p *plan) curves() {
 func (p *plan) curveOverWorkers() {
 	g := p.group(overWorkers)
 	var counts []int
-	for w := 1; w < max(2, runtime.NumCPU()); w *= 2 {
+	most := max(2, min(runtime.NumCPU(), runtime.GOMAXPROCS(0)))
+	for w := 1; w < most; w *= 2 {
 		counts = append(counts, w)
 	}
-	for _, w := range append(counts, max(2, runtime.NumCPU())) {
+	for _, w := range append(counts, most) {
 		add := func(ours *entrant) {
 			g.add(row{
 				name: "map by workers", x: float64(w), unit: nsElement,

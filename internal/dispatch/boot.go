@@ -57,7 +57,7 @@ func (m *Master) open() {
 	}
 	m.waiting = n
 	for i := range n {
-		m.workers = append(m.workers, &worker{slot: i})
+		m.workers = append(m.workers, &worker{slot: i, thread: m.kind.SharesMem})
 	}
 	for _, w := range m.workers {
 		m.startWorker(w)

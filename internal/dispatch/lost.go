@@ -20,14 +20,20 @@ func (e *BrokenError) Error() string {
 	case e.Worker >= 0:
 		s = fmt.Sprintf("the pool is broken: worker %d", e.Worker)
 	}
-	if exit := (*link.ExitError)(nil); e.Host != "" && !errors.As(e.Cause, &exit) { // which would say it again
+	switch exit := (*link.ExitError)(nil); {
+	case e.Thread:
+		s += " (a goroutine of this program)"
+	case e.Host != "" && !errors.As(e.Cause, &exit): // which would say it again
 		rank := ""
 		if e.Rank >= 0 {
 			rank = fmt.Sprintf("rank %d, ", e.Rank)
 		}
 		s += fmt.Sprintf(" (%sprocess %d on %s)", rank, e.Pid, e.Host)
 	}
-	return s + ": " + e.Cause.Error()
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
 }
 
 // ErrBroken is what errors.Is finds in every *BrokenError.
@@ -58,7 +64,7 @@ func (w *worker) broken(task string, cause error) *BrokenError {
 	if w.hello.Pid == 0 { // it has not said
 		rank = -1
 	}
-	return &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Rank: rank, Task: task, Cause: cause}
+	return &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Rank: rank, Thread: w.thread, Task: task, Cause: cause}
 }
 
 // Lost takes the end of a worker. It is called by the link.

@@ -74,6 +74,7 @@ type BrokenError struct {
 	Host   string // where it ran, if known
 	Pid    int    // its process, if known
 	Rank   int    // of that process in its MPI job; -1 when it has none, or it is not known
+	Thread bool   // the worker is a goroutine of that process
 	Task   string // the function it was running, if one was lost
 	Cause  error
 }
@@ -122,6 +123,7 @@ type Master struct {
 // worker is one slot of the group.
 type worker struct {
 	slot   int
+	thread bool // it is a goroutine of this process
 	state  workerState
 	hello  Hello
 	out    []piece // handed out, in order; those before head are answered
@@ -208,6 +210,13 @@ func (m *Master) Submit(j *Job) error {
 	m.handOut()
 	m.unlock()
 	return nil
+}
+
+// Refusal is why Submit would refuse a job now; nil when it would not.
+func (m *Master) Refusal() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refusal()
 }
 
 func (m *Master) refusal() error {

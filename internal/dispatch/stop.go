@@ -14,12 +14,23 @@ type RunningTask struct {
 	Worker int
 	Host   string
 	Pid    int
+	Thread bool      // the worker is a goroutine of that process
 	Since  time.Time // when its worker was given the batch it is in
 }
 
 // String names the task and its worker.
 func (t RunningTask) String() string {
-	return fmt.Sprintf("%s on worker %d (process %d on %s)", t.Func, t.Worker, t.Pid, t.Host)
+	name := t.Func
+	if name == "" {
+		name = "a task"
+	}
+	switch {
+	case t.Thread:
+		return fmt.Sprintf("%s on worker %d (a goroutine of this program)", name, t.Worker)
+	case t.Pid == 0:
+		return fmt.Sprintf("%s on worker %d", name, t.Worker)
+	}
+	return fmt.Sprintf("%s on worker %d (process %d on %s)", name, t.Worker, t.Pid, t.Host)
 }
 
 // Shutdown forbids further jobs. What is queued still runs, or with cancel is dropped. With wait it blocks until the
@@ -93,7 +104,7 @@ func (m *Master) Running() []RunningTask {
 	var all []RunningTask
 	for _, w := range m.workers {
 		if p := w.next(); p != nil && w.state == busy {
-			all = append(all, RunningTask{m.cfg.Name(p.job.Func), w.slot, w.hello.Host, w.hello.Pid, w.since})
+			all = append(all, RunningTask{m.cfg.Name(p.job.Func), w.slot, w.hello.Host, w.hello.Pid, w.thread, w.since})
 		}
 	}
 	return all

@@ -33,7 +33,7 @@ type ValueError struct {
 }
 
 // Error names the path and the cause.
-func (e *ValueError) Error() string { return "pkl5: " + e.Path + ": " + e.Err.Error() }
+func (e *ValueError) Error() string { return fmt.Sprintf("pkl5: %s: %v", e.Path, e.Err) }
 
 // Unwrap returns the cause.
 func (e *ValueError) Unwrap() error { return e.Err }

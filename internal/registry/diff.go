@@ -178,7 +178,10 @@ func (e *MismatchError) Error() string {
 			more++
 		}
 	}
-	s := fmt.Sprintf("%s runs a different program: %s", e.who(), strings.Join(strings.Fields(first), " "))
+	s := e.who() + " runs a different program"
+	if first != "" {
+		s += ": " + strings.Join(strings.Fields(first), " ")
+	}
 	switch {
 	case more == 1:
 		s += " (and 1 more difference)"

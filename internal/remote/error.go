@@ -20,6 +20,7 @@ type Error struct {
 	Rank    int    // in MPI_COMM_WORLD; negative where there is no MPI
 	Host    string // empty where it is this one
 	Pid     int    // zero where it is this process
+	Thread  bool   // the worker is a goroutine of that process
 	Type    string // the Go type of the error
 	Message string // its text, exact
 	Stack   string // of the goroutine that panicked; empty for an error that was returned
@@ -68,7 +69,10 @@ func (e *Error) Error() string {
 	if e.Func != "" {
 		s = e.Func
 	}
-	s += " failed on " + e.where() + ": " + e.Message
+	s += " failed on " + e.where()
+	if e.Message != "" || e.cause != nil {
+		s += ": " + e.Message
+	}
 	if o, ok := e.cause.(noted); ok && o.note() != "" {
 		s += " (" + o.note() + ")"
 	}
@@ -83,7 +87,10 @@ func (e *Error) where() string {
 	if e.Host != "" {
 		more = append(more, e.Host)
 	}
-	if e.Pid != 0 {
+	switch {
+	case e.Thread:
+		more = []string{"a goroutine of this program"}
+	case e.Pid != 0:
 		more = append(more, fmt.Sprintf("pid %d", e.Pid))
 	}
 	if len(more) == 0 {
@@ -105,7 +112,9 @@ func (e *Error) Format(s fmt.State, verb rune) {
 		io.WriteString(s, e.Error())
 		var b strings.Builder
 		lines := maxLines
-		writeTree(&b, e.cause, 1, &lines)
+		if e.cause != nil {
+			writeTree(&b, e.cause, 1, &lines)
+		}
 		io.WriteString(s, b.String())
 		if e.Stack != "" {
 			fmt.Fprintf(s, "\nstack on %s:\n%s", e.where(), strings.TrimRight(e.Stack, "\n"))

@@ -22,6 +22,7 @@ var (
 	pid     = futures.Register("pid", func(struct{}) (int, error) { return os.Getpid(), nil })
 
 	wait     = futures.RegisterContext("wait", func(ctx context.Context, g gate) (bool, error) { return true, g.pass(ctx) })
+	deaf     = futures.Register("deaf", func(g gate) (bool, error) { return true, g.pass(context.Background()) })
 	announce = futures.RegisterContext("announce", announceAndWait)
 
 	failOn = futures.Register("failOn", func(x int) (int, error) {

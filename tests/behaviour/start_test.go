@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,12 +103,60 @@ func TestTheNumberOfWorkersIsReadWhenThePoolStarts_C006_C087(t *testing.T) {
 		t.Setenv("RANKPOOL_MAX_WORKERS", "3")
 		want := 3
 		if b.shares {
-			want = runtime.NumCPU() // a thread pool does not heed the variable
+			want = min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) // a thread pool respects no variable
 		}
 		if n, err := ex.NumWorkers(within(t)); err != nil || n != want {
 			t.Errorf("%d workers, want %d: %v", n, want, err)
 		}
 	})
+}
+
+func TestThereAreAsManyWorkersAsGoTakesFromTheQuotaOfAContainer(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as the runtime sets it from the cgroup
+	each(t, func(t *testing.T, b backend) {
+		if b.workers > 0 {
+			t.Skip("the world decides how many workers there are (E09)")
+		}
+		for procs, want := range map[int]int{1: 1, 64: runtime.NumCPU()} {
+			runtime.GOMAXPROCS(procs)
+			ex, err := b.make()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := ex.NumWorkers(within(t)); err != nil || n != want {
+				t.Errorf("GOMAXPROCS %d: %d workers, want %d: %v", procs, n, want, err)
+			}
+			mustClose(t, ex)
+		}
+	}, func(b backend) bool { return b.reports != "mpi" })
+}
+
+func TestAThreadPoolRespectsNoVariable_C087(t *testing.T) {
+	for name, value := range map[string]string{
+		"RANKPOOL_BACKEND": "no such", "RANKPOOL_MAX_WORKERS": "many", "RANKPOOL_PKL5_THRESHOLD": "much", "RANKPOOL_BACKOFF": "long",
+		"RANKPOOL_USE_PKL5": "perhaps", "RANKPOOL_SERVICE": "tcp:nowhere:port", "RANKPOOL_NO_SUCH": "1",
+	} {
+		t.Setenv(name, value)
+	}
+	var log strings.Builder
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(3), futures.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ex.Close()
+	if ex.Backend() != "threads" {
+		t.Error(ex.Backend())
+	}
+	if got := result(t, submit(t, ex, square, 3)); got != 9 {
+		t.Error(got)
+	}
+	if n, err := ex.NumWorkers(within(t)); n != 3 || err != nil {
+		t.Error(n, err)
+	}
+	mustClose(t, ex)
+	if log.Len() > 0 {
+		t.Errorf("it complains: %s", &log)
+	}
 }
 
 func TestNumWorkersStartsThePoolAndKnowsItsEnd_C008_C009_C010(t *testing.T) {

@@ -75,18 +75,16 @@ func left(end func(ctx context.Context) error) func(context.Context) error {
 
 // workBehindAGate submits a task that waits for the program's gate, and others behind it. Each leaves a file when it begins.
 func workBehindAGate(ex futures.Executor) (begun func(context.Context) error, err error) {
-	dir := os.Getenv(directoryVariable)
 	for i := range 20 {
-		p := place{Begun: filepath.Join(dir, fmt.Sprint(i)), Gate: gate(filepath.Join(dir, "gate"))}
+		p := place{Begun: filepathOf(fmt.Sprint(i)), Gate: gate(filepathOf("gate"))}
 		if _, err := futures.Submit(ex, announce, p); err != nil {
 			return nil, err
 		}
 	}
-	began := gate(filepath.Join(dir, "not begun"))
 	return func(ctx context.Context) error {
 		for {
-			if _, err := os.Stat(filepath.Join(dir, "0")); err == nil {
-				return os.Remove(string(began))
+			if _, err := os.Stat(filepathOf("0")); err == nil {
+				return os.Remove(filepathOf("not begun"))
 			}
 			if err := ctx.Err(); err != nil {
 				return err
@@ -99,6 +97,9 @@ func workBehindAGate(ex futures.Executor) (begun func(context.Context) error, er
 func fails(context.Context) error  { return statusError(3) }
 func panics(context.Context) error { panic("the body panicked") }
 func exits(context.Context) error  { runtime.Goexit(); return nil }
+
+// filepathOf returns the path of a file of this program.
+func filepathOf(name string) string { return filepath.Join(os.Getenv(directoryVariable), name) }
 
 func init() {
 	for name, end := range map[string]func(context.Context) error{"fails": fails, "panics": panics, "exits": exits} {
@@ -156,6 +157,7 @@ func TestWithFinishesWhatIsQueuedWhenItsBodyReturnsNil(t *testing.T) {
 type runningProgram struct {
 	cmd    *exec.Cmd
 	dir    string
+	stdout bytes.Buffer
 	stderr io.Reader
 }
 
@@ -174,6 +176,7 @@ func startProgram(t *testing.T, b backend, name string) *runningProgram {
 	}
 	p.cmd.Env = append(os.Environ(), programVariable+"="+name, backendVariable+"="+b.name, directoryVariable+"="+p.dir,
 		graceVariable+"="+limit.String())
+	p.cmd.Stdout = &p.stdout
 	if p.stderr, err = p.cmd.StderrPipe(); err != nil {
 		t.Fatal(err)
 	}
