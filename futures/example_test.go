@@ -56,189 +56,267 @@ func try(err error) {
 	}
 }
 
-// pool is a pool of two processes for an example.
-func pool(opts ...futures.Option) *futures.ProcessPoolExecutor {
-	ex, err := futures.NewProcessPoolExecutor(append(opts, futures.WithMaxWorkers(2))...)
-	try(err)
-	return ex
+// The parameter of the function says which executor it is. After an error, what is queued is cancelled.
+func ExampleWith() {
+	ctx := context.Background()
+	err := futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		sum := 0
+		for y, err := range futures.Map(ctx, ex, cube, []int{1, 2, 3}) {
+			if err != nil {
+				return err
+			}
+			sum += y
+		}
+		fmt.Println(sum)
+		return nil // waits for what is queued
+	}, futures.WithMaxWorkers(2))
+	fmt.Println(err)
+	// Output:
+	// 36
+	// <nil>
 }
 
 func ExampleSubmit() {
-	ex := pool()
-	defer ex.Close()
-	f, err := futures.Submit(ex, cube, 3)
-	try(err)
-	y, err := f.Result(context.Background())
-	fmt.Println(y, err)
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		f, err := futures.Submit(ex, cube, 3)
+		if err != nil {
+			return err
+		}
+		y, err := f.Result(ctx)
+		fmt.Println(y, err)
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: 27 <nil>
 }
 
 // An error keeps its identity, and says where it happened.
 func ExampleRegisterSentinel() {
-	ex := pool()
-	defer ex.Close()
-	f, err := futures.Submit(ex, root, -1)
-	try(err)
-	_, err = f.Result(context.Background())
-	where := new(futures.RemoteError)
-	fmt.Println(errors.Is(err, ErrNegative), errors.As(err, &where), where.Func, where.Message)
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		f, err := futures.Submit(ex, root, -1)
+		if err != nil {
+			return err
+		}
+		_, err = f.Result(ctx)
+		where := new(futures.RemoteError)
+		fmt.Println(errors.Is(err, ErrNegative), errors.As(err, &where), where.Func, where.Message)
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: true true example.root negative
 }
 
 func ExampleMap() {
-	ex := pool()
-	defer ex.Close()
-	for y, err := range futures.Map(context.Background(), ex, cube, []int{1, 2, 3, 4}) {
-		try(err)
-		fmt.Print(y, " ")
-	}
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		for y, err := range futures.Map(ctx, ex, cube, []int{1, 2, 3, 4}) {
+			if err != nil {
+				return err
+			}
+			fmt.Print(y, " ")
+		}
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: 1 8 27 64
 }
 
 // A sequence is drawn as results are read, so it may be endless.
 func ExampleMap_sequence() {
-	ex := pool()
-	defer ex.Close()
-	var naturals iter.Seq[int] = func(yield func(int) bool) {
-		for i := 0; yield(i); i++ {
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		var naturals iter.Seq[int] = func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+			}
 		}
-	}
-	for y, err := range futures.Map(context.Background(), ex, cube, naturals) {
-		try(err)
-		if y > 100 {
-			fmt.Println("the first cube above 100 is", y)
-			break
+		for y, err := range futures.Map(ctx, ex, cube, naturals) {
+			if err != nil {
+				return err
+			}
+			if y > 100 {
+				fmt.Println("the first cube above 100 is", y)
+				break
+			}
 		}
-	}
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: the first cube above 100 is 125
 }
 
 func ExampleStarmap() {
-	ex := pool()
-	defer ex.Close()
-	sides := futures.Zip([]float64{3, 5, 8}, []float64{4, 12, 15})
-	for c, err := range futures.Starmap(context.Background(), ex, hypot, sides) {
-		try(err)
-		fmt.Print(c, " ")
-	}
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		sides := futures.Zip([]float64{3, 5, 8}, []float64{4, 12, 15})
+		for c, err := range futures.Starmap(ctx, ex, hypot, sides) {
+			if err != nil {
+				return err
+			}
+			fmt.Print(c, " ")
+		}
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: 5 13 17
 }
 
 func ExampleAsCompleted() {
-	ex := pool()
-	defer ex.Close()
-	var fs []*futures.Future[int]
-	for x := range 5 {
-		f, err := futures.Submit(ex, cube, x)
-		try(err)
-		fs = append(fs, f)
-	}
-	sum := 0
-	for f, err := range futures.AsCompleted(context.Background(), fs) {
-		try(err)
-		y, err := f.Result(context.Background())
-		try(err)
-		sum += y
-	}
-	fmt.Println(sum)
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		var fs []*futures.Future[int]
+		for x := range 5 {
+			f, err := futures.Submit(ex, cube, x)
+			if err != nil {
+				return err
+			}
+			fs = append(fs, f)
+		}
+		sum := 0
+		for f, err := range futures.AsCompleted(ctx, fs) {
+			if err != nil {
+				return err
+			}
+			y, err := f.Result(ctx)
+			if err != nil {
+				return err
+			}
+			sum += y
+		}
+		fmt.Println(sum)
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: 100
 }
 
 func ExampleWait() {
-	ex := pool()
-	defer ex.Close()
-	quick, err := futures.Submit(ex, cube, 2)
-	try(err)
-	slow, err := futures.Submit(ex, patient, 0, futures.WithTaskTimeout(50*time.Millisecond))
-	try(err)
-	done, rest, err := futures.Wait(context.Background(), []*futures.Future[int]{quick, slow}, futures.FirstCompleted)
-	fmt.Println(slices.Contains(done, quick), len(done)+len(rest), err)
-	_, err = slow.Result(context.Background())
-	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		quick, err := futures.Submit(ex, cube, 2)
+		if err != nil {
+			return err
+		}
+		slow, err := futures.Submit(ex, patient, 0, futures.WithTaskTimeout(50*time.Millisecond))
+		if err != nil {
+			return err
+		}
+		done, rest, err := futures.Wait(ctx, []*futures.Future[int]{quick, slow}, futures.FirstCompleted)
+		fmt.Println(slices.Contains(done, quick), len(done)+len(rest), err)
+		_, err = slow.Result(ctx)
+		fmt.Println(errors.Is(err, context.DeadlineExceeded))
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output:
 	// true 2 <nil>
 	// true
 }
 
 func ExampleCollect() {
-	ex := pool()
-	defer ex.Close()
-	a, err := futures.Submit(ex, cube, 2)
-	try(err)
-	b, err := futures.Submit(ex, cube, 3)
-	try(err)
-	fmt.Println(futures.Collect(a, b).Result(context.Background()))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		a, err := futures.Submit(ex, cube, 2)
+		if err != nil {
+			return err
+		}
+		b, err := futures.Submit(ex, cube, 3)
+		if err != nil {
+			return err
+		}
+		fmt.Println(futures.Collect(a, b).Result(ctx))
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: [8 27] <nil>
 }
 
 func ExampleCompose() {
-	ex := pool()
-	defer ex.Close()
-	f, err := futures.Submit(ex, root, 2)
-	try(err)
-	text := futures.Compose(f, func(x float64) (string, error) { return fmt.Sprintf("%.3f", x), nil }, nil)
-	fmt.Println(text.Result(context.Background()))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		f, err := futures.Submit(ex, root, 2)
+		if err != nil {
+			return err
+		}
+		text := futures.Compose(f, func(x float64) (string, error) { return fmt.Sprintf("%.3f", x), nil }, nil)
+		fmt.Println(text.Result(ctx))
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: 1.414 <nil>
 }
 
 func ExampleCatch() {
-	ex := pool()
-	defer ex.Close()
-	f, err := futures.Submit(ex, root, -4)
-	try(err)
-	safe := futures.Catch(f, func(error) (float64, error) { return math.NaN(), nil })
-	fmt.Println(safe.Result(context.Background()))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		f, err := futures.Submit(ex, root, -4)
+		if err != nil {
+			return err
+		}
+		safe := futures.Catch(f, func(error) (float64, error) { return math.NaN(), nil })
+		fmt.Println(safe.Result(ctx))
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: NaN <nil>
 }
 
 // A closure has no name by which another process could know it; goroutines need none.
 func ExampleLocal() {
-	ex, err := futures.NewThreadPoolExecutor()
-	try(err)
-	defer ex.Close()
-	suffix := "!"
-	shout := futures.Local(func(_ context.Context, s string) (string, error) { return strings.ToUpper(s) + suffix, nil })
-	f, err := futures.Submit(ex, shout, "hello")
-	try(err)
-	fmt.Println(f.Result(context.Background()))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ThreadPoolExecutor) error {
+		suffix := "!"
+		shout := futures.Local(func(_ context.Context, s string) (string, error) { return strings.ToUpper(s) + suffix, nil })
+		f, err := futures.Submit(ex, shout, "hello")
+		if err != nil {
+			return err
+		}
+		fmt.Println(f.Result(ctx))
+		return nil
+	}))
 	// Output: HELLO! <nil>
 }
 
 // A global is sent to every worker once, not with every task.
 func ExampleWithGlobal() {
-	ex := pool(futures.WithGlobal(greeting, "Good morning"))
-	defer ex.Close()
-	f, err := futures.Submit(ex, greet, "Ada")
-	try(err)
-	fmt.Println(f.Result(context.Background()))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		f, err := futures.Submit(ex, greet, "Ada")
+		if err != nil {
+			return err
+		}
+		fmt.Println(f.Result(ctx))
+		return nil
+	}, futures.WithMaxWorkers(2), futures.WithGlobal(greeting, "Good morning")))
 	// Output: Good morning, Ada <nil>
 }
 
 // One call on every worker: they add up what each of them has.
 func ExampleSubmitEach() {
-	ex := pool()
-	defer ex.Close()
-	f, err := futures.SubmitEach(ex, total, 10)
-	try(err)
-	fmt.Println(f.Result(context.Background()))
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		f, err := futures.SubmitEach(ex, total, 10)
+		if err != nil {
+			return err
+		}
+		fmt.Println(f.Result(ctx))
+		return nil
+	}, futures.WithMaxWorkers(2)))
 	// Output: [30 30] <nil>
 }
 
 // After a true Cancel the task never runs.
 func ExampleFuture_Cancel() {
-	ex, err := futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1))
-	try(err)
-	defer ex.Close()
-	_, err = futures.Submit(ex, patient, 0, futures.WithTaskTimeout(50*time.Millisecond)) // keeps the worker busy
-	try(err)
-	f, err := futures.Submit(ex, cube, 3)
-	try(err)
-	fmt.Println(f.Cancel(), f)
+	try(futures.With(context.Background(), func(ex *futures.ProcessPoolExecutor) error {
+		_, err := futures.Submit(ex, patient, 0, futures.WithTaskTimeout(50*time.Millisecond)) // keeps the worker busy
+		if err != nil {
+			return err
+		}
+		f, err := futures.Submit(ex, cube, 3)
+		if err != nil {
+			return err
+		}
+		fmt.Println(f.Cancel(), f)
+		return nil
+	}, futures.WithMaxWorkers(1)))
 	// Output: true Future[int](cancelled)
 }
 
+// Without With, Close ends an executor, and waits for what is queued.
 func ExampleExecutor_stats() {
-	ex := pool()
+	ex, err := futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2))
+	try(err)
 	for _, err := range futures.Map(context.Background(), ex, cube, []int{1, 2, 3}) {
 		try(err)
 	}

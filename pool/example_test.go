@@ -65,28 +65,50 @@ type greeting struct {
 	Loud bool
 }
 
-// start returns a pool for an example. In a program this stands inside the function that Main is given.
-func start(opts ...pool.Option) (context.Context, *pool.Pool) {
-	p, err := pool.New(append([]pool.Option{pool.WithProcesses(2)}, opts...)...)
+func check(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
+}
+
+// start returns a pool for an example about the end of one. In a program this stands inside the function that Main is given.
+func start() (context.Context, *pool.Pool) {
+	p, err := pool.New(pool.WithProcesses(2))
+	check(err)
 	return context.Background(), p
 }
 
-func ExampleNew() {
+// After an error, what is queued is cancelled.
+func ExampleWith() {
 	ctx := context.Background()
-	p, err := pool.New(
+	err := pool.With(ctx, func(p *pool.Pool) error {
+		ys, err := pool.Map(ctx, p, square, []int{1, 2, 3})
+		if err != nil {
+			return err
+		}
+		fmt.Println(ys)
+		return nil // waits for what is queued
+	},
 		pool.WithProcesses(2),
 		pool.WithInitializer(setPrefix, "worker: "),     // every worker, before its first task
 		futures.WithEnv(map[string]string{"LANG": "C"}), // any option of an executor
 	)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Join(ctx)
-	fmt.Println(pool.Apply(ctx, p, prefixed, "ready"))
-	// Output: worker: ready <nil>
+	fmt.Println(err)
+	// Output:
+	// [1 4 9]
+	// <nil>
+}
+
+// Without With, Join ends a pool.
+func ExampleNew() {
+	ctx := context.Background()
+	p, err := pool.New(pool.WithProcesses(2))
+	check(err)
+	fmt.Println(pool.Apply(ctx, p, square, 3))
+	fmt.Println(p.Join(ctx))
+	// Output:
+	// 9 <nil>
+	// <nil>
 }
 
 func ExampleNew_badOptions() {
@@ -97,23 +119,23 @@ func ExampleNew_badOptions() {
 
 func ExampleOn() {
 	ctx := context.Background()
-	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(2))
-	if err != nil {
-		log.Fatal(err)
-	}
-	p := pool.On(ex)
-	defer p.Join(ctx)
-	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}))
+	check(futures.With(ctx, func(ex *futures.ThreadPoolExecutor) error {
+		p := pool.On(ex)
+		fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}))
+		return p.Join(ctx)
+	}, futures.WithMaxWorkers(2)))
 	// Output: [1 4 9] <nil>
 }
 
 func ExampleApply() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	fmt.Println(pool.Apply(ctx, p, square, 7))
-	_, err := pool.Apply(ctx, p, half, 7)
-	var remote *futures.RemoteError
-	fmt.Println(errors.As(err, &remote) && remote.Message == "7 is odd")
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		fmt.Println(pool.Apply(ctx, p, square, 7))
+		_, err := pool.Apply(ctx, p, half, 7)
+		var remote *futures.RemoteError
+		fmt.Println(errors.As(err, &remote) && remote.Message == "7 is odd")
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// 49 <nil>
 	// true
@@ -121,10 +143,12 @@ func ExampleApply() {
 
 // What Python passes as keyword arguments is a struct.
 func ExampleApply_keywordArguments() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	fmt.Println(pool.Apply(ctx, p, greet, greeting{Name: "world", Loud: true}))
-	fmt.Println(pool.Apply(ctx, p, greet, greeting{Name: "world", Word: "goodbye"}))
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		fmt.Println(pool.Apply(ctx, p, greet, greeting{Name: "world", Loud: true}))
+		fmt.Println(pool.Apply(ctx, p, greet, greeting{Name: "world", Word: "goodbye"}))
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// HELLO, WORLD <nil>
 	// goodbye, world <nil>
@@ -148,10 +172,12 @@ func ExampleApplyAsync() {
 }
 
 func ExampleMap() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3, 4}))
-	fmt.Println(pool.Map(ctx, p, square, slices.Values([]int{5, 6}), pool.WithChunkSize(1)))
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3, 4}))
+		fmt.Println(pool.Map(ctx, p, square, slices.Values([]int{5, 6}), pool.WithChunkSize(1)))
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// [1 4 9 16] <nil>
 	// [25 36] <nil>
@@ -174,15 +200,17 @@ func ExampleMapAsync() {
 }
 
 func ExampleImap() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	for y, err := range pool.Imap(ctx, p, half, []int{2, 4, 7, 8}) {
-		if err != nil { // after the results before it, and the last
-			fmt.Println("7 is odd")
-			break
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		for y, err := range pool.Imap(ctx, p, half, []int{2, 4, 7, 8}) {
+			if err != nil { // after the results before it, and the last
+				fmt.Println("7 is odd")
+				break
+			}
+			fmt.Println(y)
 		}
-		fmt.Println(y)
-	}
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// 1
 	// 2
@@ -191,37 +219,41 @@ func ExampleImap() {
 
 // Where one failure must not end the others, it is a part of the result and not an error of the task.
 func ExampleImapUnordered_failures() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	done, failed := 0, 0
-	for o, err := range pool.ImapUnordered(ctx, p, tryHalf, []int{2, 3, 4, 5, 6}) {
-		switch {
-		case err != nil: // the pool is broken, or ctx has ended
-			log.Fatal(err)
-		case o.Problem != "":
-			failed++
-		default:
-			done++
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		done, failed := 0, 0
+		for o, err := range pool.ImapUnordered(ctx, p, tryHalf, []int{2, 3, 4, 5, 6}) {
+			switch {
+			case err != nil: // the pool is broken, or ctx has ended
+				return err
+			case o.Problem != "":
+				failed++
+			default:
+				done++
+			}
 		}
-	}
-	fmt.Println(done, "done,", failed, "failed")
+		fmt.Println(done, "done,", failed, "failed")
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output: 3 done, 2 failed
 }
 
 // A sequence is drawn as results are read, so it may be endless.
 func ExampleImap_endless() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	var naturals iter.Seq[int] = func(yield func(int) bool) {
-		for n := 1; yield(n); n++ {
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		var naturals iter.Seq[int] = func(yield func(int) bool) {
+			for n := 1; yield(n); n++ {
+			}
 		}
-	}
-	for y, err := range pool.Imap(ctx, p, square, naturals) {
-		if err != nil || y > 20 {
-			break // cancels what is under way
+		for y, err := range pool.Imap(ctx, p, square, naturals) {
+			if err != nil || y > 20 {
+				break // cancels what is under way
+			}
+			fmt.Println(y)
 		}
-		fmt.Println(y)
-	}
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// 1
 	// 4
@@ -230,14 +262,16 @@ func ExampleImap_endless() {
 }
 
 func ExampleImapUnordered() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	for y, err := range pool.ImapUnordered(ctx, p, square, []int{1, 2, 3}) {
-		if err != nil {
-			log.Fatal(err)
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		for y, err := range pool.ImapUnordered(ctx, p, square, []int{1, 2, 3}) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(y)
 		}
-		fmt.Println(y)
-	}
+		return nil
+	}, pool.WithProcesses(2)))
 	// Unordered output:
 	// 9
 	// 1
@@ -245,41 +279,49 @@ func ExampleImapUnordered() {
 }
 
 func ExampleStarmap() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	fmt.Println(pool.Starmap(ctx, p, power, futures.Zip([]int{2, 3, 10}, []int{8, 3, 2})))
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		fmt.Println(pool.Starmap(ctx, p, power, futures.Zip([]int{2, 3, 10}, []int{8, 3, 2})))
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output: [256 27 100] <nil>
 }
 
 func ExampleStarmapAsync() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	r, err := pool.StarmapAsync(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2}))
-	if err != nil {
-		log.Fatal(err)
-	}
-	<-r.Done() // or Wait, or a select
-	fmt.Println(r.Get(ctx))
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		r, err := pool.StarmapAsync(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2}))
+		if err != nil {
+			return err
+		}
+		<-r.Done() // or Wait, or a select
+		fmt.Println(r.Get(ctx))
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output: [1024 9] <nil>
 }
 
 func ExampleIstarmap() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	for y, err := range pool.Istarmap(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2})) {
-		fmt.Println(y, err)
-	}
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		for y, err := range pool.Istarmap(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2})) {
+			fmt.Println(y, err)
+		}
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// 1024 <nil>
 	// 9 <nil>
 }
 
 func ExampleIstarmapUnordered() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	for y, err := range pool.IstarmapUnordered(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2})) {
-		fmt.Println(y, err)
-	}
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		for y, err := range pool.IstarmapUnordered(ctx, p, power, futures.Zip([]int{2, 3}, []int{10, 2})) {
+			fmt.Println(y, err)
+		}
+		return nil
+	}, pool.WithProcesses(2)))
 	// Unordered output:
 	// 9 <nil>
 	// 1024 <nil>
@@ -332,30 +374,36 @@ func ExamplePool_Join() {
 }
 
 func ExamplePool_Executor() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	n, err := p.Executor().NumWorkers(ctx)
-	fmt.Println(n, err)
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		n, err := p.Executor().NumWorkers(ctx)
+		fmt.Println(n, err)
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output: 2 <nil>
 }
 
 func ExampleWithProgress() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	var log strings.Builder // os.Stderr, in a program: on a terminal it is a bar
-	ys, err := pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithProgress(&log))
-	fmt.Println(ys, err)
-	fmt.Println(strings.HasPrefix(log.String(), "Map: 3/3 (100%)"))
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		var log strings.Builder // os.Stderr, in a program: on a terminal it is a bar
+		ys, err := pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithProgress(&log))
+		fmt.Println(ys, err)
+		fmt.Println(strings.HasPrefix(log.String(), "Map: 3/3 (100%)"))
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// [1 4 9] <nil>
 	// true
 }
 
 func ExampleWithChunkSize() {
-	ctx, p := start()
-	defer p.Join(ctx)
-	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(2)))
-	fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(0)))
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(2)))
+		fmt.Println(pool.Map(ctx, p, square, []int{1, 2, 3}, pool.WithChunkSize(0)))
+		return nil
+	}, pool.WithProcesses(2)))
 	// Output:
 	// [1 4 9] <nil>
 	// [] pool: Map: the chunk size is 0; it must be at least 1
@@ -363,19 +411,19 @@ func ExampleWithChunkSize() {
 
 func ExampleWithProcesses() {
 	ctx := context.Background()
-	p, err := pool.New(pool.WithProcesses(3))
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Join(ctx)
-	fmt.Println(p.Executor().NumWorkers(ctx))
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		fmt.Println(p.Executor().NumWorkers(ctx))
+		return nil
+	}, pool.WithProcesses(3)))
 	// Output: 3 <nil>
 }
 
 func ExampleWithInitializer() {
-	ctx, p := start(pool.WithInitializer(setPrefix, os.TempDir()))
-	defer p.Join(ctx)
-	s, err := pool.Apply(ctx, p, prefixed, "")
-	fmt.Println(s == os.TempDir(), err)
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		s, err := pool.Apply(ctx, p, prefixed, "")
+		fmt.Println(s == os.TempDir(), err)
+		return nil
+	}, pool.WithProcesses(2), pool.WithInitializer(setPrefix, os.TempDir())))
 	// Output: true <nil>
 }

@@ -1,6 +1,8 @@
 package threadpool
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rankpool/rankpool/futures"
@@ -16,4 +18,18 @@ func New(opts ...pool.Option) (*pool.Pool, error) {
 		return nil, fmt.Errorf("threadpool: New: %w", err)
 	}
 	return pool.On(ex), nil
+}
+
+// With is pool.With for a pool of goroutines.
+func With(ctx context.Context, body func(p *pool.Pool) error, opts ...pool.Option) error {
+	if body == nil {
+		return errors.New("threadpool: With: the function is nil")
+	}
+	return futures.With(ctx, func(ex *futures.ThreadPoolExecutor) error {
+		p := pool.On(ex)
+		if err := body(p); err != nil {
+			return err
+		}
+		return p.Join(ctx)
+	}, opts...)
 }

@@ -1,4 +1,4 @@
-package futures_test
+package behaviour_test
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"github.com/rankpool/rankpool/asyncresult"
 	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
-	pools "github.com/rankpool/rankpool/pool"
+	"github.com/rankpool/rankpool/pool"
 )
 
 // errorTypes are all error types that users can name.
@@ -98,7 +98,7 @@ func fill(v reflect.Value, really bool) {
 }
 
 func TestNoExportedErrorTypeIsForgotten(t *testing.T) {
-	for _, dir := range []string{".", "../pool", "../asyncresult", "../threadpool", "../comm"} {
+	for _, dir := range []string{"../../futures", "../../pool", "../../asyncresult", "../../threadpool", "../../comm"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -127,8 +127,6 @@ func TestNoExportedErrorTypeIsForgotten(t *testing.T) {
 	}
 }
 
-var double = futures.Register("double", func(x int) (int, error) { return 2 * x, nil })
-
 // wrapped is an executor of somebody else's, who has forgotten the one inside.
 type wrapped struct{ futures.Executor }
 
@@ -148,7 +146,7 @@ func TestWhatIsGivenAnExecutorThatIsNotThereReturnsAnErrorThatSaysSo(t *testing.
 				t.Errorf("%s of %s: %v", verb, name, err)
 			}
 		}
-		for _, fn := range []futures.Func[int, int]{double, {}} {
+		for _, fn := range []futures.Func[int, int]{square, {}} {
 			_, err := futures.Submit(ex, fn, 1)
 			refused("Submit", err)
 			_, err = futures.SubmitEach(ex, fn, 1)
@@ -280,23 +278,23 @@ func TestAPoolAResultAndACommunicatorThatAreNotThereAreErrors(t *testing.T) {
 			t.Errorf("%s: %v", verb, err)
 		}
 	}
-	for _, p := range []*pools.Pool{nil, {}} {
-		_, err := pools.Apply(ctx, p, double, 1)
+	for _, p := range []*pool.Pool{nil, {}} {
+		_, err := pool.Apply(ctx, p, square, 1)
 		refused("Apply", err)
-		_, err = pools.ApplyAsync(p, double, 1)
+		_, err = pool.ApplyAsync(p, square, 1)
 		refused("ApplyAsync", err)
-		_, err = pools.Map(ctx, p, double, []int{1})
+		_, err = pool.Map(ctx, p, square, []int{1})
 		refused("Map", err)
-		_, err = pools.MapAsync(ctx, p, double, []int{1})
+		_, err = pool.MapAsync(ctx, p, square, []int{1})
 		refused("MapAsync", err)
-		_, err = pools.Starmap(ctx, p, double, []int{})
+		_, err = pool.Starmap(ctx, p, square, []int{})
 		refused("Starmap", err)
-		_, err = pools.StarmapAsync(ctx, p, double, []int{})
+		_, err = pool.StarmapAsync(ctx, p, square, []int{})
 		refused("StarmapAsync", err)
-		for _, err := range pools.Imap(ctx, p, double, []int{1}) {
+		for _, err := range pool.Imap(ctx, p, square, []int{1}) {
 			refused("Imap", err)
 		}
-		for _, err := range pools.IstarmapUnordered(ctx, p, double, []int{1}, pools.WithProgress(nil)) {
+		for _, err := range pool.IstarmapUnordered(ctx, p, square, []int{1}, pool.WithProgress(nil)) {
 			refused("IstarmapUnordered", err)
 		}
 		p.Close()
@@ -323,7 +321,7 @@ func TestAPoolAResultAndACommunicatorThatAreNotThereAreErrors(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]func(){
-		"On":         func() { pools.On((*futures.MPIPoolExecutor)(nil)) },
+		"On":         func() { pool.On((*futures.MPIPoolExecutor)(nil)) },
 		"New":        func() { asyncresult.New[int](nil, futures.NewFuture[int]()) },
 		"New future": func() { asyncresult.New[int](new(futures.MPIPoolExecutor), nil) },
 	} {
