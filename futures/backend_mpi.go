@@ -160,7 +160,8 @@ func mainOrRank(run func(context.Context) error, everywhere bool) int {
 	if everywhere {
 		return onEveryRank(run)
 	}
-	if mpi.FindLauncher(os.LookupEnv).Rank > 0 {
+	if mpi.FindLauncher(os.LookupEnv).Rank > 0 { // it will serve, and MPI takes its time
+		ignoreSignals()
 		emptyStdin()
 	}
 	serve, err := joinWorld()

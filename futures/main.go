@@ -36,10 +36,11 @@ var (
 // A call of os.Exit in run ends the program there and then, with that status; local workers end with it.
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
-// most. The status is then 130. SIGTERM, and the signals of DrainOn, let the tasks that run finish first: see DrainGrace.
-// The status is then 128 and the number of the signal, 143 for SIGTERM. A second SIGINT or SIGTERM ends the process at
-// once, also when run ignores the first. A signal that the process was started to ignore stays ignored. Workers heed none of
-// them: the master decides.
+// most, or less where the launcher kills before. The status is then 130. SIGTERM, and the signals of DrainOn, let the tasks
+// that run finish first: see DrainGrace. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
+// SIGINT ends the process at once, also when run ignores the first; so does a second SIGTERM, unless it comes within 2 s, for
+// launchers send several. SIGINT or SIGTERM in a drain that a signal of DrainOn has begun ends the contexts. A signal that the
+// process was started to ignore stays ignored. Workers act on none of them: the master decides.
 func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")

@@ -85,12 +85,16 @@ func (e *signalError) status() int {
 	return exitFailure
 }
 
+// repeat is how long after the first signal a SIGTERM says the same once more. Slurm sends two at the end of a job's time, to a
+// step and to its srun, which passes it on; and where all processes of a job get one, Open MPI's mpiexec has another for its ranks.
+const repeat = 2 * time.Second
+
 // awaitSignal ends the context of Main's function when the process is told to end.
 func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
-	sig, more := make(chan os.Signal, 1), make(chan os.Signal, 8)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	interrupts, terms, more := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 8)
+	for s, c := range map[os.Signal]chan os.Signal{os.Interrupt: interrupts, syscall.SIGTERM: terms} {
 		if !signal.Ignored(s) { // as nohup and shells without job control have it: that is to stay so
-			signal.Notify(sig, s)
+			signal.Notify(c, s)
 		}
 	}
 	if len(ending.signals) > 0 {
@@ -108,29 +112,37 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 	var s os.Signal
 	select {
-	case s = <-sig:
+	case s = <-interrupts:
+	case s = <-terms:
 	case s = <-meant:
 	case <-ctx.Done():
-		signal.Stop(sig)
+		signal.Stop(interrupts)
+		signal.Stop(terms)
 		return
+	}
+	letNext := func() { // the next one ends the process
+		signal.Stop(interrupts)
+		time.AfterFunc(repeat, func() { signal.Stop(terms) })
 	}
 	launcher := mpi.FindEnding(os.LookupEnv)
 	g := ending.gracesAfter(s, launcher)
-	var sooner <-chan os.Signal // what cuts a drain short that a signal of DrainOn has begun
-	if s == os.Interrupt || s == syscall.SIGTERM {
-		signal.Stop(sig) // the next one ends the process
-	} else {
-		sooner = sig
-	}
 	if g.short != "" {
 		fmt.Fprintln(os.Stderr, "rankpool: warning:", g.short)
 	}
-	if s != os.Interrupt {
-		if cut := drain(ctx, g.drain, sooner); cut != nil {
-			s, g = cut, ending.gracesAfter(os.Interrupt, launcher)
-		}
+	var cut os.Signal
+	switch s {
+	case os.Interrupt:
+		letNext()
+	case syscall.SIGTERM:
+		letNext()
+		drain(ctx, g.drain, nil, nil)
+	default:
+		cut = drain(ctx, g.drain, interrupts, terms)
+		letNext()
 	}
-	signal.Stop(sig)
+	if cut != nil {
+		s, g = cut, ending.gracesAfter(os.Interrupt, launcher)
+	}
 	end := time.Now().Add(g.rest)
 	graceEnd.Store(&end)
 	cancel(&signalError{s})
@@ -144,7 +156,7 @@ func ignoreSignals() {
 }
 
 // drain lets what runs finish, within the grace period, and nothing begin. It returns the signal that ended it before.
-func drain(ctx context.Context, grace time.Duration, sooner <-chan os.Signal) (cut os.Signal) {
+func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os.Signal) (cut os.Signal) {
 	draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
@@ -165,7 +177,8 @@ func drain(ctx context.Context, grace time.Duration, sooner <-chan os.Signal) (c
 	}()
 	select {
 	case <-done:
-	case cut = <-sooner:
+	case cut = <-interrupts:
+	case cut = <-terms:
 	}
 	return cut
 }

@@ -306,7 +306,6 @@ const (
 
 // lose kills rank 1; the others say whether they live on. They never call Finalize, which would hang or kill them.
 func lose(ctx context.Context, world *mpi.Comm) error {
-	signal.Ignore(syscall.Signal(10)) // MPICH's launcher tells survivors of the loss by SIGUSR1
 	// Nobody is inside a call with rank 1 when that dies: it has heard from all of them last.
 	if world.Rank() == 1 {
 		for other := range world.Size() {

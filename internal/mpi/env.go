@@ -162,6 +162,7 @@ func Init(o Options) (*Environment, error) {
 	if o.Level < Single || o.Level > Multiple {
 		o.Level = Multiple
 	}
+	wantSignals()
 	type outcome struct {
 		env *Environment
 		err error

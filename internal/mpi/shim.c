@@ -132,6 +132,18 @@ static void rp_tame_ucx(void) {
   setenv("UCX_HANDLE_ERRORS", "none", 0);
 }
 
+// The threads that a library starts inherit the mask of the thread that initialises it. They are to take no signal: Go's handler
+// on a thread that Go did not make gives what nobody has asked for its default action, so that a SIGUSR1 ends the process when
+// the kernel picks such a thread for it, which it does after a SIGCONT. What a thread brings upon itself stays as it is, and so does
+// SIGPROF, which Go's profiler knows how to take there. Open MPI unblocks everything in an orted that it starts here.
+static void rp_calm_threads(sigset_t *old) {
+  static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+  sigset_t all;
+  sigfillset(&all);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
+  pthread_sigmask(SIG_BLOCK, &all, old);
+}
+
 int rp_init(int level, int *provided, int *restored, int cap, int *nrestored) {
   static const int levels[] = {MPI_THREAD_SINGLE, MPI_THREAD_FUNNELED, MPI_THREAD_SERIALIZED, MPI_THREAD_MULTIPLE};
   struct sigaction old[RP_SIGNALS];
@@ -139,7 +151,10 @@ int rp_init(int level, int *provided, int *restored, int cap, int *nrestored) {
   // Once it has lost a peer that it talked to by TCP, Open MPI looks at its other sockets every 10 ms only, by default.
   setenv("OMPI_MCA_mpi_event_tick_rate", "100", 0);
   rp_snapshot(old);
+  sigset_t mask;
+  rp_calm_threads(&mask);
   int rc = MPI_Init_thread(NULL, NULL, levels[level & 3], provided);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
   *nrestored = rp_put_back(old, restored, cap);
   if (rc == MPI_SUCCESS) rc = rp_query_level(provided);
   return rc;

@@ -63,6 +63,28 @@ func TestASignalLetsWhatRunsFinishAndNothingBegin(t *testing.T) {
 	}
 }
 
+func TestALauncherThatSaysItTwiceLeavesTheTimeForWhatRuns(t *testing.T) {
+	p := role(t, true, "told twice")
+	signalTo(t, p.cmd.Process.Pid, syscall.SIGTERM)
+	if got := p.status(patience); got != 143 {
+		t.Errorf("status %d, want 143", got)
+	}
+	stdout, stderr := p.leavesNothing(patience)
+	says(t, stdout, "what ran was delivered")
+	says(t, stderr, "ended by signal: terminated")
+}
+
+func TestASIGTERMEndsADrainAndNotTheProgram(t *testing.T) {
+	p := role(t, true, "cut short")
+	signalTo(t, p.cmd.Process.Pid, syscall.SIGUSR1)
+	if got := p.status(patience); got != 143 {
+		t.Errorf("status %d, want 143", got)
+	}
+	stdout, stderr := p.leavesNothing(patience)
+	says(t, stdout, "deferred functions ran")
+	says(t, stderr, "ended by signal: terminated")
+}
+
 // A terminal sends it to every process of the program, and so do many job schedulers.
 func TestASignalToAllProcessesEndsWithItsStatusToo(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {

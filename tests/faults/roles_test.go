@@ -95,36 +95,21 @@ var roles = map[string]func(context.Context) error{
 		ready(ex)
 		return nil
 	},
-	// One that is told to end with a task at work, which finishes, and one in the queue.
-	"draining": func(ctx context.Context) error {
-		dir := os.Getenv(directoryVariable)
+	"draining": func(ctx context.Context) error { return drained(ctx, func() {}) },
+	// One whose launcher says everything twice.
+	"told twice": func(ctx context.Context) error { return drained(ctx, func() { tellSelf(syscall.SIGTERM) }) },
+	// One that drains, with a task that does not end, and is then told to end by somebody who does not wait.
+	"cut short": func(ctx context.Context) (err error) {
 		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1)))
-		works := atOnce(futures.Submit(ex, hold, dir))
-		waits := atOnce(futures.Submit(ex, mark, trace(0)))
+		defer func() { fmt.Println("deferred functions ran") }()
+		f := atOnce(futures.Submit(ex, act, "spin"))
 		awaitRunning(ex, 1)
 		ready(ex)
-		for {
-			if _, err := futures.Submit(ex, inc, 1); errors.Is(err, futures.ErrDrained) {
-				break
-			} else if err != nil || ctx.Err() != nil {
-				return fmt.Errorf("it does not drain: %w, %w", err, ctx.Err())
-			}
-			time.Sleep(time.Millisecond)
-		}
-		if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+		if err := awaitDrain(ctx, ex); err != nil {
 			return err
 		}
-		if _, err := works.Result(ctx); err != nil {
-			return fmt.Errorf("what ran: %w", err)
-		}
-		_, err := waits.Result(ctx)
-		if !errors.Is(err, futures.ErrDrained) || !errors.Is(err, futures.ErrCancelled) {
-			return fmt.Errorf("what waited: %w", err)
-		}
-		if _, err := atOnce(futures.NewProcessPoolExecutor()).NumWorkers(ctx); !errors.Is(err, futures.ErrDrained) {
-			return fmt.Errorf("a new executor: %w", err)
-		}
-		fmt.Println("what ran was delivered")
+		tellSelf(syscall.SIGTERM)
+		_, err = f.Result(ctx)
 		return err
 	},
 	// The other ways in which Main's function ends, each with work in the queue.
@@ -256,6 +241,54 @@ func start(t *testing.T, wait bool, path string, env ...string) *program {
 		t.Fatal("the program does not get ready")
 	}
 	return p
+}
+
+// drained is told to end with a task at work, which finishes, and one in the queue.
+func drained(ctx context.Context, then func()) error {
+	dir := os.Getenv(directoryVariable)
+	ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1)))
+	works := atOnce(futures.Submit(ex, hold, dir))
+	waits := atOnce(futures.Submit(ex, mark, trace(0)))
+	awaitRunning(ex, 1)
+	ready(ex)
+	if err := awaitDrain(ctx, ex); err != nil {
+		return err
+	}
+	then()
+	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+		return err
+	}
+	if _, err := works.Result(ctx); err != nil {
+		return fmt.Errorf("what ran: %w", err)
+	}
+	_, err := waits.Result(ctx)
+	if !errors.Is(err, futures.ErrDrained) || !errors.Is(err, futures.ErrCancelled) {
+		return fmt.Errorf("what waited: %w", err)
+	}
+	if _, err := atOnce(futures.NewProcessPoolExecutor()).NumWorkers(ctx); !errors.Is(err, futures.ErrDrained) {
+		return fmt.Errorf("a new executor: %w", err)
+	}
+	fmt.Println("what ran was delivered")
+	return err
+}
+
+// awaitDrain blocks until nothing may begin any more.
+func awaitDrain(ctx context.Context, ex futures.Executor) error {
+	for {
+		if _, err := futures.Submit(ex, inc, 1); errors.Is(err, futures.ErrDrained) {
+			return nil
+		} else if err != nil || ctx.Err() != nil {
+			return fmt.Errorf("it does not drain: %w, %w", err, ctx.Err())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// tellSelf sends a signal to this process.
+func tellSelf(s syscall.Signal) {
+	if err := syscall.Kill(os.Getpid(), s); err != nil {
+		panic(err)
+	}
 }
 
 // role starts this test binary in a role.

@@ -10,7 +10,6 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
-// E07
 func TestCtrlCAtTheLauncherLeavesTimeForWhatIsDone(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		for name, s := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
@@ -33,7 +32,6 @@ func TestCtrlCAtTheLauncherLeavesTimeForWhatIsDone(t *testing.T) {
 	})
 }
 
-// E02
 func TestAWorkerThatReadsStandardInputFindsItsEnd(t *testing.T) {
 	onEvery(t, func(t *testing.T, m mode) {
 		if m.name == threads.name {
@@ -42,5 +40,14 @@ func TestAWorkerThatReadsStandardInputFindsItsEnd(t *testing.T) {
 		m.stdin = "one\ntwo\nthree\n"
 		m.succeed(t, probe, []string{"reads"}).contains(t, "ONE and 0 bytes in the worker (<nil>)",
 			"TWO and 0 bytes in the worker (<nil>)", "THREE and 0 bytes in the worker (<nil>)")
+	})
+}
+
+func TestASignalThatNobodyAskedForEndsNoProcessAlsoAfterAStop(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		if m.name == threads.name {
+			t.Skip("its only process has no thread that Go did not make")
+		}
+		m.succeed(t, probe, []string{"-dir", t.TempDir(), "struck"}).contains(t, "long task 0: done", "long task 1: done", "lost: 0")
 	})
 }

@@ -9,15 +9,20 @@ import (
 	"io"
 	"iter"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
 
 func init() {
-	for name, act := range map[string]func(context.Context) error{"interrupted": interrupted, "reads": reads} {
+	for name, act := range map[string]func(context.Context) error{
+		"interrupted": interrupted, "reads": reads, "struck": struck, "told": told,
+	} {
 		acts[name] = act
 	}
 }
@@ -75,4 +80,55 @@ func reads(ctx context.Context) error {
 		fmt.Println(y)
 	}
 	return lines.Err()
+}
+
+// struck has every process of the job stopped, sent signals that nobody asked for, and continued, again and again.
+func struck(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	held := []*futures.Future[int]{submit(ex, hold, *dir), submit(ex, hold, *dir)}
+	pids, err := atWork(ctx, *dir, 2)
+	if err != nil {
+		return err
+	}
+	const strike = `for round in $(seq 30); do for p; do
+		kill -STOP $p; kill -USR1 $p; kill -USR2 $p; kill -40 $p; kill -CONT $p
+	done; done`
+	args := []string{"-c", strike, "sh", fmt.Sprint(os.Getpid())}
+	for _, pid := range pids {
+		args = append(args, fmt.Sprint(pid))
+	}
+	if out, err := exec.CommandContext(ctx, "sh", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	if err := seeOut(ctx, held, nil); err != nil {
+		return err
+	}
+	fmt.Println("lost:", ex.Stats().Lost)
+	return nil
+}
+
+// told is a program with signals of its own, which somebody sends to all of its processes.
+func told(ctx context.Context) error {
+	own := []os.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
+	heard := make(chan os.Signal, len(own))
+	signal.Notify(heard, own...)
+	ex := executor()
+	defer ex.Close()
+	held := []*futures.Future[int]{submit(ex, hold, *dir), submit(ex, hold, *dir)}
+	pids, err := atWork(ctx, *dir, 2)
+	if err != nil {
+		return err
+	}
+	for _, s := range own {
+		for _, pid := range append(pids, os.Getpid()) {
+			send(pid, s.(syscall.Signal))
+		}
+		fmt.Println("the master was told:", <-heard)
+	}
+	if err := seeOut(ctx, held, nil); err != nil {
+		return err
+	}
+	fmt.Println("lost:", ex.Stats().Lost)
+	return nil
 }
