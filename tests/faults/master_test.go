@@ -66,10 +66,10 @@ func TestASignalLetsWhatRunsFinishAndNothingBegin(t *testing.T) {
 func TestALauncherThatSaysItTwiceLeavesTheTimeForWhatRuns(t *testing.T) {
 	p := role(t, true, "told twice")
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGTERM)
-	if got := p.status(patience); got != 143 {
+	if got := p.status(); got != 143 {
 		t.Errorf("status %d, want 143", got)
 	}
-	stdout, stderr := p.leavesNothing(patience)
+	stdout, stderr := p.leavesNothing()
 	says(t, stdout, "what ran was delivered")
 	says(t, stderr, "ended by signal: terminated")
 }
@@ -77,10 +77,10 @@ func TestALauncherThatSaysItTwiceLeavesTheTimeForWhatRuns(t *testing.T) {
 func TestASIGTERMEndsADrainAndNotTheProgram(t *testing.T) {
 	p := role(t, true, "cut short")
 	signalTo(t, p.cmd.Process.Pid, syscall.SIGUSR1)
-	if got := p.status(patience); got != 143 {
+	if got := p.status(); got != 143 {
 		t.Errorf("status %d, want 143", got)
 	}
-	stdout, stderr := p.leavesNothing(patience)
+	stdout, stderr := p.leavesNothing()
 	says(t, stdout, "deferred functions ran")
 	says(t, stderr, "ended by signal: terminated")
 }
