@@ -19,18 +19,15 @@
 //	func main() { futures.Main(run) }
 //
 //	func run(ctx context.Context) error {
-//		p, err := pool.New(pool.WithProcesses(2))
-//		if err != nil {
-//			return err
-//		}
-//		defer p.Join(ctx)
-//		r, err := pool.MapAsync(ctx, p, square, []int{1, 2, 3})
-//		if err != nil {
-//			return err
-//		}
-//		r.Callback(func(ys []int) { fmt.Println("squares:", ys) })
-//		r.ErrorCallback(func(err error) { fmt.Println("failed:", err) })
-//		return nil // Join waits for the squares and for the callback
+//		return pool.With(ctx, func(p *pool.Pool) error {
+//			r, err := pool.MapAsync(ctx, p, square, []int{1, 2, 3})
+//			if err != nil {
+//				return err
+//			}
+//			r.Callback(func(ys []int) { fmt.Println("squares:", ys) })
+//			r.ErrorCallback(func(err error) { fmt.Println("failed:", err) })
+//			return nil // With waits for the squares and for the callback
+//		}, pool.WithProcesses(2))
 //	}
 //
 // # From Python

@@ -8,18 +8,15 @@
 //	func main() { futures.Main(run) }
 //
 //	func run(ctx context.Context) error {
-//		ex, err := futures.NewMPIPoolExecutor()
-//		if err != nil {
-//			return err
-//		}
-//		defer ex.Close()
-//		for y, err := range futures.Map(ctx, ex, square, []int{1, 2, 3}) {
-//			if err != nil {
-//				return err
+//		return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+//			for y, err := range futures.Map(ctx, ex, square, []int{1, 2, 3}) {
+//				if err != nil {
+//					return err
+//				}
+//				fmt.Println(y)
 //			}
-//			fmt.Println(y)
-//		}
-//		return nil
+//			return nil
+//		})
 //	}
 //
 // The same program is the master and the workers: workers run it from its start and stay in Main. So code before Main
@@ -28,7 +25,8 @@
 // # Executors
 //
 // An MPIPoolExecutor takes its workers from how the program was started, or from RANKPOOL_BACKEND. A ProcessPoolExecutor
-// always has local processes, a ThreadPoolExecutor always goroutines. Submit returns a Future; Map and Starmap return
+// always has local processes, a ThreadPoolExecutor always goroutines. With makes one and ends it: when its function returns
+// nil, what is queued is finished; after an error or a panic it is cancelled, and the program that failed stops. Submit returns a Future; Map and Starmap return
 // results one by one. Wait, AsCompleted, Collect, Compose, Then and Catch work with futures of any executor.
 //
 // # Guarantees

@@ -35,6 +35,9 @@ func runMaster(run func(context.Context) error) (status int) {
 		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
 		closeAll(CancelFutures(), InterruptTasks())
 	case err != nil:
+		for _, m := range openMasters() { // nothing begins after the message
+			_, _ = m.Shutdown(ctx, false, true)
+		}
 		complain(err)
 		status = statusOf(err)
 		abandonAll()

@@ -19,17 +19,14 @@
 //	func main() { futures.Main(run) }
 //
 //	func run(ctx context.Context) error {
-//		p, err := pool.New(pool.WithProcesses(4))
-//		if err != nil {
-//			return err
-//		}
-//		defer p.Join(ctx)
-//		ys, err := pool.Map(ctx, p, square, []int{1, 2, 3})
-//		if err != nil {
-//			return err
-//		}
-//		fmt.Println(ys)
-//		return nil
+//		return pool.With(ctx, func(p *pool.Pool) error {
+//			ys, err := pool.Map(ctx, p, square, []int{1, 2, 3})
+//			if err != nil {
+//				return err
+//			}
+//			fmt.Println(ys)
+//			return nil
+//		}, pool.WithProcesses(4))
 //	}
 //
 // # Verbs
@@ -66,7 +63,8 @@
 //
 // # The end
 //
-// Close forbids further calls, Terminate cancels what has not begun as well, and neither waits; Join waits. All may be
+// With joins the pool when its function returns nil, and cancels what has not begun after an error or a panic: a program that
+// has failed does not compute on. For a pool that New makes, Close forbids further calls, Terminate cancels what has not begun as well, and neither waits; Join waits. All may be
 // called in any order and again. A pool that is never joined is when the function given to futures.Main returns.
 //
 // # From Python

@@ -9,18 +9,32 @@ import (
 
 // With makes a pool, calls body with it, and ends it. It is futures.With for pools: when body returns nil, With waits as
 // Join does; when body returns an error or panics, With does not wait, what is queued is cancelled, and a task that runs may
-// finish within the grace period of the program.
+// finish within the grace period of the program. A body that is declared elsewhere can take ctx first.
 //
 // The error is that of the options, of body, or of the end.
-func With(ctx context.Context, body func(p *Pool) error, opts ...Option) error {
-	if body == nil {
+func With[B Body](ctx context.Context, body B, opts ...Option) error {
+	var call func(*Pool) error
+	switch f := any(body).(type) {
+	case func(*Pool) error:
+		call = f
+	case func(context.Context, *Pool) error:
+		if f != nil {
+			call = func(p *Pool) error { return f(ctx, p) }
+		}
+	}
+	if call == nil {
 		return errors.New("pool: With: the function is nil")
 	}
 	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
 		p := On(ex)
-		if err := body(p); err != nil {
+		if err := call(p); err != nil {
 			return err
 		}
 		return p.Join(ctx)
 	}, opts...)
+}
+
+// Body is what With can call.
+type Body interface {
+	func(*Pool) error | func(context.Context, *Pool) error
 }

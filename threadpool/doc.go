@@ -19,24 +19,24 @@
 //
 //	func main() {
 //		ctx := context.Background()
-//		p, err := threadpool.New(pool.WithProcesses(8))
+//		err := threadpool.With(ctx, func(p *pool.Pool) error {
+//			size := futures.Local(func(_ context.Context, name string) (int64, error) {
+//				info, err := os.Stat(name)
+//				if err != nil {
+//					return 0, err
+//				}
+//				return info.Size(), nil
+//			})
+//			for n, err := range pool.ImapUnordered(ctx, p, size, os.Args[1:]) {
+//				if err != nil {
+//					return err
+//				}
+//				fmt.Println(n)
+//			}
+//			return nil
+//		}, pool.WithProcesses(8))
 //		if err != nil {
 //			log.Fatal(err)
-//		}
-//		defer p.Join(ctx)
-//		size := futures.Local(func(_ context.Context, name string) (int64, error) {
-//			info, err := os.Stat(name)
-//			if err != nil {
-//				return 0, err
-//			}
-//			return info.Size(), nil
-//		})
-//		for n, err := range pool.ImapUnordered(ctx, p, size, os.Args[1:]) {
-//			if err != nil {
-//				log.Print(err)
-//				break
-//			}
-//			fmt.Println(n)
 //		}
 //	}
 //

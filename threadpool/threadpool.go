@@ -21,13 +21,22 @@ func New(opts ...pool.Option) (*pool.Pool, error) {
 }
 
 // With is pool.With for a pool of goroutines.
-func With(ctx context.Context, body func(p *pool.Pool) error, opts ...pool.Option) error {
-	if body == nil {
+func With[B pool.Body](ctx context.Context, body B, opts ...pool.Option) error {
+	var call func(*pool.Pool) error
+	switch f := any(body).(type) {
+	case func(*pool.Pool) error:
+		call = f
+	case func(context.Context, *pool.Pool) error:
+		if f != nil {
+			call = func(p *pool.Pool) error { return f(ctx, p) }
+		}
+	}
+	if call == nil {
 		return errors.New("threadpool: With: the function is nil")
 	}
 	return futures.With(ctx, func(ex *futures.ThreadPoolExecutor) error {
 		p := pool.On(ex)
-		if err := body(p); err != nil {
+		if err := call(p); err != nil {
 			return err
 		}
 		return p.Join(ctx)

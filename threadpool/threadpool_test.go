@@ -116,17 +116,34 @@ func TestOptionsThatOnlyProcessesHonourAreRefused(t *testing.T) {
 	}
 }
 
+func ExampleWith() {
+	ctx := context.Background()
+	err := threadpool.With(ctx, func(p *pool.Pool) error {
+		factor := 10 // closures are allowed
+		scale := futures.Local(func(_ context.Context, x int) (int, error) { return factor * x, nil })
+		ys, err := pool.Map(ctx, p, scale, []int{1, 2, 3})
+		fmt.Println(ys)
+		return err
+	}, pool.WithProcesses(2))
+	fmt.Println(err)
+	// Output:
+	// [10 20 30]
+	// <nil>
+}
+
+// Without With, Join ends a pool.
 func ExampleNew() {
 	ctx := context.Background()
 	p, err := threadpool.New(pool.WithProcesses(2))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer p.Join(ctx)
-	factor := 10 // closures are allowed
-	scale := futures.Local(func(_ context.Context, x int) (int, error) { return factor * x, nil })
-	fmt.Println(pool.Map(ctx, p, scale, []int{1, 2, 3}))
-	// Output: [10 20 30] <nil>
+	half := futures.Local(func(_ context.Context, x int) (int, error) { return x / 2, nil })
+	fmt.Println(pool.Apply(ctx, p, half, 8))
+	fmt.Println(p.Join(ctx))
+	// Output:
+	// 4 <nil>
+	// <nil>
 }
 
 // A task that waits heeds its context, so that Terminate and the end of a map can end it.

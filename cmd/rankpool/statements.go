@@ -122,14 +122,7 @@ func wrap(text string, workers bool) string {
 	if workers {
 		frame = `func main() { futures.Main(rankpoolMain) }
 
-func rankpoolMain(ctx context.Context) error {
-	ex, err := futures.NewMPIPoolExecutor()
-	if err != nil {
-		return err
-	}
-	defer ex.Close()
-	return rankpoolBody(ctx, ex)
-}
+func rankpoolMain(ctx context.Context) error { return futures.With(ctx, rankpoolBody) }
 
 ` + decl.String() + "func rankpoolBody(ctx context.Context, ex *futures.MPIPoolExecutor) error {\n"
 	} else {

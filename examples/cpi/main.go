@@ -58,25 +58,21 @@ func run(ctx context.Context) error {
 	if *workers != 0 {
 		opts = append(opts, futures.WithMaxWorkers(*workers))
 	}
-	ex, err := futures.NewMPIPoolExecutor(opts...)
-	if err != nil {
-		return err
-	}
-	defer ex.Close()
-
-	f, err := futures.SubmitEach(ex, area, intervals)
-	if err != nil {
-		return err
-	}
-	all, err := f.Result(ctx)
-	if err != nil {
-		return err
-	}
-	for rank, pi := range all {
-		if pi != all[0] {
-			return fmt.Errorf("cpi: worker %d has %v, worker 0 has %v", rank, pi, all[0])
+	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+		f, err := futures.SubmitEach(ex, area, intervals)
+		if err != nil {
+			return err
 		}
-	}
-	fmt.Printf("pi: %.16f, error: %.3e (%d intervals, %d workers)\n", all[0], math.Abs(all[0]-math.Pi), intervals, len(all))
-	return nil
+		all, err := f.Result(ctx)
+		if err != nil {
+			return err
+		}
+		for rank, pi := range all {
+			if pi != all[0] {
+				return fmt.Errorf("cpi: worker %d has %v, worker 0 has %v", rank, pi, all[0])
+			}
+		}
+		fmt.Printf("pi: %.16f, error: %.3e (%d intervals, %d workers)\n", all[0], math.Abs(all[0]-math.Pi), intervals, len(all))
+		return nil
+	}, opts...)
 }

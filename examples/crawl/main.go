@@ -52,31 +52,24 @@ func run(ctx context.Context) error {
 	defer server.Close()
 	go server.Serve(listener) //nolint:errcheck // it ends with ErrServerClosed, or the pages tell
 
-	p, err := threadpool.New(pool.WithProcesses(*workers))
-	if err != nil {
-		return err
-	}
-	defer p.Terminate()
+	return threadpool.With(ctx, func(p *pool.Pool) error {
+		start := time.Now()
+		root := &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/"}
+		s, err := crawl(ctx, p, newClient(*workers, *timeout), root)
+		if err != nil {
+			return err
+		}
+		elapsed := time.Since(start)
 
-	start := time.Now()
-	root := &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/"}
-	s, err := crawl(ctx, p, newClient(*workers, *timeout), root)
-	if err != nil {
-		return err
-	}
-	elapsed := time.Since(start)
-
-	n, err := p.Executor().NumWorkers(ctx)
-	if err != nil {
-		return err
-	}
-	s.print(os.Stdout)
-	fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
-		p.Executor().Backend(), n, p.Executor().Stats().Submitted, elapsed.Round(time.Millisecond))
-	if err := p.Join(ctx); err != nil {
-		return err
-	}
-	return s.failure()
+		n, err := p.Executor().NumWorkers(ctx)
+		if err != nil {
+			return err
+		}
+		s.print(os.Stdout)
+		fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
+			p.Executor().Backend(), n, p.Executor().Stats().Submitted, elapsed.Round(time.Millisecond))
+		return s.failure()
+	}, pool.WithProcesses(*workers))
 }
 
 // crawl follows the links from root, as far as they stay on its host, one depth after the other: so a page's depth is

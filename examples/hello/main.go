@@ -37,26 +37,22 @@ func run(ctx context.Context) error {
 	if len(names) == 0 {
 		names = []string{"world"}
 	}
-	ex, err := futures.NewMPIPoolExecutor()
-	if err != nil {
-		return err
-	}
-	defer ex.Close()
-
-	var greetings []*futures.Future[string]
-	for _, name := range names {
-		f, err := futures.Submit(ex, greet, name)
-		if err != nil {
-			return err
+	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+		var greetings []*futures.Future[string]
+		for _, name := range names {
+			f, err := futures.Submit(ex, greet, name)
+			if err != nil {
+				return err
+			}
+			greetings = append(greetings, f)
 		}
-		greetings = append(greetings, f)
-	}
-	for _, f := range greetings {
-		greeting, err := f.Result(ctx)
-		if err != nil {
-			return err
+		for _, f := range greetings {
+			greeting, err := f.Result(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Println(greeting)
 		}
-		fmt.Println(greeting)
-	}
-	return nil
+		return nil
+	})
 }

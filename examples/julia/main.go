@@ -71,32 +71,28 @@ func run(ctx context.Context) error {
 	}
 
 	start := time.Now()
-	ex, err := futures.NewMPIPoolExecutor(opts...)
-	if err != nil {
-		return err
-	}
-	defer ex.Close()
+	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+		rows := make([]int, height)
+		for k := range rows {
+			rows[k] = k
+		}
+		picture := make([]byte, 0, width*height)
+		for line, err := range futures.Map(ctx, ex, juliaLine, rows) {
+			if err != nil {
+				return err
+			}
+			picture = append(picture, line...)
+		}
+		elapsed := time.Since(start)
 
-	rows := make([]int, height)
-	for k := range rows {
-		rows[k] = k
-	}
-	picture := make([]byte, 0, width*height)
-	for line, err := range futures.Map(ctx, ex, juliaLine, rows) {
+		n, err := ex.NumWorkers(ctx)
 		if err != nil {
 			return err
 		}
-		picture = append(picture, line...)
-	}
-	elapsed := time.Since(start)
-
-	n, err := ex.NumWorkers(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
-		ex.Backend(), n, ex.Stats().Submitted, elapsed.Round(time.Millisecond))
-	return write(picture)
+		fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
+			ex.Backend(), n, ex.Stats().Submitted, elapsed.Round(time.Millisecond))
+		return write(picture)
+	}, opts...)
 }
 
 // write stores the picture as a binary PGM and, through a palette, as a PNG.

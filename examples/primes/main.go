@@ -58,23 +58,19 @@ func run(ctx context.Context) error {
 		numbers = append(numbers, n)
 	}
 
-	ex, err := futures.NewMPIPoolExecutor()
-	if err != nil {
-		return err
-	}
-	defer ex.Close()
-
-	i := 0
-	for factor, err := range futures.Map(ctx, ex, smallestFactor, numbers) {
-		if err != nil {
-			return err
+	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+		i := 0
+		for factor, err := range futures.Map(ctx, ex, smallestFactor, numbers) {
+			if err != nil {
+				return err
+			}
+			if n := numbers[i]; factor == n {
+				fmt.Println(n, "is prime")
+			} else {
+				fmt.Println(n, "=", factor, "×", n/factor)
+			}
+			i++
 		}
-		if n := numbers[i]; factor == n {
-			fmt.Println(n, "is prime")
-		} else {
-			fmt.Println(n, "=", factor, "×", n/factor)
-		}
-		i++
-	}
-	return nil
+		return nil
+	})
 }

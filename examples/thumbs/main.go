@@ -55,14 +55,13 @@ func run(ctx context.Context) error {
 	if *size < 1 || flag.NArg() > 1 {
 		return errors.New("thumbs: -size is at least 1, and there is one folder; see thumbs -help")
 	}
-	p, err := pool.New()
-	if err != nil {
-		return err
-	}
-	defer p.Terminate() // after an error; otherwise Join has waited
+	return pool.With(ctx, makeThumbnails)
+}
 
+func makeThumbnails(ctx context.Context, p *pool.Pool) error {
 	folder := flag.Arg(0)
 	if folder == "" {
+		var err error
 		if folder, err = os.MkdirTemp("", "thumbs-"); err != nil {
 			return fmt.Errorf("thumbs: %w", err)
 		}
@@ -92,9 +91,6 @@ func run(ctx context.Context) error {
 	failed := report(jobs, outcomes)
 	fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
 		p.Executor().Backend(), n, len(jobs), elapsed.Round(time.Millisecond))
-	if err := p.Join(ctx); err != nil {
-		return err
-	}
 	if failed > 0 {
 		return fmt.Errorf("thumbs: %d of %d pictures could not be done; the thumbnails of the others are in %s", failed, len(jobs), *out)
 	}

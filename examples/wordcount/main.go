@@ -97,29 +97,25 @@ func run(ctx context.Context) error {
 	}
 
 	start := time.Now()
-	ex, err := futures.NewMPIPoolExecutor()
-	if err != nil {
-		return err
-	}
-	defer ex.Close()
+	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+		total := tally{Count: make(map[string]int)}
+		for t, err := range futures.Map(ctx, ex, countFiles, slices.Chunk(files, *batch)) {
+			if err != nil {
+				return err
+			}
+			total.add(t)
+		}
+		elapsed := time.Since(start)
 
-	total := tally{Count: make(map[string]int)}
-	for t, err := range futures.Map(ctx, ex, countFiles, slices.Chunk(files, *batch)) {
+		n, err := ex.NumWorkers(ctx)
 		if err != nil {
 			return err
 		}
-		total.add(t)
-	}
-	elapsed := time.Since(start)
-
-	n, err := ex.NumWorkers(ctx)
-	if err != nil {
-		return err
-	}
-	total.print(*top)
-	fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
-		ex.Backend(), n, ex.Stats().Submitted, elapsed.Round(time.Millisecond))
-	return nil
+		total.print(*top)
+		fmt.Printf("backend %s, workers %d, tasks %d, elapsed %v\n",
+			ex.Backend(), n, ex.Stats().Submitted, elapsed.Round(time.Millisecond))
+		return nil
+	})
 }
 
 // goFiles lists the .go files under dir, by absolute path, so that it does not matter where a worker runs.

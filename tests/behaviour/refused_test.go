@@ -151,7 +151,7 @@ func drainedVerbs(ctx context.Context) error {
 		f.Cancel()
 	}
 	for _, ex := range executors {
-		for verb, try := range verbs(ctx, ex) {
+		for verb, try := range verbs(context.WithoutCancel(ctx), ex) {
 			if err := try(); !errors.Is(err, futures.ErrDrained) || errors.Is(err, futures.ErrShutdown) {
 				fmt.Printf("%s, Stats %v: %v\n", verb, ex.Stats().Submitted > 0, err)
 			}

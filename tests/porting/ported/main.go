@@ -78,13 +78,11 @@ func totalOf(s span) (int, error) {
 func main() { futures.Main(run) }
 
 func run(ctx context.Context) error {
-	p, err := pool.New(pool.WithProcesses(4),
+	return pool.With(ctx, games, pool.WithProcesses(4),
 		pool.WithInitializer(setRules, table{Goal: 40, Limit: 900}))
-	if err != nil {
-		return err
-	}
-	defer p.Terminate()
+}
 
+func games(ctx context.Context, p *pool.Pool) error {
 	// One by one, in the order in which they end.
 	seeds := make([]int, 2000)
 	for i := range seeds {
