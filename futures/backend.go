@@ -164,7 +164,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	if err := beMaster(); err != nil {
 		return nil, err
 	}
-	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log}
+	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone}
 	if e.cfg.hasArgs {
 		cfg.Args = append([]string{}, e.cfg.args...)
 	}

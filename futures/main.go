@@ -135,6 +135,11 @@ func refuseInIdleWorker(what string) {
 	os.Exit(exitFailure)
 }
 
+// outputGone ends this program when its worker was ended by a write that nobody reads: the next write of its own would do the
+// same, with SIGPIPE, and the workers share its standard output and error. This is such a write. It returns if the program has
+// asked for SIGPIPE, or has put something else in the place of the file.
+func outputGone(f *os.File) { _, _ = f.WriteString("\n") }
+
 // doomed ends a job that can neither go on nor end by itself.
 func doomed(err error) {
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)

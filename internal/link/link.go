@@ -158,7 +158,7 @@ func (e *ExitError) Error() string {
 	if e.During != "" {
 		s += " " + e.During
 	}
-	if e.Code > 0 || e.Signal != "" && e.Signal != "killed" {
+	if e.Code > 0 || e.Signal != "" && e.Signal != "killed" && e.Signal != "broken pipe" {
 		s += "; its standard error may say why"
 	}
 	return s

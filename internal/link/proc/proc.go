@@ -43,6 +43,10 @@ type Config struct {
 	// Stdout and Stderr are what the children write to; nil means those of this process. Their standard input is empty.
 	Stdout, Stderr *os.File
 
+	// OutputGone is called when a child was ended by SIGPIPE and nobody reads Stdout, or Stderr, any more. It is given that
+	// one of them, and may end this program. Nil: nothing is done about it.
+	OutputGone func(*os.File)
+
 	// Logger hears about starts and ends at debug level; nil means nobody does.
 	Logger *slog.Logger
 }

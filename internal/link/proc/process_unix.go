@@ -175,6 +175,7 @@ func (p *process) receive(sock *os.File) {
 	l.Finished, l.Picked, l.Salvage = p.slot.memory.journal.Read()
 	l.Receiving = p.slot.memory.journal.Receives()
 	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
+	p.checkOutput(l.Err)
 	p.report(l)
 	p.group.gone(p)
 }
