@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/awake"
 )
 
 // Boot starts the workers if nothing did before. It does not block. After a shutdown it returns ErrStopping, on a
@@ -34,21 +36,22 @@ func (m *Master) bootLocked() {
 
 // open makes the group's slots and starts a worker in each.
 func (m *Master) open() {
-	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Start)
+	ctx, cancel := awake.WithTimeout(context.Background(), m.cfg.Start)
 	n, err := m.group.Open(ctx, m)
 	cancel()
 	if err == nil && n < 1 {
 		err = errNoSlots
 	}
 	m.mu.Lock()
-	defer m.unlock()
-	switch {
-	case m.leaving: // broken, or shut down with nothing to do, in the meantime
+	if m.leaving { // broken, or shut down with nothing to do, in the meantime
+		m.unlock()
 		if m.group.Close(ctx) != nil { // what Open made after Close had run
-			m.remark(slog.LevelWarn, "rankpool: workers that came up too late did not leave")
+			m.cfg.Log.Warn("rankpool: workers that came up too late did not leave")
 		}
 		return
-	case err != nil:
+	}
+	defer m.unlock()
+	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no workers after %v: %w", m.cfg.Start, err)
 		}
@@ -69,16 +72,22 @@ func (m *Master) startWorker(w *worker) {
 	w.state = starting
 	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{}, 0, 0, 0, false, 0, true
 	w.reign = m.reign
-	var timer *time.Timer
-	timer = time.AfterFunc(m.cfg.Start, func() {
+	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
+	m.order(w, order{verb: startSlot})
+}
+
+// after has f called when d is over and the worker is still in the state that it is in now. The lock is held, and will be.
+func (m *Master) after(d time.Duration, w *worker, f func()) {
+	state := w.state
+	var timer *awake.Timer
+	timer = awake.AfterFunc(d, func() {
 		m.mu.Lock()
 		defer m.unlock()
-		if w.start == timer && w.state == starting {
-			m.kill(w, m.tooSlow(w))
+		if w.timer == timer && w.state == state {
+			f()
 		}
 	})
-	w.start = timer
-	m.order(w, order{verb: startSlot})
+	w.timer = timer
 }
 
 // tooSlow says why a worker that is not ready in time is ended.
@@ -132,7 +141,7 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 		m.refused(w, coded, out)
 		return
 	}
-	w.start.Stop()
+	w.timer.Stop()
 	w.state, w.readied = idle, time.Now()
 	m.ready++
 	m.remark(slog.LevelDebug, "rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)

@@ -81,7 +81,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 		m.ready--
 		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == slot })
 	case starting:
-		w.start.Stop()
+		w.timer.Stop()
 	}
 	cause := w.reason(l, was)
 	m.hush(w)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -137,10 +138,10 @@ type worker struct {
 	talks  bool     // the unit it runs has asked for the other workers
 	direct bool     // and talks to them by means that the master knows nothing of
 	since  time.Time
-	heard  bool // a frame came since the watchdog looked last
-	silent int  // how often it looked in vain
-	start  *time.Timer
-	fails  int // starts that failed in a row
+	heard  bool         // a frame came since the watchdog looked last
+	silent int          // how often it looked in vain
+	timer  *awake.Timer // of its start, its pause or its leaving
+	fails  int          // starts that failed in a row
 
 	readied time.Time // when it was ready
 	reign   uint64    // the pool's when it was started

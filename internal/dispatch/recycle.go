@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"errors"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
 )
@@ -25,21 +24,13 @@ func (m *Master) free(w *worker) {
 	m.ready--
 	w.state = leaving
 	m.send(w, append(link.GetBuffer(), kindStop))
-	var timer *time.Timer
-	timer = time.AfterFunc(m.cfg.Stop, func() {
-		m.mu.Lock()
-		defer m.unlock()
-		if w.start == timer && w.state == leaving {
-			m.kill(w, errors.New("it did not leave after its last task"))
-		}
-	})
-	w.start = timer
+	m.after(m.cfg.Stop, w, func() { m.kill(w, errors.New("it did not leave after its last task")) })
 }
 
 // renew starts the next worker in the slot of one that has served its time and left, unless a shutdown has nothing more
 // for it to do.
 func (m *Master) renew(w *worker) {
-	w.start.Stop()
+	w.timer.Stop()
 	if m.pending() || m.state == Serving {
 		m.stats.Restarts++
 		m.startWorker(w)

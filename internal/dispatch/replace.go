@@ -81,16 +81,12 @@ func (m *Master) replace(w *worker, failed, blamed bool, cause error, out *news)
 		m.breakWith(out, broken)
 		return
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(pause, func() {
-		m.mu.Lock()
-		defer m.unlock()
-		if w.start == timer && w.state == pausing && !m.leaving {
+	m.after(pause, w, func() {
+		if !m.leaving {
 			m.stats.Restarts++
 			m.startWorker(w)
 		}
 	})
-	w.start = timer
 }
 
 // deserted tells whether no slot has a worker, or will have one soon.

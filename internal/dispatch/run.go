@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/pkl5"
-	"github.com/rankpool/rankpool/internal/saturate"
 )
 
 // run runs the units of w until the last, or until the rest was given back, and sends their results.
@@ -186,7 +186,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	if t := w.head.timeout; t > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t)
 		seq := w.seq
-		watch := time.AfterFunc(saturate.Add(t, overdueGrace), func() { s.send(kindOverdue, seq) })
+		watch := awake.Then(t, overdueGrace, func() { s.send(kindOverdue, seq) })
 		defer watch.Stop()
 	} else {
 		ctx, cancel = context.WithCancel(ctx)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -133,7 +134,7 @@ func (m *Master) leave() {
 			m.send(w, append(link.GetBuffer(), kindStop))
 			w.state = leaving
 		case starting, pausing:
-			w.start.Stop()
+			w.timer.Stop()
 		}
 	}
 	m.watch.stop()
@@ -141,7 +142,7 @@ func (m *Master) leave() {
 }
 
 func (m *Master) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Stop)
+	ctx, cancel := awake.WithTimeout(context.Background(), m.cfg.Stop)
 	defer cancel()
 	m.mu.Lock()
 	workers := m.workers

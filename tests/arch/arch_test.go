@@ -28,6 +28,7 @@ var layers = map[string][]string{
 	"internal/fresh":        {},
 	"internal/futex":        {},
 	"internal/saturate":     {},
+	"internal/awake":        {},
 	"internal/lane":         {},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh"},
@@ -40,7 +41,7 @@ var layers = map[string][]string{
 	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
-	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/saturate"},
+	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake"},
 
 	"comm":        {"internal/..."},
 	"futures":     {"comm", "internal/..."},
