@@ -49,8 +49,10 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 			return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.f.name, err)
 		}
 		t.job.Buffers = len(t.more.Segments) > 0
+		t.reading = read(t.more.Segments)
 	}
 	if err := m.Submit(&t.job); err != nil {
+		t.reading.join()
 		return nil, refusal(err)
 	}
 	return &t.Future, nil

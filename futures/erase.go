@@ -2,7 +2,6 @@ package futures
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -228,12 +227,12 @@ func (fn *function[A, R]) encode(arg A, threshold int, snapshot bool) (data []by
 
 // unit appends what was encoded to the slab, as a unit, and returns that.
 func (w *writer) unit(segments [][]byte) []byte {
-	n := len(w.enc.Stream) + 2*binary.MaxVarintLen64
+	n := len(w.enc.Stream) + dispatch.LongestHead
 	if cap(w.slab)-len(w.slab) < n {
 		w.slab = make([]byte, 0, max(slabSize, n))
 	}
 	start := len(w.slab)
-	w.slab = dispatch.AppendUnit(w.slab, w.enc.Stream, len(segments), len(segments) > 0)
+	w.slab = dispatch.AppendUnit(w.slab, w.enc.Stream, segments, len(segments) > 0)
 	return w.slab[start:len(w.slab):len(w.slab)]
 }
 
@@ -272,6 +271,7 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 			t.job.More = new(dispatch.More)
 		}
 		t.job.Buffers, t.job.More.Segments = true, segments
+		t.reading = read(segments)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.name, err)

@@ -121,7 +121,7 @@ var registerSentinels = sync.OnceFunc(func() {
 	for name, err := range map[string]error{
 		"futures.ErrCancelled": ErrCancelled, "futures.ErrTimeout": ErrTimeout, "futures.ErrInvalidState": ErrInvalidState,
 		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
-		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrDrained": ErrDrained, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
+		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrDrained": ErrDrained, "futures.ErrArgumentChanged": ErrArgumentChanged, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
 	} {
 		if problem := remote.RegisterSentinel(name, err); problem != nil {
 			panic("futures: " + problem.Error())

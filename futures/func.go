@@ -218,6 +218,11 @@ func WithRetries(n int) TaskOption {
 
 // WithSnapshot copies large slices when the call is submitted, so that the caller may change them at once. Without it
 // they are sent from where they are, and must not be written before the future is done.
+//
+// A buffer that is filled again too early is noticed: samples of what was submitted travel along and are compared before
+// the task runs, each time it is sent. The task then fails with ErrArgumentChanged. A change of a few elements may lie
+// between the samples and be missed. A program that is built with -race reads the slices once on goroutines of their own,
+// so that the race detector reports every write. A ThreadPoolExecutor shares its arguments and compares nothing.
 func WithSnapshot() TaskOption {
 	return taskOption(func(c *taskConfig) error {
 		c.snapshot, c.hasSnapshot = true, true

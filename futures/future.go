@@ -57,11 +57,12 @@ func (s state) String() string {
 // and running are a lone compare-and-swap; whatever ends in a done state holds mu, and publishes the outcome by the
 // store to state, so that a reader who sees done needs no lock.
 type core struct {
-	mu    sync.Mutex
-	state atomic.Uint32
-	err   error
-	list  *callbackList // who waits; nil when nobody does, and for ever once done
-	owner canceller     // who must know of a Cancel; nil once done
+	reading reading // for the race detector
+	mu      sync.Mutex
+	state   atomic.Uint32
+	err     error
+	list    *callbackList // who waits; nil when nobody does, and for ever once done
+	owner   canceller     // who must know of a Cancel; nil once done
 }
 
 // canceller learns that the future it stands behind was cancelled by somebody else.
@@ -377,6 +378,7 @@ func (c *core) note(err error) {
 
 // begin takes the lock for the completion of a future that is not done. After true, end must follow.
 func (c *core) begin() bool {
+	c.reading.join()
 	c.mu.Lock()
 	if c.Done() {
 		c.mu.Unlock()
@@ -397,6 +399,7 @@ func (c *core) end(err error) *callbackList {
 // cancelNow does the move to cancelled and nothing else. It tells whether the future is cancelled now; list and owner
 // are nil unless this call did it.
 func (c *core) cancelNow() (list *callbackList, owner canceller, ok bool) {
+	c.reading.join()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {

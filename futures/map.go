@@ -128,7 +128,11 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int) (*dispatch.Job, error) 
 		j.Local = true
 		return j, nil
 	}
-	return j, r.encode(j, xs, base, expect)
+	if err := r.encode(j, xs, base, expect); err != nil {
+		return j, err
+	}
+	part.reading = read(j.More.Segments)
+	return j, nil
 }
 
 // encode makes the data of a job, of which it expects so many bytes. Elements with and without segments differ in form, so
@@ -157,15 +161,15 @@ func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A, base, expect int) error 
 				return fmt.Errorf("futures: element %d: the argument of %s cannot be encoded: %w", base+i, r.fn.name, err)
 			}
 		}
-		n := len(w.enc.Segments) - segs
-		if n > 0 && !j.Buffers {
+		own := w.enc.Segments[segs:]
+		if len(own) > 0 && !j.Buffers {
 			j.Buffers = true
 			unit := w.enc.Stream[begin:]
 			w.enc.Stream = dispatch.WithCounts(w.enc.Stream[:begin], from/r.chunk)
 			begin = len(w.enc.Stream)
 			w.enc.Stream = append(w.enc.Stream, unit...)
 		}
-		w.enc.Stream = dispatch.CloseUnit(w.enc.Stream, begin, n, j.Buffers)
+		w.enc.Stream = dispatch.CloseUnit(w.enc.Stream, begin, own, j.Buffers)
 	}
 	if j.Data = w.enc.Stream; lent {
 		j.Data = slices.Clone(j.Data)

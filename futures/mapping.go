@@ -59,14 +59,15 @@ type incoming struct {
 
 // mapPart is the sink of one job of a mapping.
 type mapPart[A, R any] struct {
-	r      *mapping[A, R]
-	base   int // number of the job's first element
-	count  int // how many elements it has
-	args   []A // of a local job
-	values []R
-	mu     sync.Mutex
-	errs   map[int]error // of local units
-	done   map[int]int   // elements that succeeded in a failed local unit
+	reading reading // for the race detector
+	r       *mapping[A, R]
+	base    int // number of the job's first element
+	count   int // how many elements it has
+	args    []A // of a local job
+	values  []R
+	mu      sync.Mutex
+	errs    map[int]error // of local units
+	done    map[int]int   // elements that succeeded in a failed local unit
 }
 
 // attach has what is submitted withdrawn when ctx ends.
@@ -102,6 +103,7 @@ func (r *mapping[A, R]) giveUp() {
 	r.mu.Unlock()
 	for _, j := range jobs {
 		r.master.Withdraw(j)
+		j.Sink.(*mapPart[A, R]).reading.join()
 	}
 }
 
@@ -317,6 +319,7 @@ func (p *mapPart[A, R]) Unclaim(int, int) {}
 
 // Results implements dispatch.Sink.
 func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bool {
+	p.reading.join()
 	from, count := p.elements(first, n, p.count)
 	a := incoming{first: from, n: count, units: n, data: data, segs: segments}
 	if p.args != nil {
@@ -328,6 +331,7 @@ func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bo
 
 // Fail implements dispatch.Sink.
 func (p *mapPart[A, R]) Fail(unit, done int, data []byte, segments [][]byte, err error) {
+	p.reading.join()
 	from, _ := p.elements(unit, 1, p.count)
 	a := incoming{first: from, n: done, units: 1, data: data, segs: segments, raw: true, err: err}
 	if p.args != nil {
@@ -347,6 +351,7 @@ func (p *mapPart[A, R]) Drop(first, n int, why error) {
 	if errors.Is(why, dispatch.ErrDropped) {
 		why = ErrCancelled
 	}
+	p.reading.join()
 	from, _ := p.elements(first, n, p.count)
 	p.r.arrive(incoming{first: from, units: n, raw: true, err: why})
 }

@@ -35,6 +35,10 @@ var (
 	// ErrChainCycle is the result of a future that was chained to itself, be it through others.
 	ErrChainCycle = errors.New("futures: chain cycle: the future waits for itself")
 
+	// ErrArgumentChanged is what a task fails with, in place of running, when a large slice of its argument was found to be
+	// written to between the call and the moment it had left: see WithSnapshot.
+	ErrArgumentChanged = dispatch.ErrChanged
+
 	// ErrNoWorkersComm is returned when the workers' communicator is asked for outside of a task that has one.
 	ErrNoWorkersComm = errors.New("futures: no workers' communicator here: ask for it inside a task, with the task's context")
 )

@@ -12,7 +12,7 @@ import (
 //
 // The argument is encoded now, so later changes to it do not matter, with one exception: slices at or above the
 // out-of-band threshold are sent from where they are and must not be written before the future is done (WithSnapshot
-// copies them). A ThreadPoolExecutor shares the argument.
+// copies them, and says how it is noticed where it was forgotten). A ThreadPoolExecutor shares the argument.
 //
 // It returns an error, and no future, when the executor is shut down (ErrShutdown) or broken (ErrBroken), when the
 // function is not registered, when the argument cannot be encoded, or when the environment cannot be used.
@@ -41,6 +41,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 		return nil, err
 	}
 	if err := m.Submit(&t.job); err != nil {
+		t.reading.join()
 		return nil, refusal(err)
 	}
 	return &t.Future, nil

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/pkl5"
 )
 
 // Job is a number of calls of one function, submitted together. The fields are set before Submit and then belong to the
@@ -22,7 +24,8 @@ type Job struct {
 	Units int // how many units there are, at least 1
 
 	// Data holds the units one after another: a uvarint with the length of the encoded arguments, then, when Buffers is
-	// set, a uvarint with the number of the unit's segments, then the arguments.
+	// set, a uvarint with the number of the unit's segments and, unless that is 0, their pkl5.Sample (8 bytes little-endian),
+	// then the arguments.
 	Data []byte
 
 	Sink Sink
@@ -220,39 +223,49 @@ func (j *Job) advance(c cursor, n int) cursor {
 		c.off += w
 		if j.Buffers {
 			segs, w := uvarint(j.Data[c.off:])
-			c.off += w
-			c.seg += int(segs)
+			if c.off += w; segs > 0 {
+				c.off += sampleSize
+				c.seg += int(segs)
+			}
 		}
 		c.off += int(size)
 	}
 	return c
 }
 
-// AppendUnit appends a unit to the data of a job: its encoded arguments, and with buffers how many segments they use.
-func AppendUnit(data, args []byte, segments int, buffers bool) []byte {
-	data = binary.AppendUvarint(data, uint64(len(args)))
-	if buffers {
-		data = binary.AppendUvarint(data, uint64(segments))
-	}
+// LongestHead is the most bytes that a unit has in front of its arguments.
+const LongestHead = 2*binary.MaxVarintLen64 + sampleSize
+
+// AppendUnit appends a unit to the data of a job: its encoded arguments, and with buffers how many segments they use and
+// the samples of these.
+func AppendUnit(data, args []byte, segments [][]byte, buffers bool) []byte {
+	data = appendUnitHead(data, len(args), segments, buffers)
 	return append(data, args...)
+}
+
+func appendUnitHead(data []byte, size int, segments [][]byte, buffers bool) []byte {
+	data = binary.AppendUvarint(data, uint64(size))
+	if buffers {
+		data = binary.AppendUvarint(data, uint64(len(segments)))
+	}
+	if len(segments) > 0 {
+		data = binary.LittleEndian.AppendUint64(data, pkl5.Sample(segments))
+	}
+	return data
 }
 
 // OpenUnit begins a unit whose arguments are then appended to data. CloseUnit ends it.
 func OpenUnit(data []byte) []byte { return append(data, 0) }
 
 // CloseUnit ends a unit whose arguments were appended to data after OpenUnit, which had begun it at begin.
-func CloseUnit(data []byte, begin, segments int, buffers bool) []byte {
+func CloseUnit(data []byte, begin int, segments [][]byte, buffers bool) []byte {
 	args := data[begin+1:]
 	if !buffers && len(args) < 0x80 {
 		data[begin] = byte(len(args))
 		return data
 	}
-	var head [2 * binary.MaxVarintLen64]byte
-	h := binary.AppendUvarint(head[:0], uint64(len(args)))
-	if buffers {
-		h = binary.AppendUvarint(h, uint64(segments))
-	}
-	return slices.Replace(data, begin, begin+1, h...)
+	var head [LongestHead]byte
+	return slices.Replace(data, begin, begin+1, appendUnitHead(head[:0], len(args), segments, buffers)...)
 }
 
 // WithCounts rewrites the data of so many units without segments in the form of a job with Buffers.
@@ -261,7 +274,7 @@ func WithCounts(data []byte, units int) []byte {
 	for ; units > 0; units-- {
 		size, n := uvarint(data)
 		end := n + int(size)
-		long = AppendUnit(long, data[n:end], 0, true)
+		long = AppendUnit(long, data[n:end], nil, true)
 		data = data[end:]
 	}
 	return long

@@ -40,7 +40,7 @@ const (
 const (
 	runChunks  = 1 << iota // elements per unit, elements of the last unit
 	runTimeout             // time-out
-	runBuffers             // units carry a segment count
+	runBuffers             // units carry a segment count, and samples of their segments
 	runLocal               // the units are in the frame's Local value; no bytes follow
 	runGang                // number of the gang
 	runIdle                // the frame's first: the worker has answered or handed back all that it was sent before
@@ -59,6 +59,9 @@ const ResultShift = 2
 
 // ErrDropped is what Sink.Drop is given for units that a shutdown cancelled.
 var ErrDropped = errors.New("dispatch: cancelled by shutdown")
+
+// ErrChanged is what a unit fails with when its segments are not what they were when it was submitted.
+var ErrChanged = errors.New("its argument was written to before it had left: a large slice is sent from where it is until the future is done, and WithSnapshot has it copied")
 
 var errShort = errors.New("message ends too early")
 
@@ -137,6 +140,29 @@ func (r *reader) fail() {
 	}
 }
 
+// sampleSize is the size of a pkl5.Sample.
+const sampleSize = 8
+
+// unitHead is what stands in front of a unit's arguments.
+type unitHead struct {
+	size     uint64 // of the arguments
+	segments uint64
+	sample   uint64 // of the segments, if there are any
+}
+
+func (r *reader) unit(buffers bool) (h unitHead) {
+	h.size = r.uint()
+	if buffers {
+		h.segments = r.uint()
+	}
+	if h.segments > 0 {
+		if b := r.bytes(sampleSize); b != nil {
+			h.sample = binary.LittleEndian.Uint64(b)
+		}
+	}
+	return h
+}
+
 // units passes over so many units in the form of Job.Data.
 func (r *reader) units(n int, buffers bool) {
 	b := r.b
@@ -146,11 +172,7 @@ func (r *reader) units(n int, buffers bool) {
 			continue
 		}
 		r.b = b
-		size := r.uint()
-		if buffers {
-			r.uint()
-		}
-		r.bytes(size)
+		r.bytes(r.unit(buffers).size)
 		if b = r.b; r.err != nil {
 			return
 		}

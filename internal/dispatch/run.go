@@ -27,11 +27,17 @@ func (s *server) run(w *work) {
 
 func (s *server) close(w *work) {
 	s.out.time(w)
-	s.turn.give()
+	lent := len(s.out.enc.Segments) > 0 // what they alias is the tasks', and so are those of another pool in this process
+	if !lent {
+		s.turn.give()
+	}
 	s.mu.Lock()
 	s.proto.close()
 	s.mu.Unlock()
 	s.out.flush()
+	if lent {
+		s.turn.give()
+	}
 	link.PutBuffer(w.stream)
 	if w.runs != nil {
 		w.local = nil
@@ -116,11 +122,10 @@ func (s *server) enter(w *work) {
 
 // enterLong has the next unit read: its bytes and its segments.
 func (s *server) enterLong(w *work) {
-	size, nseg := w.r.uint(), uint64(0)
-	if w.head.flags&runBuffers != 0 {
-		nseg = w.r.uint()
-	}
-	s.in.Reset(w.r.bytes(size), w.buffers.take(nseg))
+	h := w.r.unit(w.head.flags&runBuffers != 0)
+	segs := w.buffers.take(h.segments)
+	w.changed = len(segs) > 0 && pkl5.Sample(segs) != h.sample
+	s.in.Reset(w.r.bytes(h.size), segs)
 }
 
 // Next ends a unit whose elements are all done, and begins the next one. False says that none has begun: there is none,
@@ -160,6 +165,10 @@ func (s *server) remoteUnits(w *work) {
 	}
 	if w.buffers.err != nil {
 		s.failed(w, w.buffers.err)
+		return
+	}
+	if w.changed {
+		s.failed(w, ErrChanged)
 		return
 	}
 	var err error

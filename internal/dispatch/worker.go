@@ -423,6 +423,7 @@ type work struct {
 	idle    bool // the master took this worker for idle
 	r       reader
 	buffers segments
+	changed bool       // the unit that runs has segments that are not what was submitted
 	local   []localRun // what is left of runs
 	runs    *localRuns // nil: nothing comes by reference
 	stream  []byte

@@ -116,6 +116,7 @@ func TestWrongProgramsFailAndSayWhatToMend(t *testing.T) {
 		{name: "emptyname", status: 2, want: []string{"emptyname/main.go:10", "name"}},
 		{name: "nilfunction", status: 2, want: []string{`Register("nothing")`, "the function is nil"}},
 		{name: "unencodable", status: 2, want: []string{`"do"`, "unencodable/main.go:17", "Parts", "Done", "chan bool"}},
+		{name: "reused", status: 1, want: []string{"first failed on worker 0", "its argument was written to", "WithSnapshot"}},
 		{name: "late", status: 1, want: []string{`"late"`, "too late", "late/main.go:12", "late/main.go:11", "package-level variable"}},
 	} {
 		t.Run(strings.Join(append([]string{tt.name}, tt.args...), " "), func(t *testing.T) {
@@ -160,4 +161,23 @@ func TestAWorkerOfAnotherBuildIsRefused(t *testing.T) {
 		t.Errorf("status %d, want 1 and a complaint about the build:\n%s", status, stderr)
 	}
 	t.Logf("it says:\n%s", stderr)
+}
+
+func TestTheRaceDetectorNamesWhoeverWritesToASliceThatHasNotLeft(t *testing.T) {
+	if !testkit.Race {
+		t.Skip("what this builds needs the race detector; make race runs it")
+	}
+	build := exec.Command("go", "build", "-race", "-o", filepath.Join(binaries, "raced"), "./reused")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	status, _, stderr := run(t, "raced")
+	if status == 0 {
+		t.Error("the program ended with success")
+	}
+	for _, w := range []string{"WARNING: DATA RACE", "reused/main.go:50"} {
+		if !strings.Contains(stderr, w) {
+			t.Errorf("nothing says %q:\n%s", w, stderr)
+		}
+	}
 }

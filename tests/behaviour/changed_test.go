@@ -1,0 +1,159 @@
+package behaviour_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+// frail is a task that takes its worker along the first time it runs.
+type frail struct {
+	place
+	Field []float64
+}
+
+var (
+	firstOf = futures.Register("firstOf", func(xs []float64) (float64, error) { return xs[0], nil })
+	dieOnce = futures.RegisterContext("dieOnce", func(ctx context.Context, f frail) (float64, error) {
+		if _, err := os.Stat(f.Begun); err == nil {
+			return f.Field[0], nil
+		}
+		if _, err := announceAndWait(ctx, f.place); err != nil {
+			return 0, err
+		}
+		os.Exit(3)
+		return 0, nil
+	})
+)
+
+// unraced leaves a test to the lane without the race detector: what it does is a race, which is what the detector says.
+func unraced(t *testing.T) {
+	t.Helper()
+	if testkit.Race {
+		t.Skip("this writes where others read, on purpose; make large runs it, and tests/negative what the race detector says")
+	}
+}
+
+// onFull is on where values are encoded, with one worker that is busy until the gate opens.
+func onFull(t *testing.T, test func(t *testing.T, ex futures.Executor, g gate)) {
+	t.Helper()
+	unraced(t)
+	onCoded(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		g := newGate(t)
+		submit(t, ex, wait, g)
+		test(t, ex, g)
+	})
+}
+
+// changed checks that an error says of a function that its argument was written to.
+func changed(t *testing.T, name string, err error) {
+	t.Helper()
+	if !errors.Is(err, futures.ErrArgumentChanged) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "WithSnapshot") {
+		t.Errorf("got %v, want an error about the argument of %s that names WithSnapshot", err, name)
+	}
+}
+
+func refill(xs []float64, x float64) {
+	for i := range xs {
+		xs[i] = x
+	}
+}
+
+func TestLargeSlicesThatAreFilledAgainBeforeTheyHaveLeftFailTheirTask(t *testing.T) {
+	for _, c := range []struct {
+		n      int
+		socket string // RANKPOOL_PROC_SOCKET
+	}{{32 << 10, "0"}, {1 << 17, "0"}, {1 << 17, "1"}, {5<<20/8 + 3, "0"}, {5<<20/8 + 3, "1"}} {
+		t.Setenv("RANKPOOL_PROC_SOCKET", c.socket)
+		onFull(t, func(t *testing.T, ex futures.Executor, g gate) {
+			xs := make([]float64, c.n)
+			f, copied := submit(t, ex, firstOf, xs), submit(t, ex, firstOf, xs, futures.WithSnapshot())
+			refill(xs, 1)
+			after := submit(t, ex, firstOf, xs)
+			g.open()
+			_, err := f.Result(within(t))
+			changed(t, "firstOf", err)
+			if x := result(t, copied); x != 0 {
+				t.Errorf("the snapshot begins with %v, want 0", x)
+			}
+			if x := result(t, after); x != 1 {
+				t.Errorf("the next task was given %v, want 1", x)
+			}
+		})
+	}
+}
+
+func TestLargeElementsThatAreFilledAgainBeforeTheyHaveLeftFailTheirMap(t *testing.T) {
+	for _, chunk := range []int{1, 3} {
+		onFull(t, func(t *testing.T, ex futures.Executor, g gate) {
+			var xs [][]float64
+			for i := range 9 {
+				xs = append(xs, make([]float64, 1<<16))
+				refill(xs[i], float64(i))
+			}
+			results := futures.Map(within(t), ex, firstOf, xs, futures.WithChunkSize(chunk))
+			refill(xs[6], 100)
+			g.open()
+			n := 0.0
+			for x, err := range results {
+				if err != nil {
+					changed(t, "firstOf", err)
+					break
+				}
+				if x != n {
+					t.Errorf("result %v is %v", n, x)
+				}
+				n++
+			}
+			if n != 6 {
+				t.Errorf("%v results came before the error, want 6", n)
+			}
+		})
+	}
+}
+
+func TestLargeSlicesThatAreFilledAgainFailTheTaskOfEveryWorker(t *testing.T) {
+	unraced(t)
+	each(t, func(t *testing.T, b backend) {
+		ex, g := b.start(t, 2), newGate(t)
+		submit(t, ex, wait, g)
+		xs := make([]float64, 1<<17)
+		f, err := futures.SubmitEach(ex, firstOf, xs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refill(xs, 1)
+		g.open()
+		_, err = f.Result(within(t))
+		changed(t, "firstOf", err)
+	}, encodes)
+}
+
+func TestLargeSlicesThatAreFilledAgainBetweenTwoRunsFailTheSecond(t *testing.T) {
+	unraced(t)
+	each(t, func(t *testing.T, b backend) {
+		ex, g := b.start(t, 1), newGate(t)
+		begun := filepath.Join(t.TempDir(), "begun")
+		xs := make([]float64, 1<<17)
+		f := submit(t, ex, dieOnce, frail{place{begun, g}, xs}, futures.WithRetries(1))
+		for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(begun); err == nil {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("the task does not begin")
+			}
+		}
+		refill(xs, 1)
+		g.open()
+		_, err := f.Result(within(t))
+		changed(t, "dieOnce", err)
+	}, apart)
+}
