@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
@@ -57,7 +56,7 @@ func headed(t *testing.T, name string) (syscall.Signal, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, exe)
 	mark := fmt.Sprintf("FAULTS_PROGRAM=%d-%d", os.Getpid(), starts.Add(1))
@@ -78,7 +77,7 @@ func headed(t *testing.T, name string) (syscall.Signal, string) {
 	}
 	r.Close()
 	_ = c.Wait()
-	until(t, patience, "the end of its workers", func() bool { return len(marked(mark)) == 0 })
+	until(t, "the end of its workers", func() bool { return len(marked(mark)) == 0 })
 	if s := c.ProcessState.Sys().(syscall.WaitStatus); s.Signaled() {
 		return s.Signal(), errs.String()
 	}

@@ -53,7 +53,7 @@ var slowToEnd = futures.RegisterContext("slowToEnd", func(ctx context.Context, d
 func TestTimeInWhichTheWholeProgramIsStoppedDoesNotCount(t *testing.T) {
 	p := role(t, false, "suspended")
 	all := []int{p.cmd.Process.Pid}
-	until(t, patience, "the initializer and the task", func() bool {
+	until(t, "the initializer and the task", func() bool {
 		files, _ := os.ReadDir(p.dir)
 		all = all[:1]
 		for _, f := range files {
@@ -75,8 +75,8 @@ func TestTimeInWhichTheWholeProgramIsStoppedDoesNotCount(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(p.dir, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status := p.status(patience)
-	stdout, stderr := p.leavesNothing(patience)
+	status := p.status()
+	stdout, stderr := p.leavesNothing()
 	if status != 0 || !strings.Contains(stdout, "it ended by itself: context deadline exceeded") {
 		t.Errorf("status %d, it says %q and %q", status, stdout, stderr)
 	}
