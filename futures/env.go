@@ -30,6 +30,7 @@ const (
 	envService    = "RANKPOOL_SERVICE"     // where workers are that were started apart, see WithService
 	envServe      = "RANKPOOL_SERVE"       // set by rankpool serve: serve masters there
 	envServeKeep  = "RANKPOOL_SERVE_KEEP"  // set by rankpool serve: 1 to serve one after another
+	envServeBind  = "RANKPOOL_SERVE_BIND"  // set by rankpool serve: the host or address to listen at
 )
 
 // environment is what an executor takes from its surroundings.
@@ -61,7 +62,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, envMPIThreads,
-				envMPIStage, envService, envServe, envServeKeep}, name) {
+				envMPIStage, envService, envServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

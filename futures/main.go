@@ -85,8 +85,8 @@ func mainStatus(run func(context.Context) error, where string) int {
 		}
 		return 0
 	}
-	if place, keep, asked, err := serveAsked(); asked {
-		return serveMasters(place, keep, err)
+	if s, asked, err := serveAsked(); asked {
+		return serveMasters(s, err)
 	}
 	return mainOrRank(run, everywhere)
 }

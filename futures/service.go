@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -16,7 +15,11 @@ import (
 //
 //	NAME           a name that the server has published; "" is "rankpool"
 //	file:PATH      a file that the server has written
-//	tcp:HOST:PORT  an address at which the server listens; what is left out is localhost and 31415
+//	tcp:HOST:PORT  an address at which the server listens; what is left out is 127.0.0.1 and 31415
+//
+// Master and server prove to each other that they know a secret, which is never sent. It is in the file that the server has written;
+// for a name and an address it is in the file that RANKPOOL_SERVICE_SECRET names, or in rankpool/secret in the user's folder for
+// settings (os.UserConfigDir), which the first server makes. A file that others may read, or that is another user's, is refused.
 //
 // Without the option RANKPOOL_SERVICE decides, if it is set. The executor connects when it starts, and waits 10 s for a server that
 // is not there yet, and for its turn where the server serves another master, but no longer than WithStartTimeout. When it is
@@ -88,19 +91,25 @@ func readService() (*mpilink.Place, error) {
 	return &p, nil
 }
 
-// serveAsked tells whether this process is to serve masters that are started apart, and where, and whether one after another.
-// Programs that its tasks start are not.
-func serveAsked() (place mpilink.Place, keep, asked bool, err error) {
+// server is what a process is told that is to serve masters which are started apart.
+type server struct {
+	place mpilink.Place
+	bind  string
+	keep  bool // one master after another
+}
+
+// serveAsked tells whether this process is such a server. Programs that its tasks start are not.
+func serveAsked() (s server, asked bool, err error) {
 	v, asked := os.LookupEnv(envServe)
 	if !asked {
-		return place, false, false, nil
+		return s, false, nil
 	}
-	keep = strings.EqualFold(os.Getenv(envServeKeep), "1")
-	if err := errors.Join(os.Unsetenv(envServe), os.Unsetenv(envServeKeep)); err != nil {
-		return place, false, true, err
+	s.keep, s.bind = os.Getenv(envServeKeep) == "1", os.Getenv(envServeBind)
+	if err := errors.Join(os.Unsetenv(envServe), os.Unsetenv(envServeKeep), os.Unsetenv(envServeBind)); err != nil {
+		return s, true, err
 	}
-	if place, err = mpilink.ParsePlace(v); err != nil {
+	if s.place, err = mpilink.ParsePlace(v); err != nil {
 		err = fmt.Errorf("%s: %w", envServe, err)
 	}
-	return place, keep, true, err
+	return s, true, err
 }

@@ -64,7 +64,7 @@ func (e *executor) newServiceGroup(place mpilink.Place) (link.Group, error) {
 }
 
 // serveMasters is what a process does that `rankpool serve` has started: it serves masters instead of running its program (J01).
-func serveMasters(place mpilink.Place, keep bool, problem error) int {
+func serveMasters(s server, problem error) int {
 	err := problem
 	if err == nil {
 		err = mpi.Connects()
@@ -73,7 +73,7 @@ func serveMasters(place mpilink.Place, keep bool, problem error) int {
 		err = errors.New("a server is a job of its own: start it with `mpiexec --ompi-server file:URIFILE -n N rankpool serve PROGRAM`")
 	}
 	if err == nil {
-		err = serveAt(place, keep)
+		err = serveAt(s)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rankpool: serve:", err)
@@ -83,7 +83,7 @@ func serveMasters(place mpilink.Place, keep bool, problem error) int {
 	return 0
 }
 
-func serveAt(place mpilink.Place, keep bool) error {
+func serveAt(s server) error {
 	env, err := startMPI()
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func serveAt(place mpilink.Place, keep bool) error {
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)
 	err = mpilink.ServeMasters(ctx, mpilink.Service{
-		Options: options, Place: place, Keep: keep, World: own,
+		Options: options, Place: s.place, Bind: s.bind, Keep: s.keep, World: own,
 		Said: func(text string) { fmt.Fprintln(os.Stderr, "rankpool: serve:", text) },
 	}, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
 	if err != nil {

@@ -18,7 +18,7 @@ func inWorkerOrWorld() bool { return everywhere || InWorker() }
 func (e *executor) newServiceGroup(mpilink.Place) (link.Group, error) { return nil, mpi.ErrNotBuilt }
 
 // serveMasters refuses.
-func serveMasters(_ mpilink.Place, _ bool, problem error) int {
+func serveMasters(_ server, problem error) int {
 	fmt.Fprintln(os.Stderr, "rankpool: serve:", errors.Join(problem, mpi.Connects()))
 	return exitFailure
 }

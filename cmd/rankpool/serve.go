@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -15,6 +16,7 @@ type serveCommand struct {
 
 	Service  *string `short:"s" placeholder:"PLACE" env:"RANKPOOL_SERVICE" help:"Where masters find the server: NAME (published), file:PATH (written), tcp:HOST:PORT (listened at). Default: the name rankpool."`
 	PortFile *string `placeholder:"FILE" help:"The same as --service file:FILE."`
+	Bind     string  `placeholder:"HOST" env:"RANKPOOL_SERVE_BIND" help:"The host name or address at which masters on other hosts reach this one; 0.0.0.0 for all that it has. Default: masters of this host only. With tcp:HOST:PORT it is HOST."`
 	Keep     bool    `help:"Serve one master after another, until SIGTERM. Without it the server ends with its first master."`
 }
 
@@ -24,12 +26,14 @@ func (serveCommand) Help() string {
 
 Examples:
 
-    ompi-server --no-daemonize -r uri &
+    (umask 077; ompi-server --no-daemonize -r uri) &
     mpiexec --ompi-server file:uri -n 4 rankpool serve --port-file job.port ./sweep
     RANKPOOL_SERVICE=file:job.port ./sweep
 
     mpiexec --ompi-server file:uri -n 4 rankpool serve --service sweeps --keep ./sweep
     RANKPOOL_SERVICE=sweeps mpiexec --ompi-server file:uri -n 1 ./sweep
+
+Master and server must both know a secret: it is in the port file; for NAME and tcp: in the file that RANKPOOL_SERVICE_SECRET names, or in rankpool/secret in your folder for settings (~/.config), which the first server makes. Masters on other hosts need --bind.
 
 Status: 0 when the master has closed its pool, or when SIGTERM has ended a server that waited; 1 when there is no name server, when another server is at PLACE, or when a master is lost, which takes the server along.`
 }
@@ -38,6 +42,7 @@ Status: 0 when the master has closed its pool, or when SIGTERM has ended a serve
 const (
 	serveVariable = "RANKPOOL_SERVE"
 	keepVariable  = "RANKPOOL_SERVE_KEEP"
+	bindVariable  = "RANKPOOL_SERVE_BIND"
 )
 
 // Run starts the program as a server on this rank.
@@ -52,7 +57,7 @@ func (c *serveCommand) Run(s surroundings) error {
 	if err != nil {
 		return err
 	}
-	if err := servable(s.launcher); err != nil {
+	if err := finished(ctx, c.Wait, fileGrace, "looking for the name server", func() error { return servable(s.launcher) }); err != nil {
 		if !speaks(s.launcher) {
 			return &silentError{}
 		}
@@ -71,6 +76,9 @@ func (c *serveCommand) Run(s surroundings) error {
 			return err
 		}
 	}
+	if err := os.Setenv(bindVariable, c.Bind); err != nil {
+		return err
+	}
 	return p.become()
 }
 
@@ -88,6 +96,9 @@ func (c *serveCommand) place() (mpilink.Place, error) {
 	place, err := mpilink.ParsePlace(said)
 	if err != nil {
 		return place, usagef("%v", err)
+	}
+	if c.Bind != "" && strings.HasPrefix(place.String(), "tcp:") {
+		return place, usagef("--bind and tcp:HOST:PORT say the same thing: give HOST there, and leave --bind out")
 	}
 	return place, nil
 }
@@ -111,7 +122,7 @@ func servable(l mpi.Launcher) error {
 	}
 	if names.URI == "" {
 		return errors.New("serve: this job was started without a name server, by which Open MPI connects programs that were started " +
-			"apart: start one, once, with `ompi-server --no-daemonize -r URIFILE &`, and this job with `mpiexec --ompi-server file:URIFILE`")
+			"apart: start one, once, with `(umask 077; ompi-server --no-daemonize -r URIFILE) &`, and this job with `mpiexec --ompi-server file:URIFILE`")
 	}
 	return nil
 }

@@ -93,6 +93,6 @@ func (n NameServer) Answers(ctx context.Context) error {
 		}
 		last = err
 	}
-	return fmt.Errorf("mpi: the name server at %s does not answer: start it again (`ompi-server --no-daemonize -r FILE`), and then "+
+	return fmt.Errorf("mpi: the name server at %s does not answer: start it again (`umask 077; ompi-server --no-daemonize -r FILE`), and then "+
 		"everything that is to use it (`mpiexec --ompi-server file:FILE`): %w", strings.Join(n.Addresses, ", "), last)
 }

@@ -38,7 +38,7 @@ var layers = map[string][]string{
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
 	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex"},
-	"internal/link/mpilink": {"internal/link", "internal/fresh", "internal/futex", "internal/saturate", "internal/mpi"},
+	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake"},

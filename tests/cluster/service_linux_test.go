@@ -39,6 +39,7 @@ func connects(t *testing.T) serving {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir) // for the secret
 	s := serving{hosts(t), dir, filepath.Join(dir, "uri")}
 	s.background(t, mpitest.Command{
 		Args: append(s.on("node3"), "ompi-server", "--no-daemonize", "-r", s.uri), Limit: limit,
@@ -90,7 +91,7 @@ func (s serving) job(host, hosts string, ranks int, program string, args ...stri
 // serve starts four workers on node2.
 func (s serving) serve(t *testing.T, program string, options ...string) (ended func() outcome) {
 	t.Helper()
-	j := s.job("node2", "node2:4", 4, command(t), append(append([]string{"serve"}, options...), program)...)
+	j := s.job("node2", "node2:4", 4, command(t), append(append([]string{"serve", "--bind", "node2"}, options...), program)...)
 	return s.background(t, func(ctx context.Context) (mpitest.Result, error) { return mpitest.Run(ctx, j) })
 }
 

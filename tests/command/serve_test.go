@@ -21,6 +21,7 @@ func nameServer(t *testing.T) string {
 			t.Skip(err)
 		}
 	}
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // for the secret
 	uri := filepath.Join(t.TempDir(), "uri")
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -95,7 +96,7 @@ func TestServeSaysAtOnceWhatItLacks(t *testing.T) {
 
 func TestServeRefusesAPlaceThatMakesNoSense(t *testing.T) {
 	for _, args := range [][]string{
-		{"-s", "a/b", greet}, {"-s", "a name", greet}, {"-s", "file:", greet}, {"-s", "a", "--port-file", "b", greet}, {"--port-file"}, {"-s", "x"},
+		{"-s", "a/b", greet}, {"-s", "a name", greet}, {"-s", "file:", greet}, {"-s", "a", "--port-file", "b", greet}, {"-s", "tcp:a", "--bind", "b", greet}, {"--port-file"}, {"-s", "x"},
 	} {
 		start(append([]string{"serve"}, args...)...).run(t).expect(t, 1, "Usage: rankpool serve [flags] TARGET [args ...]")
 	}

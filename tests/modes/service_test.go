@@ -3,11 +3,18 @@
 package modes_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +50,7 @@ type names struct {
 func startNames(t *testing.T) names {
 	t.Helper()
 	connects(t)
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // for the secret
 	uri := filepath.Join(t.TempDir(), "uri")
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -189,7 +197,7 @@ func TestAServerThatKeepsServesOneMasterAfterAnotherUntilItIsTold(t *testing.T) 
 func TestWithoutAServerAMasterSaysHowToStartOne(t *testing.T) {
 	n := startNames(t)
 	for place, want := range map[string]string{
-		"nobody": `the name server knows no "nobody"`, "file:nothing": "there is no file", "tcp:localhost:1": "connection refused",
+		"nobody": `the name server knows no "nobody"`, "file:nothing": "there is no file", "tcp:localhost:1": "there is no secret to tell the server",
 	} {
 		o := n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
 		o.contains(t, "broken", want, "rankpool serve --service "+strings.Split(place, "nothing")[0], "ompi-server --no-daemonize")
@@ -224,6 +232,105 @@ func TestAServerThatDiesBreaksThePoolAndWhatItLeavesIsFoundStale(t *testing.T) {
 		n.under().succeed(t, apart, []string{"-service", place, "-start", "60s"}).contains(t, "sum 110")
 		again().ok(t)
 	}
+}
+
+// caller is a program that calls a server as docs/wire.md has it, and is none of ours.
+type caller struct {
+	t *testing.T
+	net.Conn
+	in   *bufio.Reader
+	key  []byte
+	said int
+}
+
+// dialServer connects to the server that has left word in a file.
+func dialServer(t *testing.T, file string) (c caller, id string, secret []byte) {
+	t.Helper()
+	var left struct {
+		ID, Secret string
+		Addresses  []string
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(text, &left) != nil || len(left.Addresses) == 0 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	conn, err := net.Dial("tcp", left.Addresses[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caller{t: t, Conn: conn, in: bufio.NewReader(conn)}, left.ID, []byte(left.Secret)
+}
+
+func (c *caller) say(line string) {
+	c.t.Helper()
+	if c.key != nil {
+		line += fmt.Sprintf(" %x", sign(c.key, strconv.Itoa(c.said), line))
+		c.said++
+	}
+	if _, err := io.WriteString(c, line+"\n"); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// hear returns a message of the server's, of a kind.
+func (c *caller) hear(kind string) (m struct{ Kind, Nonce, Proof, Port string }) {
+	c.t.Helper()
+	line, err := c.in.ReadString('\n')
+	if err == nil {
+		err = json.NewDecoder(strings.NewReader(line)).Decode(&m)
+	}
+	if err != nil || m.Kind != kind {
+		c.t.Fatalf("want %s: %v, %s", kind, err, line)
+	}
+	return m
+}
+
+func sign(key []byte, words ...string) []byte {
+	h := hmac.New(sha256.New, key)
+	for _, w := range words {
+		fmt.Fprintf(h, "%d:%s,", len(w), w)
+	}
+	return h.Sum(nil)
+}
+
+func TestAHangUpEndsNobodysServer(t *testing.T) {
+	n := startNames(t)
+	file := filepath.Join(t.TempDir(), "port")
+	ended := n.serve(t, "file:"+file) // not even one that ends with its first master
+	until(t, "the server waits", func() bool { _, err := os.Stat(file); return err == nil })
+	for _, last := range []string{"nothing", "call", "prove", "go", "port"} {
+		c, id, secret := dialServer(t, file)
+		func() {
+			defer c.Close()
+			if last == "nothing" {
+				return
+			}
+			c.say(`{"version":2,"kind":"call","nonce":"n","id":"` + id + `"}`)
+			if last == "call" {
+				c.say(`{"version":2,"kind":"go"}`)
+				return
+			}
+			m := c.hear("prove")
+			shared := []string{"2", "call", id, "n", m.Nonce}
+			if want := fmt.Sprintf("%x", sign(secret, append([]string{"rankpool proof", "server"}, shared...)...)); m.Proof != want {
+				t.Errorf("the server's proof is %s, want %s", m.Proof, want)
+			}
+			c.say(fmt.Sprintf(`{"version":2,"kind":"prove","proof":"%x"}`, sign(secret, append([]string{"rankpool proof", "master"}, shared...)...)))
+			c.key = sign(secret, append([]string{"rankpool key", "master"}, shared...)...)
+			if last == "prove" {
+				return
+			}
+			c.hear("welcome")
+			c.say(`{"version":2,"kind":"go"}`)
+			if last == "port" {
+				c.hear("port")
+			}
+		}()
+	}
+	n.under().succeed(t, apart, []string{"-service", "file:" + file}).contains(t, "workers 2, sum 110")
+	o := ended()
+	o.ok(t)
+	o.contains(t, "has closed its pool")
 }
 
 // J12

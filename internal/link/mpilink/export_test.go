@@ -1,16 +1,58 @@
 package mpilink
 
-import "context"
+import (
+	"context"
+	"net"
+)
 
-// MaxCallers is how many masters may wait at once.
-const MaxCallers = maxCallers
+// MaxCallers is how many masters may wait at once, and MaxStrangers how many may call that have not proved to be one.
+const (
+	MaxCallers   = maxCallers
+	MaxStrangers = maxStrangers
+)
+
+// TryOnce has masters look for their server once until the function that is returned is called.
+func TryOnce() (restore func()) {
+	before := awaitServer
+	awaitServer = 0
+	return func() { awaitServer = before }
+}
+
+// Master is one that calls by hand.
+type Master struct{ line *line }
+
+// Call has a master call whose process has a number, and returns the answer's kind and text.
+func (d Desk) Call(ctx context.Context, pid int) (m Master, kind, text string, err error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", d.Address())
+	if err != nil {
+		return m, "", "", err
+	}
+	m = Master{newLine(c)}
+	if err = m.line.identify(d.desk.secret, lineMessage{Kind: lineCall, ID: d.desk.ID, Host: "somewhere", Pid: pid}); err == nil {
+		kind, text, err = m.Hear(ctx)
+	}
+	return m, kind, text, err
+}
+
+// Say sends a message of a kind.
+func (m Master) Say(kind string) error { return m.line.say(lineMessage{Kind: kind}) }
+
+// Hear receives a message.
+func (m Master) Hear(ctx context.Context) (kind, text string, err error) {
+	end, _ := ctx.Deadline()
+	said, err := m.line.hear(end)
+	return said.Kind, said.Text, err
+}
+
+// Conn is the connection below.
+func (m Master) Conn() net.Conn { return m.line.Conn }
 
 // Desk is where masters call, without the MPI behind it.
 type Desk struct{ desk *desk }
 
 // OpenDesk leaves word at a place.
-func OpenDesk(ctx context.Context, place Place) (Desk, error) {
-	s := &Service{Place: place, Keep: true}
+func OpenDesk(ctx context.Context, place Place, bind string) (Desk, error) {
+	s := &Service{Place: place, Keep: true, Bind: bind}
 	d, err := s.open(ctx)
 	return Desk{d}, err
 }
@@ -27,8 +69,12 @@ func (d Desk) Next(ctx context.Context) (name string, end func() error, err erro
 	}, nil
 }
 
-// Address is where it listens.
-func (d Desk) Address() string { return d.desk.listener.Addr().String() }
+// Address is where it listens, and Addresses what it says about that.
+func (d Desk) Address() string     { return d.desk.listener.Addr().String() }
+func (d Desk) Addresses() []string { return d.desk.Addresses }
+
+// Secret is what it shares with its masters.
+func (d Desk) Secret() string { return string(d.desk.secret) }
 
 // Close turns away who still waits.
 func (d Desk) Close() { d.desk.close() }

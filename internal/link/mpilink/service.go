@@ -16,6 +16,10 @@ type Service struct {
 
 	Place Place
 
+	// Bind is the host or address at which masters call, unless the place has one: empty for this host alone, 0.0.0.0 for all that
+	// this host has.
+	Bind string
+
 	// Keep has the service serve one master after another. Without it the service ends with the first one.
 	Keep bool
 
@@ -63,10 +67,11 @@ func ServeMasters(ctx context.Context, s Service, serve func(link.Endpoint) erro
 		if err != nil { // ctx
 			return s.tell(serviceEnd)
 		}
-		if err := d.serve(caller, serve); err != nil {
+		connected, err := d.serve(caller, serve)
+		if err != nil {
 			return err
 		}
-		if !s.Keep {
+		if connected && !s.Keep {
 			return s.tell(serviceEnd)
 		}
 	}

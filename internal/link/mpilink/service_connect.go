@@ -32,7 +32,7 @@ type Connection struct {
 func NewConnected(c Connection) *Group { return newGroup(c.Config, nil, &connecting{spec: c}) }
 
 // awaitServer is for how long a server that is not there yet is waited for: both may have been started by one script.
-const awaitServer = 10 * time.Second
+var awaitServer = 10 * time.Second
 
 // awaitTurn is how often it is looked for.
 const awaitTurn = 250 * time.Millisecond
@@ -146,23 +146,9 @@ func (c *connecting) callServer(ctx context.Context) (*line, lineMessage, error)
 	looks, cancel := context.WithTimeout(ctx, awaitServer)
 	defer cancel()
 	for {
-		c.at("looking the name up", c.spec.Place.kind == byName)
-		a, err := c.spec.Place.find()
-		c.at("calling the server", false)
-		missing := errors.Is(err, errNoServer)
-		if err != nil && !missing {
-			return nil, lineMessage{}, err
-		}
-		var l *line
-		var m lineMessage
-		if err == nil {
-			if l, m, err = call(ctx, a, lineCall); err == nil {
-				return l, m, nil
-			}
-			if busy := (*errBusy)(nil); errors.As(err, &busy) {
-				return nil, m, err
-			}
-			err = fmt.Errorf("the server%s does not answer, it has ended or cannot be reached: %w", who(a.Host, a.Pid), err)
+		l, m, err := c.tryServer(ctx)
+		if silent := (*errSilent)(nil); err == nil || !errors.Is(err, errNoServer) && !errors.As(err, &silent) {
+			return l, m, err
 		}
 		select {
 		case <-looks.Done():
@@ -170,6 +156,42 @@ func (c *connecting) callServer(ctx context.Context) (*line, lineMessage, error)
 		case <-time.After(awaitTurn):
 		}
 	}
+}
+
+// errSilent says that a server does not answer that has said where it is. It may be on the way.
+type errSilent struct {
+	advert
+	err error
+}
+
+func (e *errSilent) Error() string {
+	hint := ""
+	if e.elsewhere() {
+		hint = " (it listens to its own host only: start it with --bind and an address of that host, for masters on others)"
+	}
+	return fmt.Sprintf("the server%s does not answer, it has ended or cannot be reached%s: %v", who(e.Host, e.Pid), hint, e.err)
+}
+
+func (e *errSilent) Unwrap() error { return e.err }
+
+// tryServer looks for the server and calls it.
+func (c *connecting) tryServer(ctx context.Context) (*line, lineMessage, error) {
+	place := c.spec.Place
+	c.at("looking the name up", place.kind == byName)
+	a, err := place.find()
+	c.at("calling the server", false)
+	if err != nil {
+		return nil, lineMessage{}, err
+	}
+	known, err := place.secret(a, false)
+	if err != nil {
+		return nil, lineMessage{}, err
+	}
+	l, m, err := call(ctx, a, known, lineCall)
+	if busy := (*errBusy)(nil); err != nil && !errors.As(err, &busy) {
+		err = &errSilent{a, err}
+	}
+	return l, m, err
 }
 
 // who names a process for an error.
@@ -221,6 +243,10 @@ func (c *connecting) join(ctx context.Context, l *line, said lineMessage, starte
 	}
 	if m.Kind != linePort {
 		return errors.New(m.Text)
+	}
+	c.at("calling the server", false)
+	if err := l.say(lineMessage{Kind: lineConnect}); err != nil {
+		return fmt.Errorf("the server%s has gone: %w", who(said.Host, said.Pid), err)
 	}
 	return c.meet(l, said, m.Port)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,10 +20,12 @@ type desk struct {
 	*Service
 	advert
 	names    mpi.NameServer
+	secret   secret
 	listener net.Listener
 	withdraw func()
 	callers  chan *caller
-	places   chan struct{} // as many tokens as masters may call
+	strange  strangers
+	places   chan struct{} // as many tokens as masters may wait
 	serving  atomic.Pointer[string]
 	over     sync.WaitGroup
 
@@ -67,13 +70,21 @@ func (s *Service) open(ctx context.Context) (*desk, error) {
 	if err := s.vacant(ctx); err != nil {
 		return nil, err
 	}
-	if d.listener, d.Addresses, err = s.Place.listen(); err != nil {
-		return nil, fmt.Errorf("mpilink: the service %v cannot be offered: %w", s.Place, err)
-	}
-	d.over.Go(d.listen)
 	d.Host, _ = os.Hostname()
 	if s.Place.kind != byAddress {
 		d.ID = newID()
+	}
+	if s.Place.kind == byFile {
+		d.Secret = string(newSecret())
+	}
+	if d.secret, err = s.Place.secret(d.advert, true); err != nil {
+		return nil, fmt.Errorf("mpilink: the service %v cannot be offered: %w", s.Place, err)
+	}
+	if d.listener, d.Addresses, err = s.Place.listen(s.Bind); err != nil {
+		return nil, fmt.Errorf("mpilink: the service %v cannot be offered: %w", s.Place, err)
+	}
+	d.over.Go(d.listen)
+	if s.Place.kind != byAddress {
 		var withdraw func()
 		err, over := within(ctx, func() (err error) {
 			withdraw, err = s.Place.leave(d.advert)
@@ -120,7 +131,11 @@ func (s *Service) vacant(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	l, _, err := call(ctx, found, lineKnock)
+	known, err := s.Place.secret(found, true)
+	if err != nil {
+		return err
+	}
+	l, _, err := call(ctx, found, known, lineKnock)
 	if err != nil {
 		return nil // it was one's that has ended
 	}
@@ -147,16 +162,62 @@ func (d *desk) listen() {
 			time.Sleep(newsTurn) // out of files, for a while
 			continue
 		}
-		select {
-		case d.places <- struct{}{}:
-			d.over.Go(func() {
-				defer func() { <-d.places }()
-				d.hear(newLine(c))
-			})
-		default:
-			_ = c.Close()
-		}
+		l := newLine(c)
+		d.strange.add(l)
+		d.over.Go(func() { d.hear(l) })
 	}
+}
+
+// strangers are those who have called and not yet proved to know the secret. They have no places: when there are too many of them, one
+// that has said nothing goes, the oldest first.
+type strangers struct {
+	mu  sync.Mutex
+	all []*stranger // the oldest first
+}
+
+type stranger struct {
+	*line
+	met bool // it has said something
+}
+
+// maxStrangers is how many there may be at once.
+const maxStrangers = 128
+
+// strangerWait is how long one may take to prove that it knows the secret.
+const strangerWait = 2 * time.Second
+
+func (s *strangers) add(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, &stranger{line: l})
+	if len(s.all) <= maxStrangers {
+		return
+	}
+	i := max(slices.IndexFunc(s.all, func(o *stranger) bool { return !o.met }), 0)
+	_ = s.all[i].Close()
+	s.all = slices.Delete(s.all, i, i+1)
+}
+
+// meet notes that one has said something.
+func (s *strangers) meet(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.find(l); i >= 0 {
+		s.all[i].met = true
+	}
+}
+
+// remove says that one is no stranger any more, or has gone.
+func (s *strangers) remove(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.find(l); i >= 0 {
+		s.all = slices.Delete(s.all, i, i+1)
+	}
+}
+
+func (s *strangers) find(l *line) int {
+	return slices.IndexFunc(s.all, func(o *stranger) bool { return o.line == l })
 }
 
 // hear takes one call. It ends when the caller's turn has come, or the service has ended.
@@ -169,16 +230,19 @@ func (d *desk) hear(l *line) {
 			_ = l.Close()
 		}
 	}()
-	said, err := l.hear(time.Now().Add(lineWait))
+	said, err := l.admit(d.secret, d.ID, time.Now().Add(strangerWait), func() { d.strange.meet(l) })
+	d.strange.remove(l)
 	if err != nil {
-		return
-	}
-	if d.ID != "" && said.ID != d.ID {
-		_ = l.say(lineMessage{Kind: lineRefused, Text: "another server is meant"})
 		return
 	}
 	if said.Kind == lineKnock {
 		_ = l.say(lineMessage{Kind: lineKnock, ID: d.ID})
+		return
+	}
+	select {
+	case d.places <- struct{}{}:
+		defer func() { <-d.places }()
+	default:
 		return
 	}
 	if err := l.SetReadDeadline(time.Time{}); err != nil {
@@ -261,33 +325,43 @@ func (d *desk) prepare(ctx context.Context, c *caller) bool {
 	return stop() && err == nil && m.Kind == lineGo
 }
 
-// serve serves one master.
-func (d *desk) serve(c *caller, serve func(link.Endpoint) error) error {
+// serve serves one master. It tells whether that has connected: one that goes before leaves the server as it was.
+func (d *desk) serve(c *caller, serve func(link.Endpoint) error) (connected bool, err error) {
 	defer c.Close()
 	with := c.name()
 	defer d.serving.Store(nil)
-	if !d.Keep { // nobody else can be served
-		d.close()
-	}
 	port, err := mpi.OpenPort()
 	if err != nil {
 		_ = c.say(lineMessage{Kind: lineRefused, Text: "the server cannot open a port: " + err.Error()})
-		return err
+		return false, err
+	}
+	if !d.connects(c, port) {
+		return false, mpi.ClosePort(port)
+	}
+	if !d.Keep { // nobody else can be served
+		d.close()
 	}
 	if err := d.tell(serviceAccept); err != nil {
-		return err
-	}
-	if err := c.say(lineMessage{Kind: linePort, Port: port}); err != nil {
-		return fmt.Errorf("mpilink: the master (%s) has gone: %w", with, err)
+		return true, err
 	}
 	gone := c.gone()
 	comm, err := d.accept(port, gone)
 	if err != nil {
-		return err
+		return true, err
 	}
 	if err := d.serveOne(comm, gone, serve); err != nil {
-		return fmt.Errorf("mpilink: serving %s: %w", with, err)
+		return true, fmt.Errorf("mpilink: serving %s: %w", with, err)
 	}
 	d.say(fmt.Sprintf("the master (%s) has closed its pool", with))
-	return mpi.ClosePort(port)
+	return true, mpi.ClosePort(port)
+}
+
+// connects tells a master the port, and whether that is about to connect to it. Only then the ranks may accept, which nothing can
+// interrupt.
+func (d *desk) connects(c *caller, port string) bool {
+	if err := c.say(lineMessage{Kind: linePort, Port: port}); err != nil {
+		return false
+	}
+	m, err := c.hear(time.Now().Add(readyLimit))
+	return err == nil && m.Kind == lineConnect
 }

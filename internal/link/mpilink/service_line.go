@@ -2,7 +2,9 @@ package mpilink
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -10,6 +12,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -17,17 +20,23 @@ import (
 // own calls wait for ever for a side that is not there, cannot be interrupted, and have all ranks of a server that waits spin; this
 // way they are entered when the other side is known to be there, and each side notices at once when the other has gone.
 //
-//	master: who I am, and which server I mean
+//	master: which server I mean, and a nonce
+//	server: a nonce of mine, and the proof that I know the secret
+//	master: the proof that I know it too
 //	server: you have to wait; once that is over: who I am, and which name server I use
 //	master: go
-//	server: the port, at which all ranks accept now
+//	server: the port, at which all ranks will accept
+//	master: I connect now
 //
-// Every message is a line of JSON. Nothing is sent after that.
+// Every message is a line of JSON. From the master's proof on each has a signature behind it, whose key is good for this line and one
+// direction and which counts the messages: nobody between the two can change, repeat or leave out one. Nothing is sent after that.
 type lineMessage struct {
 	Version int    `json:"version,omitempty"`
-	ID      string `json:"id,omitempty"`   // of the server
-	Kind    string `json:"kind,omitempty"` // one of the kinds below
-	Host    string `json:"host,omitempty"` // of who speaks
+	ID      string `json:"id,omitempty"`    // of the server
+	Kind    string `json:"kind,omitempty"`  // one of the kinds below
+	Nonce   string `json:"nonce,omitempty"` // of who speaks
+	Proof   string `json:"proof,omitempty"` // see secret.proof
+	Host    string `json:"host,omitempty"`  // of who speaks
 	Pid     int    `json:"pid,omitempty"`
 	Names   string `json:"names,omitempty"` // the name server's address
 	Port    string `json:"port,omitempty"`
@@ -38,15 +47,17 @@ type lineMessage struct {
 const (
 	lineCall    = "call"
 	lineKnock   = "knock" // are you there?
+	lineProve   = "prove" // the server's proof, and the master's
 	lineBusy    = "busy"
 	lineRefused = "refused"
 	lineWelcome = "welcome"
 	lineGo      = "go"
 	linePort    = "port"
+	lineConnect = "connect"
 )
 
 // lineVersion changes when the messages do.
-const lineVersion = 1
+const lineVersion = 2
 
 const (
 	lineLimit = 16 << 10         // bytes of a message
@@ -58,23 +69,33 @@ const (
 type line struct {
 	net.Conn
 	in *bufio.Reader
+
+	// After the handshake: what messages are signed with, and how many there were.
+	out, back   secret
+	said, heard uint64
 }
 
 func newLine(c net.Conn) *line {
 	if t, ok := c.(*net.TCPConn); ok { // a host that has gone shows after three of them
 		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: lineAlive, Interval: lineAlive / 3, Count: 3})
 	}
-	return &line{c, bufio.NewReaderSize(c, lineLimit)}
+	return &line{Conn: c, in: bufio.NewReaderSize(c, lineLimit)}
 }
 
 // say sends a message. It blocks for lineWait at most.
 func (l *line) say(m lineMessage) error {
 	m.Version = lineVersion
-	m.Host, _ = os.Hostname()
-	m.Pid = os.Getpid()
+	if m.Host == "" {
+		m.Host, _ = os.Hostname()
+		m.Pid = os.Getpid()
+	}
 	text, err := json.Marshal(m)
 	if err != nil {
 		return err
+	}
+	if l.out != nil {
+		text = fmt.Appendf(text, " %x", l.out.sign(strconv.FormatUint(l.said, 10), string(text)))
+		l.said++
 	}
 	if err := l.SetWriteDeadline(time.Now().Add(lineWait)); err != nil {
 		return err
@@ -93,6 +114,16 @@ func (l *line) hear(deadline time.Time) (lineMessage, error) {
 	if err != nil {
 		return m, err
 	}
+	text = text[:len(text)-1]
+	if l.back != nil {
+		end := max(bytes.LastIndexByte(text, ' '), 0)
+		want := fmt.Sprintf(" %x", l.back.sign(strconv.FormatUint(l.heard, 10), string(text[:end])))
+		if !hmac.Equal(text[end:], []byte(want)) {
+			return m, errors.New("a message was not signed by the other side: somebody between the two has changed it")
+		}
+		text = text[:end]
+		l.heard++
+	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, fmt.Errorf("it speaks another language: %w", err)
 	}
@@ -100,6 +131,65 @@ func (l *line) hear(deadline time.Time) (lineMessage, error) {
 		return m, fmt.Errorf("it speaks version %d and this program %d: build both from one source", m.Version, lineVersion)
 	}
 	return m, nil
+}
+
+// admit takes a call, as the server, and returns what the caller says of itself when that has proved to know the secret. It blocks
+// until the deadline. met is called when the caller has said something at all.
+func (l *line) admit(s secret, id string, deadline time.Time, met func()) (lineMessage, error) {
+	said, err := l.hear(deadline)
+	if err != nil {
+		return said, err
+	}
+	met()
+	if id != "" && said.ID != id {
+		return said, errors.Join(errors.New("another server is meant"), l.say(lineMessage{Kind: lineRefused, Text: "another server is meant"}))
+	}
+	if said.Nonce == "" || said.Kind != lineCall && said.Kind != lineKnock {
+		return said, errors.New("this is no call")
+	}
+	h := handshake{kind: said.Kind, id: said.ID, master: said.Nonce, server: rand.Text()}
+	if err := l.say(lineMessage{Kind: lineProve, ID: id, Nonce: h.server, Proof: s.proof("server", h)}); err != nil {
+		return said, err
+	}
+	answer, err := l.hear(deadline)
+	if err != nil {
+		return said, err
+	}
+	if answer.Kind != lineProve || !s.proves(answer.Proof, "master", h) {
+		return said, errors.New("the caller does not know the secret")
+	}
+	l.out, l.back = s.key("server", h), s.key("master", h)
+	return said, nil
+}
+
+// errSecret says that who answers is not the server that was meant.
+var errSecret = errors.New("who listens there does not know the secret of this master (" + SecretVariable + "): it is another user's " +
+	"program, or the server of another secret")
+
+// identify calls, as the master. It says nothing that is worth anything to who does not know the secret.
+func (l *line) identify(s secret, call lineMessage) error {
+	call.Nonce = rand.Text()
+	h := handshake{kind: call.Kind, id: call.ID, master: call.Nonce}
+	if err := l.say(call); err != nil {
+		return err
+	}
+	m, err := l.hear(time.Now().Add(lineWait))
+	switch {
+	case err != nil:
+		return fmt.Errorf("no answer: %w", err)
+	case m.Kind == lineRefused:
+		return errors.New(m.Text)
+	case m.Kind != lineProve || m.Nonce == "":
+		return errSecret
+	}
+	if h.server = m.Nonce; !s.proves(m.Proof, "server", h) {
+		return errSecret
+	}
+	if err := l.say(lineMessage{Kind: lineProve, Proof: s.proof("master", h)}); err != nil {
+		return err
+	}
+	l.out, l.back = s.key("master", h), s.key("server", h)
+	return nil
 }
 
 // gone is closed when the other side closes the line or disappears; nothing may be read from the line any more.
@@ -113,7 +203,7 @@ func (l *line) gone() <-chan struct{} {
 	return gone
 }
 
-// newID makes up the identity of a server. Who knows it may be its master.
+// newID makes up the identity of a server.
 func newID() string { return rand.Text() }
 
 // errBusy says that a server has others to serve first.
@@ -125,7 +215,7 @@ func (e *errBusy) Error() string {
 
 // call dials a server that has left word, introduces this process and returns once the server has time for it, with what it
 // says. It blocks until then, or until ctx ends.
-func call(ctx context.Context, a advert, kind string) (*line, lineMessage, error) {
+func call(ctx context.Context, a advert, s secret, kind string) (*line, lineMessage, error) {
 	type outcome struct {
 		line *line
 		said lineMessage
@@ -136,7 +226,7 @@ func call(ctx context.Context, a advert, kind string) (*line, lineMessage, error
 	outcomes := make(chan outcome)
 	for _, address := range a.Addresses {
 		go func() {
-			l, m, err := callAt(inner, address, a.ID, kind)
+			l, m, err := callAt(inner, address, s, a.ID, kind)
 			if err != nil {
 				err = fmt.Errorf("%s: %w", address, err)
 			}
@@ -170,7 +260,7 @@ func call(ctx context.Context, a advert, kind string) (*line, lineMessage, error
 // dialLimit is for how long one address is tried.
 const dialLimit = 5 * time.Second
 
-func callAt(ctx context.Context, address, id, kind string) (*line, lineMessage, error) {
+func callAt(ctx context.Context, address string, s secret, id, kind string) (*line, lineMessage, error) {
 	dialer := net.Dialer{Timeout: dialLimit}
 	c, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -178,7 +268,7 @@ func callAt(ctx context.Context, address, id, kind string) (*line, lineMessage, 
 	}
 	l := newLine(c)
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	m, err := l.introduce(id, kind)
+	m, err := l.introduce(s, id, kind)
 	if err == nil && !stop() {
 		err = context.Cause(ctx)
 	}
@@ -189,9 +279,9 @@ func callAt(ctx context.Context, address, id, kind string) (*line, lineMessage, 
 	return l, m, nil
 }
 
-// introduce says who this is, and waits until the server has time.
-func (l *line) introduce(id, kind string) (lineMessage, error) {
-	if err := l.say(lineMessage{Kind: kind, ID: id}); err != nil {
+// introduce calls, and waits until the server has time.
+func (l *line) introduce(s secret, id, kind string) (lineMessage, error) {
+	if err := l.identify(s, lineMessage{Kind: kind, ID: id}); err != nil {
 		return lineMessage{}, err
 	}
 	deadline, busy := time.Now().Add(lineWait), (*errBusy)(nil)
@@ -206,8 +296,6 @@ func (l *line) introduce(id, kind string) (lineMessage, error) {
 			busy, deadline = &errBusy{m.Text}, time.Time{}
 		case m.Kind == lineRefused:
 			return m, errors.New(m.Text)
-		case id != "" && m.ID != id:
-			return m, errors.New("another server answers")
 		default:
 			return m, nil
 		}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -32,7 +33,7 @@ const (
 // What is taken where a place leaves something out (J03).
 const (
 	DefaultName = "rankpool"
-	defaultHost = "localhost"
+	defaultHost = "127.0.0.1"
 	defaultPort = "31415"
 	maxName     = 200
 )
@@ -77,13 +78,14 @@ func (p Place) String() string {
 
 // Recipe says how to start a server there.
 func (p Place) Recipe() string {
-	return fmt.Sprintf("start the name server, once (`ompi-server --no-daemonize -r URIFILE &`), then the server (`mpiexec "+
+	return fmt.Sprintf("start the name server, once (`(umask 077; ompi-server --no-daemonize -r URIFILE) &`), then the server (`mpiexec "+
 		"--ompi-server file:URIFILE -n N rankpool serve --service %v PROGRAM`)", p)
 }
 
 // advert is what a server tells those who look for it.
 type advert struct {
-	ID        string   `json:"id,omitempty"` // of this server, so that it is not taken for another one
+	ID        string   `json:"id,omitempty"`     // of this server, so that it is not taken for another one
+	Secret    string   `json:"secret,omitempty"` // in a file, which nobody else can read
 	Addresses []string `json:"addresses"`
 	Host      string   `json:"host,omitempty"`
 	Pid       int      `json:"pid,omitempty"`
@@ -97,6 +99,23 @@ func readAdvert(text string) (advert, error) {
 	return a, nil
 }
 
+// address is where a server listens whose place is an address, and where its masters call.
+func (p Place) address() (string, error) {
+	host, port, err := net.SplitHostPort(p.where)
+	if host == "" {
+		host = defaultHost
+	}
+	return net.JoinHostPort(host, port), err
+}
+
+// secret is what a server there and its masters share. What the server has left there may have it.
+func (p Place) secret(a advert, server bool) (secret, error) {
+	if p.kind == byFile {
+		return secret(a.Secret), nil
+	}
+	return sharedSecret(server)
+}
+
 // errNoServer says that nobody has left word at a place.
 var errNoServer = errors.New("no server has said where it is")
 
@@ -104,13 +123,10 @@ var errNoServer = errors.New("no server has said where it is")
 func (p Place) find() (advert, error) {
 	switch p.kind {
 	case byAddress:
-		host, port, err := net.SplitHostPort(p.where)
-		if host == "" {
-			host = defaultHost
-		}
-		return advert{Addresses: []string{net.JoinHostPort(host, port)}}, err
+		address, err := p.address()
+		return advert{Addresses: []string{address}}, err
 	case byFile:
-		text, err := os.ReadFile(p.where)
+		text, err := readOwn(p.where)
 		if errors.Is(err, fs.ErrNotExist) {
 			return advert{}, fmt.Errorf("there is no file %s: %w", p.where, errNoServer)
 		}
@@ -118,6 +134,9 @@ func (p Place) find() (advert, error) {
 			return advert{}, err
 		}
 		a, err := readAdvert(string(text))
+		if err == nil && len(a.Secret) < secretLength {
+			err = errors.New("there is no secret in it")
+		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w", p.where, err)
 		}
@@ -171,25 +190,47 @@ func (p Place) leave(a advert) (withdraw func(), err error) {
 	return func() {}, nil
 }
 
-// listen opens the place where masters call, and says where that is.
-func (p Place) listen() (net.Listener, []string, error) {
-	at := ":0"
+// listen opens the place where masters call, and says where that is. A server listens to its own host unless bind, or the place,
+// says otherwise.
+func (p Place) listen(bind string) (net.Listener, []string, error) {
+	at := net.JoinHostPort(defaultHost, "0")
 	if p.kind == byAddress {
-		at = p.where
+		var err error
+		if at, err = p.address(); err != nil {
+			return nil, nil, err
+		}
+	} else if bind != "" {
+		at = net.JoinHostPort(strings.Trim(bind, "[]"), "0")
 	}
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", at)
 	if err != nil {
 		return nil, nil, err
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	host, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+		return l, []string{l.Addr().String()}, nil
 	}
 	var all []string
 	for _, host := range hostAddresses() {
 		all = append(all, net.JoinHostPort(host, port))
 	}
 	return l, all, nil
+}
+
+// elsewhere tells whether a server listens to another host than this one alone.
+func (a advert) elsewhere() bool {
+	here, err := os.Hostname()
+	if err != nil || a.Host == "" || a.Host == here {
+		return false
+	}
+	return !slices.ContainsFunc(a.Addresses, func(address string) bool {
+		host, _, _ := net.SplitHostPort(address)
+		ip := net.ParseIP(host)
+		return ip == nil || !ip.IsLoopback()
+	})
 }
 
 // maxAddresses is how many addresses of a host a server tells: what is published has little room.

@@ -1,11 +1,8 @@
 package mpilink_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -71,6 +68,11 @@ func TestAMasterIsNotHeldUpByWhatIsNoServer(t *testing.T) {
 			defer c.Close()
 		}
 	}()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("nobody will ever guess this"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(mpilink.SecretVariable, secret)
 	place, err := mpilink.ParsePlace("tcp:" + l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +89,8 @@ func TestAMasterIsNotHeldUpByWhatIsNoServer(t *testing.T) {
 	}
 }
 
-// openDesk opens the desk of a server that has a name server, at an address.
-func openDesk(t *testing.T) mpilink.Desk {
+// openDesk opens the desk of a server that has a name server, at an address unless place says where.
+func openDesk(t *testing.T, place string) mpilink.Desk {
 	t.Helper()
 	names, err := net.Listen("tcp", "127.0.0.1:0") // that somebody answers is all that is asked of it
 	if err != nil {
@@ -96,11 +98,12 @@ func openDesk(t *testing.T) mpilink.Desk {
 	}
 	t.Cleanup(func() { _ = names.Close() })
 	t.Setenv("OMPI_MCA_pmix_server_uri", "1.0;tcp://"+names.Addr().String())
-	place, err := mpilink.ParsePlace("tcp:127.0.0.1:0")
+	ownSecret(t)
+	p, err := mpilink.ParsePlace(place)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := mpilink.OpenDesk(t.Context(), place)
+	d, err := mpilink.OpenDesk(t.Context(), p, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,70 +111,56 @@ func openDesk(t *testing.T) mpilink.Desk {
 	return d
 }
 
-// said is what comes and goes at a desk.
-type said struct {
-	Version   int
-	Kind      string
-	Host      string
-	Pid       int
-	Text      string
-	Names, ID string
-}
+// anyPort is a place at which nobody else listens.
+const anyPort = "tcp:127.0.0.1:0"
 
-// master is one that calls by hand.
-type master struct {
-	net.Conn
-	in *bufio.Reader
-}
-
-// call has a master call whose process has a number, and returns the answer, the zero one when the call is not taken.
-func call(t *testing.T, d mpilink.Desk, pid int) (master, said) {
+// ownSecret gives a test a folder for settings of its own, and so a secret.
+func ownSecret(t *testing.T) (path string) {
 	t.Helper()
-	c, err := net.Dial("tcp", d.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
-	m := master{c, bufio.NewReader(c)}
-	m.say("call", pid)
-	var answer said
-	line, err := m.in.ReadString('\n')
-	if err == nil {
-		err = json.Unmarshal([]byte(line), &answer)
-	}
-	if err != nil {
-		_ = c.Close()
-		return m, said{}
-	}
-	return m, answer
-}
-
-func (m master) say(kind string, pid int) {
-	_, _ = fmt.Fprintf(m, `{"version":1,"kind":%q,"host":"somewhere","pid":%d}`+"\n", kind, pid)
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("HOME", dir)
+	t.Setenv(mpilink.SecretVariable, "")
+	return filepath.Join(dir, "rankpool", "secret")
 }
 
 // patience is the end of every wait here.
 var patience = testkit.Limit
 
-// goOn waits for a master's turn, and has it go on.
-func (m master) goOn(t *testing.T, pid int) {
+// call has a master call whose process has a number, and returns the answer, which is empty when the call is not taken.
+func call(t *testing.T, d mpilink.Desk, pid int) (m mpilink.Master, kind, text string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	m, kind, text, err := d.Call(ctx, pid)
+	if err != nil {
+		kind = ""
+	}
+	t.Cleanup(func() { _ = m.Conn().Close() })
+	return m, kind, text
+}
+
+// goOn waits for a master's turn, and has it go on.
+func goOn(t *testing.T, m mpilink.Master, pid int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for {
-		line, err := m.in.ReadString('\n')
-		if err != nil {
+		switch kind, _, err := m.Hear(ctx); {
+		case err != nil:
 			t.Errorf("master %d: %v", pid, err)
 			return
-		}
-		if strings.Contains(line, `"welcome"`) {
-			m.say("go", pid)
+		case kind == "welcome":
+			if err := m.Say("go"); err != nil {
+				t.Errorf("master %d: %v", pid, err)
+			}
 			return
 		}
 	}
 }
 
 func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
-	d := openDesk(t)
+	d := openDesk(t, anyPort)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	served := make(chan string)
@@ -186,15 +175,15 @@ func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
 		served <- name
 	}
 	// told is a call of a master that is told whom it waits for.
-	told := func(pid int, whom string) (m master) {
+	told := func(pid int, whom string) (m mpilink.Master) {
 		t.Helper()
 		for ctx.Err() == nil { // one that finds all places taken is not answered
-			m, answer := call(t, d, pid)
-			if answer.Kind == "busy" && strings.Contains(answer.Text, whom) {
+			m, kind, text := call(t, d, pid)
+			if kind == "busy" && strings.Contains(text, whom) {
 				return m
 			}
-			if answer.Kind != "" {
-				t.Fatalf("master %d was told %+v, want to wait for %q", pid, answer, whom)
+			if kind != "" {
+				t.Fatalf("master %d was told %s, %q, want to wait for %q", pid, kind, text, whom)
 			}
 			time.Sleep(time.Millisecond) // the desk notices in its own time
 		}
@@ -202,29 +191,31 @@ func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
 		return m
 	}
 	go next()
-	first, answer := call(t, d, 1)
-	if answer.Kind != "welcome" {
-		t.Fatalf("the first master was told %+v", answer)
+	first, kind, text := call(t, d, 1)
+	if kind != "welcome" {
+		t.Fatalf("the first master was told %s, %q", kind, text)
 	}
-	first.say("go", 1)
+	if err := first.Say("go"); err != nil {
+		t.Fatal(err)
+	}
 	if name := <-served; name != "process 1 on somewhere" {
 		t.Fatalf("%s is served", name)
 	}
 	for i := range mpilink.MaxCallers {
 		m := told(100+i, "process 1 on somewhere")
 		if i%3 == 0 { // not with a goodbye, but as by a host that has started again
-			_ = m.Conn.(*net.TCPConn).SetLinger(0)
+			_ = m.Conn().(*net.TCPConn).SetLinger(0)
 		}
 		if i%3 == 1 {
-			m.say("nonsense", i)
+			_ = m.Say("nonsense")
 			continue
 		}
-		_ = m.Close()
+		_ = m.Conn().Close()
 	}
 	gone, second, third := told(2, "process 1"), told(3, "process 1"), told(4, "process 1")
-	_ = gone.Close()
-	for pid, m := range map[int]master{3: second, 4: third} { // they have come at about the same time
-		turns.Go(func() { m.goOn(t, pid) })
+	_ = gone.Conn().Close()
+	for pid, m := range map[int]mpilink.Master{3: second, 4: third} { // they have come at about the same time
+		turns.Go(func() { goOn(t, m, pid) })
 	}
 	var names []string
 	for range 2 {
@@ -245,18 +236,18 @@ func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
 }
 
 func TestACallerBehindOneThatIsStillStartingIsToldToWait(t *testing.T) {
-	d := openDesk(t)
+	d := openDesk(t, anyPort)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
 		_, _, err := d.Next(ctx)
 		ended <- err
 	}()
-	if _, answer := call(t, d, 1); answer.Kind != "welcome" {
-		t.Fatalf("the first master was told %+v", answer)
+	if _, kind, text := call(t, d, 1); kind != "welcome" {
+		t.Fatalf("the first master was told %s, %q", kind, text)
 	}
-	if _, answer := call(t, d, 2); answer.Kind != "busy" || !strings.Contains(answer.Text, "process 1") {
-		t.Errorf("the second master was told %+v", answer)
+	if _, kind, text := call(t, d, 2); kind != "busy" || !strings.Contains(text, "process 1") {
+		t.Errorf("the second master was told %s, %q", kind, text)
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
