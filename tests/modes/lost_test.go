@@ -27,14 +27,20 @@ func onLosing(t *testing.T, test func(t *testing.T, run func(args ...string) out
 		t.Run(m.name, func(t *testing.T) {
 			test(t, func(args ...string) outcome {
 				t.Helper()
-				pkg, args := probe, append([]string{"-dir", t.TempDir()}, args...)
-				if library == "mpich" { // whose proxy would kill the others of its host
-					pkg, args = command, append([]string{"run", "--stay", binaries.Build(t, probe)}, args...)
-				}
+				pkg, args := m.staying(t, probe, append([]string{"-dir", t.TempDir()}, args...))
 				return m.run(t, pkg, args, append([]string{"RANKPOOL_MAX_WORKERS=3"}, env...)...)
 			})
 		})
 	}
+}
+
+// staying is how a program is started whose ranks are to outlive one that is killed.
+func (m mode) staying(t *testing.T, pkg string, args []string) (string, []string) {
+	t.Helper()
+	if library == "mpich" { // whose proxy would kill the others of its host
+		return command, append([]string{"run", "--stay", binaries.Build(t, pkg)}, args...)
+	}
+	return pkg, args
 }
 
 const command = "github.com/rankpool/rankpool/cmd/rankpool"
