@@ -49,7 +49,7 @@ func selfReader(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if registry.SelfWritten(t) {
 		pkg, _, _ := strings.Cut(t.PkgPath(), "/")
 		switch pkg {
-		case "time", "math", "net", "encoding":
+		case "crypto", "encoding", "go", "hash", "image", "log", "math", "net", "os", "regexp", "text", "time":
 			return false
 		}
 		return true

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ func TestArrivalsCountEveryElementBeforeItIsRead(t *testing.T) {
 			in = append(in[:13:13], in[14:]...)
 		}
 		for _, err := range futures.Map(t.Context(), ex, fn, in, futures.WithChunkSize(c.chunk), futures.WithArrivals(nil),
-			futures.WithArrivals(func(n int) { came.Add(int64(n)) }), futures.WithArrivals(func(n int) { other.Add(int64(n)) })) {
+			futures.WithArrivalCount(&came), futures.WithArrivals(func(n int) { other.Add(int64(n)) })) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,6 +48,7 @@ func TestArrivalsCountEveryElementBeforeItIsRead(t *testing.T) {
 				t.Fatalf("element %d was read when %d had arrived", read, came.Load())
 			}
 		}
+		told(t, ex)
 		if want := int64(len(in)); came.Load() != want || other.Load() != want {
 			t.Errorf("%d elements in chunks of %d: %d and %d arrived", want, c.chunk, came.Load(), other.Load())
 		}
@@ -54,6 +57,7 @@ func TestArrivalsCountEveryElementBeforeItIsRead(t *testing.T) {
 	for _, err = range futures.Map(t.Context(), ex, fn, xs[10:20], futures.WithChunkSize(10),
 		futures.WithArrivals(func(n int) { came.Add(int64(n)) })) {
 	}
+	told(t, ex)
 	if !errors.Is(err, odd) || came.Load() != 3 {
 		t.Errorf("%d elements arrived before %v, want 3", came.Load(), err)
 	}
@@ -86,7 +90,7 @@ func TestAFunctionForArrivalsCanHarmNobodyElse(t *testing.T) {
 					if err == nil {
 						_, err = f.ResultWithin(10 * time.Millisecond) // its worker is the one whose results this is told of
 					}
-					if err != nil && !errors.Is(err, futures.ErrTimeout) {
+					if err != nil && !errors.Is(err, futures.ErrTimeout) && !errors.Is(err, futures.ErrShutdown) {
 						t.Error(err)
 					}
 				},
@@ -110,3 +114,122 @@ func TestAFunctionForArrivalsCanHarmNobodyElse(t *testing.T) {
 		})
 	}
 }
+
+// told waits until the callbacks that are due by now have run.
+func told(t *testing.T, ex futures.Executor) {
+	t.Helper()
+	done := make(chan struct{})
+	futures.Notify(ex, func() { close(done) })
+	<-done
+}
+
+// A waiter that holds what the function wants used to run it itself, and outlived its deadline.
+func TestAWaiterThatHoldsWhatCodeOfTheUserWantsReturnsByItsDeadline(t *testing.T) {
+	for name, make := range map[string]func(...futures.Option) (futures.Executor, error){
+		"threads":   func(o ...futures.Option) (futures.Executor, error) { return futures.NewThreadPoolExecutor(o...) },
+		"processes": func(o ...futures.Option) (futures.Executor, error) { return futures.NewProcessPoolExecutor(o...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			locks := func() { mu.Lock(); mu.Unlock() } //nolint:staticcheck // what a user's code does that shares something
+			ex, err := make(futures.WithMaxWorkers(2), futures.WithLogger(slog.New(lockingHandler{&mu})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lockingDecoder.Store(&locks)
+			defer lockingDecoder.Store(nil)
+			xs := slices.Repeat([]int{1}, 20_000)
+			ended := apartFrom(func() {
+				for _, err := range futures.Map(t.Context(), ex, arrivalsInc, xs, futures.WithArrivals(func(int) { locks() })) {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			for range 200 {
+				own, err := futures.Submit(ex, arrivalsLocked, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				own.AddDoneCallback(func(*futures.Future[lockingValue]) { locks() })
+				failing, err := futures.Submit(ex, arrivalsFails, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mu.Lock()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				_, _ = own.Result(ctx) // it ends, whatever it returns
+				_, _ = failing.Result(ctx)
+				cancel()
+				if f, err := futures.Submit(ex, arrivalsInc, 1); err != nil {
+					t.Error(err)
+				} else if y, err := f.Result(t.Context()); y != 2 || err != nil { // nothing of others stands in its way
+					t.Error(y, err)
+				}
+				ex.Stats()
+				mu.Unlock()
+			}
+			<-ended
+			if err := ex.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func apartFrom(f func()) <-chan struct{} {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f()
+	}()
+	return over
+}
+
+// lockingHandler is a log handler that shares a lock with the program.
+type lockingHandler struct{ mu *sync.Mutex }
+
+func (h lockingHandler) Enabled(context.Context, slog.Level) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return true
+}
+
+func (h lockingHandler) Handle(context.Context, slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return nil
+}
+
+func (h lockingHandler) WithAttrs([]slog.Attr) slog.Handler {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h
+}
+func (h lockingHandler) WithGroup(string) slog.Handler { h.mu.Lock(); defer h.mu.Unlock(); return h }
+
+// lockingValue is decoded by code that shares a lock with the program, in the master.
+type lockingValue struct{ n int }
+
+var lockingDecoder atomic.Pointer[func()]
+
+func (v lockingValue) MarshalBinary() ([]byte, error) { return []byte{byte(v.n)}, nil }
+func (v *lockingValue) UnmarshalBinary(b []byte) error {
+	if f := lockingDecoder.Load(); f != nil {
+		(*f)()
+	}
+	v.n = int(b[0])
+	return nil
+}
+
+type lockingError struct{ Value lockingValue }
+
+func (e *lockingError) Error() string { return "locked" }
+
+var _ = futures.RegisterError[*lockingError]("arrivals.lockingError")
+
+var (
+	arrivalsLocked = futures.Register("arrivals.locked", func(x int) (lockingValue, error) { return lockingValue{x}, nil })
+	arrivalsFails  = futures.Register("arrivals.fails", func(x int) (int, error) { return 0, &lockingError{lockingValue{x}} })
+)

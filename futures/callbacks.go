@@ -1,19 +1,22 @@
 package futures
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/lane"
 )
 
 // callbackList is everybody who waits for one future. It belongs to the future, under its lock, until that is done,
-// and then to whoever completed it: release first, then run.
+// and then to whoever completed it: release first, then run. The calls stay under the future's lock: while there are any, the
+// future keeps the list, and a callback that is added late gets in line behind those that have not run.
 //
 // Releasing one future may complete others, and theirs follow as next. That keeps the depth of the stack the same,
 // however long a chain of futures is.
 type callbackList struct {
+	of    *core
+	lane  *lane.Lane    // where the calls run; nil: on the goroutine that completes the future
 	done  chan struct{} // Finished; nil until somebody asks
 	hooks ring[hook]    // ours: Wait, AsCompleted, Collect. They are cheap and never run a user's code
 	calls ring[caller]  // those that do
@@ -66,7 +69,7 @@ func (r *ring[L]) remove(n *node[L]) bool {
 // followers returns the list of a future that is not done. The lock is held.
 func (c *core) followers() *callbackList {
 	if c.list == nil {
-		c.list = new(callbackList)
+		c.list = &callbackList{of: c, lane: c.laneLocked()}
 	}
 	return c.list
 }
@@ -92,18 +95,31 @@ func (c *core) unfollow(n *node[hook]) bool {
 	return c.list != nil && c.list.hooks.remove(n)
 }
 
-// addCallback adds a callback, or runs it at once if the future is done.
+// laneLocked returns where the future's callbacks run, or nil. The lock is held.
+func (c *core) laneLocked() *lane.Lane {
+	if c.owner == nil {
+		return nil
+	}
+	return c.owner.lane()
+}
+
+// callbackLane returns where the future's callbacks run, or nil.
+func (c *core) callbackLane() *lane.Lane {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.laneLocked()
+}
+
+// addCallback adds a callback. If the future is done and all others have run, it is due at once.
 func (c *core) addCallback(n *node[caller]) {
 	c.mu.Lock()
-	if !c.Done() {
-		c.followers().calls.add(n)
-		c.mu.Unlock()
-		return
-	}
-	c.mu.Unlock()
-	l := new(callbackList)
+	late := c.Done() && c.list == nil
+	l := c.followers()
 	l.calls.add(n)
-	l.run()
+	c.mu.Unlock()
+	if late {
+		l.run()
+	}
 }
 
 // removeCallback takes a callback back.
@@ -119,7 +135,7 @@ func (c *core) removeCallback(n *node[caller]) {
 func (c *core) followed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.list != nil
+	return c.list != nil && !c.Done()
 }
 
 // last returns the end of the chain that starts with l.
@@ -162,7 +178,7 @@ func (l *callbackList) release() *callbackList {
 			}
 		}
 		next := l.next
-		if l.calls.first != nil {
+		if l.due() {
 			if kept == nil {
 				first = l
 			} else {
@@ -178,12 +194,31 @@ func (l *callbackList) release() *callbackList {
 	return first
 }
 
-// run calls the callbacks of a released list in order, each exactly once, whatever they do. A callback that calls
-// runtime.Goexit ends this goroutine, after the others have run.
+// run has the callbacks of a released list called, those of each future in order and exactly once, whatever they do: on their
+// lanes, or without one on this goroutine.
 func (l *callbackList) run() {
-	if l == nil {
-		return
+	var here, last *callbackList
+	for l != nil {
+		next := l.next
+		l.next = nil
+		switch {
+		case l.lane != nil:
+			l.lane.Add(l.runHere)
+		case last == nil:
+			here, last = l, l
+		default:
+			last.next, last = l, l
+		}
+		l = next
 	}
+	if here != nil {
+		here.runHere()
+	}
+}
+
+// runHere calls the callbacks of a released list on this goroutine. A callback that calls runtime.Goexit ends it, after the others
+// have run.
+func (l *callbackList) runHere() {
 	r := &runner{list: l}
 	r.run()
 }
@@ -200,7 +235,7 @@ func (r *runner) push(l *callbackList) {
 	if l == nil {
 		return
 	}
-	if r.list != nil && (r.list.calls.first != nil || r.list.next != nil) {
+	if r.list != nil {
 		r.rest = append(r.rest, r.list)
 	}
 	r.list = l
@@ -216,14 +251,43 @@ func (r *runner) pop() caller {
 			top := len(r.rest) - 1
 			r.list, r.rest[top] = r.rest[top], nil
 			r.rest = r.rest[:top]
-		case r.list.calls.first == nil:
-			r.list = r.list.next
 		default:
-			n := r.list.calls.first
-			r.list.calls.remove(n)
-			return n.to
+			if c := r.list.pop(); c != nil {
+				return c
+			}
+			r.list = r.list.next
 		}
 	}
+}
+
+// due tells whether a list that is being released has callbacks to run. Otherwise the future forgets it.
+func (l *callbackList) due() bool {
+	c := l.of
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.calls.first != nil {
+		return true
+	}
+	if c.list == l {
+		c.list = nil
+	}
+	return false
+}
+
+// pop returns the first callback of a released list, or nil: then the future has none left, and forgets the list.
+func (l *callbackList) pop() caller {
+	c := l.of
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := l.calls.first
+	if n == nil {
+		if c.list == l {
+			c.list = nil
+		}
+		return nil
+	}
+	l.calls.remove(n)
+	return n.to
 }
 
 func (r *runner) run() {
@@ -236,6 +300,18 @@ func (r *runner) run() {
 func (r *runner) step(c caller) {
 	returned := false
 	defer func() {
+		if !returned { // Goexit cannot be stopped, so this is the last place where the others can still run
+			r.run()
+		}
+	}()
+	survive(func() { c.call(r) })
+	returned = true
+}
+
+// survive calls a function of the user's, and reports one that does not return.
+func survive(f func()) {
+	returned := false
+	defer func() {
 		if returned {
 			return
 		}
@@ -243,27 +319,8 @@ func (r *runner) step(c caller) {
 			log(slog.LevelError, "futures: a callback panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			return
 		}
-		// Goexit cannot be stopped, so this deferred call is the last place where the others can still run.
 		log(slog.LevelError, "futures: a callback called runtime.Goexit, which ends the goroutine that ran it")
-		r.run()
 	}()
-	c.call(r)
+	f()
 	returned = true
-}
-
-// logger is where complaints without a caller go; nil means slog's default.
-var logger atomic.Pointer[slog.Logger]
-
-// SetLogger sets where this package reports what it can return to nobody: a callback that panicked (at level error), a
-// future that was claimed twice (above it) (A34). Nil, which is the start, means slog.Default.
-func SetLogger(l *slog.Logger) { logger.Store(l) }
-
-// log reports to the logger, and survives it: callbacks must not be stranded by a handler that panics.
-func log(level slog.Level, msg string, args ...any) {
-	defer func() { _ = recover() }()
-	l := logger.Load()
-	if l == nil {
-		l = slog.Default()
-	}
-	l.Log(context.Background(), level, msg, args...)
 }

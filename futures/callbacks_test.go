@@ -2,6 +2,7 @@ package futures_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"runtime"
@@ -15,11 +16,18 @@ import (
 )
 
 // captureLog sends the package's log to a buffer for the length of a test.
-func captureLog(t *testing.T) *bytes.Buffer {
-	var b bytes.Buffer
-	futures.SetLogger(slog.New(slog.NewTextHandler(&b, nil)))
-	t.Cleanup(func() { futures.SetLogger(nil) })
-	return &b
+func captureLog(t *testing.T) *capturedLog {
+	b := new(capturedLog)
+	futures.SetLogger(slog.New(slog.NewTextHandler(&b.text, nil)))
+	t.Cleanup(func() { futures.FlushLog(); futures.SetLogger(nil) })
+	return b
+}
+
+type capturedLog struct{ text bytes.Buffer }
+
+func (b *capturedLog) String() string {
+	futures.FlushLog()
+	return b.text.String()
 }
 
 // ends are the three ways a future ends.
@@ -157,4 +165,59 @@ func TestANilCallbackIsRefusedAtOnce(t *testing.T) {
 		}
 	}()
 	futures.NewFuture[int]().AddDoneCallback(nil)
+}
+
+// A late callback used to overtake those that waited behind another future's slow one.
+func TestCallbacksRunInTheOrderOfAddingAlsoWhenSomeAreAddedAfterTheEnd(t *testing.T) {
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := futures.Local(func(_ context.Context, x int) (int, error) { return x, nil })
+	hold := make(chan struct{})
+	slow, err := futures.Submit(ex, id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.AddDoneCallback(func(*futures.Future[int]) { <-hold })
+	f, err := futures.Submit(ex, id, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	add := func(i int) { f.AddDoneCallback(func(*futures.Future[int]) { got = append(got, i) }) }
+	add(0)
+	if y, err := f.Result(t.Context()); y != 1 || err != nil {
+		t.Fatal(y, err)
+	}
+	for i := 1; i < 5; i++ {
+		add(i)
+	}
+	f.AddDoneCallback(func(*futures.Future[int]) { add(9) })
+	add(5)
+	close(hold)
+	if err := ex.Close(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]int{0, 1, 2, 3, 4, 5, 9}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCallbacksOfAPromiseAddedWhileOthersRunComeAfterThem(t *testing.T) {
+	f := futures.NewFuture[int]()
+	running, hold := make(chan struct{}), make(chan struct{})
+	var got []int
+	f.AddDoneCallback(func(*futures.Future[int]) { close(running); <-hold; got = append(got, 0) })
+	over := make(chan struct{})
+	go func() { defer close(over); _ = f.SetResult(1) }()
+	<-running
+	for i := 1; i < 4; i++ {
+		f.AddDoneCallback(func(*futures.Future[int]) { got = append(got, i) })
+	}
+	close(hold)
+	<-over
+	if diff := cmp.Diff([]int{0, 1, 2, 3}, got); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -1,6 +1,10 @@
 package futures
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/lane"
+)
 
 // Collect returns a future of the results of fs, in their order whatever the order of finishing (G02). Of nothing it is
 // finished already, with a slice that is empty and not nil (G01).
@@ -17,11 +21,15 @@ func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	// One more than there are, so that nothing is complete before all are attached.
 	c.left.Store(int64(len(fs)) + 1)
 	inputs := make([]input[T], len(fs))
-	c.inputs, c.owner = inputs, c
+	c.inputs = inputs
 	for i, f := range fs {
 		in := &inputs[i]
 		in.f, in.c, in.node.to = orFailed(f), c, in
+		if c.on == nil {
+			c.on = in.f.callbackLane()
+		}
 	}
+	c.owner = c
 	var list *callbackList
 	for i := range inputs {
 		if in := &inputs[i]; !in.f.follow(&in.node) {
@@ -49,6 +57,7 @@ type collector[T any] struct {
 	left   atomic.Int64
 	taken  atomic.Bool
 	inputs []input[T]
+	on     *lane.Lane
 }
 
 // input is the hook on one of them.
@@ -107,6 +116,9 @@ func (c *collector[T]) stop(end func() (*callbackList, bool)) *callbackList {
 
 // cancelled implements canceller.
 func (c *collector[T]) cancelled() *callbackList { return abandon(c.take()) }
+
+// lane implements canceller: callbacks run where those of the first input do that has a lane.
+func (c *collector[T]) lane() *lane.Lane { return c.on }
 
 // abandon leaves the inputs and cancels those that are pending.
 func abandon[T any](inputs []input[T]) *callbackList {

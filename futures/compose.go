@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
@@ -13,8 +14,8 @@ import (
 // the error, and what it returns is the outcome (G12, G14). Only the one that fits runs. Without onError the very same
 // error is passed on, and without onValue the value; that needs an R that can hold a T, else Compose panics.
 //
-// A handler runs in the goroutine that completes f, among the callbacks of f and in their order; if f is done already,
-// at once (G19). A panic or runtime.Goexit in it fails the returned future with a *PanicError. That one is never
+// A handler runs where the callbacks of f do, among them and in their order; if f is done already, it is due at
+// once (G19). A panic or runtime.Goexit in it fails the returned future with a *PanicError. That one is never
 // running. A nil f counts as one that has failed.
 //
 // When f is cancelled, so is the returned future, and no handler runs (G16). Cancelling the returned future cancels f
@@ -33,6 +34,7 @@ type composed[T, R any] struct {
 	from    atomic.Pointer[Future[T]] // who swaps it for nil is alone in using the handlers from then on
 	onValue func(T) (R, error)
 	onError func(error) (R, error)
+	on      *lane.Lane
 	binding bool // to cancel this one cancels the other
 	rescue  bool // onError gets the error of onValue, too
 }
@@ -41,6 +43,7 @@ type composed[T, R any] struct {
 func attach[T, R any](f *Future[T], c *composed[T, R]) *Future[R] {
 	f = orFailed(f)
 	c.from.Store(f)
+	c.on = f.callbackLane()
 	c.owner, c.node.to = c, c
 	f.addCallback(&c.node)
 	return &c.Future
@@ -81,6 +84,9 @@ func (c *composed[T, R]) cancelled() *callbackList {
 
 // drop lets go of the handlers and of what they hold.
 func (c *composed[T, R]) drop() { c.onValue, c.onError = nil, nil }
+
+// lane implements canceller: callbacks run where those of the other future do.
+func (c *composed[T, R]) lane() *lane.Lane { return c.on }
 
 // awaits implements dependent.
 func (c *composed[T, R]) awaits() *core {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/lane"
 )
 
 // SubmitEach queues one call of fn on every worker, all with the same argument and all at the same time, and returns the
@@ -42,7 +43,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 	t.owner = t
 	tc := own.over(fn.f.task).over(e.cfg.task)
 	t.more = dispatch.More{Timeout: tc.timeout, Gang: true}
-	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares}
+	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares}
 	if !e.shares {
 		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)
 		if err != nil {
@@ -79,6 +80,9 @@ func (t *eachTask[A, R]) cancelled() *callbackList {
 	t.ex.dropped(&t.job)
 	return nil
 }
+
+// lane implements canceller.
+func (t *eachTask[A, R]) lane() *lane.Lane { return &t.ex.callbacks }
 
 // Claim implements dispatch.Sink.
 func (t *eachTask[A, R]) Claim(_, n int) bool {

@@ -17,6 +17,7 @@ const (
 
 // runMaster calls run, sees to its executors and returns the exit status.
 func runMaster(run func(context.Context) error) (status int) {
+	defer func() { complaintLog().Flush(lastWords) }()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	go awaitSignal(ctx, cancel)

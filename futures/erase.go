@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/pkl5"
 )
 
@@ -93,6 +94,9 @@ func (t *task[A, R]) cancelled() *callbackList {
 	t.ex.dropped(&t.job)
 	return nil
 }
+
+// lane implements canceller.
+func (t *task[A, R]) lane() *lane.Lane { return &t.ex.callbacks }
 
 // helps implements assisted.
 func (t *task[A, R]) helps() func(done func() bool) { return t.ex.help }
@@ -255,14 +259,14 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 		// memory that is new to the process the kernel gives a page of zeros for the one, and another page for the other.
 		unit := fn.args.AppendOne(t.unit[:0], arg)
 		t.prepare(ex, fn, tc)
-		t.job.Func, t.job.Sink = number, &t.task
+		t.job.Func, t.job.Sink, t.job.Foreign = number, &t.task, fn.foreign
 		t.owner = &t.task
 		t.job.Data = unit
 		return &t.task, nil
 	}
 	t := new(task[A, R])
 	t.prepare(ex, fn, tc)
-	t.job.Func, t.job.Sink = number, t
+	t.job.Func, t.job.Sink, t.job.Foreign = number, t, fn.foreign
 	t.owner = t
 	var segments [][]byte
 	t.job.Data, segments, err = fn.encode(arg, ex.threshold(), tc.snapshot)

@@ -93,8 +93,9 @@ type executor struct {
 
 	// Code of the user's runs on these, apart from everything that somebody else waits for: decoders of results and errors, and
 	// callbacks. A lane that is held up holds up neither the other nor the tasks.
-	decoding lane.Lane
-	notifier notifier
+	decoding  lane.Lane
+	callbacks lane.Lane
+	log       lane.Logger // zero: nothing is logged
 
 	comm *commRanks // MPICommExecutor: whose ranks are the workers
 
@@ -167,11 +168,12 @@ func (e *executor) started() (*dispatch.Master, error) {
 
 // newMaster reads the environment and makes the group of workers and its scheduler. Nothing runs yet.
 func (e *executor) newMaster() (*dispatch.Master, error) {
-	log := e.cfg.log
-	if log == nil {
-		log = slog.Default()
+	complaints := complaintLog()
+	if e.cfg.log != nil {
+		e.log = lane.NewLogger(e.cfg.log.Handler())
+		complaints = e.log
 	}
-	env, err := e.environment(log)
+	env, err := e.environment(complaints.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +181,8 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.cfg.log == nil {
+	log := e.log.Logger
+	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	e.slots = e.chooseWorkers(env)
@@ -312,7 +315,7 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	m := e.master.Load()
 	e.mu.Unlock()
 	if m == nil {
-		if c.noWait || e.notifier.drain(ctx) == nil {
+		if c.noWait || e.callbacks.Drain(ctx) == nil {
 			return nil
 		}
 		return &ShutdownError{Cause: gaveUp(ctx, "the callbacks")}
@@ -330,7 +333,8 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	}
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
-		err = cmp.Or(e.decoding.Drain(ctx), e.notifier.drain(ctx))
+		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
+		e.log.Flush(lastWords)
 	}
 	if err != nil {
 		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}
@@ -345,7 +349,12 @@ func (e *executor) dropped(j *dispatch.Job) {
 	}
 }
 
-func (e *executor) notify(l *callbackList) { e.notifier.add(l) }
+// notify has the callbacks of futures that are done called.
+func (e *executor) notify(l *callbackList) {
+	if l != nil {
+		e.callbacks.Add(l.runHere)
+	}
+}
 
 // checkFingerprint compares a worker's program with this one.
 func checkFingerprint(backend string) func(int, dispatch.Hello) error {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/lane"
 )
 
 // Future is the result of something that may not have happened yet.
@@ -61,8 +63,8 @@ type core struct {
 	mu      sync.Mutex
 	state   atomic.Uint32
 	err     error
-	list    *callbackList // who waits; nil when nobody does, and for ever once done
-	owner   canceller     // who must know of a Cancel; nil once done
+	list    *callbackList // who waits; nil when nobody does, and once done when every callback has run
+	owner   canceller     // who must know of a Cancel; once done only who has a lane for callbacks, else nil
 }
 
 // canceller learns that the future it stands behind was cancelled by somebody else.
@@ -71,6 +73,10 @@ type core struct {
 // future's callbacks run. It returns what the cancellation of further futures left to be released, or nil.
 type canceller interface {
 	cancelled() *callbackList
+
+	// lane is where the future's callbacks run, or nil: on the goroutine that completes it. Where there is one it can be asked for
+	// after the end, too.
+	lane() *lane.Lane
 }
 
 // closed is what Finished returns once it is too late for a channel of the future's own.
@@ -104,8 +110,9 @@ func (c *core) Cancelled() bool { return c.is() == cancelled }
 // Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before (A12). A
 // running or finished one stays as it is and false comes back (A11).
 //
-// After true the work never starts, everybody who waits is released with ErrCancelled, and the callbacks have run in
-// this goroutine (A29). Only they can make Cancel block. A second call does not wait for those of the first.
+// After true the work never starts and everybody who waits is released with ErrCancelled. The callbacks run where those of a
+// future that finishes do (A29): an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
+// latter can make Cancel block. A second call does not wait for those of the first.
 func (c *core) Cancel() bool {
 	list, ok := c.withdraw()
 	list.release().run()
@@ -166,7 +173,7 @@ func (c *core) SetRunningOrNotifyCancel() bool {
 func (c *core) owned() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owner != nil
+	return c.owner != nil && !c.Done()
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
@@ -207,12 +214,14 @@ func (f *Future[T]) outcome() (T, error) {
 	return f.value, nil
 }
 
-// AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). If it is done
-// already, fn has been called when AddDoneCallback returns (A23).
+// AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). It may be done already.
 //
-// Callbacks run in the order they were added (A22), after everybody who waits was released, in the goroutine that
-// completed or cancelled the future; an executor says where it runs them. A panic is recovered and logged. One that
-// calls runtime.Goexit ends that goroutine, after the other callbacks have run. AddDoneCallback panics when fn is nil.
+// Callbacks run one after another in the order in which they were added (A22), also when some are added after the end, and after
+// everybody who waits was released. Those of an executor's futures, and of what is made of them by Then, Collect and the like, run
+// on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
+// runs a moment later (A23). Those of a future from NewFuture run in the goroutine that completes or cancels it, or that
+// adds them after that. A panic is recovered and logged. A callback that calls runtime.Goexit ends its goroutine, after the other
+// callbacks have run. AddDoneCallback panics when fn is nil.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {
 	if fn == nil {
 		panic("futures: AddDoneCallback: the callback is nil; pass a function")
@@ -307,7 +316,7 @@ type assisted interface{ helps() func(done func() bool) }
 func (c *core) helper() func(done func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a, ok := c.owner.(assisted); ok {
+	if a, ok := c.owner.(assisted); ok && !c.Done() {
 		return a.helps()
 	}
 	return nil
@@ -389,8 +398,8 @@ func (c *core) begin() bool {
 
 // end publishes what begin began, and returns the list of the future, which is the caller's to release.
 func (c *core) end(err error) *callbackList {
-	list := c.list
-	c.err, c.list, c.owner = err, nil, nil
+	list := c.over()
+	c.err = err
 	c.state.Store(uint32(finished))
 	c.mu.Unlock()
 	return list
@@ -405,9 +414,20 @@ func (c *core) cancelNow() (list *callbackList, owner canceller, ok bool) {
 	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {
 		return nil, nil, c.Cancelled()
 	}
-	list, owner = c.list, c.owner
-	c.list, c.owner = nil, nil
-	return list, owner, true
+	owner = c.owner
+	return c.over(), owner, true
+}
+
+// over returns the list of a future that is done, and lets go of what that does not need. The lock is held.
+func (c *core) over() *callbackList {
+	list := c.list
+	if list != nil && list.calls.first == nil {
+		c.list = nil
+	}
+	if c.laneLocked() == nil {
+		c.owner = nil
+	}
+	return list
 }
 
 // withdraw cancels a pending future and tells its owner. What it returns is not yet released.

@@ -1,5 +1,11 @@
 package futures
 
+import (
+	"time"
+
+	"github.com/rankpool/rankpool/internal/lane"
+)
+
 // Followers counts the hooks and callbacks on a future.
 func Followers(a Awaitable) (hooks, calls int) {
 	c := a.base()
@@ -43,3 +49,7 @@ func (f *Future[T]) Own(fn func()) { f.owner = ownerFunc(fn) }
 type ownerFunc func()
 
 func (fn ownerFunc) cancelled() *callbackList { fn(); return nil }
+func (fn ownerFunc) lane() *lane.Lane         { return nil }
+
+// FlushLog waits until the package's log has been handed on.
+func FlushLog() { complaintLog().Flush(time.Minute) }

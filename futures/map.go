@@ -69,10 +69,11 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		return only[R](err)
 	}
 	r := &mapping[A, R]{
-		ctx: ctx, ex: e, master: m, fn: fn.f, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals,
+		ctx: ctx, ex: e, master: m, fn: fn.f, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals, counts: c.counts,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
 	}
 	r.feed.room.L = &r.mu
+	r.came.chunk, r.came.unordered = r.chunk, r.unordered
 	slice, isSlice := xs.([]A)
 	if !isSlice || c.hasBuffer {
 		input, _ := xs.(iter.Seq[A])
@@ -125,6 +126,9 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int) (*dispatch.Job, error) 
 	}
 	if r.ex.shares {
 		part.args, part.values = xs, make([]R, len(xs))
+		if r.window == 0 {
+			r.whole = part
+		}
 		j.Local = true
 		return j, nil
 	}

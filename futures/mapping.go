@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -20,7 +19,9 @@ type mapping[A, R any] struct {
 	fn        *function[A, R]
 	chunk     int
 	unordered bool
-	arrivals  []func(int) // told how many elements succeeded
+	arrivals  []func(int)     // told how many elements succeeded
+	counts    []*atomic.Int64 // likewise
+	untold    atomic.Int64    // elements that arrivals have not been told of
 	task      taskConfig
 	window    int
 	read      atomic.Bool
@@ -30,8 +31,10 @@ type mapping[A, R any] struct {
 	total   int                   // elements submitted
 	drained bool                  // no more will be
 	failed  error                 // why, if the input is not at its end
-	came    map[int]incoming      // by the number of the first element; in order
-	queue   []incoming            // unordered: as they came
+	whole   *mapPart[A, R]        // all of a slice, where nothing is encoded; else nil
+	came    shelf                 // what was not read: by the number of the first element, or unordered, by that of its arrival
+	put     int                   // arrivals
+	taken   int                   // of them, those that were read
 	ended   bool
 	news    chan struct{} // something came
 
@@ -51,7 +54,8 @@ type incoming struct {
 	units  int    // in how many chunks
 	data   []byte // encoded results, each unit behind a header
 	segs   [][]byte
-	values any // []R, where nothing is encoded
+	local  bool // nothing is encoded: the values stand in the mapping's whole
+	values any  // []R: likewise, but they stand here
 	raw    bool
 	err    error // comes after the n elements
 	late   bool  // came after the tasks' contexts had been ended: err may be just that
@@ -116,27 +120,35 @@ func (r *mapping[A, R]) finish() {
 	r.endFeed()
 }
 
-// arrive takes in news, on the goroutine of the link.
-func (r *mapping[A, R]) arrive(a incoming) {
+// arrive takes in news, on the goroutine of the link. It tells whether the data was copied.
+func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 	if a.n > 0 {
-		for _, tell := range r.arrivals { // before the reader can have it, who may be done then
-			if err := apart(func() { tell(a.n) }); err != nil {
-				log(slog.LevelError, "rankpool: a function given to WithArrivals did not return", "err", err)
-			}
+		for _, c := range r.counts {
+			c.Add(int64(a.n))
+		}
+		if len(r.arrivals) > 0 && r.untold.Add(int64(a.n)) == int64(a.n) {
+			r.ex.callbacks.Add(r.tellArrivals)
 		}
 	}
 	r.mu.Lock()
 	a.late = r.ended
+	number := a.first
 	if r.unordered {
-		r.queue = append(r.queue, a)
-	} else {
-		if r.came == nil {
-			r.came = map[int]incoming{}
-		}
-		r.came[a.first] = a
+		number = r.put
 	}
+	r.put++
+	copied = r.came.put(number, a)
 	r.mu.Unlock()
 	r.wake()
+	return copied
+}
+
+// tellArrivals tells the functions given to WithArrivals of what has come in since they were told last.
+func (r *mapping[A, R]) tellArrivals() {
+	n := int(r.untold.Swap(0))
+	for _, tell := range r.arrivals {
+		survive(func() { tell(n) })
+	}
 }
 
 // wake has the reader look for what has come.
@@ -186,16 +198,12 @@ func (r *mapping[A, R]) take() (a incoming, ok, end bool) {
 		r.feed.flying, r.feed.read = r.feed.flying-n, 0
 		r.feed.room.Signal()
 	}
+	number := r.have
 	if r.unordered {
-		if len(r.queue) > 0 {
-			a, ok = r.queue[0], true
-			r.queue[0] = incoming{}
-			r.queue = r.queue[1:]
-		}
-	} else if a, ok = r.came[r.have]; ok {
-		delete(r.came, r.have)
+		number = r.taken
 	}
-	if ok {
+	if a, ok = r.came.take(number); ok {
+		r.taken++
 		r.have += a.n
 		if r.window > 0 {
 			delete(r.jobs, a.first) // of a sequence, each chunk is a job
@@ -223,7 +231,11 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 	if !ok {
 		return false
 	}
-	if values, local := a.values.([]R); local {
+	values, local := a.values.([]R)
+	if a.local {
+		values, local = r.whole.values[a.first:a.first+a.n], true
+	}
+	if local {
 		for i, v := range values {
 			values[i] = zero // the map lives on, and must not hold what was read (C065)
 			if !yield(v, nil) {
@@ -322,11 +334,10 @@ func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bo
 	p.reading.join()
 	from, count := p.elements(first, n, p.count)
 	a := incoming{first: from, n: count, units: n, data: data, segs: segments}
-	if p.args != nil {
+	if a.local = p == p.r.whole; p.args != nil && !a.local {
 		a.values = p.values[from-p.base : from-p.base+count]
 	}
-	p.r.arrive(a)
-	return true
+	return !p.r.arrive(a)
 }
 
 // Fail implements dispatch.Sink.

@@ -17,12 +17,5 @@ func Notify(ex Executor, fn func()) {
 	if err != nil {
 		panic("futures: Notify: " + strings.TrimPrefix(err.Error(), "futures: "))
 	}
-	l := new(callbackList)
-	l.calls.add(&node[caller]{to: notice(fn)})
-	e.notify(l)
+	e.callbacks.Add(func() { survive(fn) })
 }
-
-// notice is a function in a list of callbacks.
-type notice func()
-
-func (n notice) call(*runner) { n() }

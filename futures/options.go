@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
@@ -216,6 +217,10 @@ func positive(name string, d time.Duration, set func(*config)) Option {
 
 // WithLogger sets where the executor reports: workers that come up at debug level, lost ones as warnings, a pool that
 // breaks as an error. Without it nothing is logged.
+//
+// The logger's handler is called on a goroutine of its own, one record after another, a moment after what it is about. It may take its
+// time and call anything, the executor's methods too. One that does not return stops the log and nothing else. Close and a
+// Shutdown that waits wait up to a second for it.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(c *config) error {
 		c.log = l
@@ -251,6 +256,7 @@ type mapConfig struct {
 	hasChunk, hasBuffer bool
 	unordered           bool
 	arrivals            []func(int)
+	counts              []*atomic.Int64
 	task                taskConfig
 }
 
@@ -270,13 +276,24 @@ func WithBufferSize(n int) MapOption {
 	return mapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
 }
 
-// WithArrivals has fn told how many elements have succeeded, each time that some come in, whether they are read yet or
-// not; a progress bar lives on that. fn is called by goroutines that serve the workers: calls may run together, and fn
-// must be quick: the results of that worker wait for it. Given several times, all are told; nil changes nothing.
+// WithArrivals has fn told how many elements have succeeded since it was told last, soon after some have come in, whether they are
+// read yet or not. fn is called where the executor's callbacks run, one call at a time: it may take its time, and the last call may
+// come after the last result was read. Given several times, all are told; nil changes nothing. For a figure that is looked at
+// now and then, WithArrivalCount is cheaper.
 func WithArrivals(fn func(n int)) MapOption {
 	return mapOption(func(c *mapConfig) {
 		if fn != nil {
 			c.arrivals = append(c.arrivals, fn)
+		}
+	})
+}
+
+// WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. A progress bar
+// lives on that. Nil changes nothing.
+func WithArrivalCount(n *atomic.Int64) MapOption {
+	return mapOption(func(c *mapConfig) {
+		if n != nil {
+			c.counts = append(c.counts, n)
 		}
 	})
 }

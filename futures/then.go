@@ -3,6 +3,8 @@ package futures
 import (
 	"fmt"
 	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/lane"
 )
 
 // Then returns a future that is completed by one of two handlers when f is done, as a promise is (G20, G21). It is
@@ -43,6 +45,7 @@ func ThenChain[T, R any](
 	}
 	f = orFailed(f)
 	c.from.Store(f)
+	c.on = f.callbackLane()
 	c.owner, c.calls.to = c, c
 	f.addCallback(&c.calls)
 	return &c.Future
@@ -71,6 +74,7 @@ type chained[T, R any] struct {
 	tie     atomic.Pointer[tie[T, R]] // who swaps it for nil completes this one from the other, or leaves that
 	onValue func(T) (*Future[R], error)
 	onError func(error) (*Future[R], error)
+	on      *lane.Lane
 }
 
 // tie is the hook on the future that a handler returned.
@@ -189,6 +193,9 @@ func (c *chained[T, R]) cancelled() *callbackList {
 	c.leave()
 	return nil
 }
+
+// lane implements canceller: callbacks run where those of the first future do.
+func (c *chained[T, R]) lane() *lane.Lane { return c.on }
 
 // awaits implements dependent.
 func (c *chained[T, R]) awaits() *core {

@@ -19,6 +19,7 @@ import (
 const (
 	barEvery  = 100 * time.Millisecond // on a terminal
 	lineEvery = 5 * time.Second        // elsewhere
+	lastWrite = time.Second            // and how long the last one may delay the end of the verb
 )
 
 // WithProgress shows on w how many elements have come back, how many a second, for how long, and how long the rest will
@@ -26,7 +27,7 @@ const (
 //
 // It is shown from when the results are first read to when they end. Elements count when they arrive, a chunk at a
 // time, in whatever order. All writing is done by one goroutine at a time; a writer that fails is not used again, and
-// one that blocks delays the end of the verb. Nil shows nothing.
+// one that blocks delays the end of the verb by a second at most. Nil shows nothing.
 func WithProgress(w io.Writer) MapOption {
 	return progressOption{futures.WithArrivals(nil), w}
 }
@@ -58,7 +59,7 @@ func (p *progress) counting(opts []MapOption) []MapOption {
 	if p == nil {
 		return opts
 	}
-	return append(opts, futures.WithArrivals(func(n int) { p.count.Add(int64(n)) }))
+	return append(opts, futures.WithArrivalCount(&p.count))
 }
 
 // shown returns results with their progress shown while they are read.
@@ -102,7 +103,12 @@ func (p *progress) show() (stop func()) {
 	}()
 	return func() {
 		close(end)
-		<-ended
+		limit := time.NewTimer(lastWrite)
+		defer limit.Stop()
+		select {
+		case <-ended:
+		case <-limit.C: // the writer hangs: it keeps its own progress and nothing else
+		}
 	}
 }
 
