@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -193,6 +195,7 @@ const (
 	longRounds   = 8
 	longBytes    = 16 << 20
 	measureTag   = 7
+	loseTag      = 8
 	measureLimit = 2 * time.Second // for the short ones; a slow network is measured by fewer
 )
 
@@ -304,9 +307,10 @@ const (
 	lifeBeats = 5
 )
 
-// lose kills rank 1; the others say whether they live on. They never call Finalize, which would hang or kill them.
+// lose kills rank 1; the others say whether they live on. They never call Finalize, which would hang or kill them. It dies with
+// a large message to rank 0 under way, as a worker does whose result is being fetched: there is a transport (UCX's cma) that
+// ends its own process when it cannot read the memory of the other one.
 func lose(ctx context.Context, world *mpi.Comm) error {
-	// Nobody is inside a call with rank 1 when that dies: it has heard from all of them last.
 	if world.Rank() == 1 {
 		for other := range world.Size() {
 			if other == 1 {
@@ -315,6 +319,13 @@ func lose(ctx context.Context, world *mpi.Comm) error {
 			if _, err := world.Recv(ctx, make([]byte, 1), other, measureTag); err != nil {
 				return err
 			}
+		}
+		if _, err := world.Isend(make([]byte, longBytes), 0, loseTag); err != nil {
+			return err
+		}
+		// It comes after what says that there is a large one.
+		if err := world.Send(ctx, fmt.Appendf(nil, "%8d", os.Getpid()), 0, measureTag); err != nil {
+			return err
 		}
 		self, err := os.FindProcess(os.Getpid())
 		if err != nil {
@@ -325,6 +336,11 @@ func lose(ctx context.Context, world *mpi.Comm) error {
 	if err := world.Send(ctx, []byte{1}, 1, measureTag); err != nil {
 		return err
 	}
+	if world.Rank() == 0 {
+		if err := fetchFromTheDead(ctx, world); err != nil {
+			return err
+		}
+	}
 	// Launchers look after their ranks when one of these has something to say.
 	for range lifeBeats {
 		time.Sleep(afterLoss / lifeBeats)
@@ -333,6 +349,32 @@ func lose(ctx context.Context, world *mpi.Comm) error {
 	tell(fact{Kind: aboutLife, Rank: world.Rank()})
 	time.Sleep(afterLoss) // until the doctor has read that
 	os.Exit(0)
+	return nil
+}
+
+// fetchFromTheDead waits until rank 1 has ended, and then receives its large message, or tries to.
+func fetchFromTheDead(ctx context.Context, world *mpi.Comm) error {
+	pid := make([]byte, 8)
+	if _, err := world.Recv(ctx, pid, 1, measureTag); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(pid)))
+	if err != nil {
+		return err
+	}
+	dead, err := os.FindProcess(n)
+	for begin := time.Now(); err == nil && time.Since(begin) < afterLoss; time.Sleep(10 * time.Millisecond) {
+		err = dead.Signal(syscall.Signal(0))
+	}
+	r, err := world.Irecv(make([]byte, longBytes), 1, loseTag)
+	if err != nil {
+		return nil // the library has noticed, and lives
+	}
+	for begin := time.Now(); time.Since(begin) < afterLoss/lifeBeats; time.Sleep(time.Millisecond) {
+		if _, over, _ := r.Test(); over {
+			break
+		}
+	}
 	return nil
 }
 

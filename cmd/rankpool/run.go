@@ -1,5 +1,12 @@
 package main
 
+import "os"
+
+// ucxTransports is what UCX, which MPICH uses, reads when it is loaded, so before the program can set it. Its transport cma ends
+// its own process when it cannot read the memory of another one: a rank that is killed while its result is fetched took the
+// master along in 12 of 12 jobs.
+const ucxTransports = "UCX_TLS"
+
 // runCommand is `rankpool run`.
 type runCommand struct {
 	startOptions
@@ -40,6 +47,11 @@ func (c *runCommand) Run(s surroundings) error {
 	}
 	stop()
 	if c.Stay {
+		if _, set := os.LookupEnv(ucxTransports); !set {
+			if err := os.Setenv(ucxTransports, "^cma"); err != nil {
+				return err
+			}
+		}
 		return p.supervise(nil)
 	}
 	return p.become()

@@ -94,6 +94,15 @@ func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
 	})
 }
 
+func TestARankKilledWhileItsLargeResultIsFetchedLeavesTheMasterAlive(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("losefetch")
+		o.matches(t, 2, `round \d: (0 elements, lost true|1048576 elements, lost false)`)
+		o.contains(t, "then: 2 <nil>")
+		o.ends(t, 137)
+	})
+}
+
 func TestWithoutARankLeftThePoolIsBrokenAtOnce(t *testing.T) {
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("loseall")

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +23,7 @@ import (
 
 func init() {
 	for name, act := range map[string]func(context.Context) error{
-		"interrupted": interrupted, "reads": reads, "struck": struck, "told": told,
+		"interrupted": interrupted, "reads": reads, "struck": struck, "told": told, "losefetch": loseFetch,
 	} {
 		acts[name] = act
 	}
@@ -42,6 +44,45 @@ var (
 		return fmt.Sprintf("%s and %d bytes in the worker (%v)", strings.ToUpper(s), len(rest), err), nil
 	})
 )
+
+// bulky says that it is about to return when it is told to go, and returns 8 MiB.
+var bulky = futures.Register("bulky", func(dir string) ([]float64, error) {
+	if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
+		return nil, err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go")); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return make([]float64, 1<<20), os.WriteFile(filepath.Join(dir, "returns"), nil, 0o600)
+})
+
+// loseFetch loses two workers, one after the other, each with a large result on its way.
+func loseFetch(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	for round := range 2 {
+		folder := must(os.MkdirTemp(*dir, "fetch-"))
+		f := submit(ex, bulky, folder)
+		pids, err := atWork(ctx, folder, 1)
+		if err != nil {
+			return err
+		}
+		// The master takes nothing until the worker is dead, which has told of its result by then.
+		const strike = `kill -STOP $1; touch "$3/go"; while ! [ -e "$3/returns" ]; do sleep 0.01; done; sleep 0.3; kill -KILL $2; kill -CONT $1`
+		out, err := exec.CommandContext(ctx, "sh", "-c", strike, "sh", fmt.Sprint(os.Getpid()), fmt.Sprint(pids[0]), folder).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		v, err := f.Result(ctx)
+		fmt.Printf("round %d: %d elements, lost %v\n", round, len(v), errors.Is(err, futures.ErrBroken))
+	}
+	v, err := submit(ex, add, 1).Result(ctx)
+	fmt.Println("then:", v, err)
+	return nil
+}
 
 // interrupted is told to end while it collects results, which it writes in a deferred function.
 func interrupted(ctx context.Context) (err error) {
