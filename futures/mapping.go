@@ -86,6 +86,10 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 	r.jobs[base] = j
 	r.mu.Unlock()
 	if err := r.master.Submit(j); err != nil {
+		r.mu.Lock()
+		delete(r.jobs, base) // there is nothing to take back
+		r.mu.Unlock()
+		j.Sink.(*mapPart[A, R]).reading.join()
 		return refusal(err)
 	}
 	r.mu.Lock()

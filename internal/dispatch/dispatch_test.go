@@ -182,7 +182,7 @@ func TestPanicGoexitAndErrorFailTheirTaskOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wait(t)
-	want := map[uint64]string{1: "recovered: boom", 2: "recovered: the task called runtime.Goexit", 3: "plain"}
+	want := map[uint64]string{1: "recovered: boom", 2: "recovered: runtime.Goexit was called", 3: "plain"}
 	for i := range args {
 		if w := want[uint64(i%7)]; w != "" {
 			if s.errs[i] == nil || s.errs[i].Error() != w {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -15,6 +17,8 @@ import (
 func (e *BrokenError) Error() string {
 	s := "the pool is broken"
 	switch {
+	case e.Task == "" && e.Worker >= 0 && e.Cause != nil && names(e.Cause.Error(), e.Worker):
+		return s + ": " + e.Cause.Error()
 	case e.Task != "":
 		s = fmt.Sprintf("%s was lost with worker %d", e.Task, e.Worker)
 	case e.Worker >= 0:
@@ -34,6 +38,12 @@ func (e *BrokenError) Error() string {
 		s += ": " + e.Cause.Error()
 	}
 	return s
+}
+
+// names tells whether a text says which worker it is about.
+func names(text string, worker int) bool {
+	_, rest, found := strings.Cut(text, "worker "+strconv.Itoa(worker))
+	return found && (rest == "" || rest[0] < '0' || rest[0] > '9')
 }
 
 // ErrBroken is what errors.Is finds in every *BrokenError.
@@ -123,17 +133,17 @@ func (w *worker) reason(l link.Loss, was workerState) error {
 	case was == starting && w.hello.Pid == 0 && exit.Code == 0:
 		return fmt.Errorf("process %d on %s: %w", exit.Pid, exit.Host, errExited)
 	case was == starting && w.hello.Pid == 0:
-		told.During = "before futures.Main; what a program does before that (package variables, init functions, main) every worker does too"
+		told.During, told.Hint = "before futures.Main", "what a program does before that (package variables, init functions, main) every worker does too"
 	case was == starting:
-		told.During = "during its set-up; an initializer must return an error, not end the process"
+		told.During, told.Hint = "during its set-up", "an initializer must return an error, not end the process"
 	case was == leaving:
 		told.During = "after its last task"
-	case w.units > 0 && l.Receiving:
+	case w.units > 0 && l.Receiving && l.Picked <= l.Finished:
 		told.During = "while it received what it was sent"
 	case w.units > 0:
-		told.During = "with a task in hand; a task must return an error, not end the process, and a panic in a goroutine that it has started ends the process too"
+		told.During, told.Hint = "while it ran a task", "a task must return an error, not end the process; a panic in a goroutine that it has started does, with status 2"
 	default:
-		told.During = "with nothing to do; a goroutine that a task or the initializer has started may have ended it"
+		told.During, told.Hint = "with nothing to do", "a goroutine that a task or the initializer has started may have ended it"
 	}
 	return &told
 }

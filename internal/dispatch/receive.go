@@ -83,7 +83,10 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 		if told {
 			return
 		}
-		err := fmt.Errorf("what became of it could not be taken in: panic: %v", recover())
+		err := errors.New("what became of it could not be taken in: runtime.Goexit was called")
+		if v := recover(); v != nil {
+			err = fmt.Errorf("what became of it could not be taken in: panic: %v", v)
+		}
 		for i := range d.n {
 			d.job.Sink.Fail(d.first+i, 0, nil, nil, err)
 		}

@@ -74,7 +74,7 @@ var Goexit any = goexit{}
 type goexit struct{}
 
 // String says what it stands for.
-func (goexit) String() string { return "the task called runtime.Goexit" }
+func (goexit) String() string { return "runtime.Goexit was called" }
 
 // server is a worker. At any time at most one goroutine receives and at most one runs tasks. The one that receives tasks
 // runs them, so a short task costs no switch; when they take long, another goroutine begins to receive, and the runner

@@ -142,7 +142,8 @@ type ExitError struct {
 	Status string // "exit status 3", "signal: killed"
 	Signal string // "killed", "segmentation fault"; empty unless a signal ended it
 	Code   int    // exit status; -1 unless it exited
-	During string // what it was doing, and what to look at; the scheduler knows
+	During string // what it was doing, "while it ran a task"; the scheduler knows
+	Hint   string // what may have ended it then, if it has ended by itself
 	Cause  error  // what Kill was given, or nil
 }
 
@@ -156,9 +157,14 @@ func (e *ExitError) Error() string {
 		s += ", not by its master (the kernel does that when memory runs out, see dmesg, and any program of this user can, a task too)"
 	}
 	if e.During != "" {
-		s += " " + e.During
+		s += ", " + e.During
 	}
-	if e.Code > 0 || e.Signal != "" && e.Signal != "killed" && e.Signal != "broken pipe" {
+	if e.Code > 0 {
+		if e.Hint != "" {
+			s += "; " + e.Hint
+		}
+		s += "; its standard error may say why"
+	} else if e.Signal != "" && e.Signal != "killed" && e.Signal != "broken pipe" {
 		s += "; its standard error may say why"
 	}
 	return s

@@ -43,7 +43,7 @@ func Recovered(v any, stack []byte) *PanicError {
 func (p *PanicError) Error() string {
 	switch {
 	case p.Goexit:
-		return "the task called runtime.Goexit, so it has no result: return an error instead (FailNow, Fatal and SkipNow of package testing call it too)"
+		return "runtime.Goexit was called, so there is no result: return an error instead (FailNow, Fatal and SkipNow of package testing call it too)"
 	case p.Type == "string" || p.Type == "":
 		return "panic: " + p.Value
 	}

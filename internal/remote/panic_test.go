@@ -61,7 +61,7 @@ func TestEveryWayToPanicHasItsText(t *testing.T) {
 		"nil dereference": {func() { var p *point; p.X = 1 }, "panic: runtime error: invalid memory address or nil pointer dereference (runtime.errorString)"},
 		"index":           {func() { s := []int{}; s[len(s)]++ }, "panic: runtime error: index out of range [0] with length 0 (runtime.boundsError)"},
 		"nil":             {func() { panic(nil) }, "panic: " + new(runtime.PanicNilError).Error() + " (*runtime.PanicNilError)"},
-		"Goexit":          {runtime.Goexit, "the task called runtime.Goexit, so it has no result: return an error instead (FailNow, Fatal and SkipNow of package testing call it too)"},
+		"Goexit":          {runtime.Goexit, "runtime.Goexit was called, so there is no result: return an error instead (FailNow, Fatal and SkipNow of package testing call it too)"},
 	} {
 		p := caught(c.f)
 		// The runtime has more than one type for bad addresses.

@@ -116,10 +116,10 @@ func TestAProgramThatFailsSaysSoAtOnceAndDropsItsQueueButFinishesWhatRuns(t *tes
 	}{
 		"fails within With":                     {3, "run: some inputs failed (3)\n"},
 		"panics within With":                    {1, "panic: the body panicked\n"},
-		"exits within With":                     {1, "the task called runtime.Goexit"},
+		"exits within With":                     {1, "runtime.Goexit was called"},
 		"fails and leaves an executor to Main":  {3, "some inputs failed (3)\n"},
 		"panics and leaves an executor to Main": {1, "panic: the body panicked\n"},
-		"exits and leaves an executor to Main":  {1, "the task called runtime.Goexit"},
+		"exits and leaves an executor to Main":  {1, "runtime.Goexit was called"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, b backend) {

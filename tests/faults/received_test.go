@@ -63,7 +63,7 @@ func TestAnArgumentThatIsTooLargeForItsWorkersFailsAndTheOthersAreServed(t *test
 			if !errors.Is(err, futures.ErrBroken) {
 				t.Errorf("%v", err)
 			}
-			says(t, err, "length was lost with worker", "lost while it was received", "exit status 2 while it received what it was sent")
+			says(t, err, "length was lost with worker", "lost while it was received", "exit status 2, while it received what it was sent")
 			if n, err := small.Result(limited(t)); err != nil || n != 1<<20 {
 				t.Errorf("the small one: %d, %v", n, err)
 			}

@@ -57,6 +57,9 @@ func perform(what string) (int, error) {
 		return 0, errors.New("no luck")
 	case "panic":
 		panic("at the disco")
+	case "panic elsewhere":
+		go func() { panic("at the disco") }()
+		select {}
 	case "panic(nil)":
 		panic(nil) //nolint:govet // the point of the test
 	case "panic(error)":

@@ -110,7 +110,7 @@ func TestWrongProgramsFailAndSayWhatToMend(t *testing.T) {
 			"NewProcessPoolExecutor was reached in a worker process before futures.Main", "executors belong into the function that Main is given",
 			"the pool is broken: worker", "exit status 1"}},
 		{name: "workerleaves", status: 1, want: []string{"the pool is broken: worker", "ended before it served", "without calling futures.Main"}},
-		{name: "workerleaves", args: []string{"x"}, status: 1, want: []string{"the pool is broken: worker", "exit status 1", "standard error"}},
+		{name: "workerleaves", args: []string{"x"}, status: 1, want: []string{"the pool is broken: worker", "exit status 1, before futures.Main; what a program does before that", "standard error"}},
 		{name: "workerhangs", status: 1, want: []string{"the pool is broken: worker", "not ready after 300ms", "has not reached futures.Main", "WithStartTimeout"}},
 		{name: "duplicate", status: 2, want: []string{`"twice"`, "duplicate/main.go:11", "duplicate/main.go:12"}},
 		{name: "emptyname", status: 2, want: []string{"emptyname/main.go:10", "name"}},
