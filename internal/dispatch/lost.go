@@ -97,6 +97,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	m.hush(w)
 	m.doom(w, cause)
 	failed := was == starting || was != leaving && w.idled(l)
+	worked := w.units > 0
 	blamed := m.orphans(w, l, cause, n)
 	m.warn(w, cause)
 	switch {
@@ -107,7 +108,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	default:
 		m.stats.Lost++
 		m.remark(slog.LevelWarn, "rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
-		m.replace(w, failed, blamed, cause, n)
+		m.replace(w, failed, blamed || worked && !failed, blamed, cause, n)
 	}
 	m.dropReturned(n)
 	m.handOut()

@@ -35,8 +35,9 @@ func (w *worker) givenUp() bool {
 }
 
 // replace starts a new worker in a slot that lost its own, at once or after a pause, or gives the slot or the pool up.
-// failed says that the lost one did not begin to work, blamed that a task was given up for that.
-func (m *Master) replace(w *worker, failed, blamed bool, cause error, out *news) {
+// failed says that the lost one did not begin to work, counts that tasks were lost with it, blamed that a task was given up because
+// no worker had survived receiving it.
+func (m *Master) replace(w *worker, failed, counts, blamed bool, cause error, out *news) {
 	broken := w.broken("", cause)
 	if exit := (*link.ExitError)(nil); broken.Pid == 0 && errors.As(cause, &exit) { // it died before it could say
 		broken.Host, broken.Pid = exit.Host, exit.Pid
@@ -52,7 +53,7 @@ func (m *Master) replace(w *worker, failed, blamed bool, cause error, out *news)
 		}
 		return
 	}
-	if blamed || !failed {
+	if counts {
 		if w.reign == m.reign { // else it was there at the last loss, and counts with that
 			m.reign++
 			m.losses++

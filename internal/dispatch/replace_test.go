@@ -206,6 +206,21 @@ func TestLossesWithSomethingFinishedInBetweenNeverBreakThePool(t *testing.T) {
 	})
 }
 
+func TestWorkersThatAreLostWithNothingInHandNeverBreakThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, 1, nil, double)
+		p.submit(0, 1).wait(t)
+		for range 50 {
+			p.group.Lose(0, true, errors.New("gone"))
+			time.Sleep(time.Minute)
+		}
+		if _, err := p.State(); err != nil || p.Size() != 1 || p.Stats().Restarts != 50 {
+			t.Errorf("%d workers, %+v, %v", p.Size(), p.Stats(), err)
+		}
+		p.submit(0, 1).wait(t)
+	})
+}
+
 func TestTheLossOfAllWorkersAtOnceCountsAsOne(t *testing.T) {
 	const slots, rounds = 16, 20
 	synctest.Test(t, func(t *testing.T) {
