@@ -2,12 +2,13 @@
 #
 # Lanes. Every test runs under the race detector, but for those that would take too much time or memory there: their
 # names begin with TestLarge or contain GiB, they skip themselves under -race with the reason, and run in a lane of
-# their own, one package at a time.
+# their own, one package at a time. The order of a package's tests is another one each time, and printed. TIMEOUT is a limit
+# against hanging for a package; RANKPOOL_TEST_LIMIT=10m sets that of a single wait.
 
 GO       ?= go
 SHELL    := /bin/sh
 LARGE    ?= ^TestLarge|GiB
-TIMEOUT  ?= 8m
+TIMEOUT  ?= 40m
 FUZZ     ?= ./internal/pkl5
 FUZZTIME ?= 10
 
@@ -25,7 +26,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
 
 # The lanes run one after the other under any -j, and the race lane is last: its lines close the output.
-test: ## run everything, as the continuous integration does; installs a C compiler and MPI where there is none
+test: ## run everything, as the continuous integration does; installs a C compiler, MPI and Slurm where there is none
 	@$(MAKE) --no-print-directory tools
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory narrow
@@ -35,11 +36,13 @@ test: ## run everything, as the continuous integration does; installs a C compil
 	@$(MAKE) --no-print-directory mpi-mpich
 	@$(MAKE) --no-print-directory cluster
 	@$(MAKE) --no-print-directory race
+	@tools/need-slurm look
 
 tools: ## install what the tests need, if it is missing
 	@GO='$(GO)' tools/need-go
 	@GO='$(GO)' tools/need-cc
 	@tools/need-mpi
+	@tools/need-slurm
 
 check: ## check the format, vet, and build for every platform
 	@echo '== gofmt'
@@ -56,7 +59,7 @@ check: ## check the format, vet, and build for every platform
 # A program of 32 bits runs here where the machine is an amd64 with Linux.
 narrow: ## run the tests of the codec, the scheduler and the links as programs of 32 bits, where the machine can
 	@echo '== tests with 32 bits'
-	@if [ "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" = linux/amd64 ]; then set -x; CGO_ENABLED=0 GOARCH=386 $(GO) test -timeout $(TIMEOUT) $(NARROW); \
+	@if [ "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" = linux/amd64 ]; then set -x; CGO_ENABLED=0 GOARCH=386 $(GO) test -shuffle=on -timeout $(TIMEOUT) $(NARROW); \
 	else echo 'left out: this needs an amd64 with Linux'; fi
 
 fuzz: ## fuzz the codec for ten seconds
@@ -65,11 +68,11 @@ fuzz: ## fuzz the codec for ten seconds
 
 large: ## run the tests that need the absence of the race detector
 	@echo '== tests without the race detector'
-	$(GO) test -p 1 -timeout $(TIMEOUT) -run '$(LARGE)' ./...
+	$(GO) test -p 1 -shuffle=on -timeout $(TIMEOUT) -run '$(LARGE)' ./...
 
 race: ## run the tests under the race detector
 	@echo '== tests under the race detector'
-	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
 
 # What MPI adds. The packages come one at a time: each starts several processes that compute.
 MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes ./tests/pool
@@ -77,12 +80,13 @@ MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes ./tests
 mpi-openmpi mpi-mpich: mpi-%:
 	@echo '== tests under $*'
 	@eval "$$(build/mpi-env $*)" && set -x && $(GO) vet -tags mpi ./... && \
-	$(GO) test -p 1 -tags mpi -timeout $(TIMEOUT) -run '$(LARGE)' ./tests/modes && \
-	$(GO) test -p 1 -race -tags mpi -timeout 15m $(MPI_PACKAGES)
+	$(GO) test -p 1 -shuffle=on -tags mpi -timeout $(TIMEOUT) -run '$(LARGE)' ./tests/modes && \
+	$(GO) test -p 1 -race -shuffle=on -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
 
-cluster: ## run the examples on three hosts and, where it is installed, under Slurm; needs root
+cluster: ## run the examples on three hosts and under Slurm; needs root
 	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && set -x && \
-	$(GO) test -v -race -tags mpi -timeout $(TIMEOUT) ./tests/cluster) || exit 1; done
+	$(GO) test -v -race -shuffle=on -tags mpi -timeout $(TIMEOUT) ./tests/cluster) || exit 1; done
+	@tools/need-slurm look
 
 mpich: ## build the examples for MPICH, into bin/mpich
 	@eval "$$(build/mpi-env mpich)" && set -x && mkdir -p bin/mpich && $(GO) build -tags mpi -o bin/mpich/ ./examples/...

@@ -126,7 +126,7 @@ func newCluster(names ...string) (*cluster, error) {
 	if answer != "ready\n" {
 		_ = c.close()
 		kind := errors.New("the cluster does not start")
-		if strings.Contains(answer, "not permitted") || strings.Contains(answer, "not supported") {
+		if strings.Contains(answer, "not permitted") || strings.Contains(answer, "not supported") || strings.Contains(answer, "not implemented") {
 			kind = errUnable
 		}
 		return nil, fmt.Errorf("%w: %s", kind, strings.TrimSpace(answer))

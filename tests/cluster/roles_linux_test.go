@@ -2,12 +2,14 @@ package cluster_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -53,11 +55,17 @@ func address(host int) string { return fmt.Sprintf("10.77.0.%d", host+1) }
 // ends when its standard input does. Its network namespace holds the bridge between the hosts.
 func beSwitch() error {
 	dir, names := os.Getenv(dirVar), strings.Fields(os.Getenv(hostsVar))
-	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("making the mounts private: %w", err)
+	switch err := makePrivate(); {
+	case errors.Is(err, unix.EINVAL): // the root is no mount
+		return leaveChroot()
+	case err != nil:
+		return err
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	if err := showSystem(); err != nil {
+		return err
 	}
 	if err := nameHosts(dir, names); err != nil {
 		return err
@@ -87,6 +95,71 @@ func beSwitch() error {
 	fmt.Println("ready")
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
+}
+
+// showSystem mounts /sys where it is empty, as in a chroot: Open MPI's hwloc and Slurm look there.
+func showSystem() error {
+	if _, err := os.Stat("/sys/devices"); err == nil {
+		return nil
+	}
+	if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		return fmt.Errorf("mounting /sys: %w", err)
+	}
+	if err := unix.Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, ""); err != nil {
+		return fmt.Errorf("mounting /sys/fs/cgroup: %w", err)
+	}
+	return nil
+}
+
+// makePrivate keeps what is mounted here from being mounted elsewhere.
+func makePrivate() error {
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("making the mounts private: %w", err)
+	}
+	return nil
+}
+
+// leaveChroot is for a test that runs in a chroot: it makes that directory the root of this mount namespace, which is where
+// nsenter takes the hosts' commands to, and starts this process anew. It needs Linux 5.2.
+func leaveChroot() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread() // what follows is about this thread, up to Exec
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening the root: %w", err)
+	}
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return fmt.Errorf("pidfd_open: %w", err)
+	}
+	tree := -1
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"a root of its own", func() error { return unix.Unshare(unix.CLONE_FS) }},
+		{"leaving the chroot", func() error { return unix.Setns(self, unix.CLONE_NEWNS) }},
+		{"outside of the chroot", makePrivate},
+		{"open_tree", func() (err error) {
+			tree, err = unix.OpenTree(root, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+			return err
+		}},
+		{"move_mount", func() error {
+			return unix.MoveMount(tree, "", root, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+		}},
+		{"entering the new mount", func() error { return unix.Fchdir(tree) }},
+		{"pivot_root", func() error { return unix.PivotRoot(".", ".") }},
+		{"unmounting what is outside", func() error { return unix.Unmount(".", unix.MNT_DETACH) }},
+		{"exec", func() error { return unix.Exec(program, os.Args, os.Environ()) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("making the chroot the root of the cluster: %s: %w", step.what, err)
+		}
+	}
+	return nil
 }
 
 // nameHosts gives the cluster an /etc/hosts of its own.
