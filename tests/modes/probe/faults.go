@@ -89,10 +89,10 @@ func busy(ctx context.Context) error {
 			return err
 		}
 		fmt.Println("process", who[0])
-		submit(ex, sleep, time.Hour)
+		submit(ex, hold, *dir)
 	}
-	time.Sleep(200 * time.Millisecond) // the tasks must have begun; what they do not tell anybody
-	return nil
+	_, err = atWork(ctx, *dir, n)
+	return err
 }
 
 // bound says on how many cores the workers are.
