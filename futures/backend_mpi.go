@@ -29,9 +29,9 @@ const leaveLimit = 10 * time.Second
 // not end: two that do so at once confuse Open MPI's mpiexec.
 const followLimit = 6 * leaveLimit
 
-// lastWords is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then, and
+// printPause is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then, and
 // so does the srun of a step that lost a task, once the last one has ended.
-const lastWords = 200 * time.Millisecond
+const printPause = 200 * time.Millisecond
 
 // ranks is the MPI job as this process sees it.
 var ranks struct {
@@ -146,7 +146,7 @@ func abortJob(status int) {
 	}()
 	select {
 	case <-started:
-		time.Sleep(lastWords)
+		time.Sleep(printPause)
 		_ = mpi.Abort(status)
 	case <-time.After(leaveLimit):
 	}
@@ -192,7 +192,7 @@ func onEveryRank(run func(context.Context) error) int {
 		fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
 		status = exitFailure
 	}
-	time.Sleep(lastWords)
+	time.Sleep(printPause)
 	abortJob(status)
 	return status
 }
@@ -301,10 +301,10 @@ func leaveMPI(status int) int {
 		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
 		switch f := mpi.FindLauncher(os.LookupEnv).Family; {
 		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait for ever
-			time.Sleep(lastWords)
+			time.Sleep(printPause)
 			_ = mpi.Abort(status)
 		case f == mpi.OtherMPI: // srun
-			time.Sleep(lastWords)
+			time.Sleep(printPause)
 		}
 		return status
 	}

@@ -66,7 +66,7 @@ func giveUpJob(r roll, gone string) {
 		fmt.Fprintf(os.Stderr, "rankpool: %s ended before MPI had started, which needs all of them, so this job ends: look at what the "+
 			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
 	}
-	time.Sleep(lastWords)
+	time.Sleep(printPause)
 	if fd, err := strconv.Atoi(os.Getenv("PMI_FD")); err == nil && fd > 2 && mpi.FindLauncher(os.LookupEnv).Family == mpi.MPICH {
 		// This launcher takes no notice of the end of a rank that has not initialised MPI, but obeys one that asks. The
 		// descriptor is the library's too, so it is not closed, and one write is one request.
