@@ -79,6 +79,7 @@ func (c *cluster) startSlurm() error {
 	err := errors.Join(
 		os.WriteFile(c.file("munge.key"), key, 0o600),
 		os.WriteFile(c.file("slurm.conf"), fmt.Appendf(nil, slurmConf, c.dir), 0o644),
+		os.WriteFile(c.file("cgroup.conf"), []byte("CgroupPlugin=cgroup/v1\n"), 0o644), // unused, but the other one wants its file system
 		os.Mkdir(c.file("state"), 0o755),
 	)
 	for _, host := range c.names {
