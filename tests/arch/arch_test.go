@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	"internal/pkl5":         {},
 	"internal/fresh":        {},
 	"internal/futex":        {},
+	"internal/memlimit":     {},
 	"internal/saturate":     {},
 	"internal/awake":        {},
 	"internal/lane":         {},
@@ -37,8 +38,8 @@ var layers = map[string][]string{
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
-	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex"},
-	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/futex", "internal/saturate", "internal/mpi"},
+	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/memlimit"},
+	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake"},

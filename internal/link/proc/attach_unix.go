@@ -15,6 +15,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/memlimit"
 )
 
 // What start passes: the socket and the journal, behind the three standard descriptors.
@@ -73,8 +74,8 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	}
 	here, there := m.rings()
 	e := &endpoint{raw: raw, out: newOutbox(), there: there, journal: m.journal}
-	e.in = inbox{socket: newReader(socketReader{sock}, memoryLimit()), ring: here, over: &e.closed, spin: leastSpin}
-	from := newSource(&here.desk, os.Getppid(), memoryLimit())
+	e.in = inbox{socket: newReader(socketReader{sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
+	from := newSource(&here.desk, os.Getppid(), memlimit.Bytes())
 	from.probe()
 	here.source, e.in.socket.source = from, from
 	here.journal, e.in.socket.journal = m.journal, m.journal

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/memlimit"
 )
 
 // grace is how long a process may take to end once its side of the socket is closed.
@@ -85,7 +86,7 @@ func (p *process) launch() {
 	} else {
 		toWorker, toMaster := p.slot.memory.rings()
 		if !p.group.copies {
-			p.from = newSource(&toMaster.desk, p.child.Pid, memoryLimit())
+			p.from = newSource(&toMaster.desk, p.child.Pid, memlimit.Bytes())
 			toMaster.source = p.from
 		}
 		p.out.connect(raw, toWorker)
@@ -145,7 +146,7 @@ func (p *process) start() (*os.File, error) {
 // receive delivers what the worker sends, to the last frame that it sent, and then its end.
 func (p *process) receive(sock *os.File) {
 	watch := watchExit(p.child.Pid, sock)
-	r := newReader(socketReader{sock}, memoryLimit())
+	r := newReader(socketReader{sock}, memlimit.Bytes())
 	r.source = p.from
 	var bye bool
 	for {

@@ -105,7 +105,7 @@ func (s *source) fetch(table []byte, stream uint64) ([][]byte, error) {
 	for i := range n {
 		length := binary.LittleEndian.Uint64(table[i*placeSize:])
 		if length > s.limit || sum > s.limit-length {
-			return nil, fmt.Errorf("%w: segments of more than %d bytes exceed this machine's memory", errWire, s.limit)
+			return nil, fmt.Errorf("%w: segments of more than %d bytes exceed the memory that this process may have", errWire, s.limit)
 		}
 		sum += length
 		lengths[i] = int(length)

@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"math"
 	"os"
 	"syscall"
 
@@ -27,16 +26,6 @@ func socketPair() (ours, theirs *os.File, err error) {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
 	return ends(fds)
-}
-
-// memoryLimit is how much memory this machine has, swap included.
-func memoryLimit() uint64 {
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) != nil {
-		return math.MaxInt / 2
-	}
-	//nolint:unconvert // the fields are 32 bits wide on some platforms
-	return min((uint64(info.Totalram)+uint64(info.Totalswap))*uint64(info.Unit), math.MaxInt/2)
 }
 
 // watchExit shuts our end for reading when the process ends: what it has sent can still be read then, and a process that

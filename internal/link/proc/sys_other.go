@@ -3,7 +3,6 @@
 package proc
 
 import (
-	"math"
 	"os"
 	"syscall"
 
@@ -39,9 +38,6 @@ func socketPair() (ours, theirs *os.File, err error) {
 	}
 	return ends(fds)
 }
-
-// memoryLimit bounds a frame where the size of the memory cannot be asked for the same way everywhere.
-func memoryLimit() uint64 { return min(1<<38, math.MaxInt/2) }
 
 // watchExit has nothing to watch with: the end of file alone tells of the process's end.
 func watchExit(int, *os.File) <-chan struct{} {

@@ -59,7 +59,7 @@ func sign(kind uint32) []byte {
 // into their memory.
 type reader struct {
 	src   io.Reader
-	limit uint64 // the most bytes a frame may have: no machine can receive what exceeds its memory
+	limit uint64 // the most bytes a frame may have
 	buf   []byte
 	rest  []byte // what has been read and not used, a part of buf
 
@@ -88,7 +88,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	case kind != kindFrame && kind != kindShown || segments > mostSegments:
 		return link.Frame{}, 0, errWire
 	case stream > r.limit:
-		return link.Frame{}, 0, fmt.Errorf("%w: a stream of %d bytes exceeds this machine's memory", errWire, stream)
+		return link.Frame{}, 0, fmt.Errorf("%w: a stream of %d bytes exceeds the memory that this process may have", errWire, stream)
 	}
 	r.journal.Receiving(true) // until it is whole: after an error it stays marked
 	var lengths []uint64
@@ -142,7 +142,7 @@ func (r *reader) table(n int, sum uint64) ([]uint64, error) {
 		length := binary.LittleEndian.Uint64(b)
 		r.rest = r.rest[8:]
 		if length > r.limit || sum > r.limit-length {
-			return nil, fmt.Errorf("%w: segments of more than %d bytes exceed this machine's memory", errWire, r.limit)
+			return nil, fmt.Errorf("%w: segments of more than %d bytes exceed the memory that this process may have", errWire, r.limit)
 		}
 		sum += length
 		lengths = append(slices.Grow(lengths, min(n-len(lengths), 512)), length)

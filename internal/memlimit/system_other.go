@@ -1,0 +1,5 @@
+//go:build !linux
+
+package memlimit
+
+func system() uint64 { return unknown }
