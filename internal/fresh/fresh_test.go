@@ -1,6 +1,7 @@
 package fresh_test
 
 import (
+	"io"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -32,6 +33,46 @@ func TestMemoryIsTheCallersAlone(t *testing.T) {
 			if b[k] != byte(i) {
 				t.Fatalf("byte %d of allocation %d was overwritten", k, i)
 			}
+		}
+	}
+}
+
+func TestPartsAreTheWholeInOrder(t *testing.T) {
+	for _, n := range []int{0, 1, 4095, 1 << 20, 4 << 20, 4<<20 + 1, 13<<20 + 5} {
+		b := fresh.Lazy(n)
+		next := byte(0)
+		at := 0
+		err := fresh.Fill(b, func(part []byte) error {
+			if len(part) > 4<<20 {
+				t.Errorf("a part of %d bytes", len(part))
+			}
+			if len(part) > 0 && &part[0] != &b[at] {
+				t.Fatalf("a part of %d does not begin at byte %d", n, at)
+			}
+			for i := range part {
+				part[i] = next
+				next++
+			}
+			at += len(part)
+			return nil
+		})
+		if err != nil || at != n {
+			t.Errorf("%d of %d bytes were filled: %v", at, n, err)
+		}
+		for i := range b {
+			if b[i] != byte(i) {
+				t.Fatalf("byte %d of %d is %d", i, n, b[i])
+			}
+		}
+	}
+	calls := 0
+	if err := fresh.Fill(fresh.Lazy(64<<20), func([]byte) error { calls++; return io.ErrUnexpectedEOF }); err != io.ErrUnexpectedEOF || calls != 1 {
+		t.Errorf("after an error: %v, %d calls", err, calls)
+	}
+	b := fresh.Lazy(1 << 20)
+	for most := 1; most < len(b); most = most*3 + 1 {
+		if p := fresh.Part(b, most); len(p) == 0 || len(p) > most {
+			t.Errorf("a part of %d bytes, at most %d were asked for", len(p), most)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 const (
 	pageSize = 4 << 10
-	hugeSize = 2 << 20
 
 	// leastOwned is how much of a block must be asked for to have it as one page.
 	leastOwned = hugeSize / 4

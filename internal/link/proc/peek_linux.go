@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/futex"
 )
 
@@ -70,15 +71,19 @@ func (p *peek) read(pid int, word, nonce uint64, pieces [][]byte, places []uint6
 		p.remote = append(p.remote[:0], unix.RemoteIovec{Base: uintptr(word), Len: 8})
 		sum := 0
 		for k, from := i, at; k < len(pieces) && len(p.local) < mostPlaces && sum < mostPeeked; k, from = k+1, 0 {
-			n := min(len(pieces[k])-from, mostPeeked-sum)
+			part := fresh.Part(pieces[k][from:], mostPeeked-sum)
+			n := len(part)
 			if n == 0 {
 				continue
 			}
-			v := unix.Iovec{Base: &pieces[k][from]}
+			fresh.Back(part)
+			v := unix.Iovec{Base: &part[0]}
 			v.SetLen(n)
 			p.local = append(p.local, v)
 			p.remote = append(p.remote, unix.RemoteIovec{Base: uintptr(places[k]) + uintptr(from), Len: n})
-			sum += n
+			if sum += n; n < len(pieces[k])-from {
+				break
+			}
 		}
 		n, err := unix.ProcessVMReadv(pid, p.local, p.remote, 0)
 		for err == unix.EINTR {

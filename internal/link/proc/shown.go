@@ -113,7 +113,7 @@ func (s *source) fetch(table []byte, stream uint64) ([][]byte, error) {
 	segments := make([][]byte, n)
 	places := make([]uint64, n)
 	for i := range n {
-		segments[i] = fresh.Bytes(lengths[i])
+		segments[i] = fresh.Lazy(lengths[i])
 		places[i] = binary.LittleEndian.Uint64(table[i*placeSize+8:])
 	}
 	if err := s.peek.read(s.pid, s.word, s.nonce, segments, places); err != nil {

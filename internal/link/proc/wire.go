@@ -56,7 +56,7 @@ func sign(kind uint32) []byte {
 }
 
 // reader takes frames from a socket. Small ones come out of its buffer, many per system call; segments are read straight
-// into their memory.
+// into their memory. That is taken as they come: a header alone, whatever it announces, costs addresses and no memory.
 type reader struct {
 	src   io.Reader
 	limit uint64 // the most bytes a frame may have
@@ -105,10 +105,10 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	f.Stream = link.GetBuffer()
 	if uint64(cap(f.Stream)) < stream {
 		link.PutBuffer(f.Stream)
-		f.Stream = fresh.Bytes(int(stream))
+		f.Stream = fresh.Lazy(int(stream))
 	}
 	f.Stream = f.Stream[:stream]
-	if err := r.read(f.Stream); err != nil {
+	if err := fresh.Fill(f.Stream, r.read); err != nil {
 		return link.Frame{}, 0, cut(err)
 	}
 	if kind == kindShown {
@@ -121,8 +121,8 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	if segments > 0 {
 		f.Segments = make([][]byte, segments)
 		for i, n := range lengths {
-			f.Segments[i] = fresh.Bytes(int(n))
-			if err := r.read(f.Segments[i]); err != nil {
+			f.Segments[i] = fresh.Lazy(int(n))
+			if err := fresh.Fill(f.Segments[i], r.read); err != nil {
 				return link.Frame{}, 0, cut(err)
 			}
 		}

@@ -89,15 +89,21 @@ func TestTheLastOfEqualVariablesCounts(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	f.Add(message(link.Frame{Stream: []byte("stream"), Segments: [][]byte{[]byte("a"), {}}}))
 	f.Add(sign(kindGoodbye))
+	f.Add(append(append(sign(kindWake), sign(kindReady)...), message(link.Frame{Stream: []byte("after")})...))
+	f.Add(appendHeader(nil, link.Frame{Segments: [][]byte{[]byte("shown")}}, kindShown))
+	f.Add(appendHeader(nil, link.Frame{Segments: [][]byte{make([]byte, 1<<16)}}, kindFrame))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		r := newReader(bytes.NewReader(wire), 1<<20)
-		for {
+		for out := 0; ; {
 			frame, kind, err := r.frame()
-			if err != nil || kind != kindFrame {
+			if err != nil {
 				return
 			}
-			if n := len(message(frame)); n > len(wire) {
-				t.Fatalf("a frame of %d bytes came out of %d", n, len(wire))
+			if out += headerSize; kind == kindFrame {
+				out += len(message(frame)) - headerSize
+			}
+			if out > len(wire) {
+				t.Fatalf("%d bytes came out of %d", out, len(wire))
 			}
 		}
 	})
