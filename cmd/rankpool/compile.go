@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -89,10 +91,22 @@ const goGrace = 5 * time.Second
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = os.Environ()
+	cmd.Env = environment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = goGrace
 	return cmd
+}
+
+// environment is what the go command is started with. It needs a home, which services and batch jobs may lack; the program that it
+// builds gets none by this.
+func environment() []string {
+	env := os.Environ()
+	if os.Getenv("HOME") == "" && runtime.GOOS != "windows" {
+		if me, err := user.Current(); err == nil && me.HomeDir != "" {
+			env = append(env, "HOME="+me.HomeDir)
+		}
+	}
+	return env
 }
 
 // adopt takes the one program that go install has left in a folder.
@@ -157,8 +171,7 @@ func (c compiler) plan(ctx context.Context, t target, scratch string) (work, err
 	case goFile, directory:
 		w := work{dir: t.path, what: "."}
 		if t.form == goFile {
-			w.dir, w.what = filepath.Split(t.path)
-			w.dir = filepath.Clean(w.dir)
+			w.dir, w.what = filepath.Dir(t.path), "./"+filepath.Base(t.path) // which may begin with a dash
 		}
 		if inModule(ctx, w.dir) {
 			return w, nil

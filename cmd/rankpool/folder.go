@@ -225,6 +225,9 @@ func scratch(in, prefix string) (dir *os.Root, remove func(), err error) {
 	failed := func(err error) error {
 		return fmt.Errorf("cannot use the folder %s for temporary files: %w; choose another with %s", in, err, option)
 	}
+	if _, err := os.Stat(in); err != nil { // it is not made
+		return nil, nil, failed(err)
+	}
 	parent, err := owndir.Parent(in)
 	if err != nil {
 		return nil, nil, failed(err)

@@ -39,6 +39,7 @@ type commands struct {
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
 
 	Tidy         tidyCommand    `cmd:"" hidden:""`
+	Reach        reachCommand   `cmd:"" hidden:""`
 	DoctorProbe  probeCommand   `cmd:"" hidden:""`
 	BenchWork    workCommand    `cmd:"" hidden:""`
 	BenchAlone   aloneCommand   `cmd:"" hidden:""`

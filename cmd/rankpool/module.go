@@ -87,7 +87,7 @@ func fetchLibrary(ctx context.Context, version string) (library, error) {
 	version, _, _ = strings.Cut(version, "+")
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version)
 	cmd.Dir = string(filepath.Separator) // where nobody else can have put a module
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	cmd.Env = append(environment(), "GOWORK=off", "GOFLAGS=")
 	out, err := cmd.Output()
 	var got struct{ Dir, Version, Sum, GoModSum, Error string }
 	if jsonErr := json.Unmarshal(out, &got); jsonErr == nil && got.Error != "" {

@@ -54,6 +54,9 @@ func (o *startOptions) provide(ctx context.Context, s surroundings, t target, wo
 	if t.built() {
 		return &program{path: t.path, argv: argv}, nil
 	}
+	if err := reached(ctx, o.Wait, o.places()...); err != nil {
+		return nil, once(err)
+	}
 	root, err := answered(ctx, o.Wait, fileGrace, "opening the folder where programs are built"+o.at(), func() (*os.Root, error) {
 		return o.root(s.launcher)
 	})
@@ -109,6 +112,18 @@ func (o *startOptions) provide(ctx context.Context, s surroundings, t target, wo
 		p.leave()
 	}
 	return p, err
+}
+
+// places are the folders that building uses.
+func (o *startOptions) places() []string {
+	all := []string{".", os.TempDir()}
+	if o.Dir != "" {
+		return append(all, o.Dir)
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		all = append(all, cache)
+	}
+	return all
 }
 
 // at names the folder that was asked for.
@@ -291,7 +306,17 @@ func untilSignal() (ctx context.Context, stop func()) {
 // find returns the target. Every rank looks at the file system of its own host, so what is wrong there is told once per host;
 // a command line that makes no sense is told once.
 func (o *startOptions) find(ctx context.Context, s surroundings) (target, error) {
-	t, err := answered(ctx, o.Wait, fileGrace, "looking for "+strings.Join(o.Words[:min(len(o.Words), 1)], ""), o.target)
+	if o.Wait <= 0 {
+		return target{}, usagef("--wait %v leaves no time: give more than 0s", o.Wait)
+	}
+	name := "the program"
+	if o.Package == nil && o.Statements == nil && len(o.Words) > 0 && o.Words[0] != "" && o.Words[0] != "-" {
+		name = o.Words[0]
+		if err := reached(ctx, o.Wait, ".", name); err != nil {
+			return target{}, once(err)
+		}
+	}
+	t, err := answered(ctx, o.Wait, fileGrace, "looking for "+name, o.target)
 	switch missing := (*missingError)(nil); {
 	case err == nil || errors.As(err, new(*usageError)):
 		return t, err

@@ -46,8 +46,8 @@ type chosen struct {
 // target returns what is to be run. It touches the file system only to tell the forms apart.
 func (c chosen) target() (target, error) {
 	switch {
-	case c.Package != nil && *c.Package == "":
-		return target{}, usagef("-m needs the import path of a package")
+	case c.Package != nil && (*c.Package == "" || strings.HasPrefix(*c.Package, "-")):
+		return target{}, usagef("-m needs the import path of a package, and %q is none", *c.Package)
 	case c.Package != nil:
 		return target{form: importPath, name: *c.Package, text: *c.Package, args: c.Words}, nil
 	case c.Statements != nil && strings.TrimSpace(*c.Statements) == "":
@@ -56,6 +56,8 @@ func (c chosen) target() (target, error) {
 		return target{form: statements, name: "-c", text: *c.Statements, args: c.Words}, nil
 	case len(c.Words) == 0:
 		return target{}, usagef("no program: give a Go file, a directory, a built program, -m PACKAGE, -c STATEMENTS or -")
+	case c.Words[0] == "":
+		return target{}, usagef("no program: its name is empty")
 	case c.Words[0] == "-":
 		return target{form: standardInput, name: "-", args: c.Words[1:]}, nil
 	}

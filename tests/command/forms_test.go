@@ -5,6 +5,7 @@ package command_test
 import (
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -121,6 +122,9 @@ func TestMistakesOnTheCommandLineEndWithOneAndTheUsage(t *testing.T) {
 		"unknown command":   {[]string{"walk", greet}, "unexpected argument walk"},
 		"non-existent path": {[]string{"run", "does/not/exist.go"}, "cannot run does/not/exist.go: there is no such file"},
 		"no program":        {[]string{"run", notProgram}, "neither a Go file, nor a directory, nor a program"},
+		"an empty name":     {[]string{"run", ""}, "its name is empty"},
+		"no time":           {[]string{"run", "--wait", "0s", greet}, "--wait 0s leaves no time"},
+		"an option for -m":  {[]string{"run", "-m", "-v"}, "needs the import path of a package"},
 		"bad choice":        {[]string{"run", "--mpi", "lam", greet}, "--mpi"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +176,17 @@ func TestAFolderThatCannotBeWrittenIsNamedWithTheRemedy(t *testing.T) {
 		t.Skip("root may write to a read-only folder")
 	}
 	start("run", "--dir", readOnly, greet).run(t).expect(t, 1, readOnly, "--dir or RANKPOOL_RUN_DIR")
+}
+
+func TestAProgramIsBuiltWithoutAHome(t *testing.T) {
+	if me, err := user.Current(); err != nil || me.HomeDir == "" {
+		t.Skipf("the user database has no home for this user: %v", err)
+	}
+	c := start("run", "-c", `fmt.Printf("home %q\n", os.Getenv("HOME"))`)
+	c.env = []string{"HOME=", "XDG_CACHE_HOME="}
+	c.run(t).expect(t, 0, `home ""`)
+	c.env = append(c.env, "TMPDIR=/proc/nowhere")
+	c.run(t).expect(t, 1, "cannot use the folder /proc/nowhere for temporary files", "TMPDIR")
 }
 
 func TestAProgramWithoutPermissionIsToldFromWhatIsNone(t *testing.T) {

@@ -263,6 +263,9 @@ const dialLimit = 5 * time.Second
 func callAt(ctx context.Context, address string, s secret, id, kind string) (*line, lineMessage, error) {
 	dialer := net.Dialer{Timeout: dialLimit}
 	c, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("no answer: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		return nil, lineMessage{}, err
 	}
