@@ -61,14 +61,9 @@ func (r *AsyncResult[T]) GetWithin(d time.Duration) (T, error) { return r.future
 // Wait waits until the result is ready, or until ctx ends, and tells whether it is ready. How the task ended does not
 // matter (H16).
 func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
-	if r.future().Done() {
-		return true
-	}
-	select {
-	case <-r.future().Finished():
-	case <-ctx.Done():
-	}
-	return r.future().Done()
+	f := r.future()
+	_, _ = f.Exception(ctx)
+	return f.Done()
 }
 
 // Ready tells whether the result is there. It does not block.

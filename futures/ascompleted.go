@@ -45,6 +45,8 @@ type arrivals[F Awaitable] struct {
 	all   []arrival[F]
 	ready chan struct{} // holds a token after the queue was added to
 
+	wanted *wanted // by a task; nil before it waits
+
 	mu         sync.Mutex
 	head, tail *arrival[F]
 }
@@ -120,9 +122,12 @@ func (s *arrivals[F]) next(ctx context.Context) *arrival[F] {
 		if a := s.pop(); a != nil {
 			return a
 		}
+		lent := s.lend(ctx)
 		select {
 		case <-s.ready:
+			lent.Return(true)
 		case <-ctx.Done():
+			lent.Return(false)
 			return s.pop()
 		}
 	}

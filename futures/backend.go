@@ -39,6 +39,18 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 
 // ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results
 // are shared, not copied, and closures are allowed (Local). It needs no Main, and respects no variable of the environment.
+//
+// A task may wait for tasks of its own executor. While it waits with its own context, or one made of it, for a future
+// of the executor, or one of NewFuture (Result, Exception, Wait, AsCompleted, Collect, Then, ranging over a Map), its slot is lent to
+// another task, and what it waits for goes to the head of the queue. A wait that ends with what it was for goes on when there
+// is a free slot, before anything that is queued; one that ends by its context returns at once, and there may be one task
+// more until the next wait. A task with several goroutines waits as long as one of them does. Each task that waits
+// keeps a worker with three goroutines; a tree of tasks has about as many of these as it is deep.
+//
+// Other waits are not noticed: with another context, ResultWithin, Finished, channels, locks. If all tasks wait in such a way for what
+// is queued, the executor stands still. Close and Shutdown by a task of the executor return an error at once, unless NoWait is
+// given. None of this holds for other executors, RANKPOOL_BACKEND=threads among them: their tasks are written for processes, where an
+// executor cannot be reached by a task.
 type ThreadPoolExecutor struct{ executor }
 
 // NewThreadPoolExecutor returns an executor and starts nothing. Without WithMaxWorkers it has one worker per core
@@ -61,6 +73,9 @@ func (e *executor) init(c class, constructor string, opts []Option) error {
 		return err
 	}
 	e.class, e.cfg, e.shares = c, cfg, c == threadClass
+	if e.shares {
+		e.home = new(dispatch.Home)
+	}
 	if err := e.refuseService(); err != nil {
 		return fmt.Errorf("futures: %s: %w", constructor, err)
 	}
@@ -135,6 +150,9 @@ func (e *executor) chooseWorkers(env environment) int {
 	return cores()
 }
 
+// sharedJournal is the size of the journal of a worker that shares its results.
+const sharedJournal = 8 << 10
+
 // newGroup makes the group of workers. Nothing runs yet.
 func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, error) {
 	if e.backend == backendMPI {
@@ -154,9 +172,13 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		return e.newRankGroup(env, log)
 	}
 	if e.backend == backendThreads {
+		journal := 0
+		if e.shares { // results are shared: a batch of them takes a few kilobytes
+			journal = sharedJournal
+		}
 		svc := e.threadService()
 		return loopback.New(loopback.Config{
-			Slots:  e.slots,
+			Slots: e.slots, JournalSize: journal,
 			Serve:  func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) }, // its end reaches the master as a Loss
 			Traits: &link.Traits{Kind: backendThreads, Replaces: true, SharesMem: true},
 		}), nil

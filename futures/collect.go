@@ -85,6 +85,8 @@ func (c *collector[T]) take() []input[T] {
 	if c.taken.Swap(true) {
 		return nil
 	}
+	c.mu.Lock() // a task that waits may be looking at them: see lend.go
+	defer c.mu.Unlock()
 	inputs := c.inputs
 	c.inputs = nil
 	return inputs

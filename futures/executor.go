@@ -88,8 +88,9 @@ type executor struct {
 	mu      sync.Mutex
 	shut    bool
 	backend string
-	slots   int  // as asked for
-	joins   bool // its workers' processes were set up for another executor
+	slots   int            // as asked for
+	home    *dispatch.Home // where tasks may lend their slots; nil elsewhere
+	joins   bool           // its workers' processes were set up for another executor
 
 	// Code of the user's runs on these, apart from everything that somebody else waits for: decoders of results and errors, and
 	// callbacks. A lane that is held up holds up neither the other nor the tasks.
@@ -213,6 +214,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Aside:            e.decoding.Add,
 		Doomed:           doomed,
 		MaxTasks:         e.cfg.maxTasks,
+		Home:             e.home,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
 	}), nil
 }
@@ -309,6 +311,9 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	}
 	if err := e.made(); err != nil {
 		return err
+	}
+	if e.home != nil && !c.noWait && (dispatch.HomeOf(ctx) == e.home || e.home.Inside()) {
+		return errWithin
 	}
 	e.mu.Lock()
 	e.shut = true

@@ -295,10 +295,13 @@ func (c *core) await(ctx context.Context) error {
 		if help := c.helper(); help != nil {
 			help(func() bool { return c.Done() || ctx.Err() != nil })
 		}
+		lent := c.lend(ctx)
 		select {
 		case <-c.Finished():
+			lent.Return(true)
 			return nil
 		case <-ctx.Done():
+			lent.Return(false)
 		}
 	}
 	// Both may have come at once: the outcome counts.

@@ -174,9 +174,12 @@ func (r *mapping[A, R]) next() (incoming, bool, error) {
 		if r.ctx.Err() != nil {
 			return a, false, gaveUp(r.ctx, "the results of "+r.fn.name)
 		}
+		lent := r.lend()
 		select {
 		case <-r.news:
+			lent.Return(true)
 		case <-r.ctx.Done():
+			lent.Return(false)
 			if a, ok, end := r.take(); ok || end { // it came at the same time
 				return a, ok, r.shortage(end)
 			}

@@ -142,6 +142,7 @@ func (e *executor) threadService() dispatch.Service {
 		return s
 	}
 	s.NoPeers = true // F02
+	s.Home = e.home
 	var once sync.Once
 	var failed error
 	s.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {

@@ -9,7 +9,8 @@ import (
 type Stats struct {
 	Submitted uint64 // tasks queued so far
 	Queued    int    // tasks that wait now
-	Running   int    // tasks handed to workers now
+	Running   int    // tasks handed to workers now, but for those that wait
+	Waiting   int    // tasks of a ThreadPoolExecutor that wait for others of it and have lent their slot
 	Done      uint64 // tasks that succeeded
 	Failed    uint64 // tasks that failed, lost ones included
 	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
@@ -35,7 +36,7 @@ func (e *executor) Stats() Stats {
 		return Stats{}
 	}
 	d := m.Stats()
-	s := Stats{Submitted: d.Submitted, Queued: d.Queued, Running: d.Running, Done: d.Done, Failed: d.Failed,
+	s := Stats{Submitted: d.Submitted, Queued: d.Queued, Running: d.Running, Waiting: d.Waiting, Done: d.Done, Failed: d.Failed,
 		Cancelled: d.Cancelled, Retried: d.Retried, Lost: d.Lost, Restarts: d.Restarts}
 	for _, w := range d.Workers {
 		s.Workers = append(s.Workers, WorkerStats(w))

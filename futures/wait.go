@@ -126,9 +126,12 @@ func waitFor[F Awaitable](ctx context.Context, fs []F, mode WaitMode) {
 			h.fire()
 		}
 	}
+	lent := lend(ctx, fs)
 	select {
 	case <-w.ready:
+		lent.Return(true)
 	case <-ctx.Done():
+		lent.Return(false)
 	}
 	for i := range hooks {
 		hooks[i].c.unfollow(&hooks[i].node)

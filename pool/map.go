@@ -6,6 +6,7 @@ import (
 
 	"github.com/rankpool/rankpool/asyncresult"
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
 // Map calls fn on every element of xs, a slice or a sequence, and returns all results in the order of the input (H07).
@@ -112,6 +113,7 @@ func mapAsync[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Fu
 	if err := p.beginMap(); err != nil {
 		return nil, err
 	}
+	ctx = dispatch.Apart(ctx) // a task that calls this goes on while the results come in
 	l, err := startList(ctx, p, c, fn, slice)
 	if err != nil {
 		p.endMap()

@@ -40,6 +40,11 @@
 //		}
 //	}
 //
+// # Tasks that wait for tasks
+//
+// A task may give the pool further tasks and wait for them with its own context: its place is lent to another task
+// meanwhile. See futures.ThreadPoolExecutor for which waits are noticed.
+//
 // # From Python
 //
 // multiprocessing.pool.ThreadPool has one thread per core when no number is given, and so has this; mpi4py's has one

@@ -94,6 +94,88 @@ func TestThereAreNeverMoreTasksAtOnceThanWorkers(t *testing.T) {
 	}
 }
 
+func TestATaskMayWaitForTasksOfItsOwnPool(t *testing.T) {
+	p := start(t, pool.WithProcesses(1))
+	double := futures.Local(func(_ context.Context, x int) (int, error) { return 2 * x, nil })
+	waits := map[string]func(ctx context.Context) ([]int, error){
+		"Map": func(ctx context.Context) ([]int, error) { return pool.Map(ctx, p, double, []int{1, 2, 3}) },
+		"MapAsync": func(ctx context.Context) ([]int, error) {
+			r, err := pool.MapAsync(ctx, p, double, []int{1, 2, 3})
+			if err != nil {
+				return nil, err
+			}
+			r.Wait(ctx)
+			return r.Get(ctx)
+		},
+		"Apply": func(ctx context.Context) (ys []int, _ error) {
+			for _, x := range []int{1, 2, 3} {
+				y, err := pool.Apply(ctx, p, double, x)
+				if err != nil {
+					return nil, err
+				}
+				ys = append(ys, y)
+			}
+			return ys, nil
+		},
+		"ApplyAsync": func(ctx context.Context) (ys []int, _ error) {
+			for _, x := range []int{1, 2, 3} {
+				r, err := pool.ApplyAsync(p, double, x)
+				if err != nil {
+					return nil, err
+				}
+				r.Wait(ctx)
+				y, err := r.Get(ctx)
+				if err != nil {
+					return nil, err
+				}
+				ys = append(ys, y)
+			}
+			return ys, nil
+		},
+		"Imap": func(ctx context.Context) (ys []int, _ error) {
+			for y, err := range pool.Imap(ctx, p, double, []int{1, 2, 3}) {
+				if err != nil {
+					return nil, err
+				}
+				ys = append(ys, y)
+			}
+			return ys, nil
+		},
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			outer := futures.Local(func(ctx context.Context, _ int) ([]int, error) { return wait(ctx) })
+			if ys, err := pool.Apply(t.Context(), p, outer, 0); err != nil || fmt.Sprint(ys) != "[2 4 6]" {
+				t.Error(ys, err)
+			}
+		})
+	}
+}
+
+// A task that has started a map goes on: it waits when it waits for the result.
+func TestATaskWhoseMapIsUnderWayHasNotLentItsPlace(t *testing.T) {
+	p := start(t, pool.WithProcesses(1))
+	var began atomic.Int64
+	double := futures.Local(func(_ context.Context, x int) (int, error) { began.Add(1); return 2 * x, nil })
+	outer := futures.Local(func(ctx context.Context, _ int) (int, error) {
+		r, err := pool.MapAsync(ctx, p, double, []int{1, 2, 3})
+		if err != nil {
+			return 0, err
+		}
+		for range 1000 {
+			runtime.Gosched()
+			if n := began.Load(); n > 0 {
+				return 0, fmt.Errorf("%d other tasks have begun on the only worker", n)
+			}
+		}
+		ys, err := r.Get(ctx)
+		return len(ys), err
+	})
+	if n, err := pool.Apply(t.Context(), p, outer, 0); n != 3 || err != nil {
+		t.Error(n, err)
+	}
+}
+
 func TestTheInitializerRunsOnceForAllWorkers(t *testing.T) {
 	var calls atomic.Int64
 	p := start(t, pool.WithProcesses(4),

@@ -58,7 +58,7 @@ func (m *Master) open() {
 		m.breakDown(&BrokenError{Worker: -1, Rank: -1, Cause: err})
 		return
 	}
-	m.waiting = n
+	m.waiting, m.lending.size = n, n
 	for i := range n {
 		m.workers = append(m.workers, &worker{slot: i, thread: m.kind.SharesMem})
 	}
@@ -127,7 +127,7 @@ func (m *Master) greet(w *worker, g *greeting, out *news) error {
 		m.breakWith(out, w.broken("", g.mismatch))
 		return nil
 	}
-	setup := binary.AppendUvarint(number(kindSetup, uint64(w.slot)), uint64(len(m.workers)))
+	setup := binary.AppendUvarint(number(kindSetup, uint64(w.slot)), uint64(m.lending.size))
 	m.send(w, setup, insert{at: len(setup), b: m.cfg.Setup})
 	return nil
 }
@@ -144,6 +144,9 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 	w.timer.Stop()
 	w.state, w.readied = idle, time.Now()
 	m.ready++
+	if m.extra(w) {
+		m.lending.coming--
+	}
 	m.remark(slog.LevelDebug, "rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)
 	if m.isBooted {
 		m.idle = append(m.idle, w.slot)

@@ -72,16 +72,18 @@ func (m *Master) handOut() {
 	if m.waiting > 0 || m.state != Serving && m.state != Stopping {
 		return
 	}
-	for len(m.idle) > 0 && m.fill(m.workers[m.idle[0]]) {
+	m.grantSlots()
+	for len(m.idle) > 0 && m.hasRoom() && m.fill(m.workers[m.idle[0]]) {
 		m.idle = m.idle[1:]
 	}
 	m.gather()
+	m.grow()
 }
 
 // prefetch sends a busy worker one more batch: of tiny units if there is enough to be worth a frame, or one unit of a short
 // function if there is enough for the others, so that the worker need not wait for it.
 func (m *Master) prefetch(w *worker) {
-	if w.state != busy || w.long || len(w.ends) >= prefetching || m.waiting > 0 {
+	if w.state != busy || w.long || w.loan.waits > 0 || len(w.ends) >= prefetching || m.waiting > 0 {
 		return
 	}
 	runs, tiny := m.unitTime(w.out[len(w.out)-1].job)
@@ -200,7 +202,9 @@ func (m *Master) fill(w *worker) bool {
 }
 
 // single tells whether the job is one call that needs nothing more.
-func (j *Job) single() bool { return j.More == nil && j.Units == 1 && !j.Buffers && !j.withdrawn }
+func (j *Job) single() bool {
+	return j.More == nil && j.Units == 1 && !j.Buffers && !j.withdrawn && !j.awaited
+}
 
 // fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does
 // for any other, without looking at what cannot be different for them.
@@ -213,7 +217,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	n := 0
 	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {
 		j := m.queue.head
-		if j == nil || !j.single() || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
+		if j == nil || j.at != nil || !j.single() || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
 			break
 		}
 		m.queue.take(1, cursor{})

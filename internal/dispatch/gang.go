@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -28,7 +29,7 @@ func (m *Master) next() (piece, bool) {
 			m.queue.gangs = append(m.queue.gangs, p.job)
 			continue
 		}
-		return p, ok && (len(m.queue.gangs) == 0 || m.talking > 0 || len(m.queue.front) > 0)
+		return p, ok && (len(m.queue.gangs) == 0 || m.talking > 0 || m.lending.lent > 0 || len(m.queue.front) > 0)
 	}
 }
 
@@ -53,17 +54,8 @@ func (m *Master) gather() {
 		if len(m.queue.gangs) == 0 {
 			return
 		}
-		n := 0
-		for _, w := range m.workers {
-			switch {
-			case w.state == idle:
-				n++
-			case w.givenUp():
-			default: // it works, or comes up
-				return
-			}
-		}
-		if n == 0 || n != len(m.idle) {
+		n, ok := m.mustered()
+		if !ok {
 			return
 		}
 		j := m.queue.gangs[0]
@@ -75,18 +67,41 @@ func (m *Master) gather() {
 	}
 }
 
+// mustered tells whether the workers for a gang are there, and how many they are: all. A worker whose task waits, and has lent its
+// slot, has another in its place, which is started if need be.
+func (m *Master) mustered() (n int, ok bool) {
+	for _, w := range m.workers[:m.lending.size] {
+		switch {
+		case w.givenUp():
+		case w.state == idle, w.state == busy && w.loan.lent:
+			n++
+		default: // it works, or comes up
+			return 0, false
+		}
+	}
+	if n == 0 || m.active() > 0 || len(m.lending.claims) > 0 {
+		return 0, false
+	}
+	for len(m.idle)+m.lending.coming < n {
+		m.startExtra()
+	}
+	return n, len(m.idle) >= n
+}
+
 // start hands the units of a gang out, the first to the first worker and so on.
 func (m *Master) start(j *Job, n int) {
 	m.stats.Submitted += uint64(n - 1)
 	j.Units, j.at = n, taken
 	m.gang = gang{id: m.gang.id + 1, job: j, live: n, out: map[int]string{}}
-	m.idle = m.idle[:0]
-	unit := 0
-	for _, w := range m.workers {
-		if w.state != idle {
+	for _, w := range m.workers[:m.lending.size] {
+		if w.givenUp() {
 			m.gang.out[w.slot] = lostBefore
-			continue
 		}
+	}
+	slots := slices.Sorted(slices.Values(m.idle))[:n]
+	m.idle = slices.DeleteFunc(m.idle, func(slot int) bool { return slices.Contains(slots, slot) })
+	for unit, slot := range slots {
+		w := m.workers[slot]
 		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang | runIdle, gang: m.gang.id}
 		if j.more().Timeout > 0 {
 			h.flags |= runTimeout
@@ -106,13 +121,15 @@ func (m *Master) start(j *Job, n int) {
 		w.ends = append(w.ends, w.seq)
 		m.flying++
 		m.order(w, order{frame: f, inserts: []insert{{at: len(f.Stream), b: j.Data}}})
-		unit++
 	}
 	m.watch.arm(m)
 }
 
 // left takes the end of a worker's unit of the gang, and tells those who may wait for it.
 func (m *Master) left(w *worker, failed bool, cause error) {
+	if m.cfg.Home != nil { // nobody there talks to others, and there may be a gang whose tasks wait for another
+		return
+	}
 	why := ""
 	switch {
 	case cause != nil:
@@ -162,6 +179,7 @@ const lostBefore = "it was lost before, and cannot be replaced"
 
 // hush takes the end of a task, which waits for nobody any more.
 func (m *Master) hush(w *worker) {
+	m.settleLoan(w)
 	if w.talks {
 		w.talks, w.direct = false, false
 		m.talking--

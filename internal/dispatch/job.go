@@ -19,6 +19,8 @@ type Job struct {
 	Local     bool   // the Sink is a Local, which runs the units within this process; Data is empty
 	Foreign   bool   // the Sink calls code of the user's when it is given results
 	withdrawn bool
+	queued    bool // it has been put into the queue
+	awaited   bool // a task that has lent its slot waits for it
 	dropped   bool // its sink is told that it will not run, and it is counted
 
 	Units int // how many units there are, at least 1
@@ -148,6 +150,7 @@ type queue struct {
 }
 
 func (q *queue) push(j *Job) {
+	j.queued = true
 	if q.tail == nil {
 		q.head = j
 	} else {
@@ -172,7 +175,7 @@ func (q *queue) peek() (piece, bool) {
 	}
 	for q.head != nil {
 		j := q.head
-		if !j.withdrawn {
+		if !j.withdrawn && j.waiting() > 0 {
 			return piece{job: j, cursor: j.begin(), n: j.waiting()}, true
 		}
 		q.take(j.waiting(), cursor{})

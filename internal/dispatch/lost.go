@@ -102,12 +102,18 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	m.warn(w, cause)
 	switch {
 	case m.leaving:
+	case was == leaving && m.extra(w):
+		m.vacate(w, was)
 	case was == leaving:
 		m.renew(w)
 	case m.state == Broken:
 	default:
 		m.stats.Lost++
 		m.remark(slog.LevelWarn, "rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
+		if m.extra(w) {
+			m.vacate(w, was)
+			break
+		}
 		m.replace(w, failed, blamed || worked && !failed, blamed, cause, n)
 	}
 	m.dropReturned(n)

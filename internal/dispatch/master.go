@@ -36,6 +36,10 @@ type Config struct {
 	// run one after another in the order of the calls. Nil: each runs on a goroutine of its own.
 	Aside func(f func())
 
+	// Home is that of the workers' Service. The group must take a Start of slots beyond those that Open has told of. Nil: slots
+	// are not lent.
+	Home *Home
+
 	// Doomed is called, on a goroutine of its own, when tasks wait for a worker that was lost and nothing can wake them (see
 	// Peers.Native). Nil: nothing is done about it.
 	Doomed func(err error)
@@ -103,6 +107,7 @@ type Master struct {
 	losses int    // of running tasks, in a row: see lossesInARow
 	reign  uint64 // counts these; a worker that was there before the last is of an earlier one
 
+	lending lending
 	gang    gang // that runs
 	talking int  // workers whose task has asked for the others
 
@@ -142,6 +147,8 @@ type worker struct {
 	silent int          // how often it looked in vain
 	timer  *awake.Timer // of its start, its pause or its leaving
 	fails  int          // starts that failed in a row
+
+	loan loan
 
 	readied time.Time // when it was ready
 	reign   uint64    // the pool's when it was started
@@ -188,6 +195,9 @@ func New(cfg Config) *Master {
 		booted: make(chan struct{}), closed: make(chan struct{}),
 	}
 	m.attending.Store(true)
+	if cfg.Home != nil {
+		cfg.Home.master.Store(m)
+	}
 	return m
 }
 
@@ -206,8 +216,13 @@ func (m *Master) Submit(j *Job) error {
 		return err
 	}
 	m.bootLocked()
-	m.queue.push(j)
 	m.stats.Submitted += uint64(j.Units)
+	if j.withdrawn { // in the meantime
+		m.stats.Cancelled += uint64(j.Units)
+		m.unlock()
+		return nil
+	}
+	m.queue.push(j)
 	m.handOut()
 	m.unlock()
 	return nil
@@ -262,8 +277,10 @@ func (m *Master) Withdraw(j *Job) int {
 			}
 		}
 		j.withdrawn = true
-		j.release() // what runs has its own; the job itself leaves the queue when its turn comes
-		m.stats.Cancelled += uint64(n)
+		j.release()   // what runs has its own; the job itself leaves the queue when its turn comes
+		if j.queued { // else it may be refused, and never have been there
+			m.stats.Cancelled += uint64(n)
+		}
 	}
 	m.interrupt(func(p *piece) bool { return p.job == j })
 	if j.more().Gang {
@@ -311,7 +328,7 @@ func (m *Master) Size() int {
 		return 0
 	}
 	n := 0
-	for _, w := range m.workers {
+	for _, w := range m.workers[:m.lending.size] {
 		if !w.givenUp() {
 			n++
 		}

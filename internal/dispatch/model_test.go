@@ -749,6 +749,9 @@ func TestTheModelFindsAWorkerThatDecidesWrongly(t *testing.T) {
 	for _, f := range faults {
 		found := ""
 		for _, z := range sizes {
+			if testkit.Race && (z.losses > 0 || z.looks > 1) {
+				continue
+			}
 			if found = newExplorer(f).explore(z.start(), "start"); found != "" {
 				break
 			}

@@ -78,7 +78,7 @@ func (b *mailbox) notify() {
 // Workers returns the peers of the task whose context this is. It is what Alone is, besides. The same ones come back at
 // each call in one task.
 func Workers(ctx context.Context) (*Peers, error) {
-	s, _ := ctx.Value(serverKey{}).(*server)
+	s := serverOf(ctx)
 	if s == nil || s.svc.NoPeers || ctx.Err() != nil {
 		return nil, ErrNoPeers
 	}

@@ -375,6 +375,9 @@ func (m *Master) release(w *worker, p *piece, n int) {
 		m.gone -= n
 	}
 	if p.done == p.n {
+		if p.job.awaited {
+			m.answersAwaited(p.job)
+		}
 		*p = piece{}
 		w.head++
 		if w.head == len(w.out) {

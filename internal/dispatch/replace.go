@@ -92,7 +92,7 @@ func (m *Master) replace(w *worker, failed, counts, blamed bool, cause error, ou
 
 // deserted tells whether no slot has a worker, or will have one soon.
 func (m *Master) deserted() bool {
-	for _, w := range m.workers {
+	for _, w := range m.workers[:m.lending.size] {
 		if !w.givenUp() {
 			return false
 		}

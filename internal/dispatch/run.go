@@ -47,6 +47,12 @@ func (s *server) close(w *work) {
 
 // resume goes on with w after a task ended the goroutine it ran on.
 func (s *server) resume(w *work) {
+	if s.svc.Home != nil {
+		me := goroutine()
+		s.mu.Lock()
+		s.runner = me
+		s.mu.Unlock()
+	}
 	for !s.units(w) {
 	}
 	s.close(w)

@@ -6,7 +6,8 @@ import "time"
 type Stats struct {
 	Submitted uint64 // tasks queued so far
 	Queued    int    // tasks that wait now
-	Running   int    // tasks handed to workers now
+	Running   int    // tasks handed to workers now, but for those that wait
+	Waiting   int    // tasks that wait for others of their pool and have lent their slot
 	Done      uint64 // tasks that succeeded
 	Failed    uint64 // tasks that failed, lost ones included
 	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
@@ -30,7 +31,7 @@ func (m *Master) Stats() Stats {
 	m.mu.Lock()
 	defer m.unlock()
 	s := m.stats
-	s.Running = m.flying
+	s.Running, s.Waiting = m.flying-m.lending.lent, m.lending.lent
 	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)
 	for _, w := range m.workers {
 		ws := w.stats

@@ -127,6 +127,7 @@ func (m *Master) leave() {
 		return
 	}
 	m.leaving = true
+	m.grantSlots()
 	m.bootDone()
 	for _, w := range m.workers {
 		switch w.state {

@@ -58,3 +58,28 @@ func TestUnitsOfAWithdrawnJobMayStillComeBack(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAJobThatWasRefusedIsNotCounted(t *testing.T) {
+	p := newPool(t, 1, nil, double)
+	p.close()
+	j, _ := job(0, 1, 2, 3)
+	if err := p.Submit(j); err == nil {
+		t.Fatal("a closed pool took a job")
+	}
+	p.Withdraw(j) // as a map does that is refused
+	if s := p.Stats(); s.Submitted != 0 || s.Cancelled != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAJobThatIsWithdrawnBeforeItIsSubmittedIsCountedOnce(t *testing.T) {
+	p := newPool(t, 1, nil, double)
+	j, _ := job(0, 1, 2, 3)
+	p.Withdraw(j)
+	if err := p.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Stats(); s.Submitted != 3 || s.Cancelled != 3 || s.Queued != 0 {
+		t.Errorf("%+v", s)
+	}
+}

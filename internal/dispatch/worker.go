@@ -58,6 +58,9 @@ type Service struct {
 	// for its turn still answers the master.
 	Turn sync.Locker
 
+	// Home is that of the pool, where tasks may lend their slots. Nil: they do not.
+	Home *Home
+
 	// NoPeers says that tasks cannot talk to those on other workers.
 	NoPeers bool
 
@@ -89,6 +92,7 @@ type server struct {
 	freed     *sync.Cond // what ran has ended
 	armed     bool       // the timer runs
 	work      *work      // what is being run
+	runner    uint64     // the number of the goroutine that runs, where there is a Home
 	cancelSeq uint64     // the unit whose context cancel ends
 	cancel    context.CancelFunc
 
@@ -130,6 +134,9 @@ func Serve(ep link.Endpoint, svc Service) error {
 	if err := ep.Send(link.Frame{Stream: svc.Hello.append(link.GetBuffer())}); err != nil {
 		return err
 	}
+	if svc.Home != nil {
+		svc.Home.add(s)
+	}
 	go s.lead() // not on the caller's goroutine: a task may end the one it runs on
 	<-s.done
 	return s.err
@@ -142,12 +149,19 @@ func (s *server) finish(err error) {
 		s.turn.end()
 		s.err = err
 		s.timer.Stop()
+		if s.svc.Home != nil {
+			s.svc.Home.remove(s)
+		}
 		close(s.done)
 	})
 }
 
 // lead receives and handles frames until another goroutine has taken over, or the end.
 func (s *server) lead() {
+	me := uint64(0)
+	if s.svc.Home != nil {
+		me = goroutine()
+	}
 	for {
 		f, err := s.ep.Recv()
 		if err != nil {
@@ -162,9 +176,9 @@ func (s *server) lead() {
 		goOn := true
 		switch f.Stream[0] {
 		case kindTasks:
-			goOn = s.tasksFrame(f, &r)
+			goOn = s.tasksFrame(f, &r, me)
 		case kindSetup:
-			goOn = s.setupFrame(f)
+			goOn = s.setupFrame(f, me)
 		case kindPing:
 			s.send(kindPong)
 		case kindCancel:
@@ -204,8 +218,8 @@ func (s *server) transmit(f link.Frame) {
 }
 
 // began follows the decision that this goroutine, which received, runs. The lock is held.
-func (s *server) began(w *work) {
-	s.work = w
+func (s *server) began(w *work, me uint64) {
+	s.work, s.runner = w, me
 	if !s.armed {
 		s.armed = true
 		s.timer.Reset(longTask)
@@ -223,14 +237,14 @@ func (s *server) ended() (lead bool) {
 }
 
 // tasksFrame does with a frame of tasks what the protocol says.
-func (s *server) tasksFrame(f link.Frame, r *reader) (lead bool) {
+func (s *server) tasksFrame(f link.Frame, r *reader, me uint64) (lead bool) {
 	first, epoch := r.uint(), r.uint()
 	w := newWork(first, f, r)
 	if r.err != nil {
 		s.finish(r.err)
 		return false
 	}
-	switch v, from := s.admit(w, epoch); v {
+	switch v, from := s.admit(w, epoch, me); v {
 	case toRefuse:
 		s.finish(errOrder)
 		return false
@@ -248,7 +262,7 @@ func (s *server) tasksFrame(f link.Frame, r *reader) (lead bool) {
 
 // admit decides about a frame of tasks, and waits for what runs to end where that decides. Everything is looked at after the
 // wait: meanwhile the frame may have been handed back with the rest of the batch before it.
-func (s *server) admit(w *work, epoch uint64) (v verdict, from uint64) {
+func (s *server) admit(w *work, epoch, me uint64) (v verdict, from uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -259,17 +273,17 @@ func (s *server) admit(w *work, epoch uint64) (v verdict, from uint64) {
 		s.freed.Wait()
 	}
 	if v == toRun {
-		s.began(w)
+		s.began(w, me)
 	}
 	return v, from
 }
 
 // setupFrame runs the set-up; meanwhile another goroutine watches the master if it takes long.
-func (s *server) setupFrame(f link.Frame) (lead bool) {
+func (s *server) setupFrame(f link.Frame, me uint64) (lead bool) {
 	s.mu.Lock()
 	ok := s.proto.setUp()
 	if ok {
-		s.began(nil)
+		s.began(nil, me)
 	}
 	s.mu.Unlock()
 	if !ok {
@@ -375,7 +389,7 @@ func (s *server) giveBack(w *work) {
 // rest of its batch goes back to the master, and its function's units are never sent together again. Outside of a task
 // that has a context it does nothing.
 func Alone(ctx context.Context) {
-	s, _ := ctx.Value(serverKey{}).(*server)
+	s := serverOf(ctx)
 	if s == nil {
 		return
 	}
@@ -391,6 +405,12 @@ func Alone(ctx context.Context) {
 
 // serverKey is the key of the *server in the context of its tasks.
 type serverKey struct{}
+
+// serverOf returns the worker whose task's context ctx is, or was made of; nil when there is none.
+func serverOf(ctx context.Context) *server {
+	s, _ := ctx.Value(serverKey{}).(*server)
+	return s
+}
 
 // cancelTasks ends the contexts of n units, from number seq on. One that has none yet, because it is next or waits for
 // the worker's turn, ends as soon as it is made.

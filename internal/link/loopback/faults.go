@@ -38,7 +38,7 @@ type delayedFrame struct {
 }
 
 func (g *Group) faultsOf(w int) *faults {
-	s := &g.slots[w]
+	s := g.slot(w)
 	s.faults.CompareAndSwap(nil, &faults{closing: g.closing})
 	return s.faults.Load()
 }
@@ -47,7 +47,7 @@ func (g *Group) faultsOf(w int) *faults {
 // and its journal is salvaged, as after the death of a process: the test must see to it that the worker is blocked
 // outside of its endpoint or in Recv, because the journal is read. Without proof, delayed frames are dropped.
 func (g *Group) Lose(w int, proof bool, err error) {
-	s := &g.slots[w]
+	s := g.slot(w)
 	wk := s.current.Load()
 	if wk == nil {
 		return

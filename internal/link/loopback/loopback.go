@@ -23,7 +23,7 @@ const defaultJournal = 64 << 10
 
 // Config describes a group.
 type Config struct {
-	// Slots is how many workers the group can hold, at least one.
+	// Slots is how many workers the group begins with, at least one. Start makes more where there is need.
 	Slots int
 
 	// Serve is what a worker does. It is called on a goroutine of its own for every Start, and the worker ends when it
@@ -45,8 +45,8 @@ type Group struct {
 	cfg     Config
 	traits  link.Traits
 	handler link.Handler
-	slots   []slot
-	closing chan struct{} // closed by the first Close
+	slots   atomic.Pointer[[]*slot] // replaced under mu when it grows
+	closing chan struct{}           // closed by the first Close
 
 	mu      sync.Mutex
 	opened  bool
@@ -102,13 +102,33 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	}
 	g.opened = true
 	g.handler = h
-	g.slots = make([]slot, g.cfg.Slots)
-	return len(g.slots), nil
+	g.grow(g.cfg.Slots)
+	return g.cfg.Slots, nil
 }
+
+// grow makes sure that there are at least so many slots. The caller holds g.mu.
+func (g *Group) grow(n int) {
+	var slots []*slot
+	if p := g.slots.Load(); p != nil {
+		slots = *p
+	}
+	for len(slots) < n {
+		slots = append(slots, new(slot)) // beyond the length of what others see
+	}
+	g.slots.Store(&slots)
+}
+
+// slot returns a slot that there is.
+func (g *Group) slot(w int) *slot { return (*g.slots.Load())[w] }
 
 // Start runs Serve on a new goroutine. It panics when the slot holds a worker already: that is a scheduler's mistake.
 func (g *Group) Start(w int) {
-	s := &g.slots[w]
+	if w >= len(*g.slots.Load()) {
+		g.mu.Lock()
+		g.grow(w + 1)
+		g.mu.Unlock()
+	}
+	s := g.slot(w)
 	wk := newWorker(g, s, w)
 	if !s.current.CompareAndSwap(nil, wk) {
 		panic("loopback: Start(" + strconv.Itoa(w) + "): the slot holds a worker")
@@ -135,7 +155,7 @@ func (g *Group) Start(w int) {
 
 // Send queues a frame. It never blocks and never calls the handler.
 func (g *Group) Send(w int, f link.Frame) {
-	s := &g.slots[w]
+	s := g.slot(w)
 	wk := s.current.Load()
 	if wk == nil {
 		link.PutBuffer(f.Stream)
@@ -154,7 +174,7 @@ func (g *Group) Send(w int, f link.Frame) {
 // Kill cuts the worker off: its Recv returns io.EOF, what it sends is discarded and Lost follows at once with the cause
 // as it is. The goroutine goes on until it notices. Its journal proves nothing, since it may still be written.
 func (g *Group) Kill(w int, cause error) {
-	wk := g.slots[w].current.Load()
+	wk := g.slot(w).current.Load()
 	if wk == nil {
 		return
 	}
