@@ -74,12 +74,19 @@ func (j *Journal) Finished(seq uint64, n int) (halted bool) {
 
 // Halt has the next Finished return true, and returns the number of the task that has finished by now. Any goroutine of
 // the worker may call it.
-func (j *Journal) Halt() (finished uint64) { return j.marks[0].Or(halt) >> seqShift }
+func (j *Journal) Halt() (finished uint64) { return j.number(j.marks[0].Or(halt)) }
+
+// number returns the number that a mark word stands for. There is room for 40 bits of it, which tiny tasks use up in days: it is the
+// one of these that is nearest to the last that was picked.
+func (j *Journal) number(word uint64) uint64 {
+	picked := j.marks[1].Load()
+	return picked + uint64(int64((word>>seqShift-picked)<<seqShift)>>seqShift)
+}
 
 // Unsent returns what Finished has marked last.
 func (j *Journal) Unsent() (seq uint64, n int) {
 	w := j.marks[0].Load()
-	return w >> seqShift, int(w & MaxJournal)
+	return j.number(w), int(w & MaxJournal)
 }
 
 // Reset clears the marks, for the next worker over the same memory.
@@ -96,5 +103,5 @@ func (j *Journal) Read() (finished, picked uint64, unsent []byte) {
 	if n > 0 {
 		unsent = append([]byte(nil), j.mem[JournalHeader:JournalHeader+n]...)
 	}
-	return w >> seqShift, j.marks[1].Load(), unsent
+	return j.number(w), j.marks[1].Load(), unsent
 }

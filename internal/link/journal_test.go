@@ -27,3 +27,28 @@ func TestAHaltIsSeenByTheNextMarkAndByNoOther(t *testing.T) {
 		t.Error("a halt was seen twice")
 	}
 }
+
+func TestNumbersMayBecomeLargerThanTheirPlaceInTheMark(t *testing.T) {
+	const edge = 1 << 40
+	j := link.NewJournal(make([]byte, 1<<10))
+	for _, first := range []uint64{1, edge - 2, edge - 1, edge, edge + 1, 1<<50 + 7, 5 * edge} {
+		j.Picked(first - first%1000)
+		j.Finished(first-1, 0) // before anything of the next batch is picked
+		if seq, _ := j.Unsent(); seq != first-1 {
+			t.Errorf("before a batch from %d on: %d", first, seq)
+		}
+		j.Picked(first + 4095)
+		for _, done := range []uint64{0, 1, 4096} {
+			j.Finished(first-1+done, 3)
+			if seq, n := j.Unsent(); seq != first-1+done || n != 3 {
+				t.Errorf("%d, %d bytes; want %d and 3", seq, n, first-1+done)
+			}
+			if finished, picked, _ := j.Read(); finished != first-1+done || picked != first+4095 {
+				t.Errorf("read %d and %d", finished, picked)
+			}
+			if finished := j.Halt(); finished != first-1+done {
+				t.Errorf("halted after %d, want %d", finished, first-1+done)
+			}
+		}
+	}
+}
