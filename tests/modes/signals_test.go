@@ -51,3 +51,17 @@ func TestASignalThatNobodyAskedForEndsNoProcessAlsoAfterAStop(t *testing.T) {
 		m.succeed(t, probe, []string{"-dir", t.TempDir(), "struck"}).contains(t, "long task 0: done", "long task 1: done", "lost: 0")
 	})
 }
+
+func TestTheMastersExitStatusIsTheLaunchers(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		o := m.run(t, probe, []string{"exitcode"})
+		if o.contains(t, "verdict 3"); o.code != 3 || len(o.left) > 0 {
+			t.Errorf("status %d, want 3; left: %v:\n%s", o.code, o.left, o.output)
+		}
+		// MPICH's launcher may see first that the other ranks end.
+		o = m.run(t, probe, []string{"osexit"})
+		if o.code != 3 && (library != "mpich" || m.ranks == 0 || o.code != 9) || len(o.left) > 0 {
+			t.Errorf("after os.Exit: status %d, want 3; left: %v:\n%s", o.code, o.left, o.output)
+		}
+	})
+}

@@ -84,7 +84,7 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.port = port
+	h.join(port)
 	about := self().append(nil)
 	for peer := h.first; peer < h.first+h.peers; peer++ {
 		if err := h.note(peer, 0, kindMaster, about...); err != nil {

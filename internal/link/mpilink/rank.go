@@ -66,7 +66,7 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), bed: newBed(),
 		events: make([]mpi.Event, pollRoom),
 	}
-	r.port = port
+	r.join(port)
 	if err := r.note(r.master, 0, kindSelf, self().append(nil)...); err != nil {
 		return err
 	}

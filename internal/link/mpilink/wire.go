@@ -8,12 +8,16 @@ import (
 
 	"github.com/rankpool/rankpool/internal/fresh"
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/memlimit"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
 // wire turns frames into messages and back. Sends may run together; receive, arrived and settle belong to who polls.
 type wire struct {
 	port *mpi.Port
+
+	post  func(peer, tag int, into []byte, token uint64) error // port.RecvFrom, but for a test's
+	limit uint64                                               // the most bytes that may be on their way from one peer
 
 	// sending is held while the head and the parts of a frame are queued: the parts have no names, so their order must be
 	// that of the heads.
@@ -24,12 +28,20 @@ type wire struct {
 	open map[uint64]*transfer // operations that will report, by token
 }
 
+// join has a wire use a port, and receive no more than this process can have.
+func (w *wire) join(p *mpi.Port) { w.port, w.post, w.limit = p, p.RecvFrom, memlimit.Bytes() }
+
+// leastDoubted is how much a peer may announce that is backed by memory before it has come.
+const leastDoubted = 64 << 20
+
 // transfer is the parts of one frame on their way. Its fields are guarded by wire.mu until it is complete.
 type transfer struct {
 	left   int // operations that have not reported; one more while the frame is being queued
 	err    error
 	stream []byte    // of a frame that leaves: goes back to the pool
 	in     *incoming // of a frame that comes
+	from   *lane     // where it comes in
+	size   uint64    // of its parts
 	waiter *parking  // who waits for a frame to leave; nil in the master
 	over   bool      // guarded by whoever waits
 }
@@ -45,7 +57,9 @@ type incoming struct {
 
 // lane is what comes from one worker, or to one.
 type lane struct {
-	lengths []int // of segments, until their frame's head comes
+	lengths []int  // of segments, until their frame's head comes
+	sum     uint64 // of these
+	coming  uint64 // bytes that were announced and have not come
 	queue   []*incoming
 	head    int       // those before are gone
 	spare   *incoming // for the next one
@@ -225,6 +239,7 @@ func (w *wire) settle(e *mpi.Event) *transfer {
 	}
 	if t.in != nil {
 		t.in.ready, t.in.err = true, t.err
+		t.from.coming -= t.size
 	}
 	return t
 }
@@ -237,23 +252,30 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 		l.push(incoming{frame: link.Frame{Stream: append(link.GetBuffer(), data...)}, ready: true})
 		return nil
 	case kindLength:
-		_, err := l.addLengths(data)
+		_, err := w.addLengths(l, data)
 		return err
 	}
 	n := len(data) - 4 - lengthSize
 	if n < 0 {
 		return errHead
 	}
-	apart := int(binary.LittleEndian.Uint64(data[n:]))
+	apart := binary.LittleEndian.Uint64(data[n:])
 	count := binary.LittleEndian.Uint32(data[n+lengthSize:])
-	data, err := l.addLengths(binary.LittleEndian.AppendUint32(data[:n:n], count))
-	if err != nil || apart < 0 {
-		return errHead
+	data, err := w.addLengths(l, binary.LittleEndian.AppendUint32(data[:n:n], count))
+	if err == nil {
+		err = w.affords(l, apart)
 	}
-	in := l.push(incoming{})
-	t := &transfer{left: 1, in: in}
+	if err != nil {
+		return err
+	}
+	in, size := l.push(incoming{}), l.sum+apart
+	t := &transfer{left: 1, in: in, from: l, size: size}
+	memory := fresh.Bytes
+	if l.coming += size; l.coming > leastDoubted {
+		memory = fresh.Lazy
+	}
 	if apart > 0 {
-		in.frame.Stream = fresh.Bytes(apart)
+		in.frame.Stream = memory(int(apart))
 		err = w.take(peer, in.frame.Stream, t)
 	} else {
 		in.frame.Stream = append(link.GetBuffer(), data...)
@@ -262,22 +284,32 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 		in.frame.Segments = make([][]byte, len(l.lengths))
 	}
 	for i, n := range l.lengths {
-		in.frame.Segments[i] = fresh.Bytes(n)
+		in.frame.Segments[i] = memory(n)
 		if n > 0 && err == nil {
 			err = w.take(peer, in.frame.Segments[i], t)
 		}
 	}
+	l.sum = 0
 	l.lengths = nil
 	if w.finish(t, err) {
 		in.ready, in.err = true, t.err
+		l.coming -= size
 	}
 	return err
+}
+
+// affords refuses what cannot be received: n bytes more than what a lane has announced already.
+func (w *wire) affords(l *lane, n uint64) error {
+	if left := w.limit - min(l.coming+l.sum, w.limit); n > left {
+		return fmt.Errorf("%w: %d bytes are announced, and this process can have %d", errHead, n, left)
+	}
+	return nil
 }
 
 // take queues the receive of one part of t.
 func (w *wire) take(peer int, into []byte, t *transfer) error {
 	token := w.add(t)
-	err := w.port.RecvFrom(peer, partTag, into, token)
+	err := w.post(peer, partTag, into, token)
 	if err != nil {
 		w.drop(token)
 	}
@@ -285,22 +317,22 @@ func (w *wire) take(peer int, into []byte, t *transfer) error {
 }
 
 // addLengths takes the lengths off the end of data, which ends in their number.
-func (l *lane) addLengths(data []byte) (rest []byte, err error) {
+func (w *wire) addLengths(l *lane, data []byte) (rest []byte, err error) {
 	n := len(data) - 4
 	if n < 0 {
 		return nil, errHead
 	}
-	count := int(binary.LittleEndian.Uint32(data[n:]))
-	at := n - lengthSize*count
-	if at < 0 {
+	count := uint64(binary.LittleEndian.Uint32(data[n:]))
+	if count > uint64(n/lengthSize) {
 		return nil, errHead
 	}
-	for i := range count {
-		v := binary.LittleEndian.Uint64(data[at+lengthSize*i:])
-		if v > 1<<62 {
-			return nil, fmt.Errorf("%w: a segment of %d bytes", errHead, v)
+	at := n - lengthSize*int(count)
+	for p := data[at:n]; len(p) > 0; p = p[lengthSize:] {
+		v := binary.LittleEndian.Uint64(p)
+		if err := w.affords(l, v); err != nil {
+			return nil, err
 		}
-		l.lengths = append(l.lengths, int(v))
+		l.lengths, l.sum = append(l.lengths, int(v)), l.sum+v
 	}
 	return data[:at], nil
 }

@@ -23,7 +23,7 @@ import (
 
 func init() {
 	for name, act := range map[string]func(context.Context) error{
-		"interrupted": interrupted, "reads": reads, "struck": struck, "told": told, "losefetch": loseFetch,
+		"interrupted": interrupted, "reads": reads, "struck": struck, "told": told, "exitcode": exitCode, "osexit": osExit, "losefetch": loseFetch,
 	} {
 		acts[name] = act
 	}
@@ -171,5 +171,30 @@ func told(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("lost:", ex.Stats().Lost)
+	return nil
+}
+
+// verdict is an error with an exit status.
+type verdict int
+
+func (v verdict) Error() string { return fmt.Sprintf("verdict %d", int(v)) }
+func (v verdict) ExitCode() int { return int(v) }
+
+// exitCode ends with a status of its own.
+func exitCode(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	if _, err := submit(ex, add, 1).Result(ctx); err != nil {
+		return err
+	}
+	return verdict(3)
+}
+
+// osExit does so without a goodbye.
+func osExit(ctx context.Context) error {
+	if _, err := submit(executor(), add, 1).Result(ctx); err != nil {
+		return err
+	}
+	os.Exit(3)
 	return nil
 }
