@@ -65,3 +65,11 @@ func TestTheMastersExitStatusIsTheLaunchers(t *testing.T) {
 		}
 	})
 }
+
+func TestASignalToAllProcessesThatTheMasterHandlesEndsNoWorker(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.succeed(t, probe, []string{"-dir", t.TempDir(), "told"}).contains(t, "the master was told: hangup", "the master was told: quit",
+			"the master was told: user defined signal 1", "the master was told: user defined signal 2",
+			"long task 0: done", "long task 1: done", "lost: 0")
+	})
+}

@@ -1,0 +1,5 @@
+//go:build mpi && cgo && !unix
+
+package futures
+
+func leaveSignals() { ignoreSignals() }
