@@ -42,6 +42,9 @@
 //
 //	func TestMain(m *testing.M) { futures.TestMain(m) }
 //
+// A ThreadPoolExecutor may be used inside a bubble of testing/synctest, and outside before and after. Processes cannot: the
+// clock of a bubble stands still while it waits for them.
+//
 // # Environment
 //
 // Read when an executor starts: RANKPOOL_BACKEND (auto, mpi, processes, threads), RANKPOOL_MAX_WORKERS,
