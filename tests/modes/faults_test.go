@@ -15,16 +15,19 @@ import (
 
 // Everything here goes wrong on purpose. A run that does not end by itself fails its test, see limit.
 
-func TestAnErrorOrAPanicInTheMasterFinishesTheQueueAndEndsWithOne(t *testing.T) {
+func TestAnErrorOrAPanicInTheMasterDropsTheQueueAndChoosesTheStatus(t *testing.T) {
 	onEvery(t, func(t *testing.T, m mode) {
-		for _, act := range []string{"error", "panic"} {
+		for act, want := range map[string]struct {
+			says   string
+			status int
+		}{"error": {"told to fail", 1}, "panic": {"panic: told to panic", 1}, "status": {"told to end with 3", 3}} {
 			dir := t.TempDir()
 			o := m.run(t, probe, []string{"-dir", dir, act})
-			if o.contains(t, "told to "+strings.Replace(act, "error", "fail", 1)); o.code != 1 {
-				t.Errorf("status %d, want 1:\n%s", o.code, o.output)
+			if o.contains(t, want.says); o.code != want.status {
+				t.Errorf("%s: status %d, want %d:\n%s", act, o.code, want.status, o.output)
 			}
-			if files, err := os.ReadDir(dir); err != nil || len(files) != 50 {
-				t.Errorf("%d of 50 queued tasks ran (%v)", len(files), err)
+			if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+				t.Errorf("%s: %d of 50 tasks that were queued ran (%v)", act, len(files), err)
 			}
 		}
 	})

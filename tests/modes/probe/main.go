@@ -74,7 +74,7 @@ var (
 )
 
 var acts = map[string]func(context.Context) error{
-	"idle": func(context.Context) error { return nil }, "error": queued, "panic": queued, "nil": segfault, "init": initializer,
+	"idle": func(context.Context) error { return nil }, "error": queued, "panic": queued, "status": queued, "nil": segfault, "init": initializer,
 	"many": many, "rank": rank, "usr1": usr1, "outside": crash, "silent": silent, "quiet": quiet, "env": environment,
 	"rate": rate, "trips": trips, "echo": echoes,
 }
@@ -118,14 +118,26 @@ func submit[A, R any](ex futures.Executor, fn futures.Func[A, R], arg A) *future
 // queued ends badly with work in the queue.
 func queued(context.Context) error {
 	ex := executor()
-	for i := range 50 {
+	for range 100 {
+		submit(ex, sleep, 200*time.Millisecond)
+	}
+	for i := range 50 { // no worker is so far before the queue is dropped
 		submit(ex, touch, filepath.Join(*dir, fmt.Sprint(i)))
 	}
-	if flag.Arg(0) == "panic" {
+	switch flag.Arg(0) {
+	case "panic":
 		panic("told to panic")
+	case "status":
+		return status(3)
 	}
 	return errors.New("told to fail")
 }
+
+// status is an error that says how the program is to end.
+type status int
+
+func (s status) Error() string { return fmt.Sprint("told to end with ", int(s)) }
+func (s status) ExitCode() int { return int(s) }
 
 func segfault(ctx context.Context) error {
 	ex := executor()
