@@ -108,7 +108,7 @@ func TestAnInitializerThatFailsBreaksThePoolAndSaysWhy(t *testing.T) {
 				if !errors.Is(err, futures.ErrBroken) || !errors.As(err, &broken) || broken.Worker < 0 {
 					t.Errorf("%+v, want a BrokenError with a worker", err)
 				}
-				says(t, err, append(tt.want, "the pool is broken: worker")...)
+				says(t, err, append(tt.want, "the pool is broken: ", " worker ")...)
 				_, err = futures.Submit(ex, inc, 2)
 				if !errors.Is(err, futures.ErrBroken) {
 					t.Errorf("a later Submit: %v", err)
