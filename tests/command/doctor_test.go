@@ -92,7 +92,7 @@ func TestTheDoctorExaminesAnMPI(t *testing.T) {
 		}
 		if library == "openmpi" {
 			e.expect(t, "slots", "ok", "universe size")
-			e.expect(t, "SIGTERM", "warn", "one second after SIGTERM")
+			e.expect(t, "SIGTERM", "warn", "kills 1s later")
 			e.expect(t, "lost ranks", "ok", "live on")
 			if _, err := exec.LookPath("ompi-server"); err == nil {
 				e.expect(t, "connecting", "ok", "works")

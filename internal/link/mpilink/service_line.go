@@ -104,6 +104,9 @@ func (l *line) say(m lineMessage) error {
 	return err
 }
 
+// errUnsigned says that a message is not the other side's.
+var errUnsigned = errors.New("a message was not signed by the other side: somebody between the two has changed it")
+
 // hear receives a message, until the deadline; the zero one is none.
 func (l *line) hear(deadline time.Time) (lineMessage, error) {
 	var m lineMessage
@@ -119,7 +122,7 @@ func (l *line) hear(deadline time.Time) (lineMessage, error) {
 		end := max(bytes.LastIndexByte(text, ' '), 0)
 		want := fmt.Sprintf(" %x", l.back.sign(strconv.FormatUint(l.heard, 10), string(text[:end])))
 		if !hmac.Equal(text[end:], []byte(want)) {
-			return m, errors.New("a message was not signed by the other side: somebody between the two has changed it")
+			return m, errUnsigned
 		}
 		text = text[:end]
 		l.heard++
@@ -291,7 +294,7 @@ func (l *line) introduce(s secret, id, kind string) (lineMessage, error) {
 	for {
 		m, err := l.hear(deadline)
 		switch {
-		case err != nil && busy != nil:
+		case err != nil && busy != nil && !errors.Is(err, errUnsigned):
 			return m, busy
 		case err != nil:
 			return m, fmt.Errorf("no answer: %w", err)
