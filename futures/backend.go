@@ -26,6 +26,16 @@ func NewMPIPoolExecutor(opts ...Option) (*MPIPoolExecutor, error) {
 }
 
 // ProcessPoolExecutor runs tasks on processes of this machine, whatever RANKPOOL_BACKEND says.
+//
+// On Linux what a task or an initializer has started, directly or not, ends with its worker, however that ends, and with the
+// master, also when that is killed; and with the task, if the task's context had ended before. After a regular end it gets
+// SIGTERM and a second to go, else SIGKILL. A daemon that a task starts on purpose leaves its worker by
+// `prlimit --rttime=unlimited: PROGRAM`. What Main's function starts is not concerned.
+//
+// A worker ignores the signals that come to whole process groups: SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and those of
+// DrainOn. The programs that tasks start do not. SIGABRT shows what a worker does that hangs: it prints the stacks of all
+// goroutines and ends (kill -ABRT, with the process that Stats names; ps shows it as the program's name, a colon and the
+// worker's index). Its standard input is empty.
 type ProcessPoolExecutor struct{ executor }
 
 // NewProcessPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
@@ -194,6 +204,6 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		cfg.Env = append(cfg.Env, name+"="+value)
 	}
 	g := proc.New(cfg)
-	e.help = g.Help
+	e.help, e.endPrograms = g.Help, g.EndPrograms
 	return g, nil
 }

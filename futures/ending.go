@@ -18,6 +18,9 @@ const (
 // runMaster calls run, sees to its executors and returns the exit status.
 func runMaster(run func(context.Context) error) (status int) {
 	defer func() { complaintLog().Flush(lastWords) }()
+	if underTest {
+		return runTests(run)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	go awaitSignal(ctx, cancel)
@@ -86,12 +89,6 @@ func statusOf(err error) (status int) {
 	}
 	return exitFailure
 }
-
-// testsFailed is the error of TestMain's function: the tests have said what is wrong.
-type testsFailed int
-
-func (testsFailed) Error() string   { return "" }
-func (f testsFailed) ExitCode() int { return int(f) }
 
 // closeAll shuts every open executor down and waits. What runs on when a signal's grace is over is named, and left to the
 // end of the process.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/lane"
@@ -72,7 +73,12 @@ func CancelFutures() ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.cancel = true })
 }
 
-// InterruptTasks has Shutdown end the contexts of the tasks that run.
+// programGrace is how long the programs that tasks have started may go on when InterruptTasks has ended the contexts of the
+// tasks.
+const programGrace = time.Second
+
+// InterruptTasks has Shutdown end the contexts of the tasks that run. One second later the programs that they have started
+// are killed, with local processes on Linux: a task that waits for one ends then, even if it does not look at its context.
 func InterruptTasks() ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.interrupt = true })
 }
@@ -102,6 +108,9 @@ type executor struct {
 
 	// help has who waits look after the workers, where somebody has to; nil elsewhere. It is set when they start.
 	help func(done func() bool)
+
+	// endPrograms ends what tasks that still run have started, where that can be; nil elsewhere. It is set likewise.
+	endPrograms func()
 }
 
 // class is which executor this is.
@@ -330,6 +339,9 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 			_, _ = m.Shutdown(ctx, false, true)
 		}
 		m.Interrupt()
+		if e.endPrograms != nil && !wasSignalled() { // after a signal there is another time, and then all ends
+			time.AfterFunc(programGrace, e.endPrograms)
+		}
 	}
 	if !c.noWait {
 		var release func()
@@ -343,6 +355,9 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	}
 	if err != nil {
 		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}
+	}
+	if err := m.Ended(); err != nil && !c.noWait {
+		return fmt.Errorf("futures: every task was answered, and then: %w", err)
 	}
 	return nil
 }

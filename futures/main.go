@@ -49,19 +49,6 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	os.Exit(mainStatus(run, registry.Caller(0)))
 }
 
-// TestMain lets tests of a program use executors with processes, which start the test binary again. It takes the place
-// of m.Run:
-//
-//	func TestMain(m *testing.M) { futures.TestMain(m) }
-func TestMain(m interface{ Run() int }) {
-	os.Exit(mainStatus(func(context.Context) error {
-		if status := m.Run(); status != 0 {
-			return testsFailed(status)
-		}
-		return nil
-	}, registry.Caller(0)))
-}
-
 // InWorker tells whether this process is a worker.
 func InWorker() bool { return serving.Load() || proc.IsWorker() }
 
@@ -150,7 +137,8 @@ func doomed(err error) {
 // open is the set of executors that have started, for the end of Main.
 var open struct {
 	sync.Mutex
-	set map[*executor]struct{}
+	set     map[*executor]struct{}
+	badEnds []error // of workers of executors that are closed
 }
 
 // track remembers an executor until its workers have left.
@@ -165,7 +153,11 @@ func track(e *executor, m *dispatch.Master) {
 		go m.Drain(ErrDrained)
 	}
 	m.OnClosed(func() {
+		err := m.Ended()
 		open.Lock()
+		if err != nil {
+			open.badEnds = append(open.badEnds, err)
+		}
 		delete(open.set, e)
 		open.Unlock()
 	})

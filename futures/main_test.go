@@ -1,6 +1,7 @@
 package futures_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,13 +12,20 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// closingVariable is set in a program whose executor is left to Main.
-const closingVariable = "RANKPOOLTEST_CLOSING"
+// Each makes this binary a program that a test sends a signal.
+const (
+	closingVariable  = "RANKPOOLTEST_CLOSING"
+	ignoringVariable = "RANKPOOLTEST_IGNORING"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(closingVariable) != "" {
-		futures.TestMain(m)
-		return
+	if os.Getenv(closingVariable) != "" || os.Getenv(ignoringVariable) != "" {
+		futures.Main(func(context.Context) error {
+			if m.Run() != 0 {
+				return errors.New("the test has failed")
+			}
+			return nil
+		})
 	}
 	futures.TestMain(testkit.Checked(m))
 }

@@ -125,9 +125,9 @@ func processService() dispatch.Service {
 	return dispatch.Service{
 		Hello:       hello(registry.Default().Fingerprint().Encode()),
 		Function:    functionBody,
-		Setup:       applySetup,
 		AppendError: remote.Append,
 		Recovered:   recovered,
+		Setup:       applySetup,
 	}
 }
 

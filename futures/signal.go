@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -149,11 +150,9 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 	endSignalled()
 }
 
-// ignoreSignals has a worker leave the end of the program to the master. The channel is never read: a full one drops. It
-// is not signal.Ignore, which programs started by tasks would inherit.
-func ignoreSignals() {
-	signal.Notify(make(chan os.Signal, 1), append([]os.Signal{os.Interrupt, syscall.SIGTERM}, ending.signals...)...)
-}
+// ignoreSignals has a worker leave the signals that come to all processes to the master, and with them those of DrainOn. It
+// may be called again.
+func ignoreSignals() { proc.LeaveSignals(ending.signals...) }
 
 // drain lets what runs finish, within the grace period, and nothing begin. It returns the signal that ended it before.
 func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os.Signal) (cut os.Signal) {

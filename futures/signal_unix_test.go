@@ -83,8 +83,6 @@ func queueNaps(t *testing.T, how string) {
 	}
 }
 
-const ignoringVariable = "RANKPOOLTEST_IGNORING"
-
 func TestASignalThatTheProcessWasStartedToIgnoreStaysIgnored(t *testing.T) {
 	if os.Getenv(ignoringVariable) != "" {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {

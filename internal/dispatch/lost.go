@@ -100,6 +100,9 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	worked := w.units > 0
 	blamed := m.orphans(w, l, cause, n)
 	m.warn(w, cause)
+	if was == leaving {
+		m.noteEnd(w, l.Err)
+	}
 	switch {
 	case m.leaving:
 	case was == leaving && m.extra(w):

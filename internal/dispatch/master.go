@@ -122,6 +122,7 @@ type Master struct {
 	booted   chan struct{} // closed when the first set of workers is ready, or failed, or was given up
 	isBooted bool
 	closed   chan struct{} // closed when every worker has left
+	badEnds  []error       // of workers that were told to leave
 	leaving  bool          // leave has been called
 	dropping error         // why what is queued, or comes back, will not run; nil while it will
 }

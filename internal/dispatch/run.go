@@ -197,6 +197,15 @@ func (s *server) remoteUnits(w *work) {
 
 // callWithContext calls f with a context of its own, which ends with the call, its time-out, or a cancel message.
 func (s *server) callWithContext(w *work, f func(context.Context) error) error {
+	over := false
+	if p, ok := s.ep.(link.Programs); ok {
+		p.BeginUnit()
+		defer func() {
+			if over {
+				p.EndUnit()
+			}
+		}()
+	}
 	ctx, cancel := s.tasks, context.CancelFunc(nil)
 	if t := w.head.timeout; t > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t)
@@ -217,6 +226,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		s.mu.Lock()
 		s.cancelSeq, s.cancel, s.peers = 0, nil, nil
 		s.mu.Unlock()
+		over = ctx.Err() != nil
 		cancel()
 	}()
 	return f(ctx)

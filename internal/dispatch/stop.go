@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -161,6 +162,25 @@ func (m *Master) close() {
 	}
 	m.unlock()
 	close(m.closed)
+}
+
+// mostEnds is how many bad ends of workers are told.
+const mostEnds = 10
+
+// noteEnd remembers how a worker has ended that was told to, unless it did so with success or was killed, which says nothing
+// about the program.
+func (m *Master) noteEnd(w *worker, err error) {
+	exit := (*link.ExitError)(nil)
+	if errors.As(err, &exit) && exit.Cause == nil && exit.Signal != "killed" && len(m.badEnds) < mostEnds {
+		m.badEnds = append(m.badEnds, fmt.Errorf("worker %d did its work and then ended badly: %w", w.slot, err))
+	}
+}
+
+// Ended returns what workers that were told to leave have ended with, if that was not success.
+func (m *Master) Ended() error {
+	m.mu.Lock()
+	defer m.unlock()
+	return errors.Join(m.badEnds...)
 }
 
 // OnClosed has f called on a goroutine of its own once Closed is.

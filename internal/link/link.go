@@ -129,6 +129,15 @@ type Settler interface {
 	Settled()
 }
 
+// Programs is an Endpoint that knows which programs a unit has started. Whoever runs the units calls it.
+type Programs interface {
+	// BeginUnit is called before each unit that has a context of its own.
+	BeginUnit()
+
+	// EndUnit is called after one whose context had ended before it did. It ends what the unit has started and left.
+	EndUnit()
+}
+
 // ErrClosed is the error of an operation on a group that was closed.
 var ErrClosed = errors.New("link: group is closed")
 
@@ -155,6 +164,9 @@ func (e *ExitError) Error() string {
 	}
 	if e.Signal == "killed" {
 		s += ", not by its master (the kernel does that when memory runs out, see dmesg, and any program of this user can, a task too)"
+	}
+	if e.Code == 66 {
+		s += " (which is the race detector's when it has found a race)"
 	}
 	if e.During != "" {
 		s += ", " + e.During

@@ -163,26 +163,9 @@ func Init(o Options) (*Environment, error) {
 		o.Level = Multiple
 	}
 	wantSignals()
-	type outcome struct {
-		env *Environment
-		err error
-	}
 	started := make(chan outcome)
 	finish := make(chan chan error)
-	go func() {
-		// Both libraries want MPI_Finalize on the thread that initialised.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		env, err := start(o)
-		started <- outcome{env, err}
-		if err == nil && !env.Adopted {
-			reply := <-finish
-			if env.Family == MPICH {
-				time.Sleep(calm)
-			}
-			reply <- failure("MPI_Finalize", rawFinalize())
-		}
-	}()
+	go holdThread(o, started, finish)
 	out := <-started
 	if out.err != nil {
 		return nil, out.err
@@ -194,6 +177,28 @@ func Init(o Options) (*Environment, error) {
 	r.serial.Store(out.env.Level < Multiple)
 	r.state.Store(running)
 	return r.env, nil
+}
+
+// outcome is what Init returns.
+type outcome struct {
+	env *Environment
+	err error
+}
+
+// holdThread initialises MPI, and ends it when it is told to: both libraries want that on the same thread. Its name is
+// documented at futures.TestMain, for those who look for goroutines that are left.
+func holdThread(o Options, started chan<- outcome, finish <-chan chan error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	env, err := start(o)
+	started <- outcome{env, err}
+	if err == nil && !env.Adopted {
+		reply := <-finish
+		if env.Family == MPICH {
+			time.Sleep(calm)
+		}
+		reply <- failure("MPI_Finalize", rawFinalize())
+	}
 }
 
 // start is Init on its own thread.

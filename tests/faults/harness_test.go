@@ -5,6 +5,7 @@ package faults_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -219,10 +220,23 @@ func marked(variable string) []int {
 	return all
 }
 
+// guardian is how the guardian of this process is called.
+func guardian() string { return fmt.Sprintf("rankpool-guard of process %d\x00", os.Getpid()) }
+
 // noProcess fails the test, and ends them, when there are processes with a variable in their environment.
 func noProcess(t *testing.T, variable string) {
 	t.Helper()
+	// The guardian of a program that has ended without closing its executors ends a moment later.
+	until(t, "the end of guardians", func() bool {
+		return !slices.ContainsFunc(marked(variable), func(pid int) bool {
+			line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+			return strings.HasPrefix(string(line), "rankpool-guard") && !strings.HasPrefix(string(line), guardian())
+		})
+	})
 	for _, pid := range marked(variable) {
+		if line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline")); strings.HasPrefix(string(line), guardian()) {
+			continue // this program's own, which has an executor open
+		}
 		line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 		t.Errorf("process %d remains: %q", pid, line)
 		_ = syscall.Kill(pid, syscall.SIGKILL)

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if run, ok := roles[os.Getenv(roleVariable)]; ok {
 		futures.Main(run, futures.DrainOn(syscall.SIGUSR1), futures.DrainGrace(3*time.Second))
 	}
+	if os.Getenv(roleVariable) == "test" {
+		futures.TestMain(careless{})
+	}
 	if os.Getenv(markVariable) == "" { // in the master
 		must(os.Setenv(markVariable, strconv.Itoa(os.Getpid())))
 		must(os.Setenv("GORACE", "atexit_sleep_ms=20")) // the race detector idles for a second at every exit

@@ -63,6 +63,32 @@ var roles = map[string]func(context.Context) error{
 			}
 		}
 	},
+	// One with tasks that run programs, and a program of its own.
+	"with programs": func(context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		for _, how := range []string{"plainly", "with its context"} {
+			dir := os.Getenv(directoryVariable) + "/" + how
+			must(os.Mkdir(dir, 0o700))
+			atOnce(futures.Submit(ex, tool, futures.Pair[string, string]{First: how, Second: dir}))
+		}
+		own := exec.Command("sleep", "300")
+		own.Env = []string{}
+		must(own.Start())
+		must(os.WriteFile(os.Getenv(directoryVariable)+"/own", []byte(strconv.Itoa(own.Process.Pid)), 0o600))
+		awaitRunning(ex, 2)
+		ready(ex)
+		select {}
+	},
+	"ends badly": closeAfterBadEnds,
+	// A program that waits for a task.
+	"waiting": func(ctx context.Context) error {
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		f := atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))
+		awaitRunning(ex, 1)
+		ready(ex)
+		_, err := f.Result(ctx)
+		return err
+	},
 	// A program that heeds its context, as it should, with work in hand and in the queue.
 	"heeding": func(ctx context.Context) error {
 		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
@@ -189,8 +215,14 @@ var starts atomic.Int64
 // start runs a program; with wait it returns when that is ready. When the test ends there is nothing left of it.
 func start(t *testing.T, wait bool, path string, env ...string) *program {
 	t.Helper()
+	return launch(t, wait, exec.Command(path), env...)
+}
+
+// launch is start with a command.
+func launch(t *testing.T, wait bool, cmd *exec.Cmd, env ...string) *program {
+	t.Helper()
 	p := &program{
-		t: t, dir: t.TempDir(), cmd: exec.Command(path), ended: make(chan struct{}), out: make(chan struct{}),
+		t: t, dir: t.TempDir(), cmd: cmd, ended: make(chan struct{}), out: make(chan struct{}),
 		mark: fmt.Sprintf("FAULTS_PROGRAM=%d-%d", os.Getpid(), starts.Add(1)),
 	}
 	p.cmd.Env = append(os.Environ(), append(env, p.mark, directoryVariable+"="+p.dir)...)

@@ -38,6 +38,7 @@ var (
 	setUp      = futures.Register("setUp", func(what string) (int, error) { return perform(what) })
 	mark       = futures.Register("mark", appendLine)
 	loud       = futures.Register("loud", writeOut)
+	tool       = futures.RegisterContext("tool", runTool)
 	orphan     = futures.Register("orphan", startProgram)
 	nested     = futures.RegisterContext("nested", sumInPool)
 	abandoned  = futures.Register("abandoned", leavePoolOpen)
@@ -140,13 +141,38 @@ func writeOut(n int) (int, error) {
 	return n, nil
 }
 
-// startProgram starts one that outlives its worker, and returns its process.
+// runTool runs a shell that waits for its child, in a way of running programs, and writes their numbers into a directory.
+func runTool(ctx context.Context, p futures.Pair[string, string]) (string, error) {
+	const script = `sleep 300 & echo $! > "$0/child"; echo $$ > "$0/shell"; wait`
+	c := exec.CommandContext(ctx, "sh", "-c", script, p.Second)
+	switch p.First {
+	case "plainly":
+		c = exec.Command("sh", "-c", script, p.Second)
+	case "with its context and a limit":
+		c.WaitDelay = 50 * time.Millisecond
+	case "as a helper": // which stays beside the worker
+		return "", exec.Command("sh", "-c", `sleep 300 > /dev/null 2>&1 & echo $! > "$0/child"; echo $$ > "$0/shell"`, p.Second).Run()
+	}
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+// startProgram starts one that outlives its worker, in the way that is documented, and returns its process.
 func startProgram(int) (int, error) {
-	c := exec.Command("sleep", "300")
-	c.Env = []string{} // without the mark: it is meant to stay
+	c := exec.Command("prlimit", "--rttime=unlimited", "sleep", "300")
+	if runtime.GOOS != "linux" {
+		c = exec.Command("sleep", "300")
+	}
+	c.Env = []string{} // so that the test does not take it for what is left by mistake
 	c.Stderr = os.Stderr
 	if err := c.Start(); err != nil {
 		return 0, err
+	}
+	for runtime.GOOS == "linux" { // until then it is its worker's
+		if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.Process.Pid)); err != nil || strings.HasPrefix(string(line), "sleep") {
+			return c.Process.Pid, err
+		}
+		time.Sleep(time.Millisecond)
 	}
 	return c.Process.Pid, nil
 }

@@ -3,13 +3,16 @@
 package proc_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -50,12 +53,40 @@ var acts = map[string]func(ep link.Endpoint){
 		_, _ = ep.Recv()
 		_ = ep.Close()
 	},
-	"interrupt": func(ep link.Endpoint) {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
-		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
-		_ = ep.Send(pid())
+	"signalled": func(ep link.Endpoint) {
+		for _, s := range groupSignals {
+			_ = syscall.Kill(os.Getpid(), s)
+		}
+		out, _ := exec.Command("sh", "-c", showIgnored).Output()
+		_ = ep.Send(link.Frame{Stream: out})
 		_, _ = ep.Recv()
 		_ = ep.Close()
+	},
+	"hang": hangHere,
+	"named": func(ep link.Endpoint) {
+		name, _ := os.ReadFile("/proc/self/comm")
+		oom, _ := os.ReadFile("/proc/self/oom_score_adj")
+		_ = ep.Send(link.Frame{Stream: append(name, oom...)})
+		_, _ = ep.Recv()
+		_ = ep.Close()
+	},
+	"shrink": func(ep link.Endpoint) {
+		maps, _ := os.ReadFile("/proc/self/maps")
+		for line := range strings.Lines(string(maps)) {
+			if f := strings.Fields(line); len(f) > 5 && strings.Contains(f[5], "rankpool-journal") {
+				_ = ep.Send(link.Frame{Stream: []byte(fmt.Sprint(os.Truncate("/proc/self/map_files/"+f[0], 0)))})
+			}
+		}
+		_, _ = ep.Recv()
+		_ = ep.Close()
+	},
+	// It changes the user, as an initializer may, stops, and would not notice its master's end.
+	"drop": func(ep link.Endpoint) {
+		_ = syscall.Setuid(12345)
+		ep.(link.Settler).Settled()
+		_ = ep.Send(pid())
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {}
 	},
 	"garbage": func(ep link.Endpoint) {
 		_, _ = syscall.Write(3, []byte("these bytes are not a frame at all"))
@@ -83,6 +114,8 @@ var acts = map[string]func(ep link.Endpoint){
 	},
 	// A program that holds the worker's end of the socket open beyond the worker's end.
 	"heir": func(ep link.Endpoint) {
+		_, _ = ep.Recv() // by then it has its mark, which would end the heir
+		_ = syscall.Setrlimit(realTime, &syscall.Rlimit{Cur: math.MaxUint64, Max: math.MaxUint64})
 		c := exec.Command("sleep", "600")
 		c.ExtraFiles = []*os.File{os.NewFile(3, "socket")}
 		if err := c.Start(); err != nil {
@@ -91,6 +124,30 @@ var acts = map[string]func(ep link.Endpoint){
 		}
 		_ = ep.Send(link.Frame{Stream: []byte(strconv.Itoa(c.Process.Pid))})
 		os.Exit(3)
+	},
+	// A task that has started processes of all kinds and waits for them.
+	"family": func(ep link.Endpoint) {
+		_, _ = ep.Recv()
+		_ = ep.Send(link.Frame{Stream: []byte(strings.Join(startFamily(), " "))})
+		_, _ = ep.Recv()
+		_ = ep.Close()
+	},
+	// One of which the child leaves a trace when it is asked to end.
+	"polite": func(ep link.Endpoint) {
+		_, _ = ep.Recv()
+		c := exec.Command("sh", "-c", `trap 'echo > "$0"; exit' TERM; echo; while :; do sleep 1; done`, os.Getenv(traceVariable))
+		out, err := c.StdoutPipe()
+		if err == nil {
+			err = c.Start()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		_, _ = out.Read(make([]byte, 1))
+		_ = ep.Send(pid())
+		_, _ = ep.Recv()
+		_ = ep.Close()
 	},
 	"size": func(ep link.Endpoint) {
 		for {
@@ -136,6 +193,45 @@ var acts = map[string]func(ep link.Endpoint){
 	},
 }
 
+// groupSignals are sent to whole process groups.
+var groupSignals = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
+
+// showIgnored prints which signals a shell was started to ignore, where the system tells.
+const showIgnored = `grep SigIgn /proc/self/status 2>/dev/null || echo unknown`
+
+func hangHere(ep link.Endpoint) {
+	_ = ep.Send(pid())
+	select {}
+}
+
+// traceVariable is where a process leaves a trace.
+const traceVariable = "RANKPOOL_PROC_TEST_TRACE"
+
+// realTime is Linux's RLIMIT_RTTIME.
+const realTime = 15
+
+// startFamily starts a shell, its child, an orphan in a session of its own that has no environment, and one that is stopped,
+// and returns their numbers.
+func startFamily() (pids []string) {
+	c := exec.Command("sh", "-c", `sleep 600 & echo $!
+		(exec env -i setsid sleep 600) & echo $!
+		sh -c 'kill -STOP $$; sleep 600' & echo $!
+		sh -c 'sleep 600 & echo $!'
+		echo $$; echo; wait`)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for in := bufio.NewScanner(out); in.Scan() && in.Text() != ""; {
+		pids = append(pids, in.Text())
+	}
+	return pids
+}
+
 func pid() link.Frame { return link.Frame{Stream: []byte(strconv.Itoa(os.Getpid()))} }
 
 // runDoomedMaster starts a spinning, an idle, a stopped, a receiving and a sending worker, prints their pids, and waits to be
@@ -169,7 +265,66 @@ func runDoomedMaster() {
 	select {}
 }
 
+// runFamilies starts a worker that starts processes, and one itself that is to stay, prints their numbers, the latter first,
+// and waits to be killed.
+func runFamilies() {
+	time.AfterFunc(time.Minute, func() { os.Exit(1) })
+	h := make(pids)
+	g := proc.New(proc.Config{Slots: 2, Args: []string{}, Env: []string{roleVariable + "=family"}})
+	if _, err := g.Open(context.Background(), h); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	own := exec.Command("sleep", "600")
+	own.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the kernel hangs up on a group that is left with a stopped process
+	if err := own.Start(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	all := []string{strconv.Itoa(own.Process.Pid)}
+	for w := range 2 {
+		g.Start(w)
+		g.Send(w, link.Frame{})
+		all = append(all, <-h)
+	}
+	fmt.Println(strings.Join(all, " "))
+	select {}
+}
+
+// runDropped starts a worker that changes its user and stops, prints the numbers of all its children but not before there are
+// two, and waits to be killed.
+func runDropped() {
+	time.AfterFunc(time.Minute, func() { os.Exit(1) })
+	h := make(pids)
+	g := proc.New(proc.Config{Slots: 1, Args: []string{}, Env: []string{roleVariable + "=drop"}})
+	if _, err := g.Open(context.Background(), h); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	g.Start(0)
+	worker := <-h
+	guardian := 0
+	for guardian == 0 {
+		guardian = guardianOf(os.Getpid())
+	}
+	fmt.Println(guardian, worker)
+	select {}
+}
+
 type pids chan string
 
 func (p pids) Receive(_ int, f link.Frame) { p <- string(f.Stream) }
 func (p pids) Lost(int, link.Loss)         {}
+
+// guardianOf finds the guardian of a process, 0 for none.
+func guardianOf(pid int) int {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		line, _ := os.ReadFile(path)
+		if strings.HasPrefix(string(line), "rankpool-guard of process "+strconv.Itoa(pid)+"\x00") {
+			found, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return found
+		}
+	}
+	return 0
+}

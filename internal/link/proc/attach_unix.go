@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -22,8 +23,11 @@ import (
 const (
 	socketFd  = 3
 	journalFd = 4
-	handshake = "3:3:4" // version of the protocol and the descriptors
+	version   = "4:3:4" // of the protocol, with the descriptors
 )
+
+// handshake is what the variable holds for the worker in a slot.
+func handshake(index int) string { return version + ":" + strconv.Itoa(index) }
 
 // buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
 const buffered = 1 << 20
@@ -37,8 +41,8 @@ func IsWorker() bool { return attached.Load() || os.Getenv(variable) != "" }
 // the program starts others: it marks the descriptors so that they are not inherited, and removes the variable that made
 // this process a worker, so that programs which tasks start are not mistaken for workers.
 //
-// From then on SIGINT and SIGTERM do nothing unless the program asks for them: terminals and schedulers send them to every
-// process, and the master decides what becomes of the workers.
+// From then on the signals of LeaveSignals do nothing unless the program asks for them: the master decides what becomes of the
+// workers.
 func Attach() (ep link.Endpoint, ok bool, err error) {
 	value, set := os.LookupEnv(variable)
 	if !set || value == "" {
@@ -47,9 +51,11 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
-	if value != handshake {
-		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q: master and worker are different builds, or the variable was set by hand",
-			variable, value, handshake)
+	number, same := strings.CutPrefix(value, version+":")
+	index, err := strconv.Atoi(number)
+	if !same || err != nil {
+		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q and a number: master and worker are different builds, or the variable "+
+			"was set by hand", variable, value, version+":")
 	}
 	unix.CloseOnExec(socketFd)
 	unix.CloseOnExec(journalFd)
@@ -82,8 +88,8 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	there.offer()
 	e.out.connect(raw, there)
 	_ = e.out.sign(kindReady) // a master that is gone shows at the next use
-	// Not signal.Ignore, which programs started by tasks would inherit. The channel is never read: a full one drops.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
+	LeaveSignals()
+	settleIn(index)
 	fresh.Steady() // until the process ends
 	attached.Store(true)
 	return e, true, nil
@@ -97,12 +103,20 @@ type endpoint struct {
 	out     *outbox
 	there   *ring // what out has put frames into
 	journal *link.Journal
+	unit    unit
 	closed  atomic.Bool
 }
 
-// Settled finds out whether the two processes can still read each other. If not, everything goes by the socket, also when
+// BeginUnit marks what is started from now on as this unit's.
+func (e *endpoint) BeginUnit() { e.unit.begin() }
+
+// EndUnit ends what the unit has started and left: a task whose time was over did not leave it on purpose.
+func (e *endpoint) EndUnit() { e.unit.end() }
+
+// Settled binds the worker's end to its master's again, and finds out whether the two processes can still read each other. If not, everything goes by the socket, also when
 // only one of them has lost the right: the master asks the kernel once more.
 func (e *endpoint) Settled() {
+	rebind()
 	if from := e.in.socket.source; from.able.Load() == 0 || from.probe() {
 		return
 	}

@@ -37,3 +37,11 @@ func Allowed() bool {
 	word, nonce := identity()
 	return new(peek).read(os.Getpid(), word, nonce, nil, nil) == nil
 }
+
+// Pid returns the number of the process in slot w.
+func (g *Group) Pid(w int) int {
+	p := g.slots[w].current.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.child.Pid
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -33,6 +34,7 @@ type Group struct {
 	host     string
 	copies   bool   // nothing is shown: segments go by the socket
 	unsteady func() // ends what fresh.Steady began
+	thread   *thread
 	slots    []slot
 
 	slotted atomic.Bool // there are slots
@@ -59,7 +61,43 @@ type slot struct {
 	// processes. Send, Start and Kill never take it.
 	deliver sync.Mutex
 
-	memory *memory // made for the first process, used by the next ones; only one at a time has it
+	memory sync.Mutex
+	closed bool    // no process comes any more
+	spare  *memory // of the last process, for the next one
+}
+
+// takeMemory returns zeroed memory for a process.
+func (s *slot) takeMemory() (*memory, error) {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	m := s.spare
+	if s.spare = nil; m == nil {
+		return newMemory()
+	}
+	m.reset()
+	return m, nil
+}
+
+// giveMemory keeps memory that a process had for the next one, and tells whether it did.
+func (s *slot) giveMemory(m *memory) bool {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	if s.closed || s.spare != nil {
+		return false
+	}
+	s.spare = m
+	return true
+}
+
+// close releases the memory.
+func (s *slot) close() error {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	m := s.spare
+	if s.closed, s.spare = true, nil; m == nil {
+		return nil
+	}
+	return m.close()
 }
 
 func newGroup(cfg Config) *Group { return &Group{cfg: cfg, running: make(map[*process]struct{})} }
@@ -101,16 +139,16 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	}
 	g.slots = make([]slot, g.cfg.Slots)
 	g.slotted.Store(true)
-	forks.acquire()
+	g.thread = newThread()
+	needGuardian()
 	g.unsteady = fresh.Steady()
 	return len(g.slots), nil
 }
 
-// Start lets a process be started by the thread that starts all of them. It panics when the slot holds one already: that
-// is a scheduler's mistake.
+// Start has a process started. It panics when the slot holds one already: that is a scheduler's mistake.
 func (g *Group) Start(w int) {
 	s := &g.slots[w]
-	p := &process{group: g, slot: s, index: w, out: newOutbox()}
+	p := &process{group: g, slot: s, index: w, mark: newMark(), out: newOutbox()}
 	if !s.current.CompareAndSwap(nil, p) {
 		panic("proc: Start(" + strconv.Itoa(w) + "): the slot holds a worker")
 	}
@@ -128,7 +166,7 @@ func (g *Group) Start(w int) {
 		return
 	}
 	g.running[p] = struct{}{}
-	forks.do(p.launch)
+	go p.launch()
 }
 
 // Send writes what the socket takes at once and queues the rest.
@@ -146,13 +184,29 @@ func (g *Group) Send(w int, f link.Frame) {
 	p.out.send(f)
 }
 
-// Kill sends SIGKILL, which ends a stopped process too.
+// Kill sends SIGKILL, which ends a stopped process too. One whose start hangs is lost at once.
 func (g *Group) Kill(w int, cause error) {
 	if p := g.slots[w].current.Load(); p != nil {
 		if cause == nil {
 			cause = errors.New("killed by its master")
 		}
 		p.kill(cause)
+	}
+}
+
+// EndPrograms kills what the workers that are left have started, directly or not, but not the workers. It returns when that has
+// ended, and does nothing where the system cannot tell what that is.
+func (g *Group) EndPrograms() {
+	g.mu.Lock()
+	all := slices.Collect(maps.Keys(g.running))
+	g.mu.Unlock()
+	for _, p := range all {
+		p.mu.Lock()
+		child := p.child
+		p.mu.Unlock()
+		if child != nil {
+			p.endMarked(child.Pid, false)
+		}
 	}
 }
 
@@ -237,12 +291,10 @@ func (g *Group) release() error {
 	g.released = true
 	var errs []error
 	for i := range g.slots {
-		if m := g.slots[i].memory; m != nil {
-			errs = append(errs, m.close())
-			g.slots[i].memory = nil
-		}
+		errs = append(errs, g.slots[i].close())
 	}
-	forks.release()
+	g.thread.end()
+	dropGuardian()
 	g.unsteady()
 	return errors.Join(errs...)
 }

@@ -51,8 +51,7 @@ func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &g.slots[0]
-	s.memory = m
-	p := &process{group: g, slot: s, out: newOutbox(), child: child}
+	p := &process{group: g, slot: s, out: newOutbox(), child: child, memory: m}
 	_, p.ring = m.rings()
 	s.current.Store(p)
 	over := make(chan struct{})

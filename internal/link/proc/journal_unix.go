@@ -38,12 +38,9 @@ func (m *memory) reset() {
 
 // newMemory makes zeroed shared memory without a name.
 func newMemory() (*memory, error) {
-	file, err := anonymousFile()
+	file, err := anonymousFile(memorySize)
 	if err != nil {
 		return nil, err
-	}
-	if err := file.Truncate(memorySize); err != nil {
-		return nil, errors.Join(err, file.Close())
 	}
 	m, err := mapMemory(file)
 	if err != nil {

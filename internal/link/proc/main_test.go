@@ -15,10 +15,13 @@ import (
 // roleVariable names what a process that a test starts does instead of testing.
 const roleVariable = "RANKPOOL_PROC_TEST_ROLE"
 
+// masters are the roles in which a process is a master.
+var masters = map[string]func(){"master": runDoomedMaster, "families": runFamilies, "dropped": runDropped}
+
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleVariable)
-	if role == "master" && !proc.IsWorker() {
-		runDoomedMaster()
+	if run := masters[role]; run != nil && !proc.IsWorker() {
+		run()
 		os.Exit(0)
 	}
 	ep, ok, err := proc.Attach()

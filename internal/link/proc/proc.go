@@ -3,7 +3,8 @@
 // A child shares two things with its master: a Unix stream socket, over which frames travel, and memory with its journal,
 // which outlives it, and with a ring each way. Short frames go by the ring while the receiver is awake, which takes no
 // system call; everything else goes by the socket, which wakes a receiver that sleeps. No child outlives its master, however the master ends: a worker that receives sees the
-// end of the socket, and on Linux the kernel kills the rest, stopped and stuck ones included.
+// end of the socket, and on Linux the kernel kills the rest, stopped and stuck ones included. There what a child has started
+// ends with it as well: see lineage_linux.go and guardian_linux.go.
 //
 // It needs a Unix system and no cgo.
 package proc
@@ -24,6 +25,9 @@ const variable = "RANKPOOL_WORKER"
 // socketVariable makes a group copy everything through its sockets, with any value but 0, as it does by itself where one
 // process may not read the other: for comparison, and where reading is seen as an attack.
 const socketVariable = "RANKPOOL_PROC_SOCKET"
+
+// ownExecutable is the running program's file on Linux, whatever was built to its path meanwhile.
+const ownExecutable = "/proc/self/exe"
 
 // Config describes a group of child processes.
 type Config struct {
@@ -78,7 +82,7 @@ func (c *Config) executable() (path, name string, err error) {
 	if c.Executable != "" {
 		return c.Executable, c.Executable, nil
 	}
-	path = "/proc/self/exe"
+	path = ownExecutable
 	if _, missing := os.Lstat(path); runtime.GOOS != "linux" || missing != nil {
 		if path, err = os.Executable(); err != nil {
 			return "", "", fmt.Errorf("this program's own file cannot be found (is /proc mounted? WithExecutable names it): %w", err)

@@ -3,6 +3,7 @@
 package proc_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -113,17 +114,20 @@ func gone(pid int) bool {
 	return strings.HasPrefix(state, "Z")
 }
 
-func TestNoWorkerSurvivesAMasterThatIsKilled(t *testing.T) {
+// doomed starts this program in a role of a master and returns the numbers it prints.
+func doomed(t *testing.T, role string) (master *exec.Cmd, pids []int) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat("/proc/self/exe"); err != nil {
-		t.Skip("only Linux kills workers that are stopped or busy with their master")
+		t.Skip("only Linux ends what is stopped or busy with its master")
 	}
-	master := exec.Command(exe)
-	master.Env = append(os.Environ(), roleVariable+"=master")
+	master = exec.Command(exe)
+	master.Env = append(os.Environ(), roleVariable+"="+role)
 	master.Stderr = os.Stderr
+	master.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := master.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -131,23 +135,26 @@ func TestNoWorkerSurvivesAMasterThatIsKilled(t *testing.T) {
 	if err := master.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		_ = master.Process.Kill()
 		_ = master.Wait()
-	}()
-	buf := make([]byte, 1000)
-	n, err := out.Read(buf)
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	var workers []int
-	for _, s := range strings.Fields(string(buf[:n])) {
+	for s := range strings.FieldsSeq(line) {
 		pid, err := strconv.Atoi(s)
 		if err != nil {
-			t.Fatalf("the master said %q", buf[:n])
+			t.Fatalf("the master said %q", line)
 		}
-		workers = append(workers, pid)
+		pids = append(pids, pid)
 	}
+	return master, pids
+}
+
+func TestNoWorkerSurvivesAMasterThatIsKilled(t *testing.T) {
+	master, workers := doomed(t, "master")
 	if len(workers) != 5 || slices.ContainsFunc(workers, gone) {
 		t.Fatalf("workers %v, want five that live", workers)
 	}
@@ -228,14 +235,32 @@ func TestAVariableSetByHandIsRefusedAndRemoved(t *testing.T) {
 	}
 }
 
-func TestNeitherAnInterruptNorATerminationEndsAWorker(t *testing.T) {
-	g, e := acting(t, "interrupt", proc.Config{})
-	e.frame(t)
+func TestASignalToTheWholeGroupEndsNoWorkerAndIsNotIgnoredByItsChildren(t *testing.T) {
+	g, e := acting(t, "signalled", proc.Config{})
+	want, err := exec.Command("sh", "-c", showIgnored).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(e.frame(t).Stream)); diff != "" {
+		t.Errorf("what a child ignores (-want +got):\n%s", diff)
+	}
 	if err := g.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if l := e.loss(t); l.Err != nil {
 		t.Errorf("Err = %v", l.Err)
+	}
+}
+
+func TestAnAbortShowsWhereAWorkerHangs(t *testing.T) {
+	stderr := discard(t)
+	_, e := acting(t, "hang", proc.Config{Stderr: stderr})
+	if err := syscall.Kill(number(t, e.frame(t)), syscall.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	e.loss(t)
+	if said, err := os.ReadFile(stderr.Name()); err != nil || !strings.Contains(string(said), "hangHere") {
+		t.Errorf("%v: the worker says\n%s", err, said)
 	}
 }
 
@@ -255,7 +280,8 @@ func TestAnHeirOfTheSocketDoesNotDelayTheLoss(t *testing.T) {
 	if _, err := os.Stat("/proc/self/exe"); err != nil {
 		t.Skip("only Linux tells of the end of a process that has left its socket to another")
 	}
-	_, e := acting(t, "heir", proc.Config{})
+	g, e := acting(t, "heir", proc.Config{})
+	g.Send(0, link.Frame{})
 	heir := number(t, e.frame(t))
 	defer func() { _ = syscall.Kill(heir, syscall.SIGKILL) }()
 	if l := e.loss(t); l.Err == nil || !strings.Contains(l.Err.Error(), "exit status 3") {
@@ -306,6 +332,25 @@ func TestAStartThatFailsIsALossThatSaysWhatToDo(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no files", func(t *testing.T) {
+		var before syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		g, e := acting(t, "idle", proc.Config{Slots: 2})
+		e.frame(t)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1000, Max: before.Max}); err != nil {
+			t.Fatal(err)
+		}
+		g.Start(1)
+		l := e.loss(t)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		if !errors.Is(l.Err, syscall.EFBIG) || !strings.Contains(l.Err.Error(), "ulimit -f") {
+			t.Errorf("Err = %v, want EFBIG and what to do", l.Err)
+		}
+	})
 	t.Run("no descriptors", func(t *testing.T) {
 		var before syscall.Rlimit
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {

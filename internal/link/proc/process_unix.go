@@ -25,8 +25,11 @@ type process struct {
 	group *Group
 	slot  *slot
 	index int
+	mark  uint64 // of what descends from it
 	out   *outbox
 	from  *source // what the worker shows; nil where it must not
+
+	memory *memory // what it shares with this process; nil until it is about to start
 
 	// Guarded by slot.deliver.
 	ring    *ring  // nil until the process was started, and after its end
@@ -36,6 +39,7 @@ type process struct {
 
 	mu     sync.Mutex
 	child  *os.Process // nil until started
+	failed bool        // its start has: the loss is on its way
 	killed bool
 	cause  error // the first one
 }
@@ -50,7 +54,8 @@ func (p *process) String() string {
 	return fmt.Sprintf("worker %d (process %d)", p.index, p.child.Pid)
 }
 
-// kill ends the process, or keeps it from being started.
+// kill ends the process. One that has not been started is lost at once: its start may hang, in a file system that does not
+// answer.
 func (p *process) kill(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,32 +64,49 @@ func (p *process) kill(cause error) {
 	}
 	if p.child != nil {
 		_ = p.child.Kill() // one that has ended cannot be killed: Lost is on its way
+	} else if !p.failed {
+		p.failed = true
+		go p.notStarted(p.cause)
 	}
 }
 
-// launch starts the process. It runs on the thread that starts all of them.
+// notStarted reports the loss of what has no process, and will have none.
+func (p *process) notStarted(err error) {
+	p.out.stop()
+	p.report(link.Loss{Err: fmt.Errorf("worker %d was not started: %w", p.index, err), Proof: true})
+	p.group.gone(p)
+}
+
+// launch starts the process, receives from it, and reports its end.
 func (p *process) launch() {
-	p.mu.Lock()
-	killed, cause := p.killed, p.cause
-	p.mu.Unlock()
+	err := probe(p.group.path)
+	if err != nil {
+		err = explain("its program", err)
+	}
 	var sock *os.File
-	err := cause
-	if !killed {
+	if err == nil {
 		sock, err = p.start()
 	}
-	if err != nil {
-		go func() {
-			p.out.stop()
-			p.report(link.Loss{Err: fmt.Errorf("worker %d was not started: %w", p.index, err), Proof: true})
-			p.group.gone(p)
-		}()
+	p.mu.Lock()
+	report := err != nil && !p.failed // if it was killed that is known
+	p.failed = p.failed || err != nil
+	abandoned := p.failed
+	p.mu.Unlock()
+	switch {
+	case report:
+		p.keepMemory()
+		p.notStarted(err)
+		return
+	case abandoned:
+		p.keepMemory()
 		return
 	}
+	haveGuardian()
 	raw, err := sock.SyscallConn()
 	if err != nil { // cannot happen with an open file
 		p.kill(err)
 	} else {
-		toWorker, toMaster := p.slot.memory.rings()
+		toWorker, toMaster := p.memory.rings()
 		if !p.group.copies {
 			p.from = newSource(&toMaster.desk, p.child.Pid, memlimit.Bytes())
 			toMaster.source = p.from
@@ -94,23 +116,18 @@ func (p *process) launch() {
 		p.ring, p.showing = toMaster, &toWorker.desk
 		p.slot.deliver.Unlock()
 	}
-	go p.receive(sock)
+	p.receive(sock)
 }
 
 // start makes the socket and the journal and starts the program with them.
 func (p *process) start() (*os.File, error) {
 	g := p.group
-	if p.slot.memory == nil {
-		m, err := newMemory()
-		if err != nil {
-			return nil, explain("shared memory for its journal", err)
-		}
-		p.slot.memory = m
-	} else {
-		p.slot.memory.reset()
+	var err error
+	if p.memory, err = p.slot.takeMemory(); err != nil {
+		return nil, explain("shared memory for its journal", err)
 	}
 	if !g.copies {
-		toWorker, _ := p.slot.memory.rings()
+		toWorker, _ := p.memory.rings()
 		toWorker.offer()
 	}
 	ours, theirs, err := socketPair()
@@ -124,23 +141,75 @@ func (p *process) start() (*os.File, error) {
 		return nil, explain("its standard input", err)
 	}
 	defer empty.Close()
-	child, err := os.StartProcess(g.path, append([]string{g.name}, g.cfg.Args...), &os.ProcAttr{
-		Env:   append(g.env[:len(g.env):len(g.env)], variable+"="+handshake),
-		Files: []*os.File{empty, g.cfg.Stdout, g.cfg.Stderr, theirs, p.slot.memory.file},
-		Sys:   attributes(),
-	})
+	var child *os.Process
+	if !g.thread.do(func() {
+		if p.abandoned() {
+			err = link.ErrClosed
+			return
+		}
+		child, err = os.StartProcess(g.path, append([]string{g.name}, g.cfg.Args...), &os.ProcAttr{
+			Env:   append(g.env[:len(g.env):len(g.env)], variable+"="+handshake(p.index)),
+			Files: []*os.File{empty, g.cfg.Stdout, g.cfg.Stderr, theirs, p.memory.file},
+			Sys:   attributes(),
+		})
+	}) {
+		err = link.ErrClosed
+	}
 	if err != nil {
 		_ = ours.Close()
 		return nil, explain("the process", err)
 	}
+	if err := setMark(child.Pid, p.mark); err != nil {
+		g.cfg.Logger.Debug("what the tasks of this worker start may outlive it", "worker", p.index, "pid", child.Pid, "error", err)
+	}
 	g.cfg.Logger.Debug("worker process started", "worker", p.index, "pid", child.Pid)
 	p.mu.Lock()
-	p.child = child
-	if p.killed {
+	defer p.mu.Unlock()
+	if p.failed { // it was given up meanwhile
+		_ = ours.Close()
 		_ = child.Kill()
+		_, _ = child.Wait()
+		return nil, p.cause
 	}
-	p.mu.Unlock()
+	p.child = child
 	return ours, nil
+}
+
+// abandoned tells whether nobody waits for the start any more.
+func (p *process) abandoned() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
+}
+
+// keepMemory leaves the memory to the slot's next process.
+func (p *process) keepMemory() {
+	if p.memory != nil && !p.slot.giveMemory(p.memory) {
+		_ = p.memory.close()
+	}
+	p.memory = nil
+}
+
+// probe reads the beginning of a program. Where the file system hangs this hangs, and stops nothing else; the start of a
+// process that hangs holds up all other starts of this program, and its garbage collector.
+func probe(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return nil // the start will say what is wrong
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, unix.EACCES) {
+		return nil // it may be for execution only
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, _ = f.Read(make([]byte, 1))
+	return nil
 }
 
 // receive delivers what the worker sends, to the last frame that it sent, and then its end.
@@ -173,12 +242,21 @@ func (p *process) receive(sock *os.File) {
 	<-watch
 	p.out.forget()
 	l := link.Loss{Err: p.verdict(state, err, bye), Proof: true}
-	l.Finished, l.Picked, l.Salvage = p.slot.memory.journal.Read()
-	l.Receiving = p.slot.memory.journal.Receives()
+	l.Finished, l.Picked, l.Salvage = p.memory.journal.Read()
+	l.Receiving = p.memory.journal.Receives()
 	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
 	p.checkOutput(l.Err)
+	p.endMarked(0, l.Err == nil)
+	p.keepMemory()
 	p.report(l)
 	p.group.gone(p)
+}
+
+// endMarked ends what descends from the worker, all but one process, and returns when that has ended.
+func (p *process) endMarked(but int, gently bool) {
+	if left := endMarked(p.mark, but, gently); len(left) > 0 {
+		p.group.cfg.Logger.Warn("processes that tasks have started do not end although they were killed", "worker", p.index, "pids", left)
+	}
 }
 
 // deliver delivers what came by the socket, if that is a frame, and what is in the ring before and behind it.
@@ -256,6 +334,8 @@ func explain(what string, err error) error {
 		remedy = "; raise the limit of processes (ulimit -u, or the container's) or use fewer workers"
 	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOSPC):
 		remedy = "; there is no memory left, use fewer workers"
+	case errors.Is(err, unix.EFBIG):
+		remedy = "; raise the limit of the size of files (ulimit -f), which memory shared with a worker needs too"
 	case errors.Is(err, unix.E2BIG):
 		remedy = "; the arguments and the environment are too long together"
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC):

@@ -1,7 +1,12 @@
 package proc
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,12 +16,20 @@ import (
 // ends. The standard library sees to a master that has ended before.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-func anonymousFile() (*os.File, error) {
-	fd, err := unix.MemfdCreate("rankpool-journal", unix.MFD_CLOEXEC)
+// anonymousFile returns a file of that size without a name, which nobody can make smaller: who has it mapped would end then.
+func anonymousFile(size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate("rankpool-journal", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	return os.NewFile(uintptr(fd), "journal"), nil
+	file := os.NewFile(uintptr(fd), "journal")
+	if err := file.Truncate(size); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		return nil, errors.Join(os.NewSyscallError("fcntl", err), file.Close())
+	}
+	return file, nil
 }
 
 // socketPair returns our end, which does not block, and the child's, which does.
@@ -59,4 +72,46 @@ func watchExit(pid int, sock *os.File) <-chan struct{} {
 		}
 	}()
 	return done
+}
+
+// longestName is how many bytes of a process's name the kernel keeps.
+const longestName = 15
+
+// settleIn gives a worker the name of the program with its index, since ps and top would call it "exe", and offers it to
+// the kernel before its master when memory runs out. Both are wishes.
+func settleIn(index int) {
+	bound.user, bound.group, bound.master = os.Geteuid(), os.Getegid(), os.Getppid()
+	name, number := "worker", ":"+strconv.Itoa(index)
+	if len(os.Args) > 0 {
+		name = filepath.Base(os.Args[0])
+	}
+	_ = os.WriteFile("/proc/self/comm", []byte(name[:min(len(name), longestName-len(number))]+number), 0)
+	const adjustment = "/proc/self/oom_score_adj"
+	if old, err := os.ReadFile(adjustment); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(old))); err == nil {
+			_ = os.WriteFile(adjustment, []byte(strconv.Itoa(min(n+1000, 1000))), 0)
+		}
+	}
+}
+
+// bound is what binds a worker's end to its master's.
+var bound struct{ user, group, master int }
+
+// rebind has the kernel end this worker with its master again if the process has changed its user or group since Attach,
+// which undoes that. It is called when the set-up is over.
+func rebind() {
+	if bound.master == 0 || os.Geteuid() == bound.user && os.Getegid() == bound.group {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // for good: the wish is forgotten with the thread that had it
+		_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+		close(done)
+		select {}
+	}()
+	<-done
+	if os.Getppid() != bound.master { // it has ended meanwhile
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+	}
 }

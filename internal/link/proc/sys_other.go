@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -12,14 +13,13 @@ import (
 // attributes: here a worker learns of its master's end only from the socket.
 func attributes() *syscall.SysProcAttr { return nil }
 
-func anonymousFile() (*os.File, error) {
+func anonymousFile(size int64) (*os.File, error) {
 	file, err := os.CreateTemp("", "rankpool-journal-")
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(file.Name()); err != nil {
-		_ = file.Close()
-		return nil, err
+	if err := errors.Join(os.Remove(file.Name()), file.Truncate(size)); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }
@@ -45,3 +45,9 @@ func watchExit(int, *os.File) <-chan struct{} {
 	close(done)
 	return done
 }
+
+// settleIn has nothing to do.
+func settleIn(int) {}
+
+// rebind has nothing to do: a worker learns of its master's end from the socket.
+func rebind() {}

@@ -5,6 +5,8 @@ package proc
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 
 	"github.com/rankpool/rankpool/internal/link"
 )
@@ -31,6 +33,9 @@ func (g *Group) Kill(int, error) { panic(errUnavailable) }
 // Help has nothing to do.
 func (g *Group) Help(func() bool) {}
 
+// EndPrograms has nothing to do.
+func (g *Group) EndPrograms() {}
+
 // Close has nothing to do.
 func (g *Group) Close(context.Context) error { return nil }
 
@@ -39,3 +44,8 @@ func IsWorker() bool { return false }
 
 // Attach finds that this process is no worker.
 func Attach() (ep link.Endpoint, ok bool, err error) { return nil, false, nil }
+
+// LeaveSignals leaves an interrupt, and more signals if the program says so, to the master.
+func LeaveSignals(more ...os.Signal) {
+	signal.Notify(make(chan os.Signal, 1), append([]os.Signal{os.Interrupt}, more...)...)
+}

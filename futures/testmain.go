@@ -1,0 +1,60 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/rankpool/rankpool/internal/registry"
+)
+
+// underTest says that this program is a test. It is written before anything reads it.
+var underTest bool
+
+// TestMain lets tests of a program use executors with processes, which start the test binary again. It takes the place
+// of m.Run:
+//
+//	func TestMain(m *testing.M) { futures.TestMain(m) }
+//
+// When the tests are over, executors that are still open finish what is queued and are closed. A worker that ends with a
+// status other than 0 after its work fails the tests, also if nobody looks at the error of Close: the race detector's status
+// for one that had a data race is 66.
+//
+// Signals do to a test what they do without rankpool. No goroutine of rankpool's is left when all executors are closed, so
+// goleak.VerifyNone passes. Under MPI one is, which looks after MPI on a thread of its own:
+//
+//	goleak.IgnoreAnyFunction("github.com/rankpool/rankpool/internal/mpi.holdThread")
+func TestMain(m interface{ Run() int }) {
+	underTest = true
+	os.Exit(mainStatus(func(context.Context) error {
+		if status := m.Run(); status != 0 {
+			return testsFailed(status)
+		}
+		return nil
+	}, registry.Caller(0)))
+}
+
+// testsFailed is the error of TestMain's function: the tests have said what is wrong.
+type testsFailed int
+
+func (testsFailed) Error() string { return "" }
+
+// runTests is runMaster for a test: on this goroutine, without others.
+func runTests(run func(context.Context) error) int {
+	failed := testsFailed(0)
+	if errors.As(run(context.Background()), &failed) {
+		abandonAll()
+	} else {
+		closeAll()
+	}
+	open.Lock()
+	defer open.Unlock()
+	for _, err := range open.badEnds {
+		fmt.Fprintln(os.Stderr, "rankpool:", err)
+	}
+	if failed == 0 && len(open.badEnds) > 0 {
+		return exitFailure
+	}
+	return int(failed)
+}

@@ -1,0 +1,15 @@
+//go:build unix
+
+package proc
+
+import "os"
+
+// The two things that a process of a program must be before its own code runs: its guardian, which is this program but
+// must not run that code, or a worker that a signal to the whole process group does not end while it starts. Nothing else
+// of rankpool reads the environment when it is imported.
+func init() {
+	becomeGuardian()
+	if os.Getenv(variable) != "" {
+		LeaveSignals()
+	}
+}
