@@ -22,9 +22,13 @@ var underTest bool
 // for one that had a data race is 66.
 //
 // Signals do to a test what they do without rankpool. No goroutine of rankpool's is left when all executors are closed, so
-// goleak.VerifyNone passes. Under MPI one is, which looks after MPI on a thread of its own:
+// goleak.VerifyNone passes. Where ranks are the workers some live as long as the job: the one that has MPI's thread, the one that
+// receives from the ranks, and those that watch them. goleak.IgnoreAnyFunction takes their names:
 //
-//	goleak.IgnoreAnyFunction("github.com/rankpool/rankpool/internal/mpi.holdThread")
+//	github.com/rankpool/rankpool/internal/mpi.holdThread
+//	github.com/rankpool/rankpool/internal/link/mpilink.(*Hub).run
+//	github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd
+//	github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd.func1
 func TestMain(m interface{ Run() int }) {
 	underTest = true
 	os.Exit(mainStatus(func(context.Context) error {

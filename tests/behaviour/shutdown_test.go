@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/rankpool/rankpool/futures"
 )
 
@@ -197,5 +199,24 @@ func TestInterruptTasksEndsTheContextsOfWhatRuns(t *testing.T) {
 		if _, err := f.ResultWithin(0); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
+	})
+}
+
+// The names are those that futures.TestMain documents.
+func TestNoGoroutineIsLeftToATestThatClosesItsExecutor(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		options := []goleak.Option{goleak.IgnoreCurrent()} // of tests before
+		for _, name := range []string{"mpi.holdThread", "link/mpilink.(*Hub).run", "link/mpilink.process.awaitEnd", "link/mpilink.process.awaitEnd.func1"} {
+			options = append(options, goleak.IgnoreAnyFunction("github.com/rankpool/rankpool/internal/"+name))
+		}
+		ex, err := b.make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ex.Bootup(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		mustClose(t, ex)
+		goleak.VerifyNone(t, options...)
 	})
 }

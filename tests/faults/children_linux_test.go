@@ -196,3 +196,21 @@ func state(pid int) string {
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	return rest[:min(1, len(rest))]
 }
+
+func TestASignalToTheWholeGroupThatTheMasterHandlesCostsNoWorker(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, true, &exec.Cmd{Path: exe, Args: []string{exe}, SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}, roleVariable+"=handling signals")
+	for _, s := range handled {
+		if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := p.status(); s != 0 {
+		t.Errorf("status %d", s)
+	}
+	stdout, _ := p.leavesNothing()
+	says(t, stdout, "told: hangup", "told: quit", "told: user defined signal 2", "lost: 0")
+}

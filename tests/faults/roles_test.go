@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +81,24 @@ var roles = map[string]func(context.Context) error{
 		select {}
 	},
 	"ends badly": closeAfterBadEnds,
+	// One that handles signals which others die of.
+	"handling signals": func(ctx context.Context) error {
+		c := make(chan os.Signal, len(handled))
+		for _, s := range handled {
+			signal.Notify(c, s)
+		}
+		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
+		f := atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))
+		awaitRunning(ex, 1)
+		ready(ex)
+		for range handled {
+			fmt.Println("told:", <-c)
+		}
+		must(os.WriteFile(os.Getenv(directoryVariable)+"/go", nil, 0o600))
+		_, err := f.Result(ctx)
+		fmt.Println("lost:", ex.Stats().Lost)
+		return err
+	},
 	// A program that waits for a task.
 	"waiting": func(ctx context.Context) error {
 		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
@@ -160,6 +179,9 @@ var roles = map[string]func(context.Context) error{
 		return nil
 	},
 }
+
+// handled are the signals that a program may have a meaning for.
+var handled = []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR2}
 
 // loudness is far more than a pipe holds.
 const loudness = 4_000_000

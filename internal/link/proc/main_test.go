@@ -5,6 +5,7 @@ package proc_test
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/link/linktest"
@@ -14,6 +15,18 @@ import (
 
 // roleVariable names what a process that a test starts does instead of testing.
 const roleVariable = "RANKPOOL_PROC_TEST_ROLE"
+
+// earlyVariable has a worker get the signals that come to whole groups before main begins.
+const earlyVariable = "RANKPOOL_PROC_TEST_EARLY"
+
+var _ = func() bool {
+	if os.Getenv(earlyVariable) != "" && proc.IsWorker() {
+		for _, s := range groupSignals {
+			_ = syscall.Kill(os.Getpid(), s)
+		}
+	}
+	return true
+}()
 
 // masters are the roles in which a process is a master.
 var masters = map[string]func(){"master": runDoomedMaster, "families": runFamilies, "dropped": runDropped}

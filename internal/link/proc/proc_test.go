@@ -252,6 +252,11 @@ func TestASignalToTheWholeGroupEndsNoWorkerAndIsNotIgnoredByItsChildren(t *testi
 	}
 }
 
+func TestASignalThatComesWhileAWorkerStartsDoesNotEndIt(t *testing.T) {
+	_, e := acting(t, "idle", proc.Config{Env: []string{earlyVariable + "=1"}})
+	e.frame(t)
+}
+
 func TestAnAbortShowsWhereAWorkerHangs(t *testing.T) {
 	stderr := discard(t)
 	_, e := acting(t, "hang", proc.Config{Stderr: stderr})
