@@ -198,11 +198,14 @@ func (s *server) remoteUnits(w *work) {
 // callWithContext calls f with a context of its own, which ends with the call, its time-out, or a cancel message.
 func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	over := false
-	if p, ok := s.ep.(link.Programs); ok {
-		p.BeginUnit()
+	if s.programs != nil {
+		if !w.marked { // units that share a batch are too short for a program
+			w.marked = true
+			s.programs.Begin()
+		}
 		defer func() {
 			if over {
-				p.EndUnit()
+				s.programs.End()
 			}
 		}()
 	}

@@ -87,6 +87,8 @@ type server struct {
 	svc     Service
 	journal *link.Journal
 
+	programs link.Programs // nil where nobody knows what a unit has started
+
 	mu        sync.Mutex
 	proto     protocol
 	freed     *sync.Cond // what ran has ended
@@ -123,6 +125,7 @@ type server struct {
 // that still runs then has its context ended and is abandoned: who calls Serve in a process of its own should exit.
 func Serve(ep link.Endpoint, svc Service) error {
 	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{})}
+	s.programs, _ = ep.(link.Programs)
 	s.proto.receiving = true
 	s.freed = sync.NewCond(&s.mu)
 	s.turn.lock = svc.Turn
@@ -441,6 +444,7 @@ type work struct {
 	first   uint64
 	units   uint64
 	idle    bool // the master took this worker for idle
+	marked  bool // what is started is marked as this batch's
 	r       reader
 	buffers segments
 	changed bool       // the unit that runs has segments that are not what was submitted

@@ -129,13 +129,13 @@ type Settler interface {
 	Settled()
 }
 
-// Programs is an Endpoint that knows which programs a unit has started. Whoever runs the units calls it.
+// Programs is an Endpoint that knows which programs a batch of units has started. Whoever runs the units calls it.
 type Programs interface {
-	// BeginUnit is called before each unit that has a context of its own.
-	BeginUnit()
+	// Begin is called before the first unit of a batch that has a context of its own.
+	Begin()
 
-	// EndUnit is called after one whose context had ended before it did. It ends what the unit has started and left.
-	EndUnit()
+	// End is called after a unit whose context had ended before it did. It ends what the batch has started and left.
+	End()
 }
 
 // ErrClosed is the error of an operation on a group that was closed.

@@ -103,15 +103,15 @@ type endpoint struct {
 	out     *outbox
 	there   *ring // what out has put frames into
 	journal *link.Journal
-	unit    unit
+	batch   batch
 	closed  atomic.Bool
 }
 
-// BeginUnit marks what is started from now on as this unit's.
-func (e *endpoint) BeginUnit() { e.unit.begin() }
+// Begin marks what is started from now on as this batch's.
+func (e *endpoint) Begin() { e.batch.begin() }
 
-// EndUnit ends what the unit has started and left: a task whose time was over did not leave it on purpose.
-func (e *endpoint) EndUnit() { e.unit.end() }
+// End ends what the batch has started and left: a task whose time was over did not leave it on purpose.
+func (e *endpoint) End() { e.batch.end() }
 
 // Settled binds the worker's end to its master's again, and finds out whether the two processes can still read each other. If not, everything goes by the socket, also when
 // only one of them has lost the right: the master asks the kernel once more.

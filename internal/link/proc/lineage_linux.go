@@ -17,26 +17,26 @@ import (
 // although the kernel has given them to another parent.
 //
 // From the top: a bit that says that it is a mark, the family, which all workers of one program share, the worker, and the
-// unit that the worker ran when the process was started, 0 for one without a context.
+// batch of units that the worker ran when the process was started, the last one with a context; 0 before the first.
 const (
 	markBit    = 1 << 63
-	unitBits   = 14
+	batchBits  = 14
 	workerBits = 16
 	randomBits = 10 // for programs in PID namespaces of their own, which may have the same number
 )
 
 // family is the upper part of the marks of all workers of this program.
 var family = sync.OnceValue(func() uint64 {
-	return markBit>>(workerBits+unitBits) | uint64(os.Getpid())<<randomBits | rand.Uint64N(1<<randomBits)
+	return markBit>>(workerBits+batchBits) | uint64(os.Getpid())<<randomBits | rand.Uint64N(1<<randomBits)
 })
 
-func familyOf(mark uint64) uint64 { return mark >> (workerBits + unitBits) }
+func familyOf(mark uint64) uint64 { return mark >> (workerBits + batchBits) }
 
 var workersMarked atomic.Uint64
 
 // newMark returns a mark that no other worker of the program has, unless there are 65,000.
 func newMark() uint64 {
-	return (family()<<workerBits | workersMarked.Add(1)%(1<<workerBits)) << unitBits
+	return (family()<<workerBits | workersMarked.Add(1)%(1<<workerBits)) << batchBits
 }
 
 // setMark gives a process a mark, so that what it starts has it too. A kernel that refuses leaves it without: what its
@@ -76,7 +76,7 @@ var census struct {
 	found map[uint64][]int // by the worker
 }
 
-// marked lists the processes that have a worker's mark now, whatever its unit.
+// marked lists the processes that have a worker's mark now, whatever its batch.
 func marked(mark uint64) []int {
 	least := census.begun.Load() + 1 // one that has begun already may have passed a process by
 	census.mu.Lock()
@@ -86,11 +86,11 @@ func marked(mark uint64) []int {
 		census.found = map[uint64][]int{}
 		everyProcess(func(pid int) {
 			if m := markOf(pid); familyOf(m) == family() {
-				census.found[m>>unitBits] = append(census.found[m>>unitBits], pid)
+				census.found[m>>batchBits] = append(census.found[m>>batchBits], pid)
 			}
 		})
 	}
-	return census.found[mark>>unitBits]
+	return census.found[mark>>batchBits]
 }
 
 // everyProcess calls f for every process that /proc shows.
@@ -194,26 +194,26 @@ func poll(fds []unix.PollFd, limit time.Duration) (n int, err error) {
 	}
 }
 
-// unit marks what a worker starts with its own mark and the unit that it runs.
-type unit struct {
+// batch marks what a worker starts with its own mark and the batch that it runs.
+type batch struct {
 	limit unix.Rlimit // what it has set last; Cur is 0 where there is no mark
 	count uint64
 }
 
-func (u *unit) begin() {
-	if u.count++; u.count == 1 && unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &u.limit) == nil {
-		u.limit.Cur = markOf(0)
+func (b *batch) begin() {
+	if b.count++; b.count == 1 && unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &b.limit) == nil {
+		b.limit.Cur = markOf(0)
 	}
-	if u.limit.Cur == 0 {
+	if b.limit.Cur == 0 {
 		return
 	}
-	const most = 1<<unitBits - 1
-	u.limit.Cur = u.limit.Cur&^most | (1 + u.count%most)
-	_ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &u.limit, nil)
+	const most = 1<<batchBits - 1
+	b.limit.Cur = b.limit.Cur&^most | (1 + b.count%most)
+	_ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &b.limit, nil)
 }
 
-func (u *unit) end() {
-	if mark := u.limit.Cur; mark != 0 {
+func (b *batch) end() {
+	if mark := b.limit.Cur; mark != 0 {
 		endLineage(func() []int { return processesWith(func(m uint64) bool { return m == mark }) }, os.Getpid(), false)
 	}
 }

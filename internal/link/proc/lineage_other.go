@@ -12,8 +12,8 @@ func needGuardian()                         {}
 func haveGuardian()                         {}
 func dropGuardian()                         {}
 
-// unit has nothing to do.
-type unit struct{}
+// batch has nothing to do.
+type batch struct{}
 
-func (*unit) begin() {}
-func (*unit) end()   {}
+func (*batch) begin() {}
+func (*batch) end()   {}
