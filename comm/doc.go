@@ -24,6 +24,7 @@
 //
 // Code that calls MPI itself, by way of github.com/emer/empi, is given a communicator of the same workers by Comm.Empi.
 //
-// Messages travel by way of the master. They arrive in the order in which they were sent, from one rank to another. What the
-// calls of one SubmitEach leave unread is never met by others; what a task of Submit leaves unread, the next one may meet.
+// Messages travel by way of the master. They arrive in the order in which they were sent, from one rank to another. What a
+// task leaves unread ends with it. The calls of one SubmitEach have their messages for themselves. Between tasks of Submit, of a
+// rank whose messages a task has read, those of later tasks are left for the next; of other ranks, those that came while it ran.
 package comm

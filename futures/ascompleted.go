@@ -15,8 +15,9 @@ import (
 // ctx bounds the whole iteration (B22). When it ends while nothing done is left to be yielded, the last element is no
 // future but an error, which matches what ctx says, and ErrTimeout as well if that was a deadline.
 //
-// If one of fs is nil, that is the only element, an error. fs is read at the call; nothing is attached to the futures before the sequence is ranged over, and nothing stays
-// attached when that ends, early or not (B25). Ranging again starts over. Waiting for the next future is what blocks.
+// If one of fs is nil, that is the only element, an error. fs is read at the call; nothing is attached to the futures
+// before the sequence is ranged over, and nothing stays attached when that ends, early or not (B25). A range keeps no future
+// that it has yielded. Ranging again starts over. Waiting for the next future is what blocks.
 func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 	if slices.ContainsFunc(fs, missing) {
 		return only[F](errNoFuture)
@@ -33,7 +34,7 @@ func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 				yield(none, gaveUp(ctx, fmt.Sprintf("%d of %d futures", left, len(fs))))
 				return
 			}
-			if !yield(a.f, nil) {
+			if !yield(a.leave(), nil) {
 				return
 			}
 		}
@@ -78,11 +79,21 @@ func (s *arrivals[F]) attach(fs []F) {
 	}
 }
 
-// detach leaves the futures that are not done.
+// detach leaves the futures that were not yielded.
 func (s *arrivals[F]) detach() {
 	for i := range s.all {
-		s.all[i].f.base().unfollow(&s.all[i].node)
+		if a := &s.all[i]; a.s != nil {
+			a.f.base().unfollow(&a.node)
+		}
 	}
+}
+
+// leave returns the future, which is kept no longer.
+func (a *arrival[F]) leave() F {
+	f := a.f
+	var none F
+	a.f, a.s = none, nil
+	return f
 }
 
 func (a *arrival[F]) fire() *callbackList {

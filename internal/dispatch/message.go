@@ -29,7 +29,7 @@ const (
 	kindDirect   = 'd' // uvarint that counts: the unit that runs wants what the workers have in common beside the master
 
 	// From a worker to another, by way of the master.
-	kindPeer = 'm' // uvarint slot (to the master: of the receiver; from it: of the sender), uvarint gang or 0, uvarint tag, text
+	kindPeer = 'm' // uvarint slot (to the master: of the receiver; from it: of the sender), uvarint gang or 0, uvarint number of the sender's unit, uvarint tag, text
 )
 
 // The epoch of a tasks frame is how many hand-backs of that worker the master has seen. A worker ignores frames of an

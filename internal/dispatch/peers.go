@@ -20,6 +20,8 @@ type Peers struct {
 	gang   uint64 // 0: the unit is in none
 	losses int    // of workers, when the unit asked for the others
 
+	heard map[int]uint64 // of each worker, the last of its units that this one has read a letter of; under the server's lock
+
 	count atomic.Uint64
 }
 
@@ -33,7 +35,9 @@ type Letter struct {
 	Text     []byte
 	Segments [][]byte
 
-	gang uint64
+	gang  uint64
+	unit  uint64 // of the sender
+	early bool   // it was there when the task asked for the others
 }
 
 // PeerError says that a worker will never send what is waited for.
@@ -64,8 +68,35 @@ type mailbox struct {
 	grant   *string       // the answer to the last
 	losses  int           // of workers, as far as tasks in no gang have to know
 	lost    *PeerError    // the last of them
+	over    uint64        // the last gang that has ended here
 	gang    uint64        // the gang that out is about
 	out     map[int]*PeerError
+}
+
+// end drops what a task has left unread. That of a gang is what has its number. In no gang, a worker that is ahead may have
+// written to this one's next task already: of a worker whose letters the task has read, those of later tasks are kept, and of
+// another one those that came while the task ran.
+func (b *mailbox) end(gang uint64, p *Peers) {
+	b.over = max(b.over, gang)
+	b.letters = slices.DeleteFunc(b.letters, func(l Letter) bool {
+		if l.gang > 0 || p == nil || gang > 0 {
+			return l.gang > 0 && l.gang <= gang
+		}
+		last, heard := p.heard[l.Source]
+		return heard && l.unit <= last || !heard && l.early
+	})
+	if len(b.letters) == 0 {
+		b.letters = nil
+	}
+}
+
+// put takes a letter, unless it is for a gang that is over here.
+func (b *mailbox) put(l Letter) {
+	if l.gang > 0 && l.gang <= b.over {
+		return
+	}
+	b.letters = append(b.letters, l)
+	b.notify()
 }
 
 func (b *mailbox) notify() {
@@ -91,10 +122,11 @@ func Workers(ctx context.Context) (*Peers, error) {
 		s.mu.Unlock()
 		return nil, ErrNoPeers
 	}
-	p := &Peers{Rank: s.rank, Size: s.size, s: s, seq: s.cancelSeq, gang: s.gang, losses: s.mail.losses}
+	p := &Peers{Rank: s.rank, Size: s.size, s: s, seq: s.cancelSeq, gang: s.gang, losses: s.mail.losses, heard: map[int]uint64{}}
 	s.peers = p
-	if s.gang > 0 { // what earlier gangs have not read is of no use to anybody
-		s.mail.letters = slices.DeleteFunc(s.mail.letters, func(l Letter) bool { return l.gang > 0 && l.gang < s.gang })
+	p.heard[s.rank] = p.seq // what it sends to itself
+	for i := range s.mail.letters {
+		s.mail.letters[i].early = true
 	}
 	if s.proto.relieve() {
 		go s.lead()
@@ -111,18 +143,17 @@ func (p *Peers) Send(dest int, tag uint64, text []byte, segs [][]byte) error {
 		return fmt.Errorf("rank %d is out of range: there are %d workers", dest, p.Size)
 	}
 	if dest == p.Rank {
-		l := Letter{Source: dest, Tag: tag, Text: slices.Clone(text), gang: p.gang}
+		l := Letter{Source: dest, Tag: tag, Text: slices.Clone(text), gang: p.gang, unit: p.seq}
 		for _, s := range segs {
 			l.Segments = append(l.Segments, slices.Clone(s))
 		}
 		p.s.mu.Lock()
-		p.s.mail.letters = append(p.s.mail.letters, l)
-		p.s.mail.notify()
+		p.s.mail.put(l)
 		p.s.mu.Unlock()
 		return nil
 	}
 	b := binary.AppendUvarint(number(kindPeer, uint64(dest)), p.gang)
-	b = binary.AppendUvarint(b, tag)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, p.seq), tag)
 	return p.s.ep.Send(link.Frame{Stream: append(b, text...), Segments: segs})
 }
 
@@ -138,6 +169,7 @@ func (p *Peers) Recv(ctx context.Context, source int, fits func(tag uint64) bool
 		for i, l := range s.mail.letters {
 			if l.gang == p.gang && (source == -1 || l.Source == source) && fits(l.Tag) {
 				s.mail.letters = slices.Delete(s.mail.letters, i, i+1)
+				p.heard[l.Source] = max(p.heard[l.Source], l.unit)
 				s.mu.Unlock()
 				return l, nil
 			}
@@ -188,14 +220,13 @@ func (p *Peers) hopeless(source int) error {
 
 // letter takes a message of another worker's task.
 func (s *server) letter(f link.Frame, r *reader) {
-	l := Letter{Source: int(r.uint()), gang: r.uint(), Tag: r.uint(), Text: r.b, Segments: f.Segments}
+	l := Letter{Source: int(r.uint()), gang: r.uint(), unit: r.uint(), Tag: r.uint(), Text: r.b, Segments: f.Segments}
 	if r.err != nil {
 		s.finish(r.err)
 		return
 	}
 	s.mu.Lock()
-	s.mail.letters = append(s.mail.letters, l)
-	s.mail.notify()
+	s.mail.put(l)
 	s.mu.Unlock()
 }
 

@@ -227,6 +227,9 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	defer func() {
 		s.mu.Lock()
+		if s.peers != nil || s.gang > 0 {
+			s.mail.end(s.gang, s.peers)
+		}
 		s.cancelSeq, s.cancel, s.peers = 0, nil, nil
 		s.mu.Unlock()
 		over = ctx.Err() != nil
