@@ -9,8 +9,8 @@ GO       ?= go
 SHELL    := /bin/sh
 LARGE    ?= ^TestLarge|GiB
 TIMEOUT  ?= 40m
-FUZZ     ?= ./internal/pkl5
-FUZZTIME ?= 10
+FUZZ     ?= ./internal/pkl5 ./internal/registry ./internal/remote ./internal/link ./internal/link/proc ./internal/dispatch
+FUZZTIME ?= 3
 
 # What is built without cgo; linux/amd64 is built with it as well.
 PLATFORMS ?= linux/amd64 linux/386 linux/arm linux/arm64 freebsd/amd64 windows/amd64 darwin/arm64
@@ -62,7 +62,7 @@ narrow: ## run the tests of the codec, the scheduler and the links as programs o
 	@if [ "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" = linux/amd64 ]; then set -x; CGO_ENABLED=0 GOARCH=386 $(GO) test -shuffle=on -timeout $(TIMEOUT) $(NARROW); \
 	else echo 'left out: this needs an amd64 with Linux'; fi
 
-fuzz: ## fuzz the codec for ten seconds
+fuzz: ## run each fuzz test for a few seconds: of the codec, fingerprints, errors, the journal, the local wire and the scheduler
 	@echo '== fuzz'
 	@GO='$(GO)' tools/fuzz $(FUZZTIME) $(FUZZ)
 

@@ -94,6 +94,7 @@ func TestDamagedFramesEndTheirWorkerAndLoseNoTask(t *testing.T) {
 		"number that does not end":   {'R', 0x80, 0x80},
 		"error cut off":              {'R', 1, 2, 0, 0, 9},
 		"failure without an error":   {'R', 1, 2, 0, 0, 0},
+		"more elements than it has":  {'R', 1, 1<<2 | 2, 0, 2, 1, 5, 'e'},
 		"second hello":               {'h', 1, 1, 0, 0},
 		"hand-back without a number": {'b'},
 	} {
@@ -161,5 +162,29 @@ func FuzzFramesFromAWorker(f *testing.F) {
 		p.say(append([]byte(nil), a...), make([][]byte, min(max(segments, 0), 3))...)
 		p.say(append([]byte(nil), b...))
 		p.end(t, m, s)
+	})
+}
+
+// What a lost worker leaves behind, whatever it is, answers no unit twice and loses none.
+func FuzzTheJournalOfALostWorker(f *testing.F) {
+	f.Add([]byte{'R', 1, 1 << 2, 5}, uint64(1), uint64(1), true)
+	f.Add([]byte{'R', 1, 1 << 2, 5, 1 << 2, 6, 1 << 2, 7, 40<<2 | 3}, uint64(3), uint64(9), true)
+	f.Add([]byte{'R', 1, 1<<2 | 2, 0, 1, 1, 5, 'e'}, uint64(0), uint64(1)<<63, true)
+	f.Add([]byte{'R', 1, 1<<2 | 2, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 1, 5, 'e'}, uint64(1), uint64(1), true)
+	f.Add([]byte{'b', 1}, uint64(0), uint64(2), false)
+	f.Fuzz(func(t *testing.T, salvage []byte, finished, picked uint64, proof bool) {
+		p := newPuppet()
+		m, s := p.begin(t)
+		p.handler.Lost(0, link.Loss{Err: io.EOF, Proof: proof, Salvage: append([]byte(nil), salvage...), Finished: finished, Picked: picked})
+		if _, err := m.Shutdown(t.Context(), true, true); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-p.started: // it was replaced
+			p.handler.Lost(0, link.Loss{Err: io.EOF})
+		default:
+		}
+		s.wait(t)
+		await(t, m.Closed(), "end of the master")
 	})
 }

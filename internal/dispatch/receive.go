@@ -251,6 +251,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		if v&3 == entryError && len(coded) == 0 && !p.job.Local {
 			return fmt.Errorf("task %d failed without an error", seq)
 		}
+		if done > uint64(p.job.elements(p.unit+p.done, 1)) {
+			return fmt.Errorf("task %d failed after %d elements, and has %d", seq, done, p.job.elements(p.unit+p.done, 1))
+		}
 		seq++
 		unit := p.unit + p.done
 		if timed.fn != p.job.Func {
