@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
-	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // frail is a task that takes its worker along the first time it runs.
@@ -33,18 +32,9 @@ var (
 	})
 )
 
-// unraced leaves a test to the lane without the race detector: what it does is a race, which is what the detector says.
-func unraced(t *testing.T) {
-	t.Helper()
-	if testkit.Race {
-		t.Skip("this writes where others read, on purpose; make large runs it, and tests/negative what the race detector says")
-	}
-}
-
 // onFull is on where values are encoded, with one worker that is busy until the gate opens.
 func onFull(t *testing.T, test func(t *testing.T, ex futures.Executor, g gate)) {
 	t.Helper()
-	unraced(t)
 	onCoded(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		submit(t, ex, wait, g)
@@ -60,13 +50,16 @@ func changed(t *testing.T, name string, err error) {
 	}
 }
 
+// refill writes where others may read, which the race detector is not to see: tests/negative has what it says.
+//
+//go:norace
 func refill(xs []float64, x float64) {
 	for i := range xs {
 		xs[i] = x
 	}
 }
 
-func TestLargeSlicesThatAreFilledAgainBeforeTheyHaveLeftFailTheirTask(t *testing.T) {
+func TestSlicesThatAreFilledAgainBeforeTheyHaveLeftFailTheirTask(t *testing.T) {
 	for _, c := range []struct {
 		n      int
 		socket string // RANKPOOL_PROC_SOCKET
@@ -90,7 +83,7 @@ func TestLargeSlicesThatAreFilledAgainBeforeTheyHaveLeftFailTheirTask(t *testing
 	}
 }
 
-func TestLargeElementsThatAreFilledAgainBeforeTheyHaveLeftFailTheirMap(t *testing.T) {
+func TestElementsThatAreFilledAgainBeforeTheyHaveLeftFailTheirMap(t *testing.T) {
 	for _, chunk := range []int{1, 3} {
 		onFull(t, func(t *testing.T, ex futures.Executor, g gate) {
 			var xs [][]float64
@@ -119,8 +112,7 @@ func TestLargeElementsThatAreFilledAgainBeforeTheyHaveLeftFailTheirMap(t *testin
 	}
 }
 
-func TestLargeSlicesThatAreFilledAgainFailTheTaskOfEveryWorker(t *testing.T) {
-	unraced(t)
+func TestSlicesThatAreFilledAgainFailTheTaskOfEveryWorker(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex, g := b.start(t, 2), newGate(t)
 		submit(t, ex, wait, g)
@@ -136,8 +128,7 @@ func TestLargeSlicesThatAreFilledAgainFailTheTaskOfEveryWorker(t *testing.T) {
 	}, encodes)
 }
 
-func TestLargeSlicesThatAreFilledAgainBetweenTwoRunsFailTheSecond(t *testing.T) {
-	unraced(t)
+func TestSlicesThatAreFilledAgainBetweenTwoRunsFailTheSecond(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex, g := b.start(t, 1), newGate(t)
 		begun := filepath.Join(t.TempDir(), "begun")
