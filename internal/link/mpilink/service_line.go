@@ -270,6 +270,9 @@ func callAt(ctx context.Context, address string, s secret, id, kind string) (*li
 		err = fmt.Errorf("no answer: %w", context.Cause(ctx))
 	}
 	if err != nil {
+		if ctx.Err() != nil { // the dialer knows the end of ctx, and not its cause
+			err = fmt.Errorf("dial tcp %s: %w", address, context.Cause(ctx))
+		}
 		return nil, lineMessage{}, err
 	}
 	l := newLine(c)
