@@ -40,7 +40,7 @@ func TestLargeMessageOf3GiBTravelsThereAndBack(t *testing.T) {
 	case free < needed:
 		t.Skipf("%d MiB of memory are available, it takes %d", free>>20, needed>>20)
 	}
-	ex := processes.open(t, futures.WithMaxWorkers(1))
+	ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithLiveness(patience)) // it answers nothing while it receives
 	b := make([]byte, size)
 	at := []uint64{0, 1<<31 - 1, 1 << 31, size / 2, size - 1}
 	for i, k := range at {

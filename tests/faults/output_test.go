@@ -29,8 +29,12 @@ func init() {
 func talking(ctx context.Context) error {
 	ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
 	var fs []*futures.Future[int]
-	for range 40 {
-		fs = append(fs, atOnce(futures.Submit(ex, loud, 100)))
+	for i := range 40 {
+		n := 100
+		if i == 0 {
+			n = 200_000 // more than a pipe holds, so that it is still printing when nobody reads on
+		}
+		fs = append(fs, atOnce(futures.Submit(ex, loud, n)))
 	}
 	lost := 0
 	for _, f := range fs {
