@@ -17,6 +17,7 @@ import (
 var (
 	doze  = futures.Register("bench.doze", dozes)
 	hold  = futures.Register("bench.hold", holds)
+	spin  = futures.Register("bench.spin", spins)
 	spent = futures.Register("bench.spent", func(struct{}) (time.Duration, error) { return processorTime(), nil })
 )
 
@@ -109,6 +110,9 @@ func heaps(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	if err := unread(ctx, b); err != nil {
+		return err
+	}
 	return behind(ctx, b, func(release func()) error {
 		xs := make([]int, b.setting("elements", 10_000_000))
 		for i := range xs {
@@ -138,6 +142,42 @@ func heaps(ctx context.Context, b *bench) error {
 		runtime.KeepAlive(xs)
 		return nil
 	})
+}
+
+// unread measures what the results of tasks take that nobody has read: of tasks of 100 µs, which are answered one by one.
+func unread(ctx context.Context, b *bench) error {
+	xs := make([]int, b.setting("spins", 20_000))
+	for i := range xs {
+		xs[i] = i
+	}
+	var arrived atomic.Int64
+	all := make(chan struct{})
+	before := heap()
+	ys := futures.Map(ctx, b.ex, spin, xs, futures.WithArrivals(func(n int) {
+		if arrived.Add(int64(n)) == int64(len(xs)) {
+			close(all)
+		}
+	}))
+	select {
+	case <-all:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	b.values["slow"] = (heap() - before) / float64(len(xs))
+	for _, err := range ys {
+		if err != nil {
+			return err
+		}
+	}
+	runtime.KeepAlive(xs)
+	return nil
+}
+
+// spins computes for 100 µs.
+func spins(x int) (int, error) {
+	for begin := time.Now(); time.Since(begin) < 100*time.Microsecond; {
+	}
+	return x, nil
 }
 
 // behind calls f while every worker is held up, until f calls release.

@@ -250,11 +250,12 @@ func (p *plan) skew() {
 }
 
 func (p *plan) heap() {
-	spec := fmt.Sprintf("heap,futures=%d,elements=%d", p.n(1_000_000, 200_000), p.n(10_000_000, 1_000_000))
+	spec := fmt.Sprintf("heap,futures=%d,elements=%d,spins=%d", p.n(1_000_000, 200_000), p.n(10_000_000, 1_000_000), p.n(20_000, 10_000))
 	add := func(ours *entrant) {
 		p.group("heap").add(
 			row{name: "heap per future", ours: by(ours, spec, "heap.future"), unit: bytesEach, goal: atMost(200)},
 			row{name: "heap per element", ours: by(ours, spec, "heap.element"), unit: bytesEach, goal: atMost(16)},
+			row{name: "heap per slow result", ours: by(ours, spec, "heap.slow"), unit: bytesEach, goal: atMost(36)},
 			row{name: "heap per result", ours: by(ours, spec, "heap.result"), unit: bytesEach, goal: atMost(16)},
 		)
 	}

@@ -203,7 +203,7 @@ func (m *Master) fill(w *worker) bool {
 
 // single tells whether the job is one call that needs nothing more.
 func (j *Job) single() bool {
-	return j.More == nil && j.Units == 1 && !j.Buffers && !j.withdrawn && !j.awaited
+	return j.More == nil && j.Units == 1 && !j.Buffers && !j.is(withdrawn) && !j.is(awaited)
 }
 
 // fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does

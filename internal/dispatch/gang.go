@@ -42,7 +42,7 @@ func (m *Master) pending() bool {
 
 // trimGangs forgets gangs at the front that were withdrawn.
 func (m *Master) trimGangs() {
-	for len(m.queue.gangs) > 0 && m.queue.gangs[0].withdrawn {
+	for len(m.queue.gangs) > 0 && m.queue.gangs[0].is(withdrawn) {
 		m.queue.gangs = m.queue.gangs[1:]
 	}
 }

@@ -14,14 +14,11 @@ import (
 //
 // Programs have a million of them at once, so what few jobs need is behind More.
 type Job struct {
-	Func      uint32 // which function: the number both sides know it by
-	Buffers   bool   // the units in Data say how many segments they have
-	Local     bool   // the Sink is a Local, which runs the units within this process; Data is empty
-	Foreign   bool   // the Sink calls code of the user's when it is given results
-	withdrawn bool
-	queued    bool // it has been put into the queue
-	awaited   bool // a task that has lent its slot waits for it
-	dropped   bool // its sink is told that it will not run, and it is counted
+	Func    uint32 // which function: the number both sides know it by
+	Buffers bool   // the units in Data say how many segments they have
+	Local   bool   // the Sink is a Local, which runs the units within this process; Data is empty
+	Foreign bool   // the Sink calls code of the user's when it is given results
+	marks   marks  // of the scheduler's
 
 	Units int // how many units there are, at least 1
 
@@ -36,6 +33,18 @@ type Job struct {
 	next *Job
 	at   *cursor // where the units begin that wait; nil as long as all do
 }
+
+// marks are what the scheduler notes about a job, under its lock. They share a byte: there may be millions of jobs.
+type marks uint8
+
+const (
+	withdrawn marks = 1 << iota // its units are not to run any more
+	queued                      // it has been put into the queue
+	awaited                     // a task that has lent its slot waits for it
+	dropped                     // its sink is told that it will not run, and it is counted
+)
+
+func (j *Job) is(m marks) bool { return j.marks&m != 0 }
 
 // More is what only some jobs have.
 type More struct {
@@ -150,7 +159,7 @@ type queue struct {
 }
 
 func (q *queue) push(j *Job) {
-	j.queued = true
+	j.marks |= queued
 	if q.tail == nil {
 		q.head = j
 	} else {
@@ -168,14 +177,14 @@ func (q *queue) unpop(p piece) {
 // peek returns what is next: all the remaining units of the first piece or job.
 func (q *queue) peek() (piece, bool) {
 	for n := len(q.front); n > 0; n = len(q.front) {
-		if p := q.front[n-1]; !p.job.withdrawn {
+		if p := q.front[n-1]; !p.job.is(withdrawn) {
 			return p, true
 		}
 		q.take(q.front[n-1].n, cursor{})
 	}
 	for q.head != nil {
 		j := q.head
-		if !j.withdrawn && j.waiting() > 0 {
+		if !j.is(withdrawn) && j.waiting() > 0 {
 			return piece{job: j, cursor: j.begin(), n: j.waiting()}, true
 		}
 		q.take(j.waiting(), cursor{})
@@ -214,7 +223,7 @@ func (q *queue) take(n int, rest cursor) {
 // advance moves a cursor over n units.
 func (j *Job) advance(c cursor, n int) cursor {
 	c.unit += n
-	if j.Local || j.withdrawn {
+	if j.Local || j.is(withdrawn) {
 		return c
 	}
 	for ; n > 0; n-- {

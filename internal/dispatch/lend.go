@@ -87,7 +87,7 @@ func (h *Home) Lend(ctx context.Context, jobs ...*Job) *Loan {
 		m.queue.promote(j)
 	}
 	if len(jobs) == 1 { // the end of its wait is known before it is
-		jobs[0].awaited = true
+		jobs[0].marks |= awaited
 		if m.lending.awaited == nil {
 			m.lending.awaited = map[*Job][]*Loan{}
 		}
@@ -136,7 +136,7 @@ func (l *Loan) Return(came bool) {
 
 // forget drops what Lend noted of a job.
 func (m *Master) forget(l *Loan) {
-	if len(l.jobs) != 1 || !l.jobs[0].awaited {
+	if len(l.jobs) != 1 || !l.jobs[0].is(awaited) {
 		return
 	}
 	j := l.jobs[0]
@@ -146,7 +146,7 @@ func (m *Master) forget(l *Loan) {
 		return
 	}
 	delete(m.lending.awaited, j)
-	j.awaited = false
+	j.marks &^= awaited
 }
 
 // answersAwaited has the tasks that wait for a job, which has been answered, ask for their slots: ahead of what the worker
@@ -158,7 +158,7 @@ func (m *Master) answersAwaited(j *Job) {
 		}
 	}
 	delete(m.lending.awaited, j)
-	j.awaited = false
+	j.marks &^= awaited
 }
 
 // active returns how many workers have a task that does not wait for others.
@@ -264,7 +264,7 @@ func (m *Master) vacate(w *worker, was workerState) {
 
 // promote puts what waits of a job in front of the queue.
 func (q *queue) promote(j *Job) {
-	if !j.queued || j.withdrawn || j.at == taken || j.more().Gang {
+	if !j.is(queued) || j.is(withdrawn) || j.at == taken || j.more().Gang {
 		return
 	}
 	p := piece{job: j, cursor: j.begin(), n: j.waiting()}

@@ -217,7 +217,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 		if p.done == p.n {
 			continue
 		}
-		if p.lost == unreceived && !p.job.withdrawn {
+		if p.lost == unreceived && !p.job.is(withdrawn) {
 			blamed = true
 			m.failLost(w, p, fmt.Errorf("it was lost while it was received, %d times; its arguments may take more memory than a worker has: %w",
 				unreceived, cause), out)
@@ -306,8 +306,8 @@ func (m *Master) dropReturned(out *news) {
 // dropQueue tells the sinks of everything queued that it will not run.
 func (m *Master) dropQueue(out *news, why error) {
 	for _, j := range m.queue.gangs {
-		if !j.withdrawn {
-			j.dropped = true
+		if !j.is(withdrawn) {
+			j.marks |= dropped
 			m.stats.Cancelled++
 			out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
 		}
@@ -319,7 +319,7 @@ func (m *Master) dropQueue(out *news, why error) {
 			return
 		}
 		m.queue.take(p.n, cursor{})
-		p.job.dropped = true
+		p.job.marks |= dropped
 		m.stats.Cancelled += uint64(p.n)
 		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, rest: &rest{drop: why}})
 	}

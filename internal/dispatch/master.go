@@ -218,7 +218,7 @@ func (m *Master) Submit(j *Job) error {
 	}
 	m.bootLocked()
 	m.stats.Submitted += uint64(j.Units)
-	if j.withdrawn { // in the meantime
+	if j.is(withdrawn) { // in the meantime
 		m.stats.Cancelled += uint64(j.Units)
 		m.unlock()
 		return nil
@@ -252,11 +252,11 @@ func (m *Master) refusal() error {
 // Cancelled tells that the sink of a queued job of one unit was cancelled: the job's memory is released.
 func (m *Master) Cancelled(j *Job) {
 	m.mu.Lock()
-	if !j.dropped { // else its sink is being told, and releases it
+	if !j.is(dropped) { // else its sink is being told, and releases it
 		m.stats.Cancelled++
 		j.release()
 	}
-	j.withdrawn = true
+	j.marks |= withdrawn
 	if j.more().Gang { // the queue may have been waiting for it
 		m.handOut()
 		m.settleState()
@@ -270,16 +270,16 @@ func (m *Master) Withdraw(j *Job) int {
 	m.mu.Lock()
 	defer m.unlock()
 	n := 0
-	if !j.withdrawn {
+	if !j.is(withdrawn) {
 		n = j.waiting()
 		for _, p := range m.queue.front {
 			if p.job == j {
 				n += p.n
 			}
 		}
-		j.withdrawn = true
-		j.release()   // what runs has its own; the job itself leaves the queue when its turn comes
-		if j.queued { // else it may be refused, and never have been there
+		j.marks |= withdrawn
+		j.release()       // what runs has its own; the job itself leaves the queue when its turn comes
+		if j.is(queued) { // else it may be refused, and never have been there
 			m.stats.Cancelled += uint64(n)
 		}
 	}

@@ -378,7 +378,7 @@ func (m *Master) release(w *worker, p *piece, n int) {
 		m.gone -= n
 	}
 	if p.done == p.n {
-		if p.job.awaited {
+		if p.job.is(awaited) {
 			m.answersAwaited(p.job)
 		}
 		*p = piece{}
@@ -446,7 +446,7 @@ func (m *Master) handback(w *worker, from uint64) {
 
 // takeBack puts units that did not run back in front of the queue, unless their job was withdrawn.
 func (m *Master) takeBack(p piece) {
-	if p.job.withdrawn {
+	if p.job.is(withdrawn) {
 		m.stats.Cancelled += uint64(p.n)
 		return
 	}
