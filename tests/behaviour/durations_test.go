@@ -87,7 +87,7 @@ func drains(context.Context) error {
 	if err != nil {
 		return err
 	}
-	for ex.Stats().Running == 0 {
+	for s := ex.Stats(); s.Running == 0 && s.Done == 0; s = ex.Stats() { // on a busy machine it is done before this looks
 		time.Sleep(time.Millisecond)
 	}
 	p, err := os.FindProcess(os.Getpid())
