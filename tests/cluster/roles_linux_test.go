@@ -64,9 +64,6 @@ func beSwitch() error {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
-	if err := showSystem(); err != nil {
-		return err
-	}
 	if err := nameHosts(dir, names); err != nil {
 		return err
 	}
@@ -97,7 +94,8 @@ func beSwitch() error {
 	return err
 }
 
-// showSystem mounts /sys where it is empty, as in a chroot: Open MPI's hwloc and Slurm look there.
+// showSystem mounts /sys where it is empty, as in a chroot, for Open MPI's hwloc, Slurm, and MPICH's UCX, which finds the host's
+// network there: it shows that of who mounts it.
 func showSystem() error {
 	if _, err := os.Stat("/sys/devices"); err == nil {
 		return nil
@@ -217,6 +215,9 @@ func addHost(dir string, i int, name string) error {
 func beHost() error {
 	name, addr, _ := strings.Cut(os.Getenv(hostVar), " ")
 	if err := unix.Sethostname([]byte(name)); err != nil {
+		return err
+	}
+	if err := showSystem(); err != nil {
 		return err
 	}
 	for _, dir := range []string{"/dev/shm", filepath.Join(os.Getenv(dirVar), "tmp")} {
