@@ -3,13 +3,13 @@
 # Lanes. Every test runs under the race detector, but for those that would take too much time or memory there: their
 # names begin with TestLarge or contain GiB, they skip themselves under -race with the reason, and run in a lane of
 # their own, one package at a time. The order of a package's tests is another one each time, and printed. TIMEOUT is a limit
-# against hanging for a package; RANKPOOL_TEST_LIMIT=10m sets that of a single wait.
+# against hanging for a package; TESTS_LIMIT=10m sets that of a single wait.
 
 GO       ?= go
 SHELL    := /bin/sh
 LARGE    ?= ^TestLarge|GiB
 TIMEOUT  ?= 40m
-FUZZ     ?= ./internal/pkl5 ./internal/registry ./internal/remote ./internal/link ./internal/link/proc ./internal/dispatch
+FUZZ     ?= ./internal/pkl5 ./internal/registry ./internal/remote ./internal/link ./internal/link/proc ./internal/link/mpilink ./internal/dispatch
 FUZZTIME ?= 3
 
 # What is built without cgo; linux/amd64 is built with it as well.

@@ -161,7 +161,7 @@ func mainOrRank(run func(context.Context) error, everywhere bool) int {
 		return onEveryRank(run)
 	}
 	if mpi.FindLauncher(os.LookupEnv).Rank > 0 { // it will serve, and MPI takes its time
-		leaveSignals()
+		ignoreSignals()
 		emptyStdin()
 	}
 	serve, err := joinWorld()
@@ -242,7 +242,7 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	ranks.serves = true
 	ranks.Unlock()
 	serving.Store(true)
-	leaveSignals()
+	ignoreSignals()
 	if spawned { // its number does not tell it from a master
 		emptyStdin()
 	}

@@ -108,7 +108,7 @@ func serveAt(s server) error {
 	emptyStdin()
 	ctx := context.Background()
 	if world.Rank() > 0 {
-		leaveSignals()
+		ignoreSignals()
 	} else {
 		ctx = untilTold()
 	}

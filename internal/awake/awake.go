@@ -91,13 +91,24 @@ func counted(took, turn time.Duration) time.Duration {
 	return took
 }
 
-// WithTimeout returns a context that is cancelled with context.DeadlineExceeded as its cause when d is over. It has no
-// deadline to ask for.
+// WithTimeout returns a context that ends with context.DeadlineExceeded when d is over. It has no deadline to ask for.
 func WithTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	t := AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
-	return ctx, func() {
+	return limited{ctx}, func() {
 		t.Stop()
 		cancel(nil)
 	}
+}
+
+// limited is a context that WithTimeout has made.
+type limited struct{ context.Context }
+
+// Err tells the end of the time from a cancellation.
+func (c limited) Err() error {
+	err := c.Context.Err()
+	if err != nil && context.Cause(c.Context) == context.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return err
 }

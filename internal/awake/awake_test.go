@@ -57,13 +57,18 @@ func TestAContextEndsWithItsTime(t *testing.T) {
 		ctx, cancel := awake.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		<-ctx.Done()
-		if took := time.Since(begin); took != time.Minute || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		if took := time.Since(begin); took != time.Minute || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			t.Errorf("after %v: %v", took, context.Cause(ctx))
 		}
 		ctx, cancel = awake.WithTimeout(t.Context(), time.Minute)
 		cancel()
-		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		if err := ctx.Err(); !errors.Is(err, context.Canceled) {
 			t.Error(err)
+		}
+		child, end := context.WithCancel(ctx)
+		defer end()
+		if <-child.Done(); !errors.Is(context.Cause(child), context.Canceled) {
+			t.Error(context.Cause(child))
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // LimitVariable sets Limit, for a machine that is busier or slower than most.
-const LimitVariable = "RANKPOOL_TEST_LIMIT"
+const LimitVariable = "TESTS_LIMIT"
 
 // Limit is how long a test waits before it says that it hangs. It is the only upper bound of time in the tests, and measures
 // nothing: what is to be fast is measured by the benchmarks.

@@ -183,6 +183,19 @@ func signalTo(t *testing.T, pid int, s syscall.Signal) {
 	if err := syscall.Kill(pid, s); err != nil {
 		t.Fatal(err)
 	}
+	if s == syscall.SIGSTOP { // a thread that runs on another processor goes on for a moment
+		until(t, "the stop of all threads", func() bool { return stopped(pid) })
+	}
+}
+
+// stopped tells whether no thread of a process runs, where the system says.
+func stopped(pid int) bool {
+	threads, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "stat"))
+	return !slices.ContainsFunc(threads, func(name string) bool {
+		stat, err := os.ReadFile(name)
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return err == nil && !strings.HasPrefix(state, "T")
+	})
 }
 
 // gone tells whether a process has ended; one that nobody has reaped yet has.

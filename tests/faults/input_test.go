@@ -72,6 +72,7 @@ func TestWhatMayBeATypingErrorInTheEnvironmentIsLogged(t *testing.T) {
 	var b logged
 	ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithLogger(slog.New(slog.NewTextHandler(&b, nil))))
 	works(t, ex)
+	closeWithin(t, ex) // the log is written a moment later, and Close waits for it
 	says(t, b.String(), "RANKPOOL_WORKERS", "unknown", "RANKPOOL_USE_PKL5", "perhaps", "taken for no")
 }
 

@@ -223,13 +223,14 @@ func queueUp() {
 
 // program is a master that runs in a process of its own.
 type program struct {
-	t              *testing.T
-	cmd            *exec.Cmd
-	dir, mark      string
-	stdout, stderr bytes.Buffer
-	workers        []int
-	ended          chan struct{}
-	out            chan struct{} // closed when its standard output has been read whole
+	t         *testing.T
+	cmd       *exec.Cmd
+	dir, mark string
+	stdout    bytes.Buffer
+	stderr    logged // what a program has started may go on writing to it
+	workers   []int
+	ended     chan struct{}
+	out       chan struct{} // closed when its standard output has been read whole
 }
 
 var starts atomic.Int64

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -178,7 +179,9 @@ func TestCallbacksThatPanicOrExitDoNotStopTheOthers(t *testing.T) {
 		if called.Load() != 6 {
 			t.Errorf("%d callbacks ran, want 6", called.Load())
 		}
-		says(t, l.String(), "in a callback", "runtime.Goexit")
+		until(t, "the report of both", func() bool {
+			return strings.Contains(l.String(), "in a callback") && strings.Contains(l.String(), "runtime.Goexit")
+		})
 	})
 }
 
