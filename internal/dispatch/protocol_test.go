@@ -8,7 +8,7 @@ import (
 
 // A worker that runs a million tasks a second comes there in 13 days.
 func TestABatchIsHaltedAtTheRightUnitAfterATrillionOfThem(t *testing.T) {
-	const first = 1<<40 - 1
+	const first uint64 = 1<<40 - 1
 	j := link.NewJournal(make([]byte, 1<<10))
 	p := protocol{isSetUp: true, receiving: true, known: first - 1}
 	j.Picked(first - 1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -81,7 +82,14 @@ func readProcess(b []byte) (process, bool) {
 		return process{}, false
 	}
 	place, start, ok := strings.Cut(string(b[8:]), "\x00")
-	return process{place: place, pid: int(binary.LittleEndian.Uint64(b)), start: start}, ok
+	pid, fits := count(b)
+	return process{place: place, pid: pid, start: start}, ok && fits
+}
+
+// count reads a number that is not negative, and tells whether an int can hold it.
+func count(b []byte) (int, bool) {
+	u := binary.LittleEndian.Uint64(b)
+	return int(u), u <= math.MaxInt
 }
 
 // lookForEnd is awaitEnd where nothing better is to be had.
@@ -107,8 +115,9 @@ func readWard(b []byte) (rank int, p process, ok bool) {
 	if len(b) < 8 {
 		return 0, process{}, false
 	}
+	rank, fits := count(b)
 	p, ok = readProcess(b[8:])
-	return int(binary.LittleEndian.Uint64(b)), p, ok
+	return rank, p, ok && fits
 }
 
 // watchTurn is how often a rank looks whether its master is there.

@@ -374,7 +374,8 @@ func readStart(b []byte) (slot int, nap time.Duration, group uint64, ok bool) {
 		return 0, 0, 0, false
 	}
 	u := binary.LittleEndian.Uint64
-	return int(u(b)), time.Duration(u(b[8:])), u(b[16:]), true
+	slot, ok = count(b)
+	return slot, time.Duration(u(b[8:])), u(b[16:]), ok
 }
 
 // String names this rank for an error.
