@@ -2,6 +2,7 @@ package futures
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/rankpool/rankpool/internal/lane"
 )
@@ -50,6 +51,9 @@ type ownerFunc func()
 
 func (fn ownerFunc) cancelled() *callbackList { fn(); return nil }
 func (fn ownerFunc) lane() *lane.Lane         { return nil }
+
+// ReadingSize is what a future needs for the race detector.
+const ReadingSize = unsafe.Sizeof(reading{})
 
 // FlushLog waits until the package's log has been handed on.
 func FlushLog() { complaintLog().Flush(time.Minute) }

@@ -44,7 +44,16 @@ func lend[F Awaitable](ctx context.Context, fs []F) *dispatch.Loan {
 	for _, f := range fs {
 		w.add(f.base(), home)
 	}
+	w.alone = len(fs) == 1 && fs[0].base().isTask()
 	return w.lend(ctx, home)
+}
+
+// isTask tells whether the future is the result of a task itself, and not of what is made of it.
+func (c *core) isTask() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, is := c.owner.(worker)
+	return is
 }
 
 // lend is lend for one future.
@@ -53,7 +62,7 @@ func (c *core) lend(ctx context.Context) *dispatch.Loan {
 	if home == nil {
 		return nil
 	}
-	var w wanted
+	w := wanted{alone: c.isTask()}
 	w.add(c, home)
 	return w.lend(ctx, home)
 }
@@ -63,7 +72,7 @@ func (r *mapping[A, R]) lend() *dispatch.Loan {
 	if r.ex.home == nil || dispatch.HomeOf(r.ctx) != r.ex.home {
 		return nil
 	}
-	w := wanted{ours: true}
+	w := wanted{ours: true, alone: true}
 	r.mu.Lock()
 	if j := r.jobs[r.have]; j != nil {
 		w.jobs = append(w.jobs, j)
@@ -74,8 +83,9 @@ func (r *mapping[A, R]) lend() *dispatch.Loan {
 
 // wanted is what a wait is for.
 type wanted struct {
-	ours bool // something of the executor, or of nobody: that may be completed by a task of the executor
-	jobs []*dispatch.Job
+	ours  bool // something of the executor, or of nobody: that may be completed by a task of the executor
+	alone bool // the answer of the one job ends the wait
+	jobs  []*dispatch.Job
 }
 
 // add looks what a future needs of the executor with that home.
@@ -114,7 +124,7 @@ func (w *wanted) lend(ctx context.Context, home *dispatch.Home) *dispatch.Loan {
 	if !w.ours {
 		return nil
 	}
-	return home.Lend(ctx, w.jobs...)
+	return home.Lend(ctx, w.alone, w.jobs...)
 }
 
 // lend is lend for what AsCompleted has not yielded. The futures are looked at once: after that they are at the head of
@@ -129,6 +139,7 @@ func (s *arrivals[F]) lend(ctx context.Context) *dispatch.Loan {
 		for i := range s.all {
 			s.wanted.add(s.all[i].f.base(), home)
 		}
+		s.wanted.alone = len(s.all) == 1 && s.all[0].f.base().isTask()
 		defer func() { s.wanted.jobs = nil }()
 	}
 	return s.wanted.lend(ctx, home)

@@ -571,3 +571,66 @@ func TestATaskMayWaitForAFutureThatATaskOfItsPoolCompletes(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The slot used to be promised to the task as soon as the first future of the chain was there, and the second never got one.
+func TestATaskWaitsForAChainWhoseSecondFutureIsQueuedWhenTheFirstIsDone(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(workers))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum futures.Func[int, int]
+		waits := map[string]func(context.Context, *futures.Future[int], func() *futures.Future[int]) (int, error){
+			"ThenChain": func(ctx context.Context, a *futures.Future[int], b func() *futures.Future[int]) (int, error) {
+				f := b()
+				return futures.ThenChain(a, func(int) (*futures.Future[int], error) { return f, nil }, nil).Result(ctx)
+			},
+			"a handler that submits": func(ctx context.Context, a *futures.Future[int], b func() *futures.Future[int]) (int, error) {
+				return futures.ThenChain(a, func(int) (*futures.Future[int], error) { return b(), nil }, nil).Result(ctx)
+			},
+			"Wait": func(ctx context.Context, a *futures.Future[int], b func() *futures.Future[int]) (int, error) {
+				c := futures.ThenChain(a, func(int) (*futures.Future[int], error) { return b(), nil }, nil)
+				if _, _, err := futures.Wait(ctx, []*futures.Future[int]{c}, futures.AllCompleted); err != nil {
+					return 0, err
+				}
+				return c.Result(ctx)
+			},
+			"Wait for a promise too": func(ctx context.Context, a *futures.Future[int], b func() *futures.Future[int]) (int, error) {
+				p := futures.NewFuture[int]()
+				b().AddDoneCallback(func(*futures.Future[int]) { _ = p.SetResult(1) })
+				if _, _, err := futures.Wait(ctx, []*futures.Future[int]{a, p}, futures.AllCompleted); err != nil {
+					return 0, err
+				}
+				return a.Result(ctx)
+			},
+		}
+		for name, wait := range waits {
+			sum = futures.Local(func(ctx context.Context, depth int) (int, error) {
+				if depth == 0 {
+					return 1, nil
+				}
+				a, err := futures.Submit(ex, sum, depth-1)
+				if err != nil {
+					return 0, err
+				}
+				return wait(ctx, a, func() *futures.Future[int] {
+					b, err := futures.Submit(ex, sum, depth-1)
+					if err != nil {
+						t.Error(err)
+					}
+					return b
+				})
+			})
+			f, err := futures.Submit(ex, sum, 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if y, err := f.Result(bounded(t)); y != 1 || err != nil {
+				t.Errorf("%s on %d workers: %d, %v", name, workers, y, err)
+			}
+		}
+		if err := ex.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -21,18 +21,25 @@ func read(segments [][]byte) reading {
 		return reading{}
 	}
 	r := reading{new(sync.WaitGroup)}
+	var read sync.WaitGroup
 	for _, s := range segments {
 		if runtime.NumGoroutine() > mostReaders {
 			break
 		}
 		r.done.Add(1)
+		read.Add(1)
 		go func() {
 			defer r.done.Done()
 			var page [4 << 10]byte
 			for ; len(s) > 0; s = s[copy(page[:], s):] {
 			}
+			unseen(read.Done)
 		}()
 	}
+	// The detector drops a race whose earlier access lies too far back in the history of a goroutine that has done much since. So the
+	// reads come first, and whoever writes later is caught in the act. That they came first is no secret, but kept from the detector: it
+	// would take the writes for ordered.
+	unseen(read.Wait)
 	return r
 }
 
@@ -41,4 +48,11 @@ func (r reading) join() {
 	if r.done != nil {
 		r.done.Wait()
 	}
+}
+
+// unseen calls f without the detector taking its synchronisation for an order.
+func unseen(f func()) {
+	runtime.RaceDisable()
+	defer runtime.RaceEnable()
+	f()
 }

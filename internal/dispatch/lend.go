@@ -50,8 +50,9 @@ type Loan struct {
 
 // Lend lends the slot of the task whose context ctx is, or was made of, if that is one of the pool's. The wait may be for some
 // jobs of the pool: those go to the head of the queue, for what a task waits for is worth more
-// than what nobody waits for yet, and a tree of tasks is walked in depth and not in breadth. Return must follow.
-func (h *Home) Lend(ctx context.Context, jobs ...*Job) *Loan {
+// than what nobody waits for yet, and a tree of tasks is walked in depth and not in breadth. With alone there is one, and its answer
+// ends the wait: then the slot is promised as soon as the answer is there. Return must follow.
+func (h *Home) Lend(ctx context.Context, alone bool, jobs ...*Job) *Loan {
 	m, s := h.master.Load(), serverOf(ctx)
 	if m == nil || s == nil || s.svc.Home != h || ctx.Err() != nil {
 		return nil
@@ -86,7 +87,7 @@ func (h *Home) Lend(ctx context.Context, jobs ...*Job) *Loan {
 	for _, j := range slices.Backward(jobs) {
 		m.queue.promote(j)
 	}
-	if len(jobs) == 1 { // the end of its wait is known before it is
+	if alone && len(jobs) == 1 { // the end of its wait is known before it is
 		jobs[0].marks |= awaited
 		if m.lending.awaited == nil {
 			m.lending.awaited = map[*Job][]*Loan{}

@@ -135,7 +135,7 @@ var acts = map[string]func(ep link.Endpoint){
 	// One of which the child leaves a trace when it is asked to end.
 	"polite": func(ep link.Endpoint) {
 		_, _ = ep.Recv()
-		c := exec.Command("sh", "-c", `trap 'echo > "$0"; exit' TERM; echo; while :; do sleep 1; done`, os.Getenv(traceVariable))
+		c := exec.Command("sh", "-c", `trap 'echo > "$0"; exit' TERM; echo; sleep 1000 & wait`, os.Getenv(traceVariable))
 		out, err := c.StdoutPipe()
 		if err == nil {
 			err = c.Start()
