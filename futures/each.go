@@ -152,7 +152,7 @@ func (t *eachTask[A, R]) Drop(_, _ int, why error) {
 func (t *eachTask[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
 	v, err := t.fn.call(ctx, t.arg)
 	if err != nil {
-		t.Failed(u.Unit, err)
+		t.Failed(u.Unit, overTime(ctx, err))
 		return false
 	}
 	t.results[u.Unit] = v

@@ -51,7 +51,7 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 		}
 		r, err := b.fn.call(c.Context, x.arg)
 		if err != nil {
-			return err
+			return overTime(c.Context, err)
 		}
 		result := &x.result
 		if x.borrows { // it lives on as a segment
@@ -156,7 +156,7 @@ type localTask[A, R any] struct {
 func (t *localTask[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
 	v, err := t.fn.call(ctx, t.arg)
 	if err != nil {
-		t.Failed(u.Unit, err)
+		t.Failed(u.Unit, overTime(ctx, err))
 		return false
 	}
 	t.value = v // if the future has failed meanwhile, because its time is over, nobody reads this

@@ -395,7 +395,7 @@ func (p *mapPart[A, R]) runSingly(ctx context.Context, u *dispatch.Units) bool {
 	for {
 		v, err := call(ctx, args[u.Unit])
 		if err != nil {
-			p.note(u.Unit, 0, err)
+			p.note(u.Unit, 0, overTime(ctx, err))
 			return false
 		}
 		values[u.Unit] = v
@@ -411,14 +411,14 @@ func (p *mapPart[A, R]) runChunk(ctx context.Context, unit int) bool {
 	from -= p.base
 	v, err := p.r.fn.call(ctx, p.args[from]) // if it does not return, the unit has come no way
 	if err != nil {
-		p.note(unit, 0, err)
+		p.note(unit, 0, overTime(ctx, err))
 		return false
 	}
 	p.values[from] = v
 	for i := from + 1; i < from+n; i++ {
 		v, err := p.call(ctx, unit, i, from)
 		if err != nil {
-			p.note(unit, i-from, err)
+			p.note(unit, i-from, overTime(ctx, err))
 			return false
 		}
 		p.values[i] = v

@@ -3,6 +3,7 @@ package behaviour_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -428,5 +429,35 @@ func TestResultsOfExecutorsUsedTogetherDoNotMix_C090_B15(t *testing.T) {
 				t.Errorf("task %d: %d", i, v)
 			}
 		}
+	})
+}
+
+var stopsEarly = futures.RegisterContext("stopsEarly", func(ctx context.Context, x int) (int, error) {
+	<-ctx.Done()
+	return x, errors.New("stopped early")
+})
+
+// A task that heeded the end of its context had a worse error than one that ignored it.
+func TestATaskWhoseTimeIsOverFailsWithThatWhateverItReturns(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		check := func(verb string, err error) {
+			t.Helper()
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "stopped early") {
+				t.Errorf("%s: %v", verb, err)
+			}
+		}
+		_, err := submit(t, ex, stopsEarly, 1, futures.WithTaskTimeout(time.Millisecond)).Result(within(t))
+		check("Submit", err)
+		for _, chunk := range []int{1, 2} {
+			for _, err := range futures.Map(within(t), ex, stopsEarly, []int{1, 2}, futures.WithTaskTimeout(time.Millisecond), futures.WithChunkSize(chunk)) {
+				check("Map", err)
+			}
+		}
+		each, err := futures.SubmitEach(ex, stopsEarly, 1, futures.WithTaskTimeout(time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = each.Result(within(t))
+		check("SubmitEach", err)
 	})
 }
