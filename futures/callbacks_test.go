@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -219,5 +223,72 @@ func TestCallbacksOfAPromiseAddedWhileOthersRunComeAfterThem(t *testing.T) {
 	<-over
 	if diff := cmp.Diff([]int{0, 1, 2, 3}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Close used to return while another Shutdown was still telling the futures that it had cancelled.
+func TestCloseBesideAShutdownThatCancelsWaitsForEveryFutureAndCallback(t *testing.T) {
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold := make(chan struct{})
+	id := futures.Local(func(_ context.Context, x int) (int, error) { <-hold; return x, nil })
+	const n = 100_000
+	var called atomic.Int64
+	fs := make([]*futures.Future[int], n)
+	for i := range fs {
+		if fs[i], err = futures.Submit(ex, id, i); err != nil {
+			t.Fatal(err)
+		}
+		fs[i].AddDoneCallback(func(*futures.Future[int]) { called.Add(1) })
+	}
+	close(hold)
+	over := make(chan error)
+	go func() { over <- ex.Shutdown(context.Background(), futures.NoWait(), futures.CancelFutures()) }()
+	if err := ex.Close(); err != nil {
+		t.Error(err)
+	}
+	undone := 0
+	for _, f := range fs {
+		if !f.Done() {
+			undone++
+		}
+	}
+	if undone > 0 || called.Load() != n {
+		t.Errorf("after Close %d futures are not done, and %d of %d callbacks have run", undone, called.Load(), n)
+	}
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnyChunkSizeWorks(t *testing.T) {
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ex.Close()
+	id := futures.Local(func(_ context.Context, x int) (int, error) { return x, nil })
+	for _, size := range []int{1, 3, math.MaxInt >> 2, math.MaxInt} {
+		for _, opts := range [][]futures.MapOption{nil, {futures.WithBufferSize(1)}, {futures.Unordered()}} {
+			n := 0
+			for x, err := range futures.Map(t.Context(), ex, id, []int{0, 1, 2, 3}, append(opts, futures.WithChunkSize(size))...) {
+				if x != n || err != nil {
+					t.Fatal(size, x, err)
+				}
+				n++
+			}
+			var seq iter.Seq[int] = slices.Values([]int{0, 1, 2, 3})
+			for x, err := range futures.Map(t.Context(), ex, id, seq, append(opts, futures.WithChunkSize(size))...) {
+				if err != nil {
+					t.Fatal(size, x, err)
+				}
+				n++
+			}
+			if n != 8 {
+				t.Errorf("chunks of %d: %d results", size, n)
+			}
+		}
 	}
 }

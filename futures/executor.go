@@ -351,7 +351,10 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
+	}
+	if !c.noWait {
 		e.log.Flush(lastWords)
+		complaintLog().Flush(lastWords)
 	}
 	if err != nil {
 		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}

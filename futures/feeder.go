@@ -64,7 +64,7 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 				"panic", fmt.Sprint(e.value), "stack", string(e.stack))
 		}
 	}()
-	chunk := make([]A, 0, r.chunk)
+	chunk := make([]A, 0, min(r.chunk, firstPart))
 	for x := range input {
 		chunk = append(chunk, x)
 		if len(chunk) < r.chunk {
@@ -75,7 +75,7 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 			break
 		}
 		if chunk = chunk[:0]; r.ex.shares || r.feed.lent {
-			chunk = make([]A, 0, r.chunk) // the tasks have the other one
+			chunk = make([]A, 0, min(r.chunk, firstPart)) // the tasks have the other one
 		}
 	}
 	if len(chunk) > 0 {

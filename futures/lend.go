@@ -83,14 +83,21 @@ func (r *mapping[A, R]) lend() *dispatch.Loan {
 
 // wanted is what a wait is for.
 type wanted struct {
-	ours  bool // something of the executor, or of nobody: that may be completed by a task of the executor
-	alone bool // the answer of the one job ends the wait
+	seen  map[*core]struct{} // once there are several ways to a future
+	ours  bool               // something of the executor, or of nobody: that may be completed by a task of the executor
+	alone bool               // the answer of the one job ends the wait
 	jobs  []*dispatch.Job
 }
 
 // add looks what a future needs of the executor with that home.
 func (w *wanted) add(c *core, home *dispatch.Home) {
 	for c != nil && !c.Done() {
+		if w.seen != nil {
+			if _, again := w.seen[c]; again {
+				return
+			}
+			w.seen[c] = struct{}{}
+		}
 		c.mu.Lock()
 		owner := c.owner
 		c.mu.Unlock()
@@ -104,11 +111,12 @@ func (w *wanted) add(c *core, home *dispatch.Home) {
 			}
 			return
 		case dependent:
-			if c = o.awaits(); c == nil || c.Done() { // its handler is about to run, and may bring another
-				w.ours = true
-				return
-			}
+			w.ours = true // its handler may bring another
+			c = o.awaits()
 		case gatherer:
+			if w.seen == nil {
+				w.seen = map[*core]struct{}{}
+			}
 			for _, in := range o.awaitsAll() {
 				w.add(in, home)
 			}
@@ -137,9 +145,11 @@ func (s *arrivals[F]) lend(ctx context.Context) *dispatch.Loan {
 	if s.wanted == nil {
 		s.wanted = new(wanted)
 		for i := range s.all {
-			s.wanted.add(s.all[i].f.base(), home)
+			if a := &s.all[i]; a.s != nil { // else it was yielded
+				s.wanted.add(a.f.base(), home)
+				s.wanted.alone = len(s.all) == 1 && a.f.base().isTask()
+			}
 		}
-		s.wanted.alone = len(s.all) == 1 && s.all[0].f.base().isTask()
 		defer func() { s.wanted.jobs = nil }()
 	}
 	return s.wanted.lend(ctx, home)

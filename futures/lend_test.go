@@ -634,3 +634,60 @@ func TestATaskWaitsForAChainWhoseSecondFutureIsQueuedWhenTheFirstIsDone(t *testi
 		}
 	}
 }
+
+func TestATaskWaitsForAChainOfAnotherExecutorWhoseHandlerSubmitsToItsOwn(t *testing.T) {
+	ex, other := goroutines(t, 1), goroutines(t, 1)
+	one := futures.Local(func(context.Context, int) (int, error) { return 1, nil })
+	task := futures.Local(func(ctx context.Context, _ int) (int, error) {
+		f, err := futures.Submit(other, one, 0)
+		if err != nil {
+			return 0, err
+		}
+		return futures.ThenChain(f, func(int) (*futures.Future[int], error) { return futures.Submit(ex, one, 0) }, nil).Result(ctx)
+	})
+	if got := result(t, ex, task, 0); got != 1 {
+		t.Error(got)
+	}
+}
+
+func TestATaskReadsFuturesOfSeveralTypesAsTheyComplete(t *testing.T) {
+	ex := goroutines(t, 1)
+	one := futures.Local(func(context.Context, int) (int, error) { return 1, nil })
+	task := futures.Local(func(ctx context.Context, _ int) (int, error) {
+		done := futures.NewFuture[string]()
+		_ = done.SetResult("done")
+		f, err := futures.Submit(ex, one, 0)
+		if err != nil {
+			return 0, err
+		}
+		n := 0
+		for _, err := range futures.AsCompleted(ctx, []futures.Awaitable{done, f}) {
+			if err != nil {
+				return 0, err
+			}
+			n++
+		}
+		return n, nil
+	})
+	if got := result(t, ex, task, 0); got != 2 {
+		t.Error(got)
+	}
+}
+
+// Each shared future used to be looked at once for each way that leads to it: as many as a Fibonacci number.
+func TestATaskWaitsForAGraphOfSharedFutures(t *testing.T) {
+	ex := goroutines(t, 1)
+	one := futures.Local(func(context.Context, int) (int, error) { return 1, nil })
+	task := futures.Local(func(ctx context.Context, layers int) (int, error) {
+		a, err := futures.Submit(ex, one, 0)
+		if err != nil {
+			return 0, err
+		}
+		b := a
+		for range layers {
+			a, b = b, futures.Then(futures.Collect(a, b), func(v []int) (int, error) { return (v[0] + v[1]) % 1000, nil }, nil)
+		}
+		return b.Result(ctx)
+	})
+	result(t, ex, task, 80)
+}

@@ -67,7 +67,9 @@ func mainStatus(run func(context.Context) error, where string) int {
 	case worker:
 		serving.Store(true)
 		ignoreSignals()
-		if err := dispatch.Serve(ep, processService()); err != nil {
+		err := dispatch.Serve(ep, processService())
+		complaintLog().Flush(lastWords)
+		if err != nil {
 			return exitFailure // the master is gone: there is nobody to tell
 		}
 		return 0
@@ -153,6 +155,9 @@ func track(e *executor, m *dispatch.Master) {
 		go m.Drain(ErrDrained)
 	}
 	m.OnClosed(func() {
+		// Until its callbacks have run and its log is written the executor is one that the end of the program waits for.
+		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
+		e.log.Flush(lastWords)
 		err := m.Ended()
 		open.Lock()
 		if err != nil {

@@ -150,8 +150,20 @@ func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 // tellArrivals tells the functions given to WithArrivals of what has come in since they were told last.
 func (r *mapping[A, R]) tellArrivals() {
 	n := int(r.untold.Swap(0))
-	for _, tell := range r.arrivals {
+	tellEach(r.arrivals, n)
+}
+
+// tellEach tells all, also when one ends the goroutine.
+func tellEach(all []func(int), n int) {
+	for i, tell := range all {
+		returned := false
+		defer func() {
+			if !returned {
+				tellEach(all[i+1:], n)
+			}
+		}()
 		survive(func() { tell(n) })
+		returned = true
 	}
 }
 

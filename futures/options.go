@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -301,6 +302,9 @@ func WithArrivalCount(n *atomic.Int64) MapOption {
 // Unordered delivers results as they come instead of in the order of the input; within a chunk the order is kept.
 func Unordered() MapOption { return mapOption(func(c *mapConfig) { c.unordered = true }) }
 
+// largestChunk keeps sums of chunks within an int.
+const largestChunk = math.MaxInt >> 2
+
 func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
 	var c mapConfig
 	var problem error
@@ -323,6 +327,6 @@ func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
 	if problem != nil {
 		return c, fmt.Errorf("futures: %s: %w", verb, problem)
 	}
-	c.chunk = max(c.chunk, 1)
+	c.chunk = min(max(c.chunk, 1), largestChunk)
 	return c, nil
 }

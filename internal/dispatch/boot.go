@@ -60,12 +60,14 @@ func (m *Master) open() {
 	}
 	m.waiting, m.lending.size = n, n
 	for i := range n {
-		m.workers = append(m.workers, &worker{slot: i, thread: m.kind.SharesMem})
+		m.workers = append(m.workers, m.newWorker(i))
 	}
 	for _, w := range m.workers {
 		m.startWorker(w)
 	}
 }
+
+func (m *Master) newWorker(slot int) *worker { return &worker{slot: slot, thread: m.kind.SharesMem} }
 
 // startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
 func (m *Master) startWorker(w *worker) {
@@ -174,8 +176,7 @@ func (m *Master) refused(w *worker, coded []byte, out *news) {
 		n := newsPool.Get().(*news)
 		m.mu.Lock()
 		m.breakWith(n, w.broken("", err))
-		m.unlock()
-		m.deliver(n)
+		m.unlockAndDeliver(n)
 	})
 }
 

@@ -237,7 +237,7 @@ func (m *Master) startExtra() {
 	if n := len(g.vacant); n > 0 {
 		v, g.vacant = g.vacant[n-1], g.vacant[:n-1]
 	} else {
-		v = &worker{slot: len(m.workers)}
+		v = m.newWorker(len(m.workers))
 		m.workers = append(m.workers, v)
 	}
 	g.coming++

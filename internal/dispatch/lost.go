@@ -273,7 +273,13 @@ func (m *Master) failLost(w *worker, p piece, cause error, out *news) {
 func (m *Master) breakDown(err *BrokenError) {
 	n := newsPool.Get().(*news)
 	m.breakWith(n, err)
-	go m.deliver(n)
+	m.delivering++
+	go func() {
+		m.deliver(n)
+		m.mu.Lock()
+		m.deliveryEnded()
+		m.unlock()
+	}()
 }
 
 // breakWith ends the pool: everything queued is dropped with err, the workers are ended.

@@ -111,6 +111,9 @@ type Master struct {
 	gang    gang // that runs
 	talking int  // workers whose task has asked for the others
 
+	delivering int           // deliveries under way that the group does not wait for
+	delivered  chan struct{} // closed when there are none; nil while nobody waits for that
+
 	addressed addressees // since the lock was taken
 	remarks   []remark   // likewise: what is to be logged
 

@@ -62,6 +62,24 @@ func (m *Master) deliver(n *news) (kept bool) {
 	return kept
 }
 
+// unlockAndDeliver delivers where no group waits for the end of it: close does then.
+func (m *Master) unlockAndDeliver(n *news) {
+	m.delivering++
+	m.unlock()
+	m.deliver(n)
+	m.mu.Lock()
+	m.deliveryEnded()
+	m.unlock()
+}
+
+// deliveryEnded counts it. The lock is held.
+func (m *Master) deliveryEnded() {
+	if m.delivering--; m.delivering == 0 && m.delivered != nil {
+		close(m.delivered)
+		m.delivered = nil
+	}
+}
+
 // foreign tells whether code of the user's may run when the sink is told.
 func (d *delivery) foreign() bool {
 	if d.rest == nil {

@@ -45,8 +45,7 @@ func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask
 		m.drop(n, ErrDropped)
 	}
 	m.settleState()
-	m.unlock()
-	m.deliver(n)
+	m.unlockAndDeliver(n)
 	if !wait {
 		return nil, nil
 	}
@@ -92,8 +91,7 @@ func (m *Master) Drain(why error) {
 	m.forbid()
 	m.drop(n, why)
 	m.settleState()
-	m.unlock()
-	m.deliver(n)
+	m.unlockAndDeliver(n)
 }
 
 // Closed is closed when every worker has left after a shutdown, or after the pool broke.
@@ -157,6 +155,13 @@ func (m *Master) close() {
 		m.cfg.Log.Error("rankpool: workers did not leave", "err", err)
 	}
 	m.mu.Lock()
+	for m.delivering > 0 { // what was dropped may be a million sinks, of which some have not heard of it
+		told := make(chan struct{})
+		m.delivered = told
+		m.unlock()
+		<-told
+		m.mu.Lock()
+	}
 	if m.state == Stopping {
 		m.state = Closed
 	}
