@@ -61,7 +61,7 @@ func inRank(m *testing.M) (status int, err error) {
 	if world.Size() == 1 {
 		status = m.Run()
 		if mpi.Lost() { // so MPI goes on
-			return status, testkit.Leaks(goleak.IgnoreTopFunction("github.com/rankpool/rankpool/internal/mpi.Init.func1"))
+			return status, testkit.Leaks(goleak.IgnoreTopFunction("github.com/rankpool/rankpool/internal/mpi.holdThread"))
 		}
 		return status, errors.Join(mpilink.Settle(ctx), mpi.Finalize(ctx), testkit.Leaks())
 	}
