@@ -220,8 +220,8 @@ func WithRetries(n int) TaskOption {
 // they are sent from where they are, and must not be written before the future is done.
 //
 // A buffer that is filled again too early is noticed: samples of what was submitted travel along and are compared before
-// the task runs, each time it is sent. The task then fails with ErrArgumentChanged. A change of a few elements may lie
-// between the samples and be missed. A program that is built with -race reads the slices once on goroutines of their own,
+// the task runs, each time it is sent. The task then fails with ErrArgumentChanged. A change of less than 128 KiB in one place may lie
+// between the samples: then the task computes with it, and no error says so. A program that is built with -race reads the slices once on goroutines of their own,
 // so that the race detector reports every write. A ThreadPoolExecutor shares its arguments and compares nothing.
 func WithSnapshot() TaskOption {
 	return taskOption(func(c *taskConfig) error {

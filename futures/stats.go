@@ -24,7 +24,7 @@ type Stats struct {
 type WorkerStats struct {
 	Worker int           // its number, from 0
 	Host   string        // where it runs
-	Pid    int           // its process
+	Pid    int           // its process; 0 while another is being started, and to kill(2) that is your own process group
 	Tasks  uint64        // tasks it answered
 	Busy   time.Duration // time spent in tasks that are finished
 }
