@@ -233,3 +233,17 @@ func TestMain(m *testing.M) {
 	}
 	futures.TestMain(testkit.Checked(m))
 }
+
+// itself returns the program of the tests, for one that starts it again. In a rank there is no such test: what is started would join
+// the job.
+func itself(t *testing.T) string {
+	t.Helper()
+	if backends[0].name == "ranks" {
+		t.Skip("it starts this binary again, which must not join this job")
+	}
+	this, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return this
+}

@@ -21,10 +21,7 @@ func TestTheFirstUseOfAProcessMayBeInABubbleOfSynctest(t *testing.T) {
 	if os.Getenv(bubbleVariable) != "" {
 		return
 	}
-	this, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	this := itself(t)
 	each(t, func(t *testing.T, b backend) {
 		for _, order := range []string{"in, out, in", "out, in, out"} {
 			t.Run(order, func(t *testing.T) {

@@ -124,10 +124,7 @@ var everyDuration = map[string]timed{
 		return err
 	}),
 	"futures.DrainGrace": func(t *testing.T, b backend, d time.Duration) (error, error) {
-		this, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
+		this := itself(t)
 		c := exec.CommandContext(within(t), this)
 		c.Env = append(os.Environ(), programVariable+"=drains", backendVariable+"="+b.name, graceVariable+"="+d.String())
 		out, err := c.CombinedOutput()
@@ -144,7 +141,7 @@ var everyDuration = map[string]timed{
 func TestEveryDurationFromTheShortestToTheLongestIsSafe(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		for name, use := range everyDuration {
-			if use == nil {
+			if use == nil || b.name == "ranks" && name == "futures.DrainGrace" { // which starts this binary again: see itself
 				continue
 			}
 			for _, d := range durations {

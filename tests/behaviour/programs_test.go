@@ -74,10 +74,7 @@ func leaveTasks(opts ...futures.Option) (futures.Executor, error) {
 
 // A program that returns from Main's function has its executors closed for it, whatever it forgot.
 func TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds_C076_C075(t *testing.T) {
-	this, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	this := itself(t)
 	for name, want := range map[string]struct {
 		status, tasks int
 		output        string

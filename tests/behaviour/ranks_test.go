@@ -18,15 +18,10 @@ func init() {
 }
 
 func ranks() backend {
-	const itself = "it starts this binary again, which must not join this job"
 	b := backend{
 		name: "ranks", env: "auto", apart: true, reports: "mpi",
-		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
-		without: map[string]string{
-			"TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds_C076_C075": itself,
-			"TestAProgramThatFailsSaysSoAtOnceAndDropsItsQueueButFinishesWhatRuns": itself,
-			"TestWithFinishesWhatIsQueuedWhenItsBodyReturnsNil":                    itself,
-		},
+		make:    func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
+		without: map[string]string{},
 	}
 	if size := mpi.FindLauncher(os.LookupEnv).Size; size > 1 {
 		b.workers = size - 1

@@ -164,10 +164,7 @@ type runningProgram struct {
 // startProgram returns when the first task of the program runs.
 func startProgram(t *testing.T, b backend, name string) *runningProgram {
 	t.Helper()
-	this, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	this := itself(t)
 	p := &runningProgram{cmd: exec.CommandContext(within(t), this), dir: t.TempDir()}
 	for _, name := range []string{"gate", "not begun"} {
 		if err := os.WriteFile(filepath.Join(p.dir, name), nil, 0o600); err != nil {
@@ -177,9 +174,11 @@ func startProgram(t *testing.T, b backend, name string) *runningProgram {
 	p.cmd.Env = append(os.Environ(), programVariable+"="+name, backendVariable+"="+b.name, directoryVariable+"="+p.dir,
 		graceVariable+"="+limit.String())
 	p.cmd.Stdout = &p.stdout
-	if p.stderr, err = p.cmd.StderrPipe(); err != nil {
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
+	p.stderr = stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
