@@ -58,10 +58,21 @@ func serveOne(t *testing.T, d mpilink.Desk) (served <-chan string) {
 	return names
 }
 
-// rightful has the rightful master come, and be served at its first call.
+// me is how a server names a master in this process.
+var me = fmt.Sprintf("process %d on ", os.Getpid())
+
+// rightful has the rightful master come, and be served at its first call: a stranger never keeps it waiting.
 func rightful(t *testing.T, d mpilink.Desk, served <-chan string) {
 	t.Helper()
 	m, kind, text := call(t, d, 7)
+	if kind == "busy" && strings.Contains(text, me) { // the end of the master before it has not been noticed yet
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		var err error
+		if kind, text, err = m.Hear(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if kind != "welcome" {
 		t.Fatalf("the rightful master was told %q, %q", kind, text)
 	}
