@@ -63,7 +63,7 @@ type core struct {
 	mu      sync.Mutex
 	state   atomic.Uint32
 	err     error
-	list    *callbackList // who waits; nil when nobody does, and once done when every callback has run
+	list    *callbackList // hooks and callbacks; nil when there are none, and once every callback of a done future has run
 	owner   canceller     // who must know of a Cancel; once done only who has a lane for callbacks, else nil
 }
 
@@ -110,7 +110,7 @@ func (c *core) Cancelled() bool { return c.is() == cancelled }
 // Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before (A12). A
 // running or finished one stays as it is and false comes back (A11).
 //
-// After true the work never starts and everybody who waits is released with ErrCancelled. The callbacks run where those of a
+// After true the work never starts and every waiting goroutine is released with ErrCancelled. The callbacks run where those of a
 // future that finishes do (A29): an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
 // latter can make Cancel block. A second call does not wait for those of the first.
 func (c *core) Cancel() bool {
@@ -217,7 +217,7 @@ func (f *Future[T]) outcome() (T, error) {
 // AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). It may be done already.
 //
 // Callbacks run one after another in the order in which they were added (A22), also when some are added after the end, and after
-// everybody who waits was released. Those of an executor's futures, and of what is made of them by Then, Collect and the like, run
+// every waiting goroutine was released. Those of an executor's futures, and of what is made of them by Then, Collect and the like, run
 // on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
 // runs a moment later (A23). Those of a future from NewFuture run in the goroutine that completes or cancels it, or that
 // adds them after that. A panic is recovered and logged. A callback that calls runtime.Goexit ends its goroutine, after the other

@@ -276,7 +276,7 @@ func TestAWaitThatEndsByItsContextWaitsForNoSlot(t *testing.T) {
 		if _, err := f.Result(short); !errors.Is(err, context.Canceled) {
 			return 0, fmt.Errorf("the wait ended with %v", err)
 		}
-		close(release) // the only slot is taken by who waits for this
+		close(release) // the only slot belongs to the task that waits for this
 		return f.Result(ctx)
 	})
 	if got := result(t, ex, outer, 0); got != 1 {
@@ -362,7 +362,7 @@ func TestATreeOfTasksBlocksNoMoreThanItsDepth(t *testing.T) {
 	if most.Load() > 3*depth { // tiny tasks come in batches, so that there may be some of another branch
 		t.Errorf("%d tasks waited at once in a tree of depth %d", most.Load(), depth)
 	}
-	// Of each: who waits, who receives, and Serve; and the spare ones, and those that are about to end.
+	// Of each: the goroutine that waits, the one that receives, and Serve; and the spare ones, and those that are about to end.
 	if got, bound := int(goroutines.Load())-before, 4*int(most.Load())+4*9+20; got > bound {
 		t.Errorf("%d goroutines more than before, at most %d expected", got, bound)
 	}
