@@ -33,7 +33,7 @@ type rawPort struct {
 }
 
 func rawPortNew(comm uintptr, o PortOptions, peers int) (rawPort, *atomic.Int32) {
-	p := C.rp_port_new(C.uintptr_t(comm), C.int(o.Tag), C.int64_t(o.Eager), C.int64_t(o.Arena), C.int(o.Events), C.int(peers), C.int(o.Posted))
+	p := C.rp_port_new(C.uintptr_t(comm), C.int(o.Tag), C.int64_t(o.Eager), C.int64_t(o.Arena), C.int(o.Events), C.int(peers), C.int(o.Posted), C.int64_t(o.Longest))
 	if p == nil {
 		return rawPort{}, nil
 	}

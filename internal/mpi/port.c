@@ -23,7 +23,7 @@ typedef struct {
 struct rp_port {
   MPI_Comm comm;
   int tag, peers;
-  int64_t eager;
+  int64_t eager, longest;
 
   // A ring. Of its receives, posted wait, and next is the one that is matched first: MPI matches in the order of posting.
   rp_slot *slots;
@@ -49,19 +49,21 @@ struct rp_port {
   _Atomic int32_t kick;
 };
 
-rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots) {
+rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots,
+                     int64_t longest) {
   rp_port *p = calloc(1, sizeof *p);
   if (!p) return NULL;
   p->comm = RP_COMM(c);
   p->tag = tag;
   p->eager = eager;
+  p->longest = longest;
   p->peers = peers;
   p->maxev = maxev;
   p->events = malloc(sizeof *p->events * (size_t)maxev);
   p->lost = calloc((size_t)peers + 1, 1);
   if (nslots > 0) {
     p->slots = calloc((size_t)nslots, sizeof *p->slots);
-    p->room = malloc((size_t)nslots * (size_t)eager);
+    p->room = malloc((size_t)nslots * (size_t)longest);
   } else {
     p->arena = malloc((size_t)arena);
     p->arena_cap = arena;
@@ -71,7 +73,7 @@ rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int max
     return NULL;
   }
   p->nslots = nslots;
-  for (int i = 0; i < nslots; i++) p->slots[i].data = p->room + (size_t)i * (size_t)eager;
+  for (int i = 0; i < nslots; i++) p->slots[i].data = p->room + (size_t)i * (size_t)longest;
   return p;
 }
 
@@ -233,7 +235,7 @@ static int take(rp_port *p, int maxev) {
 static int post(rp_port *p) {
   while (p->posted < p->nslots && !p->closing) {
     rp_slot *s = &p->slots[(p->next + p->posted) % p->nslots];
-    int rc = MPI_Irecv(s->data, (int)p->eager, MPI_BYTE, MPI_ANY_SOURCE, p->tag, p->comm, &s->request);
+    int rc = MPI_Irecv(s->data, (int)p->longest, MPI_BYTE, MPI_ANY_SOURCE, p->tag, p->comm, &s->request);
     if (rc != MPI_SUCCESS) return rc;
     p->posted++;
   }

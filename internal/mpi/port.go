@@ -17,14 +17,23 @@ type PortOptions struct {
 	Arena  int // room for what one Poll receives; 1 MiB unless set, never less than Eager
 	Events int // most events of one Poll; 256 unless set
 
-	// Posted is how many receives wait for messages with the port's tag, none of which may be longer than Eager then: such
+	// Posted is how many receives wait for messages with the port's tag, none of which may be longer than Longest then: such
 	// a one is an error of its sender. 0 looks for messages of any length, which takes several times as long.
-	Posted int
+	//
+	// Messages leave the port in the order in which MPI matched them. So a message that MPI sends in two steps, because it is
+	// longer than the eager limit of a transport, holds up all that come later until it is there, from whoever they come; and
+	// when its sender dies in between, they never come. Eager, the constant, is below these limits. Longest is the field Eager
+	// unless set.
+	Posted, Longest int
 
 	// Stage moves long messages through C memory instead of pinning Go's. It is for fabrics whose registration cache
 	// does not notice what Go's allocator does (UCX and libfabric over RDMA); shared memory and TCP do not need it.
 	Stage bool
 }
+
+// Eager is how long a message may be to leave in one step, before its receiver has asked for it, whatever the transport. The
+// lowest of the eager limits at hand is that of Open MPI's shared memory: 4 KiB with MPI's own header.
+const Eager = 3 << 10
 
 // EventKind is what happened.
 type EventKind int
@@ -127,6 +136,9 @@ func NewPort(c *Comm, o PortOptions) (*Port, error) {
 		o.Arena = 1 << 20
 	}
 	o.Arena = max(o.Arena, o.Eager)
+	if o.Longest <= 0 {
+		o.Longest = o.Eager
+	}
 	if o.Events <= 0 {
 		o.Events = 256
 	}

@@ -30,7 +30,8 @@ typedef struct {
 
 typedef struct rp_port rp_port;
 
-rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots);
+rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots,
+                     int64_t longest);
 void rp_port_free(rp_port *p);
 rp_event *rp_port_events(rp_port *p);
 rp_page *rp_page_new(int64_t cap);

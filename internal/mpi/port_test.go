@@ -4,8 +4,12 @@ package mpi_test
 
 import (
 	"errors"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,6 +81,85 @@ func TestAPortWithReceivesPostedAheadAndLittleRoomLosesNothing(t *testing.T) {
 	if mpitest.Under(t, 3) {
 		echo(t, mpi.PortOptions{Eager: 1 << 20, Events: 3, Posted: 8}, 2)
 	}
+}
+
+// cameFile is the variable with the name of the file that says that the message has come.
+const cameFile = "MPITEST_CAME"
+
+// A message whose sender has died since must come all the same, or what waits behind it never does.
+func TestAMessageUpToTheEagerLimitComesFromARankThatIsDead(t *testing.T) {
+	if mpitest.InRank() {
+		sendAndDie(t)
+		return
+	}
+	library, err := mpitest.Linked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if library == "mpich" {
+		t.Skip("its proxy kills the other ranks of a host that has lost one; tests/modes loses ranks behind something that stays")
+	}
+	came := filepath.Join(t.TempDir(), "came") // a launcher may drop what was printed last
+	r, err := mpitest.Run(t.Context(), mpitest.Job{
+		Ranks: 2, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v"}, Options: []string{mpitest.Leave[library]},
+		Env: []string{cameFile + "=" + came},
+	})
+	if _, not := os.Stat(came); err != nil || not != nil {
+		t.Errorf("%v, %v; status %d, expired %v, the ranks printed:\n%s", not, err, r.Code, r.Expired, r.Output)
+	}
+}
+
+// sendAndDie has rank 1 begin to send while rank 0 is not in MPI, and end. Rank 0 looks for the message afterwards.
+func sendAndDie(t *testing.T) {
+	_, p := openPort(t, mpi.PortOptions{Posted: 2, Longest: mpi.Eager})
+	if p.Comm().Rank() > 0 {
+		var address string
+		poll(t, p, 2, func(e mpi.Event) bool { address = string(e.Data); return true })
+		line, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer line.Close()
+		if _, err := line.Read(make([]byte, 1)); err != nil { // rank 0 has left MPI
+			t.Fatal(err)
+		}
+		_, err = p.Send(0, portTag, make([]byte, mpi.Eager), 0)
+		if err == nil {
+			_, err = p.Poll(0, make([]mpi.Event, 2))
+		}
+		if err == nil {
+			err = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := p.Send(1, portTag, []byte(l.Addr().String()), 0); err != nil {
+		t.Fatal(err)
+	}
+	for !p.Idle() {
+		if _, err := p.Poll(50*time.Microsecond, make([]mpi.Event, 2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	line, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := line.Write([]byte{0}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := line.Read(make([]byte, 1)); err == nil {
+		t.Fatal("rank 1 lives")
+	}
+	poll(t, p, 2, func(e mpi.Event) bool { return len(e.Data) == mpi.Eager })
+	if err := os.WriteFile(os.Getenv(cameFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Fatal(mpi.Abort(0)) // a rank is lost
 }
 
 func TestAMessageThatIsTooLongForAPostedReceiveIsAnErrorOfItsSender(t *testing.T) {

@@ -204,7 +204,7 @@ func main() {
 	fmt.Println("lived")
 }
 `)
-	option := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}
+	option := mpitest.Leave
 	onEach(t, func(t *testing.T, library string) {
 		r := start("run", "--stay", program).ranks(t, library, 3, option[library])
 		if n := strings.Count(r.out, "lived"); n != 2 {

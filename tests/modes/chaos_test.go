@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
@@ -44,7 +45,7 @@ func balancesOnRanks(t *testing.T, tasks int) {
 		if m.ranks > 1 {
 			m.ranks = 5
 		}
-		m.options = []string{leave[library]}
+		m.options = []string{mpitest.Leave[library]}
 		o := m.run(t, pkg, args, "RANKPOOL_MAX_WORKERS=4")
 		t.Log(o.output)
 		o.contains(t, "the ledger balances", "workers lost 3 (killed 3)")

@@ -87,7 +87,7 @@ func TestAnExecutorBeforeMainEndsTheJobInsteadOfSpawningWithoutEnd(t *testing.T)
 
 // Either launcher ends the ranks when one of them dies, unless it is told not to; then they find out by themselves.
 func TestNoRankOutlivesAMasterThatWasKilled(t *testing.T) {
-	leave := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}[library]
+	leave := mpitest.Leave[library]
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, options := range [][]string{nil, {leave}} {
 			m.options = options

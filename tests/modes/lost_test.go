@@ -7,20 +7,19 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
 // The jobs here lose ranks under launchers that were told to leave the others alive. docs/clusters.md, "When a rank or a host
 // is lost", has what is measured here.
-
-// leave tells each launcher so.
-var leave = map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}
 
 // onLosing runs a test in every mode whose workers are ranks, with three of them.
 func onLosing(t *testing.T, test func(t *testing.T, run func(args ...string) outcome), env ...string) {
 	t.Helper()
 	needsMPI(t)
 	for _, m := range rankModes() {
-		m.options = []string{leave[library]}
+		m.options = []string{mpitest.Leave[library]}
 		if m.ranks > 1 {
 			m.ranks = 4
 		}

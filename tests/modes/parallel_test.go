@@ -3,6 +3,8 @@ package modes_test
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
 const parallel = "github.com/rankpool/rankpool/tests/modes/parallel"
@@ -24,7 +26,7 @@ func TestWithoutRanksThereIsNoCommunicatorOfMPI(t *testing.T) {
 
 // Nobody can wake those who wait inside MPI for a rank that is gone.
 func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
-	leave := map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}[library]
+	leave := mpitest.Leave[library]
 	onRanks(t, func(t *testing.T, m mode) {
 		m.options = []string{leave}
 		o := m.run(t, parallel, []string{"stuck", t.TempDir()})

@@ -81,9 +81,7 @@ func (e *endpoint) run() {
 
 // end tells the master that nothing comes any more.
 func (e *endpoint) end(why string) {
-	if len(why) > eager/2 {
-		why = why[:eager/2]
-	}
+	why = why[:min(len(why), longest-tail)]
 	e.sending.Lock()
 	if !e.ended {
 		_ = e.rank.note(e.rank.master, e.id, kindEnded, []byte(why)...) // a failure has ended the rank already
@@ -147,7 +145,7 @@ func (e *endpoint) Send(f link.Frame) error {
 		return io.ErrClosedPipe
 	}
 	waiter := (*parking)(nil)
-	if len(f.Segments) > 0 || len(f.Stream) > eager-tail {
+	if len(f.Segments) > 0 || len(f.Stream) > longest-tail {
 		waiter = newParking()
 	}
 	t, err := r.frame(r.master, e.id, f, waiter)

@@ -20,7 +20,7 @@ func alone(t *testing.T) bool {
 	t.Helper()
 	var options []string
 	if launcher, err := mpitest.Linked(); err != nil || launcher == "openmpi" {
-		options = []string{"--enable-recovery"}
+		options = []string{mpitest.Leave["openmpi"]}
 	}
 	return mpitest.Under(t, 1, options...)
 }

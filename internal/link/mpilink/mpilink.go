@@ -75,11 +75,15 @@ const (
 // withoutMPI is the content of kindLeave when a rank was lost: end the process, and do not finalize MPI.
 const withoutMPI = 'x'
 
+// longest is how long a head is at most. Receives of heads wait for any rank, in order. A longer message could occupy one of them
+// until its sender has delivered the rest, and for good when the sender dies before that; every other rank's messages would wait
+// behind it. What is longer goes as a part, whose receive names its rank and ends with it.
+const longest = mpi.Eager
+
 const (
-	eager      = 64 << 10 // a head is no longer
-	ahead      = 16       // receives of heads that wait
-	tail       = 9        // a head's number and kind
-	lengths    = 4096     // so many lengths in one head
+	ahead      = 16  // receives of heads that wait
+	tail       = 9   // a head's number and kind
+	lengths    = 256 // so many lengths in one head
 	lengthSize = 8
 )
 
@@ -160,5 +164,5 @@ func (p *patience) pause(parts bool, limit time.Duration) time.Duration {
 
 // newPort opens the port of a communicator.
 func newPort(c *mpi.Comm, o Options) (*mpi.Port, error) {
-	return mpi.NewPort(c, mpi.PortOptions{Tag: headTag, Eager: eager, Posted: ahead, Events: pollRoom, Stage: o.Stage})
+	return mpi.NewPort(c, mpi.PortOptions{Tag: headTag, Posted: ahead, Longest: longest, Events: pollRoom, Stage: o.Stage})
 }

@@ -71,7 +71,7 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 		return err
 	}
 	for _, n := range o.Notes {
-		if err := r.note(r.master, 0, kindNote, []byte(n[:min(len(n), eager/2)])...); err != nil {
+		if err := r.note(r.master, 0, kindNote, []byte(n[:min(len(n), longest-tail)])...); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/fresh"
@@ -114,7 +115,7 @@ func (w *wire) note(peer int, id uint64, kind byte, rest ...byte) error {
 // frame queues a frame. It returns nil when all of it was copied, else the transfer of its parts, whose waiter is the
 // given one.
 func (w *wire) frame(peer int, id uint64, f link.Frame, waiter *parking) (*transfer, error) {
-	if len(f.Segments) == 0 && len(f.Stream) <= eager-tail {
+	if len(f.Segments) == 0 && len(f.Stream) <= longest-tail {
 		b := trail(f.Stream, id, kindFrame)
 		_, err := w.port.Send(peer, headTag, b, 0)
 		link.PutBuffer(b)
@@ -156,7 +157,7 @@ func (w *wire) head(peer int, id uint64, f link.Frame) (head []byte, asPart bool
 		segments = segments[lengths:]
 	}
 	const fixed = lengthSize + 4 + tail
-	asPart = len(f.Stream)+lengthSize*len(segments)+fixed > eager
+	asPart = len(f.Stream)+lengthSize*len(segments)+fixed > longest
 	head, apart := f.Stream, uint64(0)
 	if asPart {
 		head, apart = link.GetBuffer(), uint64(len(f.Stream))
@@ -275,7 +276,7 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 		memory = fresh.Lazy
 	}
 	if apart > 0 {
-		in.frame.Stream = memory(int(apart))
+		in.frame.Stream = streamOf(int(apart), memory)
 		err = w.take(peer, in.frame.Stream, t)
 	} else {
 		in.frame.Stream = append(link.GetBuffer(), data...)
@@ -296,6 +297,17 @@ func (w *wire) receive(l *lane, peer int, kind byte, data []byte) error {
 		l.coming -= size
 	}
 	return err
+}
+
+// pooled is how long a stream is at most that comes into memory of the pool.
+const pooled = 64 << 10
+
+// streamOf returns memory for a stream of n bytes.
+func streamOf(n int, memory func(int) []byte) []byte {
+	if n > pooled {
+		return memory(n)
+	}
+	return slices.Grow(link.GetBuffer(), n)[:n]
 }
 
 // affords refuses what cannot be received: n bytes more than what a lane has announced already.

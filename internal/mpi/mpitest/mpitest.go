@@ -41,6 +41,9 @@ type Job struct {
 	Tells    Signals
 }
 
+// Leave is the option of each launcher's mpiexec with which it lets the other ranks live when one has died.
+var Leave = map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}
+
 // Signals are sent while a command runs, each as soon as its words have been printed: in turn, to the command's process
 // group, as a terminal sends Ctrl-C.
 type Signals []Signal

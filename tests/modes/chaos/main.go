@@ -70,6 +70,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		l.fault("%v", err)
 	}
+	l.calledBack()
 	if *replace {
 		l.grown("after the end", before)
 	}
