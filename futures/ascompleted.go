@@ -66,7 +66,7 @@ func (s *arrivals[F]) attach(fs []F) {
 	for i, f := range fs {
 		a := &s.all[i]
 		a.f, a.s = f, s
-		if f.base().Done() {
+		if f.base().isDone() {
 			a.fire()
 		} else {
 			a.node.to = a

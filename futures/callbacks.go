@@ -78,7 +78,7 @@ func (c *core) followers() *callbackList {
 func (c *core) follow(n *node[hook]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Done() {
+	if c.isDone() {
 		return false
 	}
 	c.followers().hooks.add(n)
@@ -87,7 +87,7 @@ func (c *core) follow(n *node[hook]) bool {
 
 // unfollow takes a hook back. After true it never fires.
 func (c *core) unfollow(n *node[hook]) bool {
-	if c.Done() {
+	if c.isDone() {
 		return false
 	}
 	c.mu.Lock()
@@ -113,7 +113,7 @@ func (c *core) callbackLane() *lane.Lane {
 // addCallback adds a callback. If the future is done and all others have run, it is due at once.
 func (c *core) addCallback(n *node[caller]) {
 	c.mu.Lock()
-	late := c.Done() && c.list == nil
+	late := c.isDone() && c.list == nil
 	l := c.followers()
 	l.calls.add(n)
 	c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *core) removeCallback(n *node[caller]) {
 func (c *core) followed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.list != nil && !c.Done()
+	return c.list != nil && !c.isDone()
 }
 
 // last returns the end of the chain that starts with l.

@@ -97,36 +97,42 @@ func (f *Future[T]) base() *core {
 // is returns the present state.
 func (c *core) is() state { return state(c.state.Load()) }
 
+// isDone tells whether the future is finished or cancelled.
+func (c *core) isDone() bool { return c.is() >= finished }
+
 // Done tells whether the future is finished or cancelled.
-func (c *core) Done() bool { return c.is() >= finished }
+func (f *Future[T]) Done() bool { return f.isDone() }
 
 // Running tells whether it was handed to somebody who works on it, perhaps behind another; then it can no longer be
 // cancelled, unless it comes back because that one takes long.
-func (c *core) Running() bool { return c.is() == running }
+func (f *Future[T]) Running() bool { return f.is() == running }
 
 // Cancelled tells whether it was cancelled.
-func (c *core) Cancelled() bool { return c.is() == cancelled }
+func (f *Future[T]) Cancelled() bool { return f.is() == cancelled }
 
 // Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before (A12). A
 // running or finished one stays as it is and false comes back (A11).
 //
-// After true the work never starts and every waiting goroutine is released with ErrCancelled. The callbacks run where those of a
+// After true the work never starts and every waiting goroutine is released with [ErrCancelled]. The callbacks run where those of a
 // future that finishes do (A29): an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
 // latter can make Cancel block. A second call does not wait for those of the first.
-func (c *core) Cancel() bool {
-	list, ok := c.withdraw()
+func (f *Future[T]) Cancel() bool {
+	list, ok := f.withdraw()
 	list.release().run()
 	return ok
 }
 
 // Finished returns a channel that is closed when the future is done, before the callbacks run.
-func (c *core) Finished() <-chan struct{} {
-	if c.Done() {
+func (f *Future[T]) Finished() <-chan struct{} { return f.doneChannel() }
+
+// doneChannel returns what Finished does.
+func (c *core) doneChannel() <-chan struct{} {
+	if c.isDone() {
 		return closed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Done() {
+	if c.isDone() {
 		return closed
 	}
 	l := c.followers()
@@ -145,7 +151,7 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	if err := c.await(ctx); err != nil {
 		return nil, err
 	}
-	if c.Cancelled() {
+	if c.is() == cancelled {
 		return nil, ErrCancelled
 	}
 	return c.err, nil
@@ -155,15 +161,15 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 // false means that it was cancelled and the work must be skipped (A03, A04). To claim one that is running or finished
 // is a mistake, which is logged; false comes back then as well. So it does for a future that somebody else completes, as
 // an executor or Collect does.
-func (c *core) SetRunningOrNotifyCancel() bool {
+func (f *Future[T]) SetRunningOrNotifyCancel() bool {
 	switch {
-	case c.owned():
+	case f.owned():
 		log(slog.LevelError+4, "futures: a future was claimed that is completed by what it came from")
 		return false
-	case c.claim():
+	case f.claim():
 		return true
 	}
-	if s := c.is(); s != cancelled {
+	if s := f.is(); s != cancelled {
 		log(slog.LevelError+4, "futures: a future was claimed that is not pending", "state", s.String())
 	}
 	return false
@@ -173,7 +179,7 @@ func (c *core) SetRunningOrNotifyCancel() bool {
 func (c *core) owned() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owner != nil && !c.Done()
+	return c.owner != nil && !c.isDone()
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
@@ -288,16 +294,16 @@ func (c *core) await(ctx context.Context) error {
 	if c == nil {
 		return errNoFuture
 	}
-	if c.Done() {
+	if c.isDone() {
 		return nil
 	}
 	if ctx.Err() == nil {
 		if help := c.helper(); help != nil {
-			help(func() bool { return c.Done() || ctx.Err() != nil })
+			help(func() bool { return c.isDone() || ctx.Err() != nil })
 		}
 		lent := c.lend(ctx)
 		select {
-		case <-c.Finished():
+		case <-c.doneChannel():
 			lent.Return(true)
 			return nil
 		case <-ctx.Done():
@@ -305,7 +311,7 @@ func (c *core) await(ctx context.Context) error {
 		}
 	}
 	// Both may have come at once: the outcome counts.
-	if c.Done() {
+	if c.isDone() {
 		return nil
 	}
 	return gaveUp(ctx, "a "+c.is().String()+" future")
@@ -319,7 +325,7 @@ type assisted interface{ helps() func(done func() bool) }
 func (c *core) helper() func(done func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a, ok := c.owner.(assisted); ok && !c.Done() {
+	if a, ok := c.owner.(assisted); ok && !c.isDone() {
 		return a.helps()
 	}
 	return nil
@@ -331,13 +337,13 @@ func (c *core) awaitFor(d time.Duration) bool {
 	defer t.Stop()
 	if help := c.helper(); help != nil {
 		end := time.Now().Add(d)
-		help(func() bool { return c.Done() || !time.Now().Before(end) })
+		help(func() bool { return c.isDone() || !time.Now().Before(end) })
 	}
 	select {
-	case <-c.Finished():
+	case <-c.doneChannel():
 	case <-t.C:
 	}
-	return c.Done()
+	return c.isDone()
 }
 
 // claim makes a pending future running. It takes no lock and never blocks. False: it is done, or running already.
@@ -392,7 +398,7 @@ func (c *core) note(err error) {
 func (c *core) begin() bool {
 	c.reading.join()
 	c.mu.Lock()
-	if c.Done() {
+	if c.isDone() {
 		c.mu.Unlock()
 		return false
 	}
@@ -415,7 +421,7 @@ func (c *core) cancelNow() (list *callbackList, owner canceller, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {
-		return nil, nil, c.Cancelled()
+		return nil, nil, c.is() == cancelled
 	}
 	owner = c.owner
 	return c.over(), owner, true

@@ -91,7 +91,7 @@ type wanted struct {
 
 // add looks what a future needs of the executor with that home.
 func (w *wanted) add(c *core, home *dispatch.Home) {
-	for c != nil && !c.Done() {
+	for c != nil && !c.isDone() {
 		if w.seen != nil {
 			if _, again := w.seen[c]; again {
 				return

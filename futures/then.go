@@ -149,7 +149,7 @@ func (c *chained[T, R]) chain(inner *Future[R]) (*callbackList, error) {
 	if !inner.follow(&t.node) {
 		return t.fire(), nil
 	}
-	if c.Done() { // cancelled in between, too early to undo what was not done yet
+	if c.isDone() { // cancelled in between, too early to undo what was not done yet
 		c.leave()
 	} else if c.followed() && leadsTo(&inner.core, &c.core) && c.leave() {
 		return nil, cycle(inner)

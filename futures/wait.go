@@ -57,7 +57,7 @@ func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDon
 		waitFor(ctx, fs, mode)
 	}
 	for _, f := range fs {
-		if f.base().Done() {
+		if f.base().isDone() {
 			done = append(done, f)
 		} else {
 			notDone = append(notDone, f)
@@ -72,14 +72,14 @@ func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDon
 
 // met tells whether the wait for fs is over.
 func met[F Awaitable](fs []F, mode WaitMode) bool {
-	return metBy(fs, mode) || !slices.ContainsFunc(fs, func(f F) bool { return !f.base().Done() })
+	return metBy(fs, mode) || !slices.ContainsFunc(fs, func(f F) bool { return !f.base().isDone() })
 }
 
 // metBy tells whether one of fs alone ends the wait.
 func metBy[F Awaitable](fs []F, mode WaitMode) bool {
 	return slices.ContainsFunc(fs, func(f F) bool {
 		c := f.base()
-		return mode == FirstCompleted && c.Done() || mode == FirstException && c.failed()
+		return mode == FirstCompleted && c.isDone() || mode == FirstException && c.failed()
 	})
 }
 
