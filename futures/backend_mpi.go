@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -28,10 +29,6 @@ const leaveLimit = 10 * time.Second
 // followLimit is how long a rank that has said goodbye waits for the others. It is the master that aborts a job which does
 // not end: two that do so at once confuse Open MPI's mpiexec.
 const followLimit = 6 * leaveLimit
-
-// printPause is how long an abort waits for what was printed before: MPICH's mpiexec drops what it has not read by then, and
-// so does the srun of a step that lost a task, once the last one has ended.
-const printPause = 200 * time.Millisecond
 
 // ranks is the MPI job as this process sees it.
 var ranks struct {
@@ -49,7 +46,7 @@ func startMPI() (*mpi.Environment, error) {
 		return nil, err
 	}
 	if launched() && !mpi.Started() {
-		defer muster()()
+		defer job.Muster()()
 	}
 	env, err := mpi.Init(mpi.Options{Level: level})
 	if err != nil {
@@ -146,7 +143,7 @@ func abortJob(status int) {
 	}()
 	select {
 	case <-started:
-		time.Sleep(printPause)
+		time.Sleep(job.PrintPause)
 		_ = mpi.Abort(status)
 	case <-time.After(leaveLimit):
 	}
@@ -162,7 +159,7 @@ func mainOrRank(run func(context.Context) error, everywhere bool) int {
 	}
 	if mpi.FindLauncher(os.LookupEnv).Rank > 0 { // it will serve, and MPI takes its time
 		ignoreSignals()
-		emptyStdin()
+		job.EmptyStdin()
 	}
 	serve, err := joinWorld()
 	if err != nil {
@@ -192,7 +189,7 @@ func onEveryRank(run func(context.Context) error) int {
 		fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
 		status = exitFailure
 	}
-	time.Sleep(printPause)
+	time.Sleep(job.PrintPause)
 	abortJob(status)
 	return status
 }
@@ -244,7 +241,7 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	serving.Store(true)
 	ignoreSignals()
 	if spawned { // its number does not tell it from a master
-		emptyStdin()
+		job.EmptyStdin()
 	}
 
 	svc := processService()
@@ -291,8 +288,8 @@ func leaveMPI(status int) int {
 	if err == nil {
 		err = mpi.Finalize(ctx)
 	}
-	if l := launcherLoss(); l != nil {
-		l.review()
+	if l := job.LauncherLoss(); l != nil {
+		l.Review()
 	}
 	switch {
 	case err == nil:
@@ -301,10 +298,10 @@ func leaveMPI(status int) int {
 		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
 		switch f := mpi.FindLauncher(os.LookupEnv).Family; {
 		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait for ever
-			time.Sleep(printPause)
+			time.Sleep(job.PrintPause)
 			_ = mpi.Abort(status)
 		case f == mpi.OtherMPI: // srun
-			time.Sleep(printPause)
+			time.Sleep(job.PrintPause)
 		}
 		return status
 	}

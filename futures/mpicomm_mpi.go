@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -85,7 +86,7 @@ func (c *commRanks) serve(ctx context.Context, root int) error {
 	}
 	serving.Store(true)
 	defer serving.Store(false)
-	defer borrowStdin()()
+	defer job.BorrowStdin()()
 	svc := processService()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)

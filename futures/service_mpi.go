@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -105,7 +106,7 @@ func serveAt(s server) error {
 	ranks.serves = true
 	ranks.Unlock()
 	serving.Store(true)
-	emptyStdin()
+	job.EmptyStdin()
 	ctx := context.Background()
 	if world.Rank() > 0 {
 		ignoreSignals()

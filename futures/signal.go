@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -102,10 +103,10 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 		signal.Notify(more, ending.signals...) // for good: a second one must not end what the first has drained
 	}
 	meant := (<-chan os.Signal)(more)
-	if l := launcherLoss(); l != nil && slices.Contains(ending.signals, l.signal) {
+	if l := job.LauncherLoss(); l != nil && slices.Contains(ending.signals, l.Signal) {
 		heeded := make(chan os.Signal, 1)
 		go func() {
-			if s := l.await(ctx, more); s != nil {
+			if s := l.Await(ctx, more); s != nil {
 				heeded <- s
 			}
 		}()

@@ -1,4 +1,4 @@
-package futures_test
+package job_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/job"
 )
 
 // hidden is a /proc in which the environment of one process may not be read.
@@ -80,7 +80,7 @@ func TestARankOfThisHostThatIsNotThereIsNamed(t *testing.T) {
 				proc[dir+"/comm"] = &fstest.MapFile{Data: []byte(p.name + "\n")}
 				proc[dir+"/stat"] = &fstest.MapFile{Data: fmt.Appendf(nil, "%d (%s) S %d 1 1", pid, p.name, p.parent)}
 			}
-			missing, known := futures.Missing(hidden{proc, fmt.Sprint(test.hides) + "/environ"}, 10)
+			missing, known := job.Missing(hidden{proc, fmt.Sprint(test.hides) + "/environ"}, 10)
 			if missing != test.missing || known == test.unknown {
 				t.Errorf("missing %q, known %v; want %q, %v", missing, known, test.missing, !test.unknown)
 			}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package futures_test
+package job_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/job"
 )
 
 // ranksLost is a count of lost ranks as the link keeps it.
@@ -56,40 +56,40 @@ func TestASignalDrainsUnlessALossExplainsIt(t *testing.T) {
 		ignored int
 	}{
 		"nothing happens":             {},
-		"a signal alone":              {events: []event{{ms, 0, usr1}}, drains: usr1, at: ms + futures.LossHold},
+		"a signal alone":              {events: []event{{ms, 0, usr1}}, drains: usr1, at: ms + job.LossHold},
 		"another signal":              {events: []event{{ms, 0, usr2}}, drains: usr2, at: ms},
 		"another one beside one held": {events: []event{{ms, 0, usr1}, {2 * ms, 0, usr2}}, drains: usr2, at: 2 * ms},
-		"a loss that was known":       {before: 3, events: []event{{ms, 0, usr1}}, drains: usr1, at: ms + futures.LossHold},
+		"a loss that was known":       {before: 3, events: []event{{ms, 0, usr1}}, drains: usr1, at: ms + job.LossHold},
 		"a signal and its loss":       {events: []event{{ms, 0, usr1}, {51 * ms, 1, nil}}, ignored: 1},
 		"a loss and its signal":       {events: []event{{ms, 1, nil}, {51 * ms, 0, usr1}}, ignored: 1},
-		"a loss on another host":      {events: []event{{ms, 0, usr1}, {futures.LossHold, 1, nil}}, ignored: 1},
+		"a loss on another host":      {events: []event{{ms, 0, usr1}, {job.LossHold, 1, nil}}, ignored: 1},
 		"a loss long ago": {
-			events: []event{{ms, 1, nil}, {2*ms + futures.LossMemory, 0, usr1}},
-			drains: usr1, at: 2*ms + futures.LossMemory + futures.LossHold,
+			events: []event{{ms, 1, nil}, {2*ms + job.LossMemory, 0, usr1}},
+			drains: usr1, at: 2*ms + job.LossMemory + job.LossHold,
 		},
 		"a second signal after one loss": {
 			events: []event{{ms, 0, usr1}, {51 * ms, 1, nil}, {52 * ms, 0, usr1}},
-			drains: usr1, at: 52*ms + futures.LossHold, ignored: 1,
+			drains: usr1, at: 52*ms + job.LossHold, ignored: 1,
 		},
 		"a wish just before a loss": {
 			events: []event{{ms, 0, usr1}, {2 * ms, 0, usr1}, {51 * ms, 1, nil}},
-			drains: usr1, at: 2*ms + futures.LossHold, ignored: 1,
+			drains: usr1, at: 2*ms + job.LossHold, ignored: 1,
 		},
 		"two losses together, two signals": {events: []event{{ms, 0, usr1}, {2 * ms, 0, usr1}, {51 * ms, 2, nil}}, ignored: 2},
 		"two losses together, one signal": {
-			events: []event{{ms, 0, usr1}, {51 * ms, 2, nil}, {2 * futures.LossMemory, 0, usr1}},
-			drains: usr1, at: 2*futures.LossMemory + futures.LossHold, ignored: 1,
+			events: []event{{ms, 0, usr1}, {51 * ms, 2, nil}, {2 * job.LossMemory, 0, usr1}},
+			drains: usr1, at: 2*job.LossMemory + job.LossHold, ignored: 1,
 		},
 		"a loss that comes too late": {
-			events: []event{{ms, 0, usr1}, {2*ms + futures.LossHold, 1, nil}},
-			drains: usr1, at: ms + futures.LossHold,
+			events: []event{{ms, 0, usr1}, {2*ms + job.LossHold, 1, nil}},
+			drains: usr1, at: ms + job.LossHold,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				lost := &ranksLost{n: test.before, next: make(chan struct{})}
 				var said []string
-				l := futures.NewLossSignal(usr1, lost.read, func(text string) { said = append(said, text) })
+				l := job.LossSignal{Signal: usr1, Losses: lost.read, Say: func(text string) { said = append(said, text) }}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				told := make(chan os.Signal, 8)
@@ -138,7 +138,7 @@ func TestADrainThatALossExplainsTooLateIsTold(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				lost := &ranksLost{n: 2, next: make(chan struct{})}
 				var said []string
-				l := futures.NewLossSignal(syscall.SIGUSR1, lost.read, func(text string) { said = append(said, text) })
+				l := job.LossSignal{Signal: syscall.SIGUSR1, Losses: lost.read, Say: func(text string) { said = append(said, text) }}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				told := make(chan os.Signal, 1)

@@ -1,6 +1,6 @@
 //go:build mpi && cgo
 
-package futures
+package job
 
 import (
 	"fmt"
@@ -20,10 +20,10 @@ const (
 	musterLimit = 30 * time.Second
 )
 
-// muster ends this process, and the job as far as one rank can, when MPI_Init waits for a rank of this host that has ended:
+// Muster ends this process, and the job as far as one rank can, when MPI_Init waits for a rank of this host that has ended:
 // it would wait for ever, and the launchers that were told to leave the other ranks alone, and MPICH's in any case when the
 // rank ended with a status, do not mind. Ranks on other hosts cannot be seen. stop must be called when MPI has started.
-func muster() (stop func()) {
+func Muster() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		ticks := time.NewTicker(musterTurn)
@@ -66,12 +66,12 @@ func giveUpJob(r roll, gone string) {
 		fmt.Fprintf(os.Stderr, "rankpool: %s ended before MPI had started, which needs all of them, so this job ends: look at what the "+
 			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
 	}
-	time.Sleep(printPause)
+	time.Sleep(PrintPause)
 	if fd, err := strconv.Atoi(os.Getenv("PMI_FD")); err == nil && fd > 2 && mpi.FindLauncher(os.LookupEnv).Family == mpi.MPICH {
 		// This launcher takes no notice of the end of a rank that has not initialised MPI, but obeys one that asks. The
 		// descriptor is the library's too, so it is not closed, and one write is one request.
-		_, _ = fmt.Fprintf(os.NewFile(uintptr(fd), "PMI"), "cmd=abort exitcode=%d\n", exitFailure)
+		_, _ = fmt.Fprintf(os.NewFile(uintptr(fd), "PMI"), "cmd=abort exitcode=%d\n", ExitFailure)
 		time.Sleep(time.Second)
 	}
-	os.Exit(exitFailure)
+	os.Exit(ExitFailure)
 }

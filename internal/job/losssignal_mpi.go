@@ -1,6 +1,6 @@
 //go:build mpi && cgo && unix
 
-package futures
+package job
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// launcherLoss is the signal of this process's launcher: MPICH's, which was told to leave the other ranks alive, has no
+// LauncherLoss is the signal of this process's launcher: MPICH's, which was told to leave the other ranks alive, has no
 // other way to say that it lost one. It is nil under other launchers.
-var launcherLoss = sync.OnceValue(func() *lossSignal {
+var LauncherLoss = sync.OnceValue(func() *LossSignal {
 	if mpi.FindLauncher(os.LookupEnv).Family != mpi.MPICH {
 		return nil
 	}
-	return &lossSignal{signal: syscall.SIGUSR1, losses: mpilink.Losses, say: func(text string) {
+	return &LossSignal{Signal: syscall.SIGUSR1, Losses: mpilink.Losses, Say: func(text string) {
 		fmt.Fprintln(os.Stderr, "rankpool: warning:", text) // each time
 	}}
 })

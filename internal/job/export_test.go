@@ -1,4 +1,4 @@
-package futures
+package job
 
 import "io/fs"
 
@@ -7,3 +7,9 @@ func Missing(proc fs.FS, self int) (text string, known bool) {
 	r, known := callRoll(proc, self)
 	return r.missing(), known
 }
+
+// The bounds of what a loss explains.
+const (
+	LossHold   = lossHold
+	LossMemory = lossMemory
+)

@@ -1,4 +1,4 @@
-package futures
+package job
 
 import (
 	"context"
@@ -16,23 +16,23 @@ const (
 	lossMemory = time.Second
 )
 
-// lossSignal is the signal by which a launcher tells the processes of a job that one of them was lost. When a program is
+// LossSignal is the signal by which a launcher tells the processes of a job that one of them was lost. When a program is
 // to drain at it too, only the losses tell the two meanings apart.
-type lossSignal struct {
-	signal os.Signal
-	losses func() (n int, next <-chan struct{}) // how many there were so far; next is closed at the next one
-	say    func(text string)
+type LossSignal struct {
+	Signal os.Signal
+	Losses func() (n int, next <-chan struct{}) // how many there were so far; next is closed at the next one
+	Say    func(text string)
 
 	alleged atomic.Int64 // 1 + the losses that were known when the signal was taken for a wish; 0 until it is
 }
 
-// await blocks until a signal comes that asks for a drain, and returns it, or until ctx ends, and returns nil. Each loss
+// Await blocks until a signal comes that asks for a drain, and returns it, or until ctx ends, and returns nil. Each loss
 // explains one signal, whichever comes first. It is to be called once.
-func (l *lossSignal) await(ctx context.Context, told <-chan os.Signal) os.Signal {
+func (l *LossSignal) Await(ctx context.Context, told <-chan os.Signal) os.Signal {
 	var held, lost []time.Time // signals without a loss, losses without a signal; one of the two is empty
 	limit := time.NewTimer(time.Hour)
 	defer limit.Stop()
-	seen, next := l.losses()
+	seen, next := l.Losses()
 	for {
 		var due <-chan time.Time
 		if len(held) > 0 {
@@ -48,14 +48,14 @@ func (l *lossSignal) await(ctx context.Context, told <-chan os.Signal) os.Signal
 		case <-due:
 		}
 		now := time.Now()
-		if s != nil && s != l.signal {
+		if s != nil && s != l.Signal {
 			return s
 		}
 		if s != nil {
 			held = append(held, now)
 		}
 		var n int
-		for n, next = l.losses(); seen < n; seen++ {
+		for n, next = l.Losses(); seen < n; seen++ {
 			lost = append(lost, now)
 		}
 		for len(lost) > 0 && now.Sub(lost[0]) > lossMemory {
@@ -63,22 +63,22 @@ func (l *lossSignal) await(ctx context.Context, told <-chan os.Signal) os.Signal
 		}
 		for len(held) > 0 && len(lost) > 0 {
 			held, lost = held[1:], lost[1:]
-			l.say(fmt.Sprintf("a rank was lost, and the launcher tells of that by the signal %q: this one drains nothing", l.signal))
+			l.Say(fmt.Sprintf("a rank was lost, and the launcher tells of that by the signal %q: this one drains nothing", l.Signal))
 		}
 		if len(held) > 0 && now.Sub(held[0]) >= lossHold {
 			l.alleged.Store(1 + int64(seen))
-			return l.signal
+			return l.Signal
 		}
 	}
 }
 
-// review tells, at the end, of a drain that a loss explains which was noticed too late.
-func (l *lossSignal) review() {
+// Review tells, at the end, of a drain that a loss explains which was noticed too late.
+func (l *LossSignal) Review() {
 	known := l.alleged.Load()
-	if n, _ := l.losses(); known == 0 || int64(n) < known {
+	if n, _ := l.Losses(); known == 0 || int64(n) < known {
 		return
 	}
-	l.say(fmt.Sprintf("a rank was lost, which was noticed only after the signal %q had begun the drain: it may have been the launcher "+
+	l.Say(fmt.Sprintf("a rank was lost, which was noticed only after the signal %q had begun the drain: it may have been the launcher "+
 		"that sent it. Have the batch system warn by one that no launcher sends, SIGWINCH (sbatch --signal=28@120), and name it in DrainOn",
-		l.signal))
+		l.Signal))
 }

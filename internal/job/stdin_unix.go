@@ -1,6 +1,6 @@
 //go:build mpi && cgo && unix
 
-package futures
+package job
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// emptyStdin has this process find the end of its standard input, for good. What launchers give to the ranks that are not the
+// EmptyStdin has this process find the end of its standard input, for good. What launchers give to the ranks that are not the
 // first is a pipe that never ends (MPICH's mpiexec), or the master's input once more (srun, which waits for who does not read).
-func emptyStdin() {
+func EmptyStdin() {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return
@@ -19,13 +19,13 @@ func emptyStdin() {
 	_ = unix.Dup2(int(null.Fd()), 0) // there is nobody to tell
 }
 
-// borrowStdin is emptyStdin until restore is called.
-func borrowStdin() (restore func()) {
+// BorrowStdin is EmptyStdin until restore is called.
+func BorrowStdin() (restore func()) {
 	before, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil { // it has none
 		return func() {}
 	}
-	emptyStdin()
+	EmptyStdin()
 	return func() {
 		_ = unix.Dup2(before, 0)
 		_ = unix.Close(before)

@@ -1,5 +1,0 @@
-//go:build !mpi || !cgo || !unix
-
-package futures
-
-func launcherLoss() *lossSignal { return nil }

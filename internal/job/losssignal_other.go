@@ -1,0 +1,6 @@
+//go:build !mpi || !cgo || !unix
+
+package job
+
+// LauncherLoss is nil: no launcher tells of lost ranks by a signal here.
+func LauncherLoss() *LossSignal { return nil }
