@@ -80,8 +80,8 @@ func WithMaxWorkers(n int) Option {
 }
 
 // WithMaxTasksPerChild has a worker replaced after it has run n tasks, so that what it has piled up is given back: a task
-// is a submitted call, or one chunk of a Map. No task is lost and no order changes; the new worker runs the initializer
-// again. The ranks of an MPI job cannot be replaced: there the executor refuses to start.
+// is a submitted call, or one chunk of a Map. No task is lost and no order changes; a new process runs the initializer
+// again, a goroutine does not. The ranks of an MPI job cannot be replaced: there the executor refuses to start.
 func WithMaxTasksPerChild(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {
@@ -229,9 +229,12 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithInitializer has every worker call fn with arg before its first task, after the working directory, environment and
-// globals are set. If it fails on one worker the executor is broken: everything queued and every later Submit gets
-// ErrBroken with the cause. In a thread pool it is called once for the pool, as in the original.
+// WithInitializer has fn called with arg once in every process that has workers of the executor, after the working directory,
+// environment and globals are set: once in each local worker process and in each rank, and once in all where the workers are
+// goroutines of this process. No worker begins its first task before the initializer of its process has returned.
+//
+// The call's context ends when the worker leaves that makes it. If the initializer fails in one process the executor is broken:
+// everything queued and every later Submit gets ErrBroken with the cause.
 func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
 	return option(func(c *config) error {
 		if fn.f == nil {

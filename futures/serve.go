@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -21,38 +20,6 @@ type setup struct {
 	Threshold int
 	Globals   []globalValue
 	Init      *initCall
-}
-
-// initCall is the call of an initializer.
-type initCall struct {
-	Name string
-	Arg  []byte
-}
-
-// initializer is what WithInitializer sets.
-type initializer struct {
-	name  string
-	local bool
-	arg   []byte                      // encoded, for other processes
-	call  func(context.Context) error // for this one
-}
-
-func newInitializer[A, R any](f *function[A, R], arg A) (*initializer, error) {
-	i := &initializer{name: f.name, local: f.local}
-	i.call = func(ctx context.Context) error {
-		_, err := f.call(ctx, arg)
-		return err
-	}
-	if f.local {
-		return i, nil
-	}
-	e := pkl5.Encoder{Threshold: -1}
-	if err := f.args.Encode(&e, &arg); err != nil {
-		return nil, fmt.Errorf("the argument of %s cannot be encoded: %w", f.name, err)
-	}
-	i.arg = e.Stream
-	// The argument as it was encoded, so that later changes to it have no effect (C003).
-	return i, nil
 }
 
 var setupCodec = sync.OnceValues(pkl5.Of[setup])
@@ -77,8 +44,9 @@ func (e *executor) setupMessage() ([]byte, error) {
 	return enc.Stream, nil
 }
 
-// applySetup prepares this worker: directory, environment, globals, initializer, in this order (C104).
-func applySetup(ctx context.Context, b []byte) (int, context.Context, error) {
+// applySetup prepares this worker: directory, environment, globals, initializer, in this order (C104). Workers that share the
+// process share the initializer's run too, unless shared is nil.
+func applySetup(ctx context.Context, b []byte, shared *initialization) (int, context.Context, error) {
 	c, err := setupCodec()
 	if err != nil {
 		return 0, nil, err
@@ -100,24 +68,16 @@ func applySetup(ctx context.Context, b []byte) (int, context.Context, error) {
 		}
 	}
 	ctx, err = withGlobals(ctx, s.Globals)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, nil, err
-	}
-	if s.Init != nil {
-		err = callInitializer(ctx, s.Init)
+	case s.Init == nil:
+	case shared != nil:
+		err = shared.run(ctx, s.Init.run)
+	default:
+		err = s.Init.run(ctx)
 	}
 	return s.Threshold, ctx, err
-}
-
-// callInitializer runs an initializer by its name.
-func callInitializer(ctx context.Context, i *initCall) error {
-	e, ok := registry.Default().Lookup(i.Name)
-	if !ok {
-		return fmt.Errorf("initializer %q is not registered in this worker", i.Name)
-	}
-	var in pkl5.Decoder
-	in.Reset(i.Arg, nil)
-	return e.Body.(dispatch.Body).Call(&dispatch.Call{Context: ctx, In: &in, Out: &pkl5.Encoder{Threshold: -1}, N: 1})
 }
 
 // processService is what a worker process does for its master.
@@ -127,15 +87,19 @@ func processService() dispatch.Service {
 		Function:    functionBody,
 		AppendError: remote.Append,
 		Recovered:   recovered,
-		Setup:       applySetup,
+		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor
+			return applySetup(ctx, b, nil)
+		},
 	}
 }
 
-// threadService is what a worker that is a goroutine does. In a thread pool it needs no set-up but the initializer, which
-// runs once for all (C085).
+// threadService is what a worker that is a goroutine does. The initializer runs once for all of them (C085); in a thread pool
+// they need no other set-up.
 func (e *executor) threadService() dispatch.Service {
+	once := new(initialization)
 	s := dispatch.Service{
-		Hello: hello(nil), Function: functionBody, Setup: applySetup, AppendError: remote.Append, Recovered: recovered,
+		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered,
+		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { return applySetup(ctx, b, once) },
 	}
 	if !e.shares {
 		registry.Default().Freeze("the start of an executor")
@@ -143,26 +107,12 @@ func (e *executor) threadService() dispatch.Service {
 	}
 	s.NoPeers = true // F02
 	s.Home = e.home
-	var once sync.Once
-	var failed error
 	s.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {
 		ctx, err := withGlobals(ctx, e.cfg.globals)
-		if err != nil || e.cfg.initializer == nil {
-			return 0, ctx, err
+		if err == nil && e.cfg.initializer != nil {
+			err = once.run(ctx, e.cfg.initializer.call)
 		}
-		once.Do(func() {
-			returned := false
-			defer func() {
-				if v := recover(); v != nil {
-					failed = recovered(v, debug.Stack())
-				} else if !returned { // each worker says the same, whichever is heard first
-					failed = recovered(dispatch.Goexit, debug.Stack())
-				}
-			}()
-			failed = e.cfg.initializer.call(ctx)
-			returned = true
-		})
-		return 0, ctx, failed
+		return 0, ctx, err
 	}
 	return s
 }

@@ -20,8 +20,9 @@ type TaskOption = futures.TaskOption
 // core. On a thread pool it is the number of tasks that run at once.
 func WithProcesses(n int) Option { return futures.WithMaxWorkers(n) }
 
-// WithInitializer has every worker call fn with arg before its first task. If it fails on one worker, the pool is
-// broken: every call gets futures.ErrBroken with the cause. On a thread pool it is called once for all workers.
+// WithInitializer has fn called with arg once in every process that has workers, before their first task: once in all where the
+// workers are goroutines of this process. If it fails in one process, the pool is broken: every call gets futures.ErrBroken
+// with the cause.
 func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
 	return futures.WithInitializer(fn, arg)
 }

@@ -1,9 +1,12 @@
 package behaviour_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"testing"
@@ -13,8 +16,8 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestTheInitializerRunsOncePerWorkerBeforeAnyTask_C078_C085(t *testing.T) {
-	on(t, 2, func(t *testing.T, b backend, ex futures.Executor) {
+func TestTheInitializerRunsOncePerProcessBeforeAnyTask_C078_C085(t *testing.T) {
+	on(t, 4, func(t *testing.T, b backend, ex futures.Executor) {
 		before := calls.Load()
 		for range 20 {
 			s := result(t, submit(t, ex, remembered, struct{}{}))
@@ -22,17 +25,82 @@ func TestTheInitializerRunsOncePerWorkerBeforeAnyTask_C078_C085(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		want := int64(2)
-		switch {
-		case b.apart:
+		want := int64(1) // here, whatever number of goroutines
+		if b.apart {
 			want = 0
-		case b.shares:
-			want = 1 // once for the pool
 		}
 		if got := calls.Load() - before; got != want {
 			t.Errorf("it ran %d times in this process, want %d", got, want)
 		}
 	}, futures.WithInitializer(remember, "hello"))
+}
+
+// An initializer fills what tasks read, as any program's does: without a lock.
+var (
+	filled    map[int]int
+	fillTable = futures.Register("fillTable", func(g gate) (bool, error) {
+		filled = map[int]int{}
+		if err := g.pass(context.Background()); err != nil {
+			return false, err
+		}
+		for i := range 100 {
+			filled[i] = i * i
+		}
+		return true, nil
+	})
+	readFilled = futures.Register("readFilled", func(i int) (int, error) { return filled[i], nil })
+)
+
+func TestEveryWorkerStartsItsFirstTaskAfterTheInitializerHasEnded(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		for range 3 { // a new one each time, for another executor's initializer runs again
+			g := newGate(t)
+			ex := b.start(t, 4, futures.WithInitializer(fillTable, g))
+			var fs []*futures.Future[int]
+			for i := range 100 {
+				fs = append(fs, submit(t, ex, readFilled, i))
+			}
+			g.open()
+			for i, f := range fs {
+				if got := result(t, f); got != i*i {
+					t.Errorf("%d is %d", i, got)
+				}
+			}
+			mustClose(t, ex)
+		}
+	})
+}
+
+// initializers that fail, by how they do.
+var failingInitializer = futures.Register("failingInitializer", func(how string) (bool, error) {
+	switch how {
+	case "panic":
+		panic("at start")
+	case "exit":
+		runtime.Goexit()
+	}
+	return false, &InputError{Value: 1, Why: how}
+})
+
+// place of a worker in an error's text
+var anyWorker = regexp.MustCompile(`worker \d+ \([^)]*\)`)
+
+func TestAFailingInitializerFailsThePoolInTheSameWordsOnEveryBackend(t *testing.T) {
+	for how, says := range map[string]string{
+		"error": "the pool is broken: initializer failed on worker N: 1 is error",
+		"panic": "the pool is broken: initializer failed on worker N: panic: at start",
+		"exit": "the pool is broken: initializer failed on worker N: runtime.Goexit was called, so there is no result: " +
+			"return an error instead (FailNow, Fatal and SkipNow of package testing call it too)",
+	} {
+		t.Run(how, func(t *testing.T) {
+			on(t, 3, func(t *testing.T, _ backend, ex futures.Executor) {
+				_, err := submit(t, ex, square, 1).Result(within(t))
+				if text := anyWorker.ReplaceAllString(fmt.Sprint(err), "worker N"); text != says {
+					t.Errorf("%s\nwant %s", text, says)
+				}
+			}, futures.WithInitializer(failingInitializer, how))
+		})
+	}
 }
 
 func TestWorkersStartInTheOrderOfTheOriginal_C098_C102_C103_C104(t *testing.T) {

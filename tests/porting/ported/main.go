@@ -25,7 +25,7 @@ func (e *badSeed) Error() string {
 
 var _ = futures.RegisterError[*badSeed]("badSeed")
 
-// setRules is called once in every worker.
+// setRules is called once in every process with workers.
 var setRules = futures.Register("setRules",
 	func(r table) (bool, error) {
 		rules = r
