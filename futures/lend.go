@@ -44,7 +44,7 @@ func lend[F Awaitable](ctx context.Context, fs []F) *dispatch.Loan {
 	for _, f := range fs {
 		w.add(f.base(), home)
 	}
-	w.alone = len(fs) == 1 && fs[0].base().isTask()
+	w.Alone = len(fs) == 1 && fs[0].base().isTask()
 	return w.lend(ctx, home)
 }
 
@@ -62,7 +62,8 @@ func (c *core) lend(ctx context.Context) *dispatch.Loan {
 	if home == nil {
 		return nil
 	}
-	w := wanted{alone: c.isTask()}
+	var w wanted
+	w.Alone = c.isTask()
 	w.add(c, home)
 	return w.lend(ctx, home)
 }
@@ -72,10 +73,13 @@ func (r *mapping[A, R]) lend() *dispatch.Loan {
 	if r.ex.home == nil || dispatch.HomeOf(r.ctx) != r.ex.home {
 		return nil
 	}
-	w := wanted{ours: true, alone: true}
+	w := wanted{ours: true}
+	w.Alone = true
 	r.mu.Lock()
 	if j := r.jobs[r.have]; j != nil {
-		w.jobs = append(w.jobs, j)
+		w.Jobs = append(w.Jobs, j)
+	} else {
+		w.Open = true
 	}
 	r.mu.Unlock()
 	return w.lend(r.ctx, r.ex.home)
@@ -83,10 +87,9 @@ func (r *mapping[A, R]) lend() *dispatch.Loan {
 
 // wanted is what a wait is for.
 type wanted struct {
-	seen  map[*core]struct{} // once there are several ways to a future
-	ours  bool               // something of the executor, or of nobody: that may be completed by a task of the executor
-	alone bool               // the answer of the one job ends the wait
-	jobs  []*dispatch.Job
+	dispatch.Wanted
+	seen map[*core]struct{} // once there are several ways to a future
+	ours bool               // something of the executor, or of nobody: that may be completed by a task of the executor
 }
 
 // add looks what a future needs of the executor with that home.
@@ -106,12 +109,12 @@ func (w *wanted) add(c *core, home *dispatch.Home) {
 			if ex, j := o.work(); ex.home == home {
 				w.ours = true
 				if j != nil {
-					w.jobs = append(w.jobs, j)
+					w.Jobs = append(w.Jobs, j)
 				}
 			}
 			return
 		case dependent:
-			w.ours = true // its handler may bring another
+			w.ours, w.Open = true, true // its handler may bring another
 			c = o.awaits()
 		case gatherer:
 			if w.seen == nil {
@@ -122,7 +125,9 @@ func (w *wanted) add(c *core, home *dispatch.Home) {
 			}
 			return
 		default:
-			w.ours = w.ours || owner == nil
+			if owner == nil {
+				w.ours, w.Open = true, true
+			}
 			return
 		}
 	}
@@ -132,7 +137,7 @@ func (w *wanted) lend(ctx context.Context, home *dispatch.Home) *dispatch.Loan {
 	if !w.ours {
 		return nil
 	}
-	return home.Lend(ctx, w.alone, w.jobs...)
+	return home.Lend(ctx, w.Wanted)
 }
 
 // lend is lend for what AsCompleted has not yielded. The futures are looked at once: after that they are at the head of
@@ -147,10 +152,10 @@ func (s *arrivals[F]) lend(ctx context.Context) *dispatch.Loan {
 		for i := range s.all {
 			if a := &s.all[i]; a.s != nil { // else it was yielded
 				s.wanted.add(a.f.base(), home)
-				s.wanted.alone = len(s.all) == 1 && a.f.base().isTask()
+				s.wanted.Alone = len(s.all) == 1 && a.f.base().isTask()
 			}
 		}
-		defer func() { s.wanted.jobs = nil }()
+		defer func() { s.wanted.Jobs = nil }()
 	}
 	return s.wanted.lend(ctx, home)
 }

@@ -472,6 +472,7 @@ func TestTasksThatWaitForEachOtherUnderStress(t *testing.T) {
 	ex := goroutines(t, 3)
 	var walk futures.Func[int, int]
 	failure := errors.New("no luck")
+	member := futures.Local(func(_ context.Context, x int) (int, error) { return x, nil })
 	walk = futures.Local(func(ctx context.Context, d int) (int, error) {
 		switch r := rand.IntN(100); {
 		case r == 0:
@@ -492,7 +493,7 @@ func TestTasksThatWaitForEachOtherUnderStress(t *testing.T) {
 			fs = append(fs, f)
 		}
 		n := 1
-		switch rand.IntN(5) {
+		switch rand.IntN(6) {
 		case 0:
 			vs, err := futures.Collect(fs...).Result(ctx)
 			if err != nil {
@@ -522,6 +523,14 @@ func TestTasksThatWaitForEachOtherUnderStress(t *testing.T) {
 				all.Go(func() { _, _ = f.Result(ctx) })
 			}
 			all.Wait()
+		case 4:
+			f, err := futures.SubmitEach(ex, member, d)
+			if err != nil {
+				return 0, err
+			}
+			if _, err := f.Result(ctx); err != nil {
+				return 0, err
+			}
 		default:
 			for v, err := range futures.Map(ctx, ex, walk, make([]int, 1+rand.IntN(4))) {
 				if err != nil {

@@ -81,9 +81,10 @@ func (m *Master) handOut() {
 }
 
 // prefetch sends a busy worker one more batch: of tiny units if there is enough to be worth a frame, or one unit of a short
-// function if there is enough for the others, so that the worker need not wait for it.
+// function if there is enough for the others, so that the worker need not wait for it. While a gang waits nothing is sent ahead of
+// it.
 func (m *Master) prefetch(w *worker) {
-	if w.state != busy || w.long || w.loan.waits > 0 || len(w.ends) >= prefetching || m.waiting > 0 {
+	if w.state != busy || w.long || w.loan.waits > 0 || len(w.ends) >= prefetching || m.waiting > 0 || len(m.queue.gangs) > 0 {
 		return
 	}
 	runs, tiny := m.unitTime(w.out[len(w.out)-1].job)
@@ -187,7 +188,7 @@ func (m *Master) fill(w *worker) bool {
 	}
 	if w.state == idle {
 		b.frame.Stream[flags] |= runIdle
-		w.state = busy
+		w.state, w.passed = busy, len(m.queue.gangs) > 0
 		w.since = time.Now()
 	}
 	w.units += b.units

@@ -18,8 +18,9 @@ type gang struct {
 }
 
 // next returns what the next worker is to be given. Gangs that have come to the head are put aside to wait for all
-// workers; meanwhile nothing passes them but what came back, which had passed already, and but for the sake of a running task
-// that waits for another: only what follows in the queue may bring that.
+// workers; meanwhile nothing passes them but what is in front of the queue: what came back, which had passed already, and what tasks
+// wait for that have lent their slots. The rest of the queue passes only for the sake of a running task that waits for another,
+// where only what follows in the queue may bring that.
 func (m *Master) next() (piece, bool) {
 	for {
 		m.trimGangs()
@@ -29,8 +30,16 @@ func (m *Master) next() (piece, bool) {
 			m.queue.gangs = append(m.queue.gangs, p.job)
 			continue
 		}
-		return p, ok && (len(m.queue.gangs) == 0 || m.talking > 0 || m.lending.lent > 0 || len(m.queue.front) > 0)
+		return p, ok && (len(m.queue.gangs) == 0 || len(m.queue.front) > 0 || m.talking > 0 || m.needed())
 	}
+}
+
+// needed tells whether the queue behind a gang may hold what a task that runs depends on, where slots are lent. A task that has lent
+// its slot needs nothing: a gang begins beside it, and the queue follows. But one that has a slot and began before the gang was first
+// may wait, in a way that the pool does not see, for another that has lent its slot and itself waits for the queue. What has passed the gang does
+// not count, or it could go on like this without end.
+func (m *Master) needed() bool {
+	return m.lending.open > 0 && slices.ContainsFunc(m.workers, func(w *worker) bool { return w.state == busy && !w.loan.lent && !w.passed })
 }
 
 // pending tells whether anything waits to be run.
@@ -93,6 +102,9 @@ func (m *Master) start(j *Job, n int) {
 	m.stats.Submitted += uint64(n - 1)
 	j.Units, j.at = n, taken
 	m.gang = gang{id: m.gang.id + 1, job: j, live: n, out: map[int]string{}}
+	for _, w := range m.workers { // the next gang is another
+		w.passed = false
+	}
 	for _, w := range m.workers[:m.lending.size] {
 		if w.givenUp() {
 			m.gang.out[w.slot] = lostBefore

@@ -19,6 +19,7 @@ const spareWorkers = 8
 type lending struct {
 	size    int       // slots: tasks that may run at once
 	lent    int       // workers whose task waits
+	open    int       // waits that are for more than jobs that have begun or are in front of the queue
 	claims  []*worker // those of them whose wait has ended, in that order
 	coming  int       // workers beyond size that are starting
 	vacant  []*worker // slots beyond size that have no worker
@@ -45,14 +46,25 @@ type Loan struct {
 	w    *worker
 	task lender
 	ctx  context.Context
-	jobs []*Job
+	want Wanted
 }
 
-// Lend lends the slot of the task whose context ctx is, or was made of, if that is one of the pool's. The wait may be for some
-// jobs of the pool: those go to the head of the queue, for what a task waits for is worth more
-// than what nobody waits for yet, and a tree of tasks is walked in depth and not in breadth. With alone there is one, and its answer
-// ends the wait: then the slot is promised as soon as the answer is there. Return must follow.
-func (h *Home) Lend(ctx context.Context, alone bool, jobs ...*Job) *Loan {
+// Wanted is what a task waits for.
+type Wanted struct {
+	// Jobs of the pool go to the head of the queue, for what a task waits for is worth more than what nobody waits for yet, and a tree of
+	// tasks is walked in depth and not in breadth.
+	Jobs []*Job
+
+	// Alone says that there is one job, and that its answer ends the wait: then the slot is promised as soon as the answer is there.
+	Alone bool
+
+	// Open says that the wait is for something else too that any task of the pool may bring, also one that is not yet queued. A gang is
+	// nothing of the kind.
+	Open bool
+}
+
+// Lend lends the slot of the task whose context ctx is, or was made of, if that is one of the pool's. Return must follow.
+func (h *Home) Lend(ctx context.Context, want Wanted) *Loan {
 	m, s := h.master.Load(), serverOf(ctx)
 	if m == nil || s == nil || s.svc.Home != h || ctx.Err() != nil {
 		return nil
@@ -74,7 +86,7 @@ func (h *Home) Lend(ctx context.Context, alone bool, jobs ...*Job) *Loan {
 	if p := v.next(); m.leaving || v.state != busy || p == nil || p.seq+uint64(p.done) != task.seq {
 		return nil // another has taken its place
 	}
-	l := &Loan{m: m, w: v, task: task, ctx: ctx, jobs: jobs}
+	l := &Loan{m: m, w: v, task: task, ctx: ctx, want: want}
 	if v.loan.task != task {
 		v.loan = loan{task: task}
 	}
@@ -84,15 +96,20 @@ func (h *Home) Lend(ctx context.Context, alone bool, jobs ...*Job) *Loan {
 		v.loan.lent = true
 		m.lending.lent++
 	}
-	for _, j := range slices.Backward(jobs) {
+	for _, j := range slices.Backward(want.Jobs) {
 		m.queue.promote(j)
+		l.want.Open = l.want.Open || !j.is(queued) // it comes later, and behind what is there
 	}
-	if alone && len(jobs) == 1 { // the end of its wait is known before it is
-		jobs[0].marks |= awaited
+	if l.want.Open {
+		m.lending.open++
+	}
+	if want.Alone && len(want.Jobs) == 1 { // the end of its wait is known before it is
+		j := want.Jobs[0]
+		j.marks |= awaited
 		if m.lending.awaited == nil {
 			m.lending.awaited = map[*Job][]*Loan{}
 		}
-		m.lending.awaited[jobs[0]] = append(m.lending.awaited[jobs[0]], l)
+		m.lending.awaited[j] = append(m.lending.awaited[j], l)
 	}
 	m.handOut()
 	return l
@@ -135,12 +152,15 @@ func (l *Loan) Return(came bool) {
 	m.unlock()
 }
 
-// forget drops what Lend noted of a job.
+// forget drops what Lend noted of a wait.
 func (m *Master) forget(l *Loan) {
-	if len(l.jobs) != 1 || !l.jobs[0].is(awaited) {
+	if l.want.Open {
+		m.lending.open--
+	}
+	if len(l.want.Jobs) != 1 || !l.want.Jobs[0].is(awaited) {
 		return
 	}
-	j := l.jobs[0]
+	j := l.want.Jobs[0]
 	left := slices.DeleteFunc(m.lending.awaited[j], func(o *Loan) bool { return o == l })
 	if len(left) > 0 {
 		m.lending.awaited[j] = left
