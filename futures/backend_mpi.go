@@ -14,6 +14,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -150,44 +151,44 @@ func abortJob(status int) {
 }
 
 // mainOrRank runs a program that is no local worker: as the master, or as a rank that serves it (E05).
-func mainOrRank(run func(context.Context) error, everywhere bool) int {
+func mainOrRank(p life.Program, everywhere bool) int {
 	if !launched() {
-		return leaveMPI(runMaster(run))
+		return leaveMPI(p.RunMaster())
 	}
 	if everywhere {
-		return onEveryRank(run)
+		return onEveryRank(p)
 	}
 	if mpi.FindLauncher(os.LookupEnv).Rank > 0 { // it will serve, and MPI takes its time
-		ignoreSignals()
+		life.IgnoreSignals()
 		job.EmptyStdin()
 	}
 	serve, err := joinWorld()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rankpool:", err)
-		abortJob(exitFailure)
-		return exitFailure
+		abortJob(life.ExitFailure)
+		return life.ExitFailure
 	}
 	if serve != nil {
 		return serve()
 	}
-	return leaveMPI(runMaster(run))
+	return leaveMPI(p.RunMaster())
 }
 
 // onEveryRank runs a program that runs on all ranks, as the master of its own executors.
-func onEveryRank(run func(context.Context) error) int {
+func onEveryRank(p life.Program) int {
 	_, err := startMPI()
-	status := exitFailure
+	status := life.ExitFailure
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rankpool:", err)
 	} else {
-		status = runMaster(run)
+		status = p.RunMaster()
 	}
 	if status == 0 {
 		if err = mpi.Finalize(context.Background()); err == nil { // the other ranks may take as long as they like
 			return 0
 		}
 		fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
-		status = exitFailure
+		status = life.ExitFailure
 	}
 	time.Sleep(job.PrintPause)
 	abortJob(status)
@@ -239,7 +240,7 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	ranks.serves = true
 	ranks.Unlock()
 	serving.Store(true)
-	ignoreSignals()
+	life.IgnoreSignals()
 	if spawned { // its number does not tell it from a master
 		job.EmptyStdin()
 	}
@@ -262,10 +263,10 @@ func serveRank(c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "rankpool: rank %d: %v\n", rank, err)
 		if errors.Is(err, mpilink.ErrMasterSilent) {
-			return exitFailure
+			return life.ExitFailure
 		}
-		abortJob(exitFailure)
-		return exitFailure
+		abortJob(life.ExitFailure)
+		return life.ExitFailure
 	}
 	return 0
 }
@@ -306,8 +307,8 @@ func leaveMPI(status int) int {
 		return status
 	}
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
-	abortJob(max(status, exitFailure))
-	return max(status, exitFailure)
+	abortJob(max(status, life.ExitFailure))
+	return max(status, life.ExitFailure)
 }
 
 // newRankGroup makes the group of an executor whose workers are ranks: those of the world, whatever their number, or

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -18,7 +19,7 @@ func underLauncher() bool { return false }
 func loadingInRank() bool { return false }
 func abortJob(int)        {}
 
-func mainOrRank(run func(context.Context) error, _ bool) int { return runMaster(run) }
+func mainOrRank(p life.Program, _ bool) int { return p.RunMaster() }
 
 func (e *executor) newRankGroup(environment, *slog.Logger) (link.Group, error) {
 	return nil, errors.New("futures: MPI is not built into this program")

@@ -5,183 +5,131 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/life"
 )
 
-// Exit statuses of Main.
-const (
-	exitFailure   = 1
-	exitSignalled = 128 // and the number of the signal, as a shell reports it
-	exitGreatest  = 255 // beyond it the system keeps the last eight bits, and 256 would be success
-)
+// MainOption is a choice for Main.
+type MainOption interface{ applyMain(*life.Ending) }
 
-// runMaster calls run, sees to its executors and returns the exit status.
-func runMaster(run func(context.Context) error) (status int) {
-	defer func() { complaintLog().Flush(lastWords) }()
-	if underTest {
-		return runTests(run)
-	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	go awaitSignal(ctx, cancel)
-	err := protected(ctx, run)
-	if draining.Load() {
-		<-ctx.Done() // what runs still finishes
-	}
-	interrupted := new(signalError)
-	stopped := errors.As(context.Cause(ctx), &interrupted)
-	switch {
-	case stopped:
-		status = interrupted.status()
-		if err != nil && !errors.Is(err, context.Canceled) {
-			complain(err)
-		}
-		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
-		closeAll(CancelFutures(), InterruptTasks())
-	case err != nil:
-		for _, m := range openMasters() { // nothing begins after the message
-			_, _ = m.Shutdown(ctx, false, true)
-		}
-		complain(err)
-		status = statusOf(err)
-		abandonAll()
-	default:
-		closeAll()
-	}
-	if draining.Load() { // from the time while they were closed
-		<-ctx.Done()
-	}
-	if !stopped && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
-		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
-		status = interrupted.status()
-	}
-	return status
+type mainOption func(*life.Ending)
+
+func (o mainOption) applyMain(c *life.Ending) { o(c) }
+
+// DrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn.
+// From the signal on nothing begins: what is queued fails with ErrDrained, and so does what is
+// submitted. The results of the tasks that finish in time are delivered. Then, or as soon as nothing runs, the contexts of
+// the tasks and of Main's function end, and what does not end with its context may go on for another second.
+//
+// The default is 5 s, or less where the launcher kills earlier after its SIGTERM: the message, what was done by then and what
+// the program defers are to be out before. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s, and four tenths of
+// that are what tasks have, also where DrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
+// choose less. After a signal of DrainOn nobody kills, so that all of DrainGrace holds.
+func DrainGrace(d time.Duration) MainOption {
+	return mainOption(func(c *life.Ending) { c.Grace, c.Asked = max(d, 0), true })
 }
 
-// complain prints the error of Main's function, which is the user's own and stands as it is.
-func complain(err error) {
+// DrainOn has further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a
+// job (sbatch --signal=USR1@120). The option must be the same in every process of the program, as code before Main is.
+//
+// MPICH's mpiexec, told to leave the other ranks alive when one is lost, sends them SIGUSR1 then. Under it a SIGUSR1 that
+// comes with the loss of a rank therefore drains nothing, and one that no loss explains drains 2 s late. A loss that is
+// noticed later than that, on another host, drains. SIGWINCH has one meaning; SIGUSR2 would end that mpiexec itself.
+func DrainOn(signals ...os.Signal) MainOption {
+	return mainOption(func(c *life.Ending) { c.Signals = append(c.Signals, signals...) })
+}
+
+// ErrDrained is the error of what had not begun when the program was told to end, and of every call after that. It matches
+// ErrCancelled.
+var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal before this began (%w)", ErrCancelled)
+
+// program is a program as its end sees it.
+func program(run func(context.Context) error, opts []MainOption) life.Program {
+	p := life.Program{Run: run, Text: textOf, Status: statusOf, Recovered: func(v any, stack []byte) error {
+		if v == nil {
+			v = dispatch.Goexit
+		}
+		return recovered(v, stack)
+	}}
+	for _, o := range opts {
+		if o != nil {
+			o.applyMain(&p.Ending)
+		}
+	}
+	return p
+}
+
+// textOf is what is printed of the error of Main's function.
+func textOf(err error) string {
 	text := fmt.Sprint(err) // which survives an Error method that panics
 	if p := new(PanicError); errors.As(err, &p) {
 		text = fmt.Sprintf("%+v", err)
 	} else if m := new(MismatchError); errors.As(err, &m) {
 		text += "\n" + m.Diff
 	}
-	if text != "" {
-		fmt.Fprintln(os.Stderr, text)
-	}
+	return text
 }
 
 // statusOf returns the exit status that the error of Main's function asks for.
 func statusOf(err error) (status int) {
 	defer func() {
 		if recover() != nil { // such as a nil pointer in an error that is not nil
-			status = exitFailure
+			status = life.ExitFailure
 		}
 	}()
 	if _, panicked := err.(*PanicError); panicked {
-		return exitFailure
+		return life.ExitFailure
 	}
 	var says interface{ ExitCode() int }
 	if errors.As(err, &says) {
-		if n := says.ExitCode(); n >= 0 && n <= exitGreatest {
+		if n := says.ExitCode(); n >= 0 && n <= life.ExitGreatest {
 			return n
 		}
 	}
-	return exitFailure
+	return life.ExitFailure
 }
 
-// closeAll shuts every open executor down and waits. What runs on when a signal's grace is over is named, and left to the
-// end of the process.
-func closeAll(opts ...ShutdownOption) {
-	for {
-		all := openExecutors()
-		if len(all) == 0 {
-			return
-		}
-		var wg sync.WaitGroup
-		for _, e := range all {
-			wg.Go(func() {
-				if err := e.Shutdown(context.Background(), opts...); err != nil {
-					fmt.Fprintln(os.Stderr, "rankpool:", err)
-				}
-			})
-		}
-		wg.Wait()
-		if wasSignalled() { // Shutdown has done what a signal leaves time for
-			return
-		}
-	}
+// track remembers an executor until its workers have left, its callbacks have run and its log is written.
+func track(e *executor, m *dispatch.Master) {
+	closed := life.Track(pool{e})
+	m.OnClosed(func() {
+		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
+		e.log.Flush(life.LastWords)
+		closed(m.Ended())
+	})
 }
 
-// abandonAll ends what a program that has failed has open.
-func abandonAll() {
-	var wg sync.WaitGroup
-	for _, e := range openExecutors() {
-		wg.Go(func() {
-			if err := e.giveUp(context.Background()); err != nil {
-				fmt.Fprintln(os.Stderr, "rankpool:", err)
-			}
-		})
-	}
-	wg.Wait()
+// pool is an executor as the end of the program sees it.
+type pool struct{ e *executor }
+
+// Master implements life.Pool.
+func (p pool) Master() *dispatch.Master { return p.e.master.Load() }
+
+// Drain implements life.Pool.
+func (p pool) Drain() { p.Master().Drain(ErrDrained) }
+
+// Finish implements life.Pool.
+func (p pool) Finish(ctx context.Context) error { return p.e.Shutdown(ctx) }
+
+// Cut implements life.Pool.
+func (p pool) Cut(ctx context.Context) error {
+	return p.e.Shutdown(ctx, CancelFutures(), InterruptTasks())
 }
+
+// GiveUp implements life.Pool.
+func (p pool) GiveUp(ctx context.Context) error { return p.e.giveUp(ctx) }
 
 // giveUp cancels what is queued and waits for what runs, which has the grace of the program. Then its context ends, and a
 // moment later the wait.
 func (e *executor) giveUp(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(ctx, ending.afterFailure())
+	grace, cancel := context.WithTimeout(ctx, life.AfterFailure())
 	defer cancel()
 	if e.Shutdown(grace, CancelFutures()) == nil {
 		return nil
 	}
-	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRest)
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), life.DrainRest)
 	defer cancel()
 	return e.Shutdown(rest, CancelFutures(), InterruptTasks())
-}
-
-// signalled is what there is to do when Main's context is ended by a signal. It is a list of functions and not a context or
-// a channel, which would belong to whoever uses it first: in a test that may be a bubble of testing/synctest.
-var signalled struct {
-	sync.Mutex
-	yes   bool
-	calls map[*func()]struct{}
-}
-
-// onSignal has f called, on a goroutine of its own, when Main's context is ended by a signal, or now if it was. stop takes
-// that back.
-func onSignal(f func()) (stop func()) {
-	s := &signalled
-	s.Lock()
-	defer s.Unlock()
-	if s.yes {
-		go f()
-		return func() {}
-	}
-	if s.calls == nil {
-		s.calls = map[*func()]struct{}{}
-	}
-	s.calls[&f] = struct{}{}
-	return func() {
-		s.Lock()
-		delete(s.calls, &f)
-		s.Unlock()
-	}
-}
-
-// endSignalled calls what onSignal was given.
-func endSignalled() {
-	s := &signalled
-	s.Lock()
-	defer s.Unlock()
-	s.yes = true
-	for f := range s.calls {
-		go (*f)()
-	}
-	s.calls = nil
-}
-
-func wasSignalled() bool {
-	signalled.Lock()
-	defer signalled.Unlock()
-	return signalled.yes
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/lane"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
@@ -162,7 +163,7 @@ func (e *executor) started() (*dispatch.Master, error) {
 		return nil, err
 	}
 	switch {
-	case draining.Load():
+	case life.Draining():
 		return nil, ErrDrained
 	case e.shut:
 		return nil, ErrShutdown
@@ -178,7 +179,7 @@ func (e *executor) started() (*dispatch.Master, error) {
 
 // newMaster reads the environment and makes the group of workers and its scheduler. Nothing runs yet.
 func (e *executor) newMaster() (*dispatch.Master, error) {
-	complaints := complaintLog()
+	complaints := life.Complaints()
 	if e.cfg.log != nil {
 		e.log = lane.NewLogger(e.cfg.log.Handler())
 		complaints = e.log
@@ -339,13 +340,13 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 			_, _ = m.Shutdown(ctx, false, true)
 		}
 		m.Interrupt()
-		if e.endPrograms != nil && !wasSignalled() { // after a signal there is another time, and then all ends
+		if e.endPrograms != nil && !life.WasSignalled() { // after a signal there is another time, and then all ends
 			time.AfterFunc(programGrace, e.endPrograms)
 		}
 	}
 	if !c.noWait {
 		var release func()
-		ctx, release = heedSignal(ctx, m)
+		ctx, release = life.HeedSignal(ctx, m)
 		defer release()
 	}
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
@@ -353,8 +354,8 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
 	}
 	if !c.noWait {
-		e.log.Flush(lastWords)
-		complaintLog().Flush(lastWords)
+		e.log.Flush(life.LastWords)
+		life.Complaints().Flush(life.LastWords)
 	}
 	if err != nil {
 		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/rankpool/rankpool/internal/lane"
+	"github.com/rankpool/rankpool/internal/life"
 )
 
 // Followers counts the hooks and callbacks on a future.
@@ -56,4 +57,4 @@ func (fn ownerFunc) lane() *lane.Lane         { return nil }
 const ReadingSize = unsafe.Sizeof(reading{})
 
 // FlushLog waits until the package's log has been handed on.
-func FlushLog() { complaintLog().Flush(time.Minute) }
+func FlushLog() { life.Complaints().Flush(time.Minute) }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"sync"
 	"sync/atomic"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/registry"
 )
@@ -45,61 +44,39 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
 	}
-	ending.apply(opts)
-	os.Exit(mainStatus(run, registry.Caller(0)))
+	os.Exit(mainStatus(program(run, opts), registry.Caller(0)))
 }
 
 // InWorker tells whether this process is a worker.
 func InWorker() bool { return serving.Load() || proc.IsWorker() }
 
-func mainStatus(run func(context.Context) error, where string) int {
+func mainStatus(p life.Program, where string) int {
 	if mainBegan.Swap(true) {
 		fmt.Fprintf(os.Stderr, "rankpool: Main was called a second time, at %s; call it once, from main\n", where)
-		return exitFailure
+		return life.ExitFailure
 	}
+	p.Begin()
 	registry.Default().Freeze(where)
 	registerSentinels()
 	ep, worker, err := proc.Attach()
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "rankpool: this worker cannot reach its master:", err)
-		return exitFailure
+		return life.ExitFailure
 	case worker:
 		serving.Store(true)
-		ignoreSignals()
+		life.IgnoreSignals()
 		err := dispatch.Serve(ep, processService())
-		complaintLog().Flush(lastWords)
+		life.Complaints().Flush(life.LastWords)
 		if err != nil {
-			return exitFailure // the master is gone: there is nobody to tell
+			return life.ExitFailure // the master is gone: there is nobody to tell
 		}
 		return 0
 	}
 	if s, asked, err := serveAsked(); asked {
 		return serveMasters(s, err)
 	}
-	return mainOrRank(run, everywhere)
-}
-
-// protected calls run; a panic in it, or a call of runtime.Goexit, is an error.
-func protected(ctx context.Context, run func(context.Context) error) error {
-	result := make(chan error, 1)
-	go func() {
-		normal := false
-		defer func() {
-			if normal {
-				return
-			}
-			if v := recover(); v != nil {
-				result <- recovered(v, debug.Stack())
-				return
-			}
-			result <- recovered(dispatch.Goexit, debug.Stack())
-		}()
-		err := run(ctx)
-		normal = true
-		result <- err
-	}()
-	return <-result
+	return mainOrRank(p, everywhere)
 }
 
 // beMaster says whether this process may start workers that run its program again.
@@ -120,8 +97,8 @@ func refuseInIdleWorker(what string) {
 	}
 	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
 		"so executors belong into the function that Main is given\n", what)
-	abortJob(exitFailure)
-	os.Exit(exitFailure)
+	abortJob(life.ExitFailure)
+	os.Exit(life.ExitFailure)
 }
 
 // outputGone ends this program when its worker was ended by a write that nobody reads: the next write of its own would do the
@@ -132,54 +109,6 @@ func outputGone(f *os.File) { _, _ = f.WriteString("\n") }
 // doomed ends a job that can neither go on nor end by itself.
 func doomed(err error) {
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
-	abortJob(exitFailure)
-	os.Exit(exitFailure)
-}
-
-// open is the set of executors that have started, for the end of Main.
-var open struct {
-	sync.Mutex
-	set     map[*executor]struct{}
-	badEnds []error // of workers of executors that are closed
-}
-
-// track remembers an executor until its workers have left.
-func track(e *executor, m *dispatch.Master) {
-	open.Lock()
-	defer open.Unlock()
-	if open.set == nil {
-		open.set = map[*executor]struct{}{}
-	}
-	open.set[e] = struct{}{}
-	if draining.Load() { // it began while the others were told
-		go m.Drain(ErrDrained)
-	}
-	m.OnClosed(func() {
-		// Until its callbacks have run and its log is written the executor is one that the end of the program waits for.
-		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
-		e.log.Flush(lastWords)
-		err := m.Ended()
-		open.Lock()
-		if err != nil {
-			open.badEnds = append(open.badEnds, err)
-		}
-		delete(open.set, e)
-		open.Unlock()
-	})
-}
-
-func openExecutors() (all []*executor) {
-	open.Lock()
-	defer open.Unlock()
-	for e := range open.set {
-		all = append(all, e)
-	}
-	return all
-}
-
-func openMasters() (all []*dispatch.Master) {
-	for _, e := range openExecutors() {
-		all = append(all, e.master.Load())
-	}
-	return all
+	abortJob(life.ExitFailure)
+	os.Exit(life.ExitFailure)
 }

@@ -81,9 +81,8 @@ func MainAll(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: MainAll: the function is nil")
 	}
-	ending.apply(opts)
 	everywhere = true
-	os.Exit(mainStatus(run, registry.Caller(0)))
+	os.Exit(mainStatus(program(run, opts), registry.Caller(0)))
 }
 
 // everywhere says that the program runs on every rank. It is written before Main's work begins.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
@@ -78,8 +79,8 @@ func serveMasters(s server, problem error) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rankpool: serve:", err)
-		abortJob(exitFailure)
-		return exitFailure
+		abortJob(life.ExitFailure)
+		return life.ExitFailure
 	}
 	return 0
 }
@@ -109,7 +110,7 @@ func serveAt(s server) error {
 	job.EmptyStdin()
 	ctx := context.Background()
 	if world.Rank() > 0 {
-		ignoreSignals()
+		life.IgnoreSignals()
 	} else {
 		ctx = untilTold()
 	}
@@ -139,8 +140,8 @@ func untilTold() context.Context {
 		cancel()
 		<-told
 		fmt.Fprintln(os.Stderr, "rankpool: serve: ended by a second signal")
-		abortJob(exitFailure)
-		os.Exit(exitFailure)
+		abortJob(life.ExitFailure)
+		os.Exit(life.ExitFailure)
 	}()
 	return ctx
 }

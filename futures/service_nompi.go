@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -20,5 +21,5 @@ func (e *executor) newServiceGroup(mpilink.Place) (link.Group, error) { return n
 // serveMasters refuses.
 func serveMasters(_ server, problem error) int {
 	fmt.Fprintln(os.Stderr, "rankpool: serve:", errors.Join(problem, mpi.Connects()))
-	return exitFailure
+	return life.ExitFailure
 }

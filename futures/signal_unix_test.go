@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
@@ -79,7 +80,7 @@ func queueNaps(t *testing.T, how string) {
 	fmt.Println("full")
 	if how == "deferred" {
 		_ = ex.Close()
-		fmt.Println("grace until", futures.GraceEnd())
+		fmt.Println("grace until", life.GraceEnd())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/life"
 )
 
 // Submit queues one call of fn and returns its future. It does not block; the first use of an executor starts its
@@ -50,7 +51,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 // refusal turns a scheduler's refusal, if it is one, into the package's words.
 func refusal(err error) error {
 	if errors.Is(err, dispatch.ErrStopping) {
-		if draining.Load() {
+		if life.Draining() {
 			return ErrDrained
 		}
 		return ErrShutdown

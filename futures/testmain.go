@@ -2,15 +2,11 @@ package futures
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/registry"
 )
-
-// underTest says that this program is a test. It is written before anything reads it.
-var underTest bool
 
 // TestMain lets tests of a program use executors with processes, which start the test binary again. It takes the place
 // of m.Run:
@@ -30,35 +26,12 @@ var underTest bool
 //	github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd
 //	github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd.func1
 func TestMain(m interface{ Run() int }) {
-	underTest = true
-	os.Exit(mainStatus(func(context.Context) error {
+	p := program(func(context.Context) error {
 		if status := m.Run(); status != 0 {
-			return testsFailed(status)
+			return life.TestsFailed(status)
 		}
 		return nil
-	}, registry.Caller(0)))
-}
-
-// testsFailed is the error of TestMain's function: the tests have said what is wrong.
-type testsFailed int
-
-func (testsFailed) Error() string { return "" }
-
-// runTests is runMaster for a test: on this goroutine, without others.
-func runTests(run func(context.Context) error) int {
-	failed := testsFailed(0)
-	if errors.As(run(context.Background()), &failed) {
-		abandonAll()
-	} else {
-		closeAll()
-	}
-	open.Lock()
-	defer open.Unlock()
-	for _, err := range open.badEnds {
-		fmt.Fprintln(os.Stderr, "rankpool:", err)
-	}
-	if failed == 0 && len(open.badEnds) > 0 {
-		return exitFailure
-	}
-	return int(failed)
+	}, nil)
+	p.Test = true
+	os.Exit(mainStatus(p, registry.Caller(0)))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/rankpool/rankpool/internal/life"
 )
 
 // With makes an executor, calls body with it, and ends it. The type of body's parameter says which executor: an
@@ -98,6 +100,6 @@ func (e *executor) abandon(ctx context.Context) {
 		m.Interrupt()
 		return
 	}
-	limit := time.AfterFunc(ending.afterFailure(), m.Interrupt)
+	limit := time.AfterFunc(life.AfterFailure(), m.Interrupt)
 	m.OnClosed(func() { limit.Stop() })
 }

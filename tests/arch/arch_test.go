@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"internal/saturate":     {},
 	"internal/awake":        {},
 	"internal/lane":         {},
+	"internal/life":         {"internal/dispatch", "internal/lane", "internal/job", "internal/mpi", "internal/link/proc"},
 	"internal/job":          {"internal/mpi", "internal/link/mpilink"},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh"},

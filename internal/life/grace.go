@@ -1,4 +1,4 @@
-package futures
+package life
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // Grace periods where nothing but the program decides.
 const (
 	closeGrace = 5 * time.Second // of what runs when the program is told to end at once, and of a drain
-	drainRest  = time.Second     // of what has not ended with its context after a drain
+	DrainRest  = time.Second     // of what has not ended with its context after a drain
 )
 
 // Of the time before a launcher kills, in tenths: tasks that run may finish, they may end with their contexts, and the rest
@@ -29,33 +29,33 @@ type graces struct {
 	short string        // what to tell the user of a launcher that leaves less than the program asked for
 }
 
-// afterFailure is how long what runs may go on when the program has failed, which nobody kills.
-func (c endingConfig) afterFailure() time.Duration {
-	if !c.asked {
+// AfterFailure is how long what runs may go on when the program has failed, which nobody kills.
+func AfterFailure() time.Duration {
+	if !ending.Asked {
 		return closeGrace
 	}
-	return c.grace
+	return ending.Grace
 }
 
 // gracesAfter returns the graces after a signal, which the launcher may have sent: it kills a while later.
-func (c endingConfig) gracesAfter(s os.Signal, e mpi.Ending) graces {
-	g := graces{drain: c.grace, rest: drainRest}
+func (c Ending) gracesAfter(s os.Signal, e mpi.Ending) graces {
+	g := graces{drain: c.Grace, rest: DrainRest}
 	if s == os.Interrupt {
 		g = graces{rest: closeGrace}
-	} else if !c.asked {
+	} else if !c.Asked {
 		g.drain = closeGrace
 	}
 	if e.Kills == 0 || s != os.Interrupt && s != syscall.SIGTERM { // nobody kills after a signal of DrainOn
 		return g
 	}
-	if c.asked && !e.Sure { // who asks for more knows the setting
+	if c.Asked && !e.Sure { // who asks for more knows the setting
 		return g
 	}
 	most := graces{drain: e.Kills / 10 * drainTenths, rest: e.Kills / 10 * restTenths}
 	if s == os.Interrupt {
 		most = graces{rest: most.drain + most.rest}
 	}
-	if c.asked && g.drain > most.drain {
+	if c.Asked && g.drain > most.drain {
 		g.short = fmt.Sprintf("tasks that run have %v, not the %v of DrainGrace: the launcher kills %v after its %v; "+
 			"to have more time, tell the program by another signal (DrainOn)", most.drain, g.drain, e.Kills, s)
 	}

@@ -1,4 +1,4 @@
-package futures
+package life
 
 import (
 	"context"
@@ -18,53 +18,15 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// MainOption is a choice for Main.
-type MainOption func(*endingConfig)
-
-// endingConfig is how a program ends before its time.
-type endingConfig struct {
-	grace   time.Duration
-	asked   bool // grace was set
-	signals []os.Signal
+// Ending is how a program ends before its time.
+type Ending struct {
+	Grace   time.Duration // of what runs
+	Asked   bool          // Grace was set
+	Signals []os.Signal   // that drain, beside SIGTERM
 }
 
-func (c *endingConfig) apply(opts []MainOption) {
-	for _, o := range opts {
-		if o != nil {
-			o(c)
-		}
-	}
-}
-
-// ending is what Main was given. It is written before anything reads it.
-var ending endingConfig
-
-// DrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn.
-// From the signal on nothing begins: what is queued fails with ErrDrained, and so does what is
-// submitted. The results of the tasks that finish in time are delivered. Then, or as soon as nothing runs, the contexts of
-// the tasks and of Main's function end, and what does not end with its context may go on for another second.
-//
-// The default is 5 s, or less where the launcher kills earlier after its SIGTERM: the message, what was done by then and what
-// the program defers are to be out before. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s, and four tenths of
-// that are what tasks have, also where DrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
-// choose less. After a signal of DrainOn nobody kills, so that all of DrainGrace holds.
-func DrainGrace(d time.Duration) MainOption {
-	return func(c *endingConfig) { c.grace, c.asked = max(d, 0), true }
-}
-
-// DrainOn has further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a
-// job (sbatch --signal=USR1@120). The option must be the same in every process of the program, as code before Main is.
-//
-// MPICH's mpiexec, told to leave the other ranks alive when one is lost, sends them SIGUSR1 then. Under it a SIGUSR1 that
-// comes with the loss of a rank therefore drains nothing, and one that no loss explains drains 2 s late. A loss that is
-// noticed later than that, on another host, drains. SIGWINCH has one meaning; SIGUSR2 would end that mpiexec itself.
-func DrainOn(signals ...os.Signal) MainOption {
-	return func(c *endingConfig) { c.signals = append(c.signals, signals...) }
-}
-
-// ErrDrained is the error of what had not begun when the program was told to end, and of every call after that. It matches
-// ErrCancelled.
-var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal before this began (%w)", ErrCancelled)
+// ending is what the program was given. It is written before anything reads it.
+var ending Ending
 
 // What is left of the time after a signal: until when, on the monotonic clock; and whether nothing may begin any more.
 var (
@@ -73,6 +35,12 @@ var (
 )
 
 var errSignalled = errors.New("the program was told to end by a signal")
+
+// GraceEnd is when what runs is given up, nil before a signal.
+func GraceEnd() *time.Time { return graceEnd.Load() }
+
+// Draining tells whether nothing may begin any more, because the program was told to end.
+func Draining() bool { return draining.Load() }
 
 // signalError is why the context of Main's function ended.
 type signalError struct{ signal os.Signal }
@@ -84,7 +52,7 @@ func (e *signalError) status() int {
 	if n, ok := e.signal.(syscall.Signal); ok {
 		return exitSignalled + int(n)
 	}
-	return exitFailure
+	return ExitFailure
 }
 
 // repeat is how long after the first signal a SIGTERM says the same once more. Slurm sends two at the end of a job's time, to a
@@ -99,11 +67,11 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 			signal.Notify(c, s)
 		}
 	}
-	if len(ending.signals) > 0 {
-		signal.Notify(more, ending.signals...) // for good: a second one must not end what the first has drained
+	if len(ending.Signals) > 0 {
+		signal.Notify(more, ending.Signals...) // for good: a second one must not end what the first has drained
 	}
 	meant := (<-chan os.Signal)(more)
-	if l := job.LauncherLoss(); l != nil && slices.Contains(ending.signals, l.Signal) {
+	if l := job.LauncherLoss(); l != nil && slices.Contains(ending.Signals, l.Signal) {
 		heeded := make(chan os.Signal, 1)
 		go func() {
 			if s := l.Await(ctx, more); s != nil {
@@ -151,9 +119,9 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 	endSignalled()
 }
 
-// ignoreSignals has a worker leave the signals that come to all processes to the master, and with them those of DrainOn. It
+// IgnoreSignals has a worker leave the signals that come to all processes to the master, and with them those of DrainOn. It
 // may be called again.
-func ignoreSignals() { proc.LeaveSignals(ending.signals...) }
+func IgnoreSignals() { proc.LeaveSignals(ending.Signals...) }
 
 // drain lets what runs finish, within the grace period, and nothing begin. It returns the signal that ended it before.
 func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os.Signal) (cut os.Signal) {
@@ -161,8 +129,9 @@ func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, m := range openMasters() {
-		m.Drain(ErrDrained)
+	for _, p := range openPools() {
+		m := p.Master()
+		p.Drain()
 		wg.Go(func() {
 			select {
 			case <-m.Closed():
@@ -183,16 +152,16 @@ func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os
 	return cut
 }
 
-// heedSignal has a Shutdown that waits cancel what is queued and end the contexts of what runs when Main's context is
+// HeedSignal has a Shutdown that waits cancel what is queued and end the contexts of what runs when Main's context is
 // ended by a signal: a deferred Close would otherwise hold the end of the program up until all that is queued has run.
 // The context it returns ends a grace period after the signal. release must be called.
-func heedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Context, release func()) {
+func HeedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := onSignal(func() {
 		_, _ = m.Shutdown(ctx, false, true)
 		m.Interrupt()
 		// One grace for all executors, however they are closed.
-		limit := time.AfterFunc(time.Until(*graceEnd.Load()), func() { cancel(errSignalled) })
+		limit := time.AfterFunc(time.Until(*GraceEnd()), func() { cancel(errSignalled) })
 		context.AfterFunc(ctx, func() { limit.Stop() })
 	})
 	return ctx, func() {

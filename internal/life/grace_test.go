@@ -1,4 +1,4 @@
-package futures_test
+package life_test
 
 import (
 	"os"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -37,7 +37,7 @@ func TestWhatASignalLeavesIsOverBeforeTheLauncherKills(t *testing.T) {
 		"a setting that is not seen, asked":   {time.Hour, syscall.SIGTERM, slurm, time.Hour, time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			drain, rest, short := futures.Graces(c.asked, c.signal, c.ending)
+			drain, rest, short := life.Graces(c.asked, c.signal, c.ending)
 			if drain != c.drain || rest != c.rest || (short != "") != c.short {
 				t.Errorf("drain %v, rest %v, %q; want %v, %v", drain, rest, short, c.drain, c.rest)
 			}
