@@ -2,46 +2,152 @@ package futures
 
 import (
 	"fmt"
+	"io"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/pkl5"
-	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
 // RemoteError is the error of a task that failed in another process, or in a goroutine of a program that was told to use
-// those (RANKPOOL_BACKEND=threads): Func, Worker, Rank, Host, Pid, Thread (the worker is a goroutine), the Type and Message of
-// the error there, and the Stack if it was a panic (printed by %+v). errors.Is and errors.As look through it for what survives
-// the way: context, io, fs, os, syscall.Errno and strconv errors, errors.Join and %w chains, and whatever RegisterError made
-// known. Others arrive as text with the name of their type.
-type RemoteError = remote.Error
+// those (RANKPOOL_BACKEND=threads), and of an initializer that failed.
+//
+// [errors.Is] and [errors.As] look through it at what the task returned, as far as that survives the way: see [RegisterError].
+// Printed with %+v it shows the tree of causes with their types, and the stack.
+type RemoteError struct {
+	Func    string // the name of the function, as registered; empty if it is not known
+	Worker  int    // the worker's index, from 0
+	Workers int    // how many workers the pool has; 0 if it is not known
+	Rank    int    // of the worker's process in its MPI job; negative where there is none
+	Host    string // where the worker ran; empty if it is not known
+	Pid     int    // the worker's process; 0 if it is not known
+	Thread  bool   // the worker is a goroutine of that process
+	Type    string // the Go type of what the task returned
+	Message string // its text
+	Stack   string // of the goroutine that panicked, or that an error brought along; else empty
+	Cause   error  // what the task returned, as far as it survived the way
+}
 
-// PanicError is the error of a task that panicked, with the panic's value as text, its type and the stack, or that
-// called runtime.Goexit. A panic with an error matches that error.
-type PanicError = remote.PanicError
+// Error tells on one line what failed, where, and the message; a message of several lines keeps them.
+func (e *RemoteError) Error() string { return (*remote.Error)(e).Error() }
+
+// Unwrap returns the cause.
+func (e *RemoteError) Unwrap() error { return e.Cause }
+
+// Format writes the line of Error, and with %+v also the tree of causes with their types and the stack of the worker.
+func (e *RemoteError) Format(s fmt.State, verb rune) { (*remote.Error)(e).Format(s, verb) }
+
+// PanicError is the error of a task, an initializer or a handler of [Then] and the like that panicked, or that called
+// [runtime.Goexit]. Printed with %+v it shows the stack.
+type PanicError struct {
+	Value  string // the value of the panic as text
+	Type   string // its Go type; empty after a Goexit
+	Stack  string // of the goroutine that panicked
+	Goexit bool   // no panic: the goroutine was ended by runtime.Goexit
+	Cause  error  // the value of the panic if it was an error; errors.Is and errors.As find it
+}
+
+// Error tells that it was a panic, and the value; the type as well for values that are more than a string.
+func (e *PanicError) Error() string { return (*remote.PanicError)(e).Error() }
+
+// Unwrap returns the value of the panic if it was an error.
+func (e *PanicError) Unwrap() error { return e.Cause }
+
+// Format writes the line of Error, and with %+v the stack below it.
+func (e *PanicError) Format(s fmt.State, verb rune) { (*remote.PanicError)(e).Format(s, verb) }
 
 // BrokenError is the error of a task that was lost with its worker, and of everything queued on an executor that can no
-// longer work: Worker (-1 for none in particular), Host, Pid, Rank (-1 for none), Thread (the worker is a goroutine of that
-// process), Task and the Cause. It matches ErrBroken.
-type BrokenError = dispatch.BrokenError
+// longer work. It matches [ErrBroken].
+type BrokenError struct {
+	Worker  int    // the index of the worker at fault; -1 when it is none in particular
+	Workers int    // how many workers the pool has; 0 if it is not known
+	Host    string // where the worker ran; empty if it is not known
+	Pid     int    // the worker's process; 0 if it is not known
+	Rank    int    // of that process in its MPI job; -1 when it has none, or it is not known
+	Thread  bool   // the worker is a goroutine of that process
+	Task    string // the function that the worker ran, if a task was lost with it
+	Cause   error  // what happened to the worker; a *MismatchError if it is another program
+}
 
-// MismatchError is the Cause when a worker is not the program that the master is; %+v shows the whole difference.
-type MismatchError = registry.MismatchError
+// Error names the task and the worker, and tells the cause.
+func (e *BrokenError) Error() string { return (*dispatch.BrokenError)(e).Error() }
 
-// RunningTask is a task that was still running: Func, Worker, Host, Pid, Thread, and Since when.
-type RunningTask = dispatch.RunningTask
+// Is says that a *BrokenError is ErrBroken.
+func (e *BrokenError) Is(target error) bool { return target == ErrBroken }
 
-// PeerError is what an operation of package comm returns when a worker that it waits for was lost, or its call in the same
-// SubmitEach has failed or returned. It matches ErrBroken.
-type PeerError = dispatch.PeerError
+// Unwrap returns the cause.
+func (e *BrokenError) Unwrap() error { return e.Cause }
 
-// ShutdownError is returned by a Shutdown that its context cut short. It unwraps to the reason, ErrTimeout among them
-// when that was a deadline.
+// PeerError is what an operation of package comm returns when a worker that it waits for was lost, or when that worker's call in the
+// same [SubmitEach] has failed or returned. It matches [ErrBroken].
+type PeerError struct {
+	Worker int    // the index of the worker that says nothing more
+	Reason string // why; empty when its call has returned
+}
+
+// Error names the worker and the reason.
+func (e *PeerError) Error() string { return (*dispatch.PeerError)(e).Error() }
+
+// Unwrap returns ErrBroken.
+func (e *PeerError) Unwrap() error { return ErrBroken }
+
+// MismatchError is the Cause of a [BrokenError] when a worker is not the program that the master is. The worker has run nothing.
+// Printed with %+v it shows the whole difference.
+type MismatchError struct {
+	Worker int    // the worker's index
+	Host   string // where it ran; empty if it is not known
+	Diff   string // every difference, one a line
+}
+
+// Error tells which worker, the first difference, and what to do.
+func (e *MismatchError) Error() string {
+	first, rest, _ := strings.Cut(e.Diff, "\n")
+	// The sign in front means something only in a list.
+	first = strings.TrimSpace(strings.TrimLeft(first, "-+~ "))
+	more := 0
+	for l := range strings.SplitSeq(rest, "\n") {
+		if l != "" && !strings.HasPrefix(l, " ") {
+			more++
+		}
+	}
+	s := e.who() + " runs a different program"
+	if first != "" {
+		s += ": " + strings.Join(strings.Fields(first), " ")
+	}
+	switch {
+	case more == 1:
+		s += " (and 1 more difference)"
+	case more > 1:
+		s += fmt.Sprintf(" (and %d more differences)", more)
+	}
+	return s + "; start every process from the same executable, rebuilt and copied to every host"
+}
+
+func (e *MismatchError) who() string {
+	if e.Host == "" {
+		return fmt.Sprintf("worker %d", e.Worker)
+	}
+	return fmt.Sprintf("worker %d on %s", e.Worker, e.Host)
+}
+
+// Format writes the one line of Error, and with %+v the whole difference below it.
+func (e *MismatchError) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", e.Error())
+	case verb == 'v' && s.Flag('+'):
+		io.WriteString(s, e.Error()+"\n"+e.Diff)
+	default:
+		io.WriteString(s, e.Error())
+	}
+}
+
+// ShutdownError is returned by a Shutdown that its context cut short. It matches what the context says, and [ErrTimeout] when that
+// was a deadline.
 type ShutdownError struct {
 	Running []RunningTask // what still runs
-	Cause   error
+	Cause   error         // why the wait ended
 }
 
 // Error names the tasks that still run.
@@ -63,68 +169,55 @@ func (e *ShutdownError) Error() string {
 // Unwrap returns the reason.
 func (e *ShutdownError) Unwrap() error { return e.Cause }
 
-// RegisterError makes an error type known under a name, so that errors.As finds it in a RemoteError with all its
-// fields. Like Register it belongs into a package-level variable:
-//
-//	var _ = futures.RegisterError[*InputError]("InputError")
-//
-// It panics when the name is taken or empty, or the type cannot be encoded.
-func RegisterError[E error](name string) struct{} {
-	where := registry.Caller(0)
-	err := registry.Default().Add(registry.Entry{Kind: registry.ErrorType, Name: name, Args: typeOf[E](), Where: where})
-	if err == nil {
-		err = remote.RegisterErrorType[E](name)
-	}
-	if err != nil {
-		panic("futures: " + err.Error())
-	}
-	return struct{}{}
+// RunningTask is a task that was still running when a Shutdown was cut short.
+type RunningTask struct {
+	Func   string    // the name of the function, as registered
+	Worker int       // the index of the worker
+	Host   string    // where the worker runs
+	Pid    int       // the worker's process; 0 if it is not known
+	Thread bool      // the worker is a goroutine of that process
+	Since  time.Time // when the worker was given the batch that the task is in
 }
 
-// RegisterSentinel makes an error value known under a name, so that errors.Is finds it in a RemoteError:
-//
-//	var ErrEmpty = futures.RegisterSentinel("empty", errors.New("nothing there"))
-//
-// It panics when the name is taken or empty, when err is nil, and after Main has begun.
-func RegisterSentinel(name string, err error) error {
-	where := registry.Caller(0)
-	problem := registry.Default().Add(registry.Entry{Kind: registry.Sentinel, Name: name, Args: typeOf[error](), Where: where})
-	if problem == nil {
-		problem = remote.RegisterSentinel(name, err)
+// String names the task and its worker.
+func (t RunningTask) String() string {
+	name := t.Func
+	if name == "" {
+		name = "a task"
 	}
-	if problem != nil {
-		panic("futures: " + problem.Error())
+	switch {
+	case t.Thread:
+		return fmt.Sprintf("%s on worker %d (a goroutine of this program)", name, t.Worker)
+	case t.Pid == 0:
+		return fmt.Sprintf("%s on worker %d", name, t.Worker)
+	}
+	return fmt.Sprintf("%s on worker %d (process %d on %s)", name, t.Worker, t.Pid, t.Host)
+}
+
+func init() { remote.Declare(outward, inward) }
+
+// outward returns an error of the packages below as the type of this package that it is.
+func outward(err error) error {
+	switch e := err.(type) {
+	case *remote.Error:
+		return (*RemoteError)(e)
+	case *remote.PanicError:
+		return (*PanicError)(e)
+	case *dispatch.BrokenError:
+		return (*BrokenError)(e)
+	case *dispatch.PeerError:
+		return (*PeerError)(e)
 	}
 	return err
 }
 
-// RegisterType makes a concrete type known under a name, so that values of it can travel inside interfaces. Like
-// Register it belongs into a package-level variable. It panics when the name is taken or empty, or the type cannot be
-// encoded.
-func RegisterType[T any](name string) struct{} {
-	where := registry.Caller(0)
-	err := registry.Default().Add(registry.Entry{Kind: registry.Type, Name: name, Args: typeOf[T](), Where: where})
-	if err == nil {
-		err = pkl5.RegisterType(name, typeOf[T]())
+// inward takes that back, for those that package remote writes.
+func inward(err error) error {
+	switch e := err.(type) {
+	case *RemoteError:
+		return (*remote.Error)(e)
+	case *PanicError:
+		return (*remote.PanicError)(e)
 	}
-	if err != nil {
-		panic("futures: " + err.Error())
-	}
-	return struct{}{}
+	return err
 }
-
-// registerSentinels makes this package's own errors keep their identity across processes.
-var registerSentinels = sync.OnceFunc(func() {
-	if problem := remote.RegisterErrorType[*PeerError]("futures.PeerError"); problem != nil {
-		panic("futures: " + problem.Error())
-	}
-	for name, err := range map[string]error{
-		"futures.ErrCancelled": ErrCancelled, "futures.ErrTimeout": ErrTimeout, "futures.ErrInvalidState": ErrInvalidState,
-		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
-		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrDrained": ErrDrained, "futures.ErrArgumentChanged": ErrArgumentChanged, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
-	} {
-		if problem := remote.RegisterSentinel(name, err); problem != nil {
-			panic("futures: " + problem.Error())
-		}
-	}
-})

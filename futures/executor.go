@@ -358,7 +358,11 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		life.Complaints().Flush(life.LastWords)
 	}
 	if err != nil {
-		return &ShutdownError{Running: running, Cause: gaveUp(ctx, "the executor to shut down")}
+		cut := &ShutdownError{Cause: gaveUp(ctx, "the executor to shut down")}
+		for _, t := range running {
+			cut.Running = append(cut.Running, RunningTask(t))
+		}
+		return cut
 	}
 	if err := m.Ended(); err != nil && !c.noWait {
 		return fmt.Errorf("futures: every task was answered, and then: %w", err)
@@ -422,5 +426,7 @@ func (e *executor) remoteError(b []byte, name string, w int, h dispatch.Hello) e
 	if problem != nil {
 		cause = fmt.Errorf("an error arrived damaged: %w", problem)
 	}
-	return remote.New(remote.Error{Func: name, Worker: w, Rank: h.Rank, Host: h.Host, Pid: h.Pid, Thread: e.backend == backendThreads}, cause)
+	return remote.New(remote.Error{
+		Func: name, Worker: w, Workers: h.Workers, Rank: h.Rank, Host: h.Host, Pid: h.Pid, Thread: e.backend == backendThreads,
+	}, cause)
 }

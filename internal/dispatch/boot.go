@@ -72,7 +72,7 @@ func (m *Master) newWorker(slot int) *worker { return &worker{slot: slot, thread
 // startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
-	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{}, 0, 0, 0, false, 0, true
+	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{Workers: m.lending.size}, 0, 0, 0, false, 0, true
 	w.reign = m.reign
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
 	m.order(w, order{verb: startSlot})
@@ -125,6 +125,7 @@ func (m *Master) greet(w *worker, g *greeting, out *news) error {
 		return errors.New("a second hello")
 	}
 	w.hello = g.hello
+	w.hello.Workers = m.lending.size
 	if g.mismatch != nil {
 		m.breakWith(out, w.broken("", g.mismatch))
 		return nil

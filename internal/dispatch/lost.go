@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/remote"
 )
 
 // Error names the worker and the cause.
@@ -74,7 +75,9 @@ func (w *worker) broken(task string, cause error) *BrokenError {
 	if w.hello.Pid == 0 { // it has not said
 		rank = -1
 	}
-	return &BrokenError{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Rank: rank, Thread: w.thread, Task: task, Cause: cause}
+	return &BrokenError{
+		Worker: w.slot, Workers: w.hello.Workers, Host: w.hello.Host, Pid: w.hello.Pid, Rank: rank, Thread: w.thread, Task: task, Cause: cause,
+	}
 }
 
 // Lost takes the end of a worker. It is called by the link.
@@ -266,7 +269,7 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 func (m *Master) failLost(w *worker, p piece, cause error, out *news) {
 	m.stats.Failed++
 	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1,
-		rest: &rest{failed: true, fault: w.broken(m.cfg.Name(p.job.Func), cause)}})
+		rest: &rest{failed: true, fault: remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause))}})
 }
 
 // breakDown breaks the pool from a place that has no news to add to.
@@ -282,11 +285,12 @@ func (m *Master) breakDown(err *BrokenError) {
 	}()
 }
 
-// breakWith ends the pool: everything queued is dropped with err, the workers are ended.
-func (m *Master) breakWith(out *news, err *BrokenError) {
+// breakWith ends the pool: everything queued is dropped with the reason, the workers are ended.
+func (m *Master) breakWith(out *news, why *BrokenError) {
 	if m.state == Broken || m.state == Closed {
 		return
 	}
+	err := remote.Outward(why)
 	m.remark(slog.LevelError, "rankpool: the pool is broken", "err", err)
 	m.state, m.err = Broken, err
 	m.dropQueue(out, err)

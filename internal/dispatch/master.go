@@ -73,15 +73,17 @@ const (
 	Closed                // workers have left
 )
 
-// BrokenError says why a pool cannot run tasks any more, or why one task was lost with its worker.
+// BrokenError says why a pool cannot run tasks any more, or why one task was lost with its worker. Package futures declares it for
+// users, with the same fields.
 type BrokenError struct {
-	Worker int    // the worker at fault; -1 when it is none in particular
-	Host   string // where it ran, if known
-	Pid    int    // its process, if known
-	Rank   int    // of that process in its MPI job; -1 when it has none, or it is not known
-	Thread bool   // the worker is a goroutine of that process
-	Task   string // the function it was running, if one was lost
-	Cause  error
+	Worker  int
+	Workers int
+	Host    string
+	Pid     int
+	Rank    int
+	Thread  bool
+	Task    string
+	Cause   error
 }
 
 // Master schedules jobs on the workers of one link.Group. Its methods may be called together from any goroutine.

@@ -250,6 +250,8 @@ type Hello struct {
 	Rank        int // in the MPI job that the worker belongs to; -1 where there is none
 	Host        string
 	Fingerprint []byte // what both sides must agree on; compared by the Master's Check
+
+	Workers int // how many there are; not sent, but filled in by the Master
 }
 
 func (h Hello) append(b []byte) []byte {

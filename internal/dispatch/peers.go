@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/remote"
 )
 
 // Peers is how a task talks to the tasks on the other workers of its pool. Its methods may be called together.
@@ -40,7 +41,7 @@ type Letter struct {
 	early bool   // it was there when the task asked for the others
 }
 
-// PeerError says that a worker will never send what is waited for.
+// PeerError says that a worker will never send what is waited for. Package futures declares it for users, with the same fields.
 type PeerError struct {
 	Worker int
 	Reason string // empty: its task returned
@@ -198,7 +199,7 @@ func (p *Peers) hopeless(source int) error {
 	b := &p.s.mail
 	if p.gang == 0 {
 		if b.losses != p.losses {
-			return b.lost
+			return remote.Outward(b.lost)
 		}
 		return nil
 	}
@@ -207,12 +208,12 @@ func (p *Peers) hopeless(source int) error {
 	}
 	for _, e := range b.out {
 		if e.Reason != "" || e.Worker == source {
-			return e
+			return remote.Outward(e)
 		}
 	}
 	if source == -1 && len(b.out) == p.Size-1 {
 		for _, e := range b.out {
-			return e
+			return remote.Outward(e)
 		}
 	}
 	return nil

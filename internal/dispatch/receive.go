@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/remote"
 )
 
 // delivery is news for a sink, collected under the lock and delivered without it. There may be thousands at once, so what
@@ -490,5 +491,5 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 		m.left(w, true, err)
 	}
 	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1,
-		rest: &rest{failed: true, fault: w.broken(m.cfg.Name(p.job.Func), err)}})
+		rest: &rest{failed: true, fault: remote.Outward(w.broken(m.cfg.Name(p.job.Func), err))}})
 }

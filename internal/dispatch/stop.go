@@ -10,29 +10,14 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// RunningTask is a task that was still running when a Shutdown was cut short.
+// RunningTask is a task that runs. Package futures declares it for users, with the same fields.
 type RunningTask struct {
 	Func   string
 	Worker int
 	Host   string
 	Pid    int
-	Thread bool      // the worker is a goroutine of that process
-	Since  time.Time // when its worker was given the batch it is in
-}
-
-// String names the task and its worker.
-func (t RunningTask) String() string {
-	name := t.Func
-	if name == "" {
-		name = "a task"
-	}
-	switch {
-	case t.Thread:
-		return fmt.Sprintf("%s on worker %d (a goroutine of this program)", name, t.Worker)
-	case t.Pid == 0:
-		return fmt.Sprintf("%s on worker %d", name, t.Worker)
-	}
-	return fmt.Sprintf("%s on worker %d (process %d on %s)", name, t.Worker, t.Pid, t.Host)
+	Thread bool
+	Since  time.Time
 }
 
 // Shutdown forbids further jobs. What is queued still runs, or with cancel is dropped. With wait it blocks until the

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode"
@@ -158,54 +157,4 @@ func cutRight(s string, n int) string {
 		n--
 	}
 	return s[:n]
-}
-
-// MismatchError says that a worker is not the program that its master is. The worker has run nothing.
-type MismatchError struct {
-	Worker int
-	Host   string
-	Diff   string // what Diff returned
-}
-
-// Error tells which worker, the first difference, and what to do. The whole difference is what %+v prints.
-func (e *MismatchError) Error() string {
-	first, rest, _ := strings.Cut(e.Diff, "\n")
-	// The sign in front means something only in a list.
-	first = strings.TrimSpace(strings.TrimLeft(first, "-+~ "))
-	more := 0
-	for l := range strings.SplitSeq(rest, "\n") {
-		if l != "" && !strings.HasPrefix(l, " ") {
-			more++
-		}
-	}
-	s := e.who() + " runs a different program"
-	if first != "" {
-		s += ": " + strings.Join(strings.Fields(first), " ")
-	}
-	switch {
-	case more == 1:
-		s += " (and 1 more difference)"
-	case more > 1:
-		s += fmt.Sprintf(" (and %d more differences)", more)
-	}
-	return s + "; start every process from the same executable, rebuilt and copied to every host"
-}
-
-func (e *MismatchError) who() string {
-	if e.Host == "" {
-		return fmt.Sprintf("worker %d", e.Worker)
-	}
-	return fmt.Sprintf("worker %d on %s", e.Worker, e.Host)
-}
-
-// Format writes the one line of Error, and with %+v the whole difference below it.
-func (e *MismatchError) Format(s fmt.State, verb rune) {
-	switch {
-	case verb == 'q':
-		fmt.Fprintf(s, "%q", e.Error())
-	case verb == 'v' && s.Flag('+'):
-		io.WriteString(s, e.Error()+"\n"+e.Diff)
-	default:
-		io.WriteString(s, e.Error())
-	}
 }

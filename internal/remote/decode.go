@@ -154,17 +154,17 @@ func (d *decoder) node(depth int) error {
 		flags := d.byte()
 		p := &PanicError{Value: d.string(), Type: d.string(), Stack: d.string(), Goexit: flags&panicGoexit != 0}
 		if flags&panicCause != 0 {
-			p.cause = d.cause(depth)
+			p.Cause = d.cause(depth)
 		}
-		return p
+		return Outward(p)
 	case tagPanicNil:
 		return new(runtime.PanicNilError)
 	case tagError:
-		return &Error{
-			Worker: d.int(), Rank: d.int(), Pid: d.int(),
+		return Outward(&Error{
+			Worker: d.int(), Workers: d.int(), Rank: d.int(), Pid: d.int(), Thread: d.byte()&errorThread != 0,
 			Func: d.string(), Host: d.string(), Type: d.string(), Message: d.string(), Stack: d.string(),
-			cause: d.cause(depth),
-		}
+			Cause: d.cause(depth),
+		})
 	}
 	d.fail(fmt.Errorf("unknown tag %d", tag))
 	return nil

@@ -27,7 +27,7 @@ const (
 	tagTyped    // name, type name, text, value, number of errors inside and those, number of causes, rest of them
 	tagPanic    // flags, value, type, stack, cause if flagged
 	tagPanicNil // nothing
-	tagError    // func, worker, rank, pid, host, type, message, stack, cause
+	tagError    // worker, workers, rank, pid, flags, func, host, type, message, stack, cause
 )
 
 // Flags of tagOpaque beside the shape, which takes two bits.
@@ -42,6 +42,9 @@ const (
 	panicGoexit = 1
 	panicCause  = 2
 )
+
+// Flags of tagError.
+const errorThread = 1
 
 // Limits of a tree. What lies beyond is left behind, with a note that says so; texts stay whole.
 const (
@@ -129,7 +132,7 @@ func (e *encoder) nodeWith(err error, text string, ok bool, depth int) {
 
 // known writes err if it is of a type of the standard library, or of this package, that travels whole.
 func (e *encoder) known(err error, depth int) bool {
-	switch err := err.(type) {
+	switch err := inward(err).(type) {
 	case syscall.Errno:
 		e.b = binary.AppendUvarint(append(e.b, tagErrno), uint64(err))
 		return true
@@ -149,25 +152,30 @@ func (e *encoder) known(err error, depth int) bool {
 		if err.Goexit {
 			flags |= panicGoexit
 		}
-		if err.cause != nil && e.reserve(1, depth) {
+		if err.Cause != nil && e.reserve(1, depth) {
 			flags |= panicCause
 		}
 		e.b = append(e.b, tagPanic, flags)
 		e.strings(err.Value, err.Type, err.Stack)
 		if flags&panicCause != 0 {
-			e.node(err.cause, depth+1)
+			e.node(err.Cause, depth+1)
 		}
 		return true
 	case *Error:
-		if err.cause == nil || !e.reserve(1, depth) {
+		if err.Cause == nil || !e.reserve(1, depth) {
 			return false
 		}
 		e.b = append(e.b, tagError)
-		e.b = binary.AppendVarint(e.b, int64(err.Worker))
-		e.b = binary.AppendVarint(e.b, int64(err.Rank))
-		e.b = binary.AppendVarint(e.b, int64(err.Pid))
+		for _, n := range [...]int{err.Worker, err.Workers, err.Rank, err.Pid} {
+			e.b = binary.AppendVarint(e.b, int64(n))
+		}
+		var flags byte
+		if err.Thread {
+			flags |= errorThread
+		}
+		e.b = append(e.b, flags)
 		e.strings(err.Func, err.Host, err.Type, err.Message, err.Stack)
-		e.node(err.cause, depth+1)
+		e.node(err.Cause, depth+1)
 		return true
 	}
 	return false

@@ -11,41 +11,40 @@ import (
 	"strings"
 )
 
-// Error is the failure of a task in another process: what failed, where, and with what.
-//
-// errors.Is and errors.As look through it at what the task returned.
+// Error is the failure of a task in another process: what failed, where, and with what. Package futures declares it for users,
+// with the same fields.
 type Error struct {
-	Func    string // the registered name; empty when it was not a function that failed
+	Func    string
 	Worker  int
-	Rank    int    // in MPI_COMM_WORLD; negative where there is no MPI
-	Host    string // empty where it is this one
-	Pid     int    // zero where it is this process
-	Thread  bool   // the worker is a goroutine of that process
-	Type    string // the Go type of the error
-	Message string // its text, exact
-	Stack   string // of the goroutine that panicked; empty for an error that was returned
-
-	cause error
+	Workers int
+	Rank    int
+	Host    string
+	Pid     int
+	Thread  bool
+	Type    string
+	Message string
+	Stack   string
+	Cause   error
 }
 
-// New returns the error for a task that ended with cause, which Decode returned. The Func, Worker, Rank, Host and Pid
-// are those of at; the rest is read from the cause.
-func New(at Error, cause error) *Error {
+// New returns the error for a task that ended with cause, which Decode returned. The Func, Worker, Workers, Rank, Host, Pid and
+// Thread are those of at; the rest is read from the cause.
+func New(at Error, cause error) error {
 	if cause == nil {
 		cause = &Opaque{TypeName: "error", lits: []string{"no error was sent"}}
 	}
-	at.cause = cause
+	at.Cause = cause
 	at.Type = TypeName(cause)
 	at.Message, _ = textOf(cause)
 	at.Stack = ""
 	at.Stack = stackIn(cause, maxShown)
-	return &at
+	return Outward(&at)
 }
 
 // stackIn finds the stack of a panic. It asks nothing of errors that are not this package's: their methods are the user's
 // code, and may panic or never return.
 func stackIn(err error, levels int) string {
-	switch e := err.(type) {
+	switch e := inward(err).(type) {
 	case *PanicError:
 		if e != nil {
 			return e.Stack
@@ -70,10 +69,10 @@ func (e *Error) Error() string {
 		s = e.Func
 	}
 	s += " failed on " + e.where()
-	if e.Message != "" || e.cause != nil {
+	if e.Message != "" || e.Cause != nil {
 		s += ": " + e.Message
 	}
-	if o, ok := e.cause.(noted); ok && o.note() != "" {
+	if o, ok := e.Cause.(noted); ok && o.note() != "" {
 		s += " (" + o.note() + ")"
 	}
 	return s
@@ -100,7 +99,7 @@ func (e *Error) where() string {
 }
 
 // Unwrap returns what the task returned, as far as it could be carried.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error { return e.Cause }
 
 // Format writes the line of Error, and with %+v also the tree of causes with their types and the stack of the other
 // process.
@@ -112,8 +111,8 @@ func (e *Error) Format(s fmt.State, verb rune) {
 		io.WriteString(s, e.Error())
 		var b strings.Builder
 		lines := maxLines
-		if e.cause != nil {
-			writeTree(&b, e.cause, 1, &lines)
+		if e.Cause != nil {
+			writeTree(&b, e.Cause, 1, &lines)
 		}
 		io.WriteString(s, b.String())
 		if e.Stack != "" {

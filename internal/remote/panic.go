@@ -8,34 +8,31 @@ import (
 	"strings"
 )
 
-// PanicError is a panic, or a call of runtime.Goexit, as an error.
-//
-// When the value of the panic was an error, errors.Is and errors.As look through at it.
+// PanicError is a panic, or a call of runtime.Goexit, as an error. Package futures declares it for users, with the same fields.
 type PanicError struct {
-	Value  string // the value as text
-	Type   string // its Go type; empty after a Goexit
-	Stack  string // of the goroutine that panicked
-	Goexit bool   // no panic: the goroutine was ended by runtime.Goexit
-
-	cause error
+	Value  string
+	Type   string
+	Stack  string
+	Goexit bool
+	Cause  error // the value if it was an error
 }
 
 // Recovered returns the error for what recover returned, with the stack that runtime/debug.Stack had at the time.
 //
 // A nil value means that the function neither returned nor panicked, so it called runtime.Goexit: panic(nil) is
 // recovered as a *runtime.PanicNilError. (Under GODEBUG=panicnil=1 the two cannot be told apart.)
-func Recovered(v any, stack []byte) *PanicError {
+func Recovered(v any, stack []byte) error {
 	p := &PanicError{Stack: string(stack)}
 	if v == nil {
 		p.Goexit = true
-		return p
+		return Outward(p)
 	}
 	p.Type = reflect.TypeOf(v).String()
 	p.Value = sprint(v)
 	if err, ok := v.(error); ok {
-		p.cause = err
+		p.Cause = err
 	}
-	return p
+	return Outward(p)
 }
 
 // Error tells that it was a panic, and the value. The type is there for values that are more than a string. The stack is
@@ -51,7 +48,7 @@ func (p *PanicError) Error() string {
 }
 
 // Unwrap returns the value of the panic if it was an error.
-func (p *PanicError) Unwrap() error { return p.cause }
+func (p *PanicError) Unwrap() error { return p.Cause }
 
 // Format writes the line of Error, and with %+v the stack below it.
 func (p *PanicError) Format(s fmt.State, verb rune) {

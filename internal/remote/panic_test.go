@@ -20,7 +20,7 @@ func caught(f func()) (p *remote.PanicError) {
 		returned := false
 		defer func() {
 			if v := recover(); !returned {
-				p = remote.Recovered(v, debug.Stack())
+				p = remote.Recovered(v, debug.Stack()).(*remote.PanicError)
 			}
 		}()
 		f()

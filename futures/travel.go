@@ -1,0 +1,81 @@
+package futures
+
+import (
+	"reflect"
+	"sync"
+
+	"github.com/rankpool/rankpool/internal/pkl5"
+	"github.com/rankpool/rankpool/internal/registry"
+	"github.com/rankpool/rankpool/internal/remote"
+)
+
+// RegisterError makes an error type known under a name, so that errors.As finds it in a RemoteError with all its
+// fields. Like Register it belongs into a package-level variable:
+//
+//	var _ = futures.RegisterError[*InputError]("InputError")
+//
+// It panics when the name is taken or empty, or the type cannot be encoded.
+func RegisterError[E error](name string) struct{} {
+	where := registry.Caller(0)
+	err := registry.Default().Add(registry.Entry{Kind: registry.ErrorType, Name: name, Args: typeOf[E](), Where: where})
+	if err == nil {
+		err = remote.RegisterErrorType[E](name)
+	}
+	if err != nil {
+		panic("futures: " + err.Error())
+	}
+	return struct{}{}
+}
+
+// RegisterSentinel makes an error value known under a name, so that errors.Is finds it in a RemoteError:
+//
+//	var ErrEmpty = futures.RegisterSentinel("empty", errors.New("nothing there"))
+//
+// It panics when the name is taken or empty, when err is nil, and after Main has begun.
+func RegisterSentinel(name string, err error) error {
+	where := registry.Caller(0)
+	problem := registry.Default().Add(registry.Entry{Kind: registry.Sentinel, Name: name, Args: typeOf[error](), Where: where})
+	if problem == nil {
+		problem = remote.RegisterSentinel(name, err)
+	}
+	if problem != nil {
+		panic("futures: " + problem.Error())
+	}
+	return err
+}
+
+// RegisterType makes a concrete type known under a name, so that values of it can travel inside interfaces. Like
+// Register it belongs into a package-level variable. It panics when the name is taken or empty, or the type cannot be
+// encoded.
+func RegisterType[T any](name string) struct{} {
+	where := registry.Caller(0)
+	err := registry.Default().Add(registry.Entry{Kind: registry.Type, Name: name, Args: typeOf[T](), Where: where})
+	if err == nil {
+		err = pkl5.RegisterType(name, typeOf[T]())
+	}
+	if err != nil {
+		panic("futures: " + err.Error())
+	}
+	return struct{}{}
+}
+
+// registerSentinels makes this package's own errors keep their identity across processes.
+var registerSentinels = sync.OnceFunc(func() {
+	for name, t := range map[string]reflect.Type{
+		"futures.PeerError": typeOf[*PeerError](), "futures.BrokenError": typeOf[*BrokenError](),
+		"futures.MismatchError": typeOf[*MismatchError](), "futures.ShutdownError": typeOf[*ShutdownError](),
+	} {
+		if problem := remote.RegisterError(name, t); problem != nil {
+			panic("futures: " + problem.Error())
+		}
+	}
+	for name, err := range map[string]error{
+		"futures.ErrCancelled": ErrCancelled, "futures.ErrTimeout": ErrTimeout, "futures.ErrInvalidState": ErrInvalidState,
+		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
+		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrDrained": ErrDrained, "futures.ErrArgumentChanged": ErrArgumentChanged, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
+	} {
+		if problem := remote.RegisterSentinel(name, err); problem != nil {
+			panic("futures: " + problem.Error())
+		}
+	}
+})
