@@ -36,6 +36,12 @@
 // *BrokenError; it is replaced, and everything else goes on. Every wait has an end: a start, an initializer, a silent
 // worker and a shutdown are bounded by options.
 //
+// # Where a task runs
+//
+// Worker tells a task, an initializer or a function of a state which worker it runs on: its number among all and among those of its
+// host, by which it chooses a GPU, a core, a port or a scratch directory. Which worker runs an element is chance, and differs from run
+// to run. What a result depends on, a random seed above all, belongs to the element: derive it from one seed and the element's index.
+//
 // # Testing
 //
 // Tests of a program that uses processes begin in futures.TestMain:
@@ -51,4 +57,7 @@
 // RANKPOOL_USE_PKL5 (large slices beside the message: yes, the default, or no), RANKPOOL_PKL5_THRESHOLD (bytes; default
 // 262144), RANKPOOL_BACKOFF (seconds or a duration), RANKPOOL_SERVICE (workers that were started apart, see WithService),
 // RANKPOOL_PROC_SOCKET (1: local processes send large slices by their sockets and do not read each other's memory).
+//
+// Set for local processes before their program begins: RANKPOOL_WORKER_INDEX, RANKPOOL_WORKER_COUNT, RANKPOOL_WORKER_HOST_INDEX and
+// RANKPOOL_WORKER_HOST_COUNT, which are the numbers of WorkerInfo.
 package futures

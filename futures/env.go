@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
@@ -60,7 +61,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "RANKPOOL_") &&
+		if strings.HasPrefix(name, "RANKPOOL_") && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, envMPIThreads,
 				envMPIStage, envService, envServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)

@@ -99,7 +99,8 @@ func (e *executor) threadService() dispatch.Service {
 	once := new(initialization)
 	s := dispatch.Service{
 		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered,
-		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { return applySetup(ctx, b, once) },
+		Setup:    func(ctx context.Context, b []byte) (int, context.Context, error) { return applySetup(ctx, b, once) },
+		Together: true,
 	}
 	if !e.shares {
 		registry.Default().Freeze("the start of an executor")

@@ -58,7 +58,7 @@ func (m *Master) open() {
 		m.breakDown(&BrokenError{Worker: -1, Rank: -1, Cause: err})
 		return
 	}
-	m.waiting, m.lending.size = n, n
+	m.waiting, m.unheard, m.lending.size = n, n, n
 	for i := range n {
 		m.workers = append(m.workers, m.newWorker(i))
 	}
@@ -130,9 +130,38 @@ func (m *Master) greet(w *worker, g *greeting, out *news) error {
 		m.breakWith(out, w.broken("", g.mismatch))
 		return nil
 	}
-	setup := binary.AppendUvarint(number(kindSetup, uint64(w.slot)), uint64(m.lending.size))
-	m.send(w, setup, insert{at: len(setup), b: m.cfg.Setup})
+	m.setUp(w)
 	return nil
+}
+
+// setUp sends a worker that has said hello its set-up, of which its number on its host is part. Where workers may be on several
+// hosts all get it when the last has said which host it is on.
+func (m *Master) setUp(w *worker) {
+	if !m.kind.Spread {
+		m.sendSetup(w, w.slot, m.lending.size)
+		return
+	}
+	if m.unheard--; m.unheard > 0 {
+		return
+	}
+	hosts := make(map[string]int)
+	for _, w := range m.workers {
+		hosts[w.hello.Host]++
+	}
+	next := make(map[string]int, len(hosts))
+	for _, w := range m.workers {
+		host := w.hello.Host
+		m.sendSetup(w, next[host], hosts[host])
+		next[host]++
+	}
+}
+
+func (m *Master) sendSetup(w *worker, onHost, hostCount int) {
+	b := number(kindSetup, uint64(w.slot))
+	for _, n := range []int{m.lending.size, onHost, hostCount} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	m.send(w, b, insert{at: len(b), b: m.cfg.Setup})
 }
 
 // isReady takes the outcome of a worker's set-up.

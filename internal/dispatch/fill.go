@@ -302,6 +302,10 @@ func (b *batch) add(p *piece, n int, end cursor) {
 		h.flags |= runChunks
 		h.chunk, h.last = c, j.elements(p.unit+n-1, 1)
 	}
+	if p.tries > 0 {
+		h.flags |= runAgain
+		h.again = p.tries
+	}
 	if b.units > 0 && h.flags&^runLocal == 0 && h.flags == b.head.flags && h.fn == b.head.fn {
 		b.head.units += h.units
 		binary.LittleEndian.PutUint32(b.frame.Stream[b.at:], b.head.units)

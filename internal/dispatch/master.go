@@ -100,6 +100,7 @@ type Master struct {
 	idle    []int // slots, first in first out
 	ready   int   // workers that are idle or busy
 	waiting int   // workers still to come before the first task may go out
+	unheard int   // workers that have not said hello yet since the start, where they may be on several hosts
 	flying  int   // units handed out and not answered
 	gone    int   // of these, how many were given up: nobody waits for them
 	funcs   []funcTimes

@@ -10,7 +10,7 @@ import (
 // The first byte of a frame's stream says what it is.
 const (
 	// From the master.
-	kindSetup  = 's' // uvarint slot, uvarint number of slots, what a worker needs before its first task
+	kindSetup  = 's' // uvarint slot, number of slots, the same among the workers of its host, then what a worker needs before its first task
 	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
 	kindCancel = 'c' // uvarint number, uvarint n: end the contexts of these n units, as far as they have not ended
 	kindPing   = 'p' // are you there
@@ -36,7 +36,8 @@ const (
 // earlier epoch than its own: the hand-back covered them.
 
 // A run in a tasks frame: flags, uvarint function, 4 bytes little-endian number of units, then by flag the elements per
-// unit, the elements of the last unit, the time-out in nanoseconds and the number of the gang, all uvarint; then the units as in Job.Data.
+// unit, the elements of the last unit, the time-out in nanoseconds, the number of the gang and how often the units have run before, all
+// uvarint; then the units as in Job.Data.
 const (
 	runChunks  = 1 << iota // elements per unit, elements of the last unit
 	runTimeout             // time-out
@@ -44,6 +45,7 @@ const (
 	runLocal               // the units are in the frame's Local value; no bytes follow
 	runGang                // number of the gang
 	runIdle                // the frame's first: the worker has answered or handed back all that it was sent before
+	runAgain               // how often the units have run before
 )
 
 // An entry in a results frame begins with a uvarint whose low two bits are the tag.
@@ -208,6 +210,7 @@ type run struct {
 	last    int // elements of the last unit
 	timeout time.Duration
 	gang    uint64
+	again   int // how often the units have run before
 }
 
 // appendRun appends the head of a run and returns where its number of units is to be patched in.
@@ -226,6 +229,9 @@ func appendRun(b []byte, h run) ([]byte, int) {
 	if h.flags&runGang != 0 {
 		b = binary.AppendUvarint(b, h.gang)
 	}
+	if h.flags&runAgain != 0 {
+		b = binary.AppendUvarint(b, uint64(h.again))
+	}
 	return b, at
 }
 
@@ -239,6 +245,9 @@ func (r *reader) run() run {
 	}
 	if h.flags&runGang != 0 {
 		h.gang = r.uint()
+	}
+	if h.flags&runAgain != 0 {
+		h.again = int(r.uint())
 	}
 	return h
 }

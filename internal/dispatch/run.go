@@ -219,7 +219,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	s.mu.Lock()
-	s.cancelSeq, s.cancel, s.gang = w.seq, cancel, w.head.gang
+	s.cancelSeq, s.cancel, s.gang, s.again = w.seq, cancel, w.head.gang, w.head.again
 	late := slices.ContainsFunc(w.cancelled, func(c span) bool { return c.has(w.seq) })
 	s.mu.Unlock()
 	if late {
@@ -230,7 +230,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		if s.peers != nil || s.gang > 0 {
 			s.mail.end(s.gang, s.peers)
 		}
-		s.cancelSeq, s.cancel, s.peers = 0, nil, nil
+		s.cancelSeq, s.cancel, s.peers, s.again = 0, nil, nil, 0
 		s.mu.Unlock()
 		over = ctx.Err() != nil
 		cancel()

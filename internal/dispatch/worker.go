@@ -61,6 +61,9 @@ type Service struct {
 	// Home is that of the pool, where tasks may lend their slots. Nil: they do not.
 	Home *Home
 
+	// Together says that the workers are of one process, and that what Setup does for the first of them it does for all.
+	Together bool
+
 	// NoPeers says that tasks cannot talk to those on other workers.
 	NoPeers bool
 
@@ -99,6 +102,9 @@ type server struct {
 	cancel    context.CancelFunc
 
 	rank, size int // this worker's slot, and how many there are
+	onHost     struct{ index, count int }
+	isSetUp    bool
+	again      int // how often the unit that runs has run before
 	gang       uint64
 	peers      *Peers
 	mail       mailbox
@@ -314,6 +320,9 @@ func (s *server) setupFrame(f link.Frame, me uint64) (lead bool) {
 	}()
 	threshold, tasks, err := s.setup(f.Stream[1:])
 	normal = true
+	s.mu.Lock()
+	s.isSetUp = true
+	s.mu.Unlock()
 	if err == nil {
 		s.tasks = tasks
 		s.out.enc.Threshold = threshold
@@ -336,7 +345,10 @@ func (s *server) setup(b []byte) (threshold int, tasks context.Context, err erro
 		}
 	}()
 	r := reader{b: b}
+	s.mu.Lock()
 	s.rank, s.size = int(r.uint()), int(r.uint())
+	s.onHost.index, s.onHost.count = int(r.uint()), int(r.uint())
+	s.mu.Unlock()
 	if r.err != nil {
 		normal = true
 		return 0, nil, r.err

@@ -80,6 +80,7 @@ type Traits struct {
 	Replaces  bool   // an empty slot can be started again
 	Kills     bool   // Kill really ends the worker
 	SharesMem bool   // workers live in this process: Local frames travel, working directory and environment are shared
+	Spread    bool   // workers may be on several hosts; then none is replaced
 }
 
 // Loss says how a worker ended and what it left behind.

@@ -68,7 +68,7 @@ func newGroup(cfg Config, h *Hub, o opening) *Group {
 }
 
 // Traits describes the group.
-func (g *Group) Traits() link.Traits { return link.Traits{Kind: Kind} }
+func (g *Group) Traits() link.Traits { return link.Traits{Kind: Kind, Spread: true} }
 
 // Open counts the ranks that are not lost; a group that spawns blocks until its workers have started. It fails when none
 // is left, and when the group was opened or closed before.

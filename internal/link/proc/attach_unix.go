@@ -29,6 +29,13 @@ const (
 // handshake is what the variable holds for the worker in a slot.
 func handshake(index int) string { return version + ":" + strconv.Itoa(index) }
 
+// indexIn is the index in what the variable holds; false when that is of another program's master.
+func indexIn(value string) (index int, ok bool) {
+	number, same := strings.CutPrefix(value, version+":")
+	index, err := strconv.Atoi(number)
+	return index, same && err == nil
+}
+
 // buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
 const buffered = 1 << 20
 
@@ -51,9 +58,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
-	number, same := strings.CutPrefix(value, version+":")
-	index, err := strconv.Atoi(number)
-	if !same || err != nil {
+	if _, same := indexIn(value); !same {
 		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q and a number: master and worker are different builds, or the variable "+
 			"was set by hand", variable, value, version+":")
 	}
@@ -89,7 +94,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	e.out.connect(raw, there)
 	_ = e.out.sign(kindReady) // a master that is gone shows at the next use
 	LeaveSignals()
-	settleIn(index)
+	settleIn()
 	fresh.Steady() // until the process ends
 	attached.Store(true)
 	return e, true, nil

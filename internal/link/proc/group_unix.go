@@ -29,7 +29,7 @@ type Group struct {
 	cfg      Config
 	handler  link.Handler
 	path     string // what to start
-	name     string // and what it is called
+	name     string // and what it is called, its number apart
 	env      []string
 	host     string
 	copies   bool   // nothing is shown: segments go by the socket
@@ -126,7 +126,8 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	g.opened = true
 	g.handler, g.path, g.name = h, path, name
 	env := slices.DeleteFunc(append(os.Environ(), g.cfg.Env...), func(s string) bool {
-		return strings.HasPrefix(s, variable+"=")
+		name, _, _ := strings.Cut(s, "=")
+		return name == variable || slices.Contains(NumberVariables[:], name)
 	})
 	if value, set := lookup(env, socketVariable); set && value != "0" {
 		g.copies = true

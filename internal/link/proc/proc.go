@@ -22,6 +22,12 @@ import (
 // variable tells a process that it is a worker, and where its descriptors are.
 const variable = "RANKPOOL_WORKER"
 
+// NumberVariables tell a worker's program the worker's number, how many there are, and the same two among those of its host, which
+// all of a group are. Programs that tasks start inherit them.
+var NumberVariables = [...]string{
+	"RANKPOOL_WORKER_INDEX", "RANKPOOL_WORKER_COUNT", "RANKPOOL_WORKER_HOST_INDEX", "RANKPOOL_WORKER_HOST_COUNT",
+}
+
 // socketVariable makes a group copy everything through its sockets, with any value but 0, as it does by itself where one
 // process may not read the other: for comparison, and where reading is seen as an attack.
 const socketVariable = "RANKPOOL_PROC_SOCKET"

@@ -147,8 +147,8 @@ func (p *process) start() (*os.File, error) {
 			err = link.ErrClosed
 			return
 		}
-		child, err = os.StartProcess(g.path, append([]string{g.name}, g.cfg.Args...), &os.ProcAttr{
-			Env:   append(g.env[:len(g.env):len(g.env)], variable+"="+handshake(p.index)),
+		child, err = os.StartProcess(g.path, append([]string{g.nameOf(p.index)}, g.cfg.Args...), &os.ProcAttr{
+			Env:   g.envOf(p.index),
 			Files: []*os.File{empty, g.cfg.Stdout, g.cfg.Stderr, theirs, p.memory.file},
 			Sys:   attributes(),
 		})

@@ -3,7 +3,6 @@ package proc
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -77,15 +76,14 @@ func watchExit(pid int, sock *os.File) <-chan struct{} {
 // longestName is how many bytes of a process's name the kernel keeps.
 const longestName = 15
 
-// settleIn gives a worker the name of the program with its index, since ps and top would call it "exe", and offers it to
-// the kernel before its master when memory runs out. Both are wishes.
-func settleIn(index int) {
+// setComm gives this process a short name, which ps and top show, and which would be "exe". The end is kept whole. It is a wish.
+func setComm(name, end string) {
+	_ = os.WriteFile("/proc/self/comm", []byte(name[:min(len(name), max(0, longestName-len(end)))]+end), 0)
+}
+
+// settleIn offers a worker to the kernel before its master when memory runs out. That is a wish.
+func settleIn() {
 	bound.user, bound.group, bound.master = os.Geteuid(), os.Getegid(), os.Getppid()
-	name, number := "worker", ":"+strconv.Itoa(index)
-	if len(os.Args) > 0 {
-		name = filepath.Base(os.Args[0])
-	}
-	_ = os.WriteFile("/proc/self/comm", []byte(name[:min(len(name), longestName-len(number))]+number), 0)
 	const adjustment = "/proc/self/oom_score_adj"
 	if old, err := os.ReadFile(adjustment); err == nil {
 		if n, err := strconv.Atoi(strings.TrimSpace(string(old))); err == nil {

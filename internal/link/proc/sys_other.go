@@ -46,8 +46,11 @@ func watchExit(int, *os.File) <-chan struct{} {
 	return done
 }
 
+// setComm has nothing to do: the short name is the program's.
+func setComm(_, _ string) {}
+
 // settleIn has nothing to do.
-func settleIn(int) {}
+func settleIn() {}
 
 // rebind has nothing to do: a worker learns of its master's end from the socket.
 func rebind() {}

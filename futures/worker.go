@@ -1,0 +1,56 @@
+package futures
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
+
+// WorkerInfo says which worker something runs on, and where that worker is. Worker returns it.
+type WorkerInfo struct {
+	// Index is the worker's number in its executor, from 0, and Count how many workers the executor has. They are final before
+	// the initializer and the first task run. A worker that takes the place of another has its Index.
+	//
+	// In a ThreadPoolExecutor a task that waits for another lends its slot, and what runs meanwhile may be on a worker beyond
+	// Count: there Index can be Count or more.
+	Index, Count int
+
+	// HostIndex is the worker's number among those of its executor on the same host, from 0 in the order of Index, and HostCount
+	// how many these are. They are what to choose a GPU, a core, a port or a scratch directory by. Workers are on the same host
+	// if they have the same Host. Local processes and goroutines all are: HostIndex is Index, and HostCount is Count.
+	HostIndex, HostCount int
+
+	Host string // the name of its host, as os.Hostname says
+	Pid  int    // its process; that of this program where workers are goroutines
+	Rank int    // of its process in the world of the MPI job that it belongs to; -1 where it belongs to none
+
+	// Attempt is which run of the task this is, from 1. It is above 1 if the task was lost and runs again, see WithRetries, and
+	// always 1 in an initializer.
+	Attempt int
+}
+
+// errNoWorker is the error of Worker outside of a worker.
+var errNoWorker = errors.New("futures: Worker: the context is not that of a task or of an initializer: register the function " +
+	"with RegisterContext and pass the context that it is given, or one made of it")
+
+// Worker says which worker runs the task, or the initializer, whose context ctx is, or was made of. It does not block, costs no
+// message and no memory, and changes nothing about how tasks travel. With any other context, as in the master, it returns an
+// error.
+//
+// Every task on a worker is told the same but for Attempt. Where workers are goroutines, an initializer runs once for all of
+// them, and is told that it runs on worker 0.
+//
+// A local process has its numbers in its environment before any code of the program runs: RANKPOOL_WORKER_INDEX,
+// RANKPOOL_WORKER_COUNT, RANKPOOL_WORKER_HOST_INDEX and RANKPOOL_WORKER_HOST_COUNT. A rank of an MPI job does not; mpiexec has
+// variables of its own.
+//
+// Which worker runs an element of a Map is chance. So a random generator is seeded by the element, and never by the worker: else
+// no run can be repeated.
+func Worker(ctx context.Context) (WorkerInfo, error) {
+	p, ok := dispatch.PlaceOf(ctx)
+	if !ok {
+		return WorkerInfo{}, errNoWorker
+	}
+	return WorkerInfo(p), nil
+}

@@ -1,0 +1,30 @@
+package dispatch
+
+import "context"
+
+// Place is where a task runs.
+type Place struct {
+	Index, Count         int // the worker's slot, and how many slots there are
+	HostIndex, HostCount int // the same among the workers of its host
+	Host                 string
+	Pid                  int
+	Rank                 int // in its MPI job; -1 where there is none
+	Attempt              int // which run of the unit this is, from 1
+}
+
+// PlaceOf returns where the task or the set-up runs whose context ctx is, or was made of; false when there is none. What is set up
+// once for all workers of a process, on whichever, is set up at worker 0.
+func PlaceOf(ctx context.Context) (Place, bool) {
+	s := serverOf(ctx)
+	if s == nil {
+		return Place{}, false
+	}
+	p := Place{Host: s.svc.Hello.Host, Pid: s.svc.Hello.Pid, Rank: s.svc.Hello.Rank}
+	s.mu.Lock()
+	p.Index, p.Count, p.HostIndex, p.HostCount, p.Attempt = s.rank, s.size, s.onHost.index, s.onHost.count, s.again+1
+	if s.svc.Together && !s.isSetUp {
+		p.Index, p.HostIndex = 0, 0
+	}
+	s.mu.Unlock()
+	return p, true
+}
