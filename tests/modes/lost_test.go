@@ -44,14 +44,18 @@ func (m mode) staying(t *testing.T, pkg string, args []string) (string, []string
 
 const command = "github.com/rankpool/rankpool/cmd/rankpool"
 
-// ends checks the status of a job that lost a rank, or was told to end, as far as the launchers tell.
-func (o outcome) ends(t *testing.T, mpich int) {
+// ends checks the status of a job that lost a rank, or was told to end, as far as the launchers tell. MPICH's may be one of several.
+func (o outcome) ends(t *testing.T, mpich ...int) {
 	t.Helper()
-	want := map[string]int{"openmpi": 0, "mpich": mpich}[library] // with --enable-recovery it is 0 whatever the ranks' are
-	if o.code != want || strings.Contains(o.output, "the job is aborted") {
-		t.Errorf("status %d, want %d and no abort:\n%s", o.code, want, o.output)
+	want := map[string][]int{"openmpi": {0}, "mpich": mpich}[library] // with --enable-recovery it is 0 whatever the ranks' are
+	if !slices.Contains(want, o.code) || strings.Contains(o.output, "the job is aborted") {
+		t.Errorf("status %d, want one of %d and no abort:\n%s", o.code, want, o.output)
 	}
 }
+
+// lost are the statuses of MPICH's mpiexec after a rank was killed and the others have ended with 0. It says 1 when its proxy has taken
+// the status of that rank before it notices that the rank's connection is closed: then it writes a 1 over it.
+var lost = []int{137, 1}
 
 // gone is what the error of a task says whose rank was killed.
 const gone = `\(rank \d+, process \d+ on \S+\): its process has ended without a goodbye, killed or crashed, silent for [\d.]+m?s`
@@ -74,7 +78,7 @@ func TestARankKilledInALongTaskCostsThatTask(t *testing.T) {
 		if killed == nil || !strings.Contains(o.output, "process "+killed[1]+", after") {
 			t.Errorf("another one was lost than %v:\n%s", killed, o.output)
 		}
-		o.ends(t, 137)
+		o.ends(t, lost...)
 	})
 }
 
@@ -89,7 +93,7 @@ func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
 		if n, err := strconv.Atoi(m[1]); err != nil || n < 1 || n > 45000 {
 			t.Errorf("%d of 60000 tasks were lost with two of three workers (%v)", n, err)
 		}
-		o.ends(t, 137)
+		o.ends(t, lost...)
 	})
 }
 
@@ -98,7 +102,7 @@ func TestARankKilledWhileItsLargeResultIsFetchedLeavesTheMasterAlive(t *testing.
 		o := run("losefetch")
 		o.matches(t, 2, `round \d: (0 elements, lost true|1048576 elements, lost false)`)
 		o.contains(t, "then: 2 <nil>")
-		o.ends(t, 137)
+		o.ends(t, lost...)
 	})
 }
 
@@ -108,7 +112,7 @@ func TestWithoutARankLeftThePoolIsBrokenAtOnce(t *testing.T) {
 		o.matches(t, 3, `task \d: lost true with .*hold was lost with worker \d `+gone)
 		o.matches(t, 2, `task \d: lost true with .*the pool is broken: worker \d `+gone)
 		o.contains(t, "broken: true")
-		o.ends(t, 137)
+		o.ends(t, lost...)
 	})
 }
 
@@ -128,7 +132,7 @@ func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
 		o := run("losegang")
 		o.matches(t, 1, `gang broken: true gather was lost with worker 1 `+gone)
 		o.contains(t, "then: 2 <nil>")
-		o.ends(t, 137)
+		o.ends(t, lost...)
 	})
 }
 
@@ -156,7 +160,7 @@ func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
 		o.contains(t, "queued: done, workers: 2 <nil>", "what waited: dropped", "what ran: delivered",
 			"rankpool: ended by signal: user defined signal 1")
 		o.matches(t, map[string]int{"openmpi": 0, "mpich": 1}[library], `a rank was lost, and the launcher tells of that`)
-		o.ends(t, 137|138) // it combines the bits of all ranks'
+		o.ends(t, append([]int{137 | 138}, lost...)...) // the bits of all ranks' together, but without the master's if that was the last to end
 	})
 }
 
