@@ -292,3 +292,47 @@ func TestAnyChunkSizeWorks(t *testing.T) {
 		}
 	}
 }
+
+// Close used to take the callback for one of its own executor, for which it cannot wait.
+func TestACallbackThatClosesAnotherExecutorWaitsForTheCallbacksOfThat(t *testing.T) {
+	ex, other := goroutines(t, 1), goroutines(t, 1)
+	added := make(chan struct{}) // before the task ends, so that the callback does not run where it is added
+	task := futures.Local(func(_ context.Context, x int) (int, error) { <-added; return x, nil })
+	call := func(ex futures.Executor, callback func()) {
+		f, err := futures.Submit(ex, task, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.AddDoneCallback(func(*futures.Future[int]) { callback() })
+		added <- struct{}{}
+	}
+	began, release := make(chan struct{}), make(chan struct{})
+	var over atomic.Bool
+	call(other, func() {
+		close(began)
+		<-release
+		over.Store(true)
+	})
+	<-began
+	closed := make(chan error, 1)
+	call(ex, func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		for range 10_000 { // until its workers have left, and longer
+			if other.Shutdown(ended) == nil {
+				t.Error("Shutdown with an ended context did not wait for a callback that ran")
+				break
+			}
+			runtime.Gosched()
+		}
+		close(release)
+		err := other.Close()
+		if !over.Load() {
+			t.Error("Close returned before the callback")
+		}
+		closed <- err
+	})
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}

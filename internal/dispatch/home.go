@@ -1,12 +1,11 @@
 package dispatch
 
 import (
-	"bytes"
 	"context"
-	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/goid"
 )
 
 // Home is what the workers of one pool have in common whose tasks are goroutines of the master's process: by it their tasks
@@ -36,7 +35,7 @@ func Apart(ctx context.Context) context.Context {
 
 // Inside tells whether it is called by a task of the pool, on the goroutine that the pool runs it on.
 func (h *Home) Inside() bool {
-	me := goroutine()
+	me := goid.Get()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.servers {
@@ -63,14 +62,4 @@ func (h *Home) remove(s *server) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.servers, s)
-}
-
-// goroutine returns the number of the calling goroutine, from the head of its stack trace: "goroutine 7 [running]:". Go
-// tells it in no other way. It takes a microsecond.
-func goroutine() uint64 {
-	var b [64]byte
-	_, head, _ := bytes.Cut(b[:runtime.Stack(b[:], false)], []byte(" "))
-	number, _, _ := bytes.Cut(head, []byte(" "))
-	n, _ := strconv.ParseUint(string(number), 10, 64)
-	return n
 }

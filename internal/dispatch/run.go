@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/awake"
+	"github.com/rankpool/rankpool/internal/goid"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/pkl5"
 )
@@ -48,7 +49,7 @@ func (s *server) close(w *work) {
 // resume goes on with w after a task ended the goroutine it ran on.
 func (s *server) resume(w *work) {
 	if s.svc.Home != nil {
-		me := goroutine()
+		me := goid.Get()
 		s.mu.Lock()
 		s.runner = me
 		s.mu.Unlock()

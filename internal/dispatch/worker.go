@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/goid"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/pkl5"
 )
@@ -169,7 +170,7 @@ func (s *server) finish(err error) {
 func (s *server) lead() {
 	me := uint64(0)
 	if s.svc.Home != nil {
-		me = goroutine()
+		me = goid.Get()
 	}
 	for {
 		f, err := s.ep.Recv()

@@ -1,13 +1,14 @@
 // Package lane runs functions that may take any time, such as a user's callbacks, where nobody waits for them.
 //
-// It imports nothing of this module and may be imported from everywhere.
+// It may be imported from everywhere.
 package lane
 
 import (
 	"context"
-	"runtime"
-	"strings"
 	"sync"
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/goid"
 )
 
 // Lane runs functions one after another, in the order in which they were added, on a goroutine that exists only while there are
@@ -22,6 +23,8 @@ type Lane struct {
 	waiters []waiter
 
 	added, done uint64 // functions so far
+
+	runner atomic.Uint64 // the number of the goroutine that runs them; 0 while none does
 }
 
 // waiter waits until so many functions are done.
@@ -52,8 +55,10 @@ func (l *Lane) Len() int {
 // run runs what is there. When a function ends the goroutine by runtime.Goexit another one goes on.
 func (l *Lane) run() {
 	normal := false
+	l.runner.Store(goid.Get())
 	defer func() {
 		if !normal {
+			l.runner.Store(0)
 			l.finished()
 			go l.run()
 		}
@@ -82,6 +87,7 @@ func (l *Lane) next() func() {
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
 		l.queue, l.running = nil, false
+		l.runner.Store(0)
 		return nil
 	}
 	f := l.queue[0]
@@ -108,17 +114,8 @@ func (l *Lane) finished() {
 }
 
 // Drain waits until every function that was added before has returned, or until ctx ends; then it returns ctx's cause. Called by a
-// function of a lane it does not wait: that would be for itself.
+// function of this lane it does not wait, nor by one of a lane that a function of this one drains: that would be for itself.
 func (l *Lane) Drain(ctx context.Context) error {
-	l.mu.Lock()
-	if l.done == l.added {
-		l.mu.Unlock()
-		return nil
-	}
-	l.mu.Unlock()
-	if onLane() {
-		return nil
-	}
 	l.mu.Lock()
 	if l.done == l.added {
 		l.mu.Unlock()
@@ -127,6 +124,11 @@ func (l *Lane) Drain(ctx context.Context) error {
 	w := waiter{until: l.added, over: make(chan struct{})}
 	l.waiters = append(l.waiters, w)
 	l.mu.Unlock()
+	me := goid.Get()
+	if !drain(me, l) {
+		return nil
+	}
+	defer drained(me)
 	select {
 	case <-w.over:
 		return nil
@@ -135,20 +137,32 @@ func (l *Lane) Drain(ctx context.Context) error {
 	}
 }
 
-// onLane tells whether this goroutine is a lane's.
-func onLane() bool {
-	var pcs [64]uintptr
-	for skip := 0; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs[:])
-		frames := runtime.CallersFrames(pcs[:n])
-		for more := n > 0; more; {
-			var f runtime.Frame
-			if f, more = frames.Next(); strings.HasSuffix(f.Function, "lane.(*Lane).run") {
-				return true
-			}
-		}
-		if n < len(pcs) {
+// drains are the lanes that are drained, by the numbers of the goroutines that do.
+var drains struct {
+	sync.Mutex
+	lanes map[uint64]*Lane
+}
+
+// drain notes that a goroutine drains a lane. It returns false, and notes nothing, when the lane would wait for that goroutine.
+func drain(goroutine uint64, l *Lane) (may bool) {
+	drains.Lock()
+	defer drains.Unlock()
+	for o := l; o != nil; {
+		runner := o.runner.Load()
+		if runner == goroutine {
 			return false
 		}
+		o = drains.lanes[runner]
 	}
+	if drains.lanes == nil {
+		drains.lanes = map[uint64]*Lane{}
+	}
+	drains.lanes[goroutine] = l
+	return true
+}
+
+func drained(goroutine uint64) {
+	drains.Lock()
+	defer drains.Unlock()
+	delete(drains.lanes, goroutine)
 }

@@ -3,7 +3,6 @@ package lane_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"runtime"
 	"sync"
 	"testing"
@@ -88,52 +87,46 @@ func TestAFunctionMayDrainItsOwnLane(t *testing.T) {
 	drained(t, &l)
 }
 
-// hanging is a handler that does not return, from any of its methods.
-type hanging struct{ until chan struct{} }
-
-func (h hanging) Enabled(context.Context, slog.Level) bool  { <-h.until; return true }
-func (h hanging) Handle(context.Context, slog.Record) error { <-h.until; return nil }
-func (h hanging) WithAttrs([]slog.Attr) slog.Handler        { <-h.until; return h }
-func (h hanging) WithGroup(string) slog.Handler             { <-h.until; return h }
-
-func TestAHandlerThatNeverReturnsStopsTheLogAndNothingElse(t *testing.T) {
-	h := hanging{make(chan struct{})}
-	l := lane.NewLogger(h)
-	for range 10_000 { // more than are kept
-		l.With("a", 1).WithGroup("g").Warn("text")
+func TestAFunctionWaitsForAnotherLaneThatItDrains(t *testing.T) {
+	var a, b lane.Lane
+	began, release := make(chan struct{}), make(chan struct{})
+	b.Add(func() { close(began); <-release })
+	<-began
+	drain := make(chan error, 1)
+	a.Add(func() {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errEnough)
+		if err := b.Drain(ctx); !errors.Is(err, errEnough) {
+			t.Errorf("with a function at work and an ended context: %v", err)
+		}
+		close(release)
+		drain <- b.Drain(context.Background())
+	})
+	if err := <-drain; err != nil {
+		t.Error(err)
 	}
-	l.Flush(time.Millisecond)
-	close(h.until)
-	l.Flush(limit)
+	drained(t, &a)
 }
 
-// recorder notes what it is given.
-type recorder struct {
-	mu   *sync.Mutex
-	text *[]string
-	pre  string
-}
+var errEnough = errors.New("enough")
 
-func (r recorder) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (r recorder) Handle(_ context.Context, rec slog.Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.pre + rec.Message
-	rec.Attrs(func(a slog.Attr) bool { s += " " + a.String(); return true })
-	*r.text = append(*r.text, s)
-	return nil
-}
-func (r recorder) WithAttrs(as []slog.Attr) slog.Handler { r.pre += as[0].String() + " "; return r }
-func (r recorder) WithGroup(name string) slog.Handler    { r.pre += name + "."; return r }
-
-func TestRecordsArriveInTheirOrderWithAttributesAndGroups(t *testing.T) {
-	var text []string
-	l := lane.NewLogger(recorder{mu: new(sync.Mutex), text: &text})
-	l.Debug("left out")
-	l.Info("one", "x", 1)
-	l.With("y", 2).WithGroup("g").Error("two")
-	l.Flush(limit)
-	if diff := cmp.Diff([]string{"one x=1", "y=2 g.two"}, text); diff != "" {
-		t.Error(diff)
+// Of lanes that wait for each other in a ring the last one does not.
+func TestFunctionsOfSeveralLanesMayDrainEachOther(t *testing.T) {
+	var lanes [3]lane.Lane
+	var all sync.WaitGroup
+	all.Add(len(lanes))
+	for i := range lanes {
+		lanes[i].Add(func() {
+			all.Done()
+			all.Wait()
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			defer cancel()
+			if err := lanes[(i+1)%len(lanes)].Drain(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i := range lanes {
+		drained(t, &lanes[i])
 	}
 }

@@ -30,7 +30,8 @@ var layers = map[string][]string{
 	"internal/memlimit":     {},
 	"internal/saturate":     {},
 	"internal/awake":        {},
-	"internal/lane":         {},
+	"internal/goid":         {},
+	"internal/lane":         {"internal/goid"},
 	"internal/life":         {"internal/dispatch", "internal/lane", "internal/job", "internal/mpi", "internal/link/proc"},
 	"internal/job":          {"internal/mpi", "internal/link/mpilink"},
 	"internal/owndir":       {},
@@ -44,7 +45,7 @@ var layers = map[string][]string{
 	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.
-	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake"},
+	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
 
 	"comm":        {"internal/..."},
 	"futures":     {"comm", "internal/..."},
