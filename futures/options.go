@@ -220,8 +220,9 @@ func positive(name string, d time.Duration, set func(*config)) Option {
 // breaks as an error. Without it nothing is logged.
 //
 // The logger's handler is called on a goroutine of its own, one record after another, a moment after what it is about. It may take its
-// time and call anything, the executor's methods too. One that does not return stops the log and nothing else. Close and a
-// Shutdown that waits wait up to a second for it.
+// time and call anything, the executor's methods too. One that does not return stops the log and nothing else. While it is at work 4,096
+// records wait for it; how many more there were is the next record. It is asked at most once a second whether it wants a level that it has not
+// wanted. Close and a Shutdown that waits wait up to a second for it.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(c *config) error {
 		c.log = l

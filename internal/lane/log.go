@@ -4,71 +4,167 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
-// mostRecords is how many records wait for a handler at most. Further ones are left out.
+// mostRecords is how many records wait for a handler at most. Further ones are left out, and counted.
 const mostRecords = 4096
 
 // Logger hands records to a slog.Handler on a lane, so that a handler may take any time and call anything: it delays the records
-// behind it and nothing else. The handler is asked whether it wants a record there too.
+// behind it and nothing else. The handler is asked there too which levels it wants.
 type Logger struct {
 	*slog.Logger
-	lane *Lane
+	root *handler
 }
 
 // NewLogger returns a Logger over h. Nil means slog's default, whichever that is when a record is handed on.
 func NewLogger(h slog.Handler) Logger {
-	l := &Lane{Panicked: func(any) {}} // of a handler: there is nobody to tell
-	return Logger{slog.New(&handler{lane: l, get: func() slog.Handler {
-		if h == nil {
-			return slog.Default().Handler()
-		}
-		return h
-	}}), l}
+	root := &handler{
+		log: &log{lane: Lane{Panicked: func(any) {}}}, // of a handler: there is nobody to tell
+		get: func() slog.Handler {
+			if h == nil {
+				return slog.Default().Handler()
+			}
+			return h
+		},
+	}
+	root.log.root = root
+	return Logger{slog.New(root), root}
 }
 
 // Flush waits until what was logged before has been handed on, for so long at most. A handler that does not return is not waited
 // for longer.
 func (l Logger) Flush(limit time.Duration) {
-	if l.lane == nil || l.lane.Len() == 0 {
+	if l.root == nil {
+		return
+	}
+	l.root.log.confess()
+	if l.root.log.lane.Len() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	_ = l.lane.Drain(ctx)
+	_ = l.root.log.lane.Drain(ctx)
+}
+
+// log is what a handler and those that are made of it have in common.
+type log struct {
+	lane Lane
+	root *handler
+
+	mu   sync.Mutex
+	lost int        // records that were left out since the last that was not
+	top  slog.Level // the highest of their levels
+}
+
+// add queues a record for a handler, and in front of it a word about those that were left out.
+func (l *log) add(h *handler, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lane.Len() >= mostRecords {
+		if l.lost++; l.lost == 1 || r.Level > l.top {
+			l.top = r.Level
+		}
+		return fmt.Errorf("lane: %d records wait for the log handler; this one is left out", mostRecords)
+	}
+	l.confessLocked()
+	l.lane.Add(func() { h.handOn(r) })
+	return nil
+}
+
+// confess queues a word about records that were left out, if there are any.
+func (l *log) confess() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.confessLocked()
+}
+
+func (l *log) confessLocked() {
+	if l.lost == 0 {
+		return
+	}
+	r := slog.NewRecord(time.Now(), l.top, "rankpool: log records were lost, because their handler is too slow", 0)
+	r.AddAttrs(slog.Int("lost", l.lost))
+	l.lost = 0
+	l.lane.Add(func() { l.root.handOn(r) })
 }
 
 // handler is a slog.Handler that only queues.
 type handler struct {
-	lane *Lane
-	get  func() slog.Handler // called on the lane
+	log *log
+	get func() slog.Handler // called on the lane
+
+	mu    sync.Mutex
+	wants map[slog.Level]answer
 }
 
-// Enabled says yes: the real handler is asked on the lane.
-func (h *handler) Enabled(context.Context, slog.Level) bool { return true }
+// answer is what the real handler has said of a level.
+type answer struct {
+	no    bool
+	asked time.Time
+}
+
+// askAgain is how old an answer may be. A handler may change its mind (slog.LevelVar).
+const askAgain = time.Second
+
+// Enabled says no when the real handler has said so. It is not asked here: it may take any time. While its answer is not known, or
+// too old, the record is queued, which asks.
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.wants[level]
+	switch {
+	case !a.no:
+		return true
+	case time.Since(a.asked) < askAgain:
+		return false
+	}
+	h.wants[level] = answer{no: true, asked: time.Now()} // one record asks, and not all that come before it is handed on
+	return true
+}
 
 // Handle queues the record.
-func (h *handler) Handle(_ context.Context, r slog.Record) error {
-	if h.lane.Len() >= mostRecords {
-		return fmt.Errorf("lane: %d records wait for the log handler; this one is left out", mostRecords)
-	}
-	r = r.Clone()
-	h.lane.Add(func() {
-		ctx := context.Background() // a caller's may hold values that live no longer
-		if to := h.get(); to.Enabled(ctx, r.Level) {
-			_ = to.Handle(ctx, r)
+func (h *handler) Handle(_ context.Context, r slog.Record) error { return h.log.add(h, r.Clone()) }
+
+// handOn gives a record to the real handler, on the lane. Before it may take its time it is asked about the other levels too.
+func (h *handler) handOn(r slog.Record) {
+	ctx := context.Background() // a caller's may hold values that live no longer
+	to := h.get()
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if level != r.Level && h.age(level) >= askAgain {
+			h.answer(level, to.Enabled(ctx, level))
 		}
-	})
-	return nil
+	}
+	wanted := to.Enabled(ctx, r.Level)
+	if h.answer(r.Level, wanted); wanted {
+		_ = to.Handle(ctx, r)
+	}
+}
+
+// age returns how old the answer about a level is.
+func (h *handler) age(level slog.Level) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Since(h.wants[level].asked)
+}
+
+// answer notes whether the real handler wants a level.
+func (h *handler) answer(level slog.Level, wanted bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.wants == nil {
+		h.wants = map[slog.Level]answer{}
+	}
+	h.wants[level] = answer{!wanted, time.Now()}
 }
 
 // WithAttrs implements slog.Handler.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &handler{h.lane, func() slog.Handler { return h.get().WithAttrs(attrs) }}
+	return &handler{log: h.log, get: func() slog.Handler { return h.get().WithAttrs(attrs) }}
 }
 
 // WithGroup implements slog.Handler.
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.lane, func() slog.Handler { return h.get().WithGroup(name) }}
+	return &handler{log: h.log, get: func() slog.Handler { return h.get().WithGroup(name) }}
 }
