@@ -23,15 +23,16 @@ import (
 // together from any goroutine. A zero value is no executor: what can return an error returns one, and so do the functions of
 // this package for a nil Executor.
 type Executor interface {
-	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. It returns
-	// ErrShutdown after a shutdown; a pool that broke while it started shows at NumWorkers and Submit (C015).
+	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. After a shutdown
+	// the error is ErrShutdown, and that of a pool that broke, then or later, is the *BrokenError that says why.
 	Bootup(ctx context.Context) error
 
-	// Start is Bootup without the waiting.
+	// Start is Bootup without the waiting: what goes wrong after it shows at the next call.
 	Start() error
 
-	// NumWorkers starts the workers if nothing did before, waits until their number is known, and returns it: 0 after a
-	// shutdown and when the executor is broken. While the program is told to end the error is ErrDrained.
+	// NumWorkers starts the workers if nothing did before, waits until their number is known, and returns it. It is 0
+	// without an error after a shutdown, and 0 with the *BrokenError when the pool is broken. While the program is told to
+	// end the error is ErrDrained.
 	NumWorkers(ctx context.Context) (int, error)
 
 	// Backend says what the workers are: "processes", "threads" or "mpi". Before the start it is what would be started; of
@@ -44,6 +45,9 @@ type Executor interface {
 	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. An executor
 	// that is never closed is closed when Main's function returns; one that a task makes, in a worker, must be closed by
 	// the task.
+	//
+	// The error of a pool that broke is the *BrokenError that says why, each time; a pool whose workers ended badly after
+	// their work has an error too.
 	//
 	// In a defer it waits however the function ends. So a function that returns an error while work is queued returns only
 	// when all of that has run, and nobody hears of the error before. With is the form that does not wait then.
@@ -251,10 +255,7 @@ func (e *executor) Start() error {
 	if err != nil {
 		return err
 	}
-	if err := m.Boot(); errors.Is(err, dispatch.ErrStopping) {
-		return refusal(err)
-	}
-	return nil // a broken pool shows at Submit and NumWorkers
+	return refusal(m.Boot())
 }
 
 // Bootup implements Executor.
@@ -262,7 +263,11 @@ func (e *executor) Bootup(ctx context.Context) error {
 	if err := e.Start(); err != nil {
 		return err
 	}
-	return awaitBoot(ctx, e.master.Load())
+	m := e.master.Load()
+	if err := awaitBoot(ctx, m); err != nil {
+		return err
+	}
+	return refusal(m.Refusal())
 }
 
 func awaitBoot(ctx context.Context, m *dispatch.Master) error {
@@ -364,7 +369,13 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		}
 		return cut
 	}
-	if err := m.Ended(); err != nil && !c.noWait {
+	if c.noWait {
+		return nil
+	}
+	if state, why := m.State(); state == dispatch.Broken {
+		return why
+	}
+	if err := m.Ended(); err != nil {
 		return fmt.Errorf("futures: every task was answered, and then: %w", err)
 	}
 	return nil

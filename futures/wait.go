@@ -36,10 +36,10 @@ func (m WaitMode) String() string {
 // and in the order of fs. An empty fs is done at once (B10). A future that was done counts, and so does one that is
 // cancelled (B03, B16).
 //
-// A deadline of ctx that passes ends the wait with the parts as they are then and no error (B09); one that has passed
-// already gives a snapshot. When ctx is cancelled instead, the parts come with an error that matches context.Canceled,
-// unless what was waited for has happened. A mode that is none of the constants is always an error, as is a nil future,
-// and then there are no parts (B11).
+// When ctx ends first, the parts are as they are then, and the error matches what ctx says, and ErrTimeout too if that was a
+// deadline (B09). A context that has ended already gives a snapshot; what was waited for counts if it has happened, and then
+// there is no error. A mode that is none of the constants is always an error, as is a nil future, and then there are no
+// parts (B11).
 //
 // Failures of the futures are not errors of Wait (B08). The futures may belong to different executors; Wait takes
 // nothing from them and can be repeated (B15). For a sequence, pass slices.Collect of it; for futures of different
@@ -64,7 +64,7 @@ func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDon
 		}
 	}
 	// One may have become done between the end of ctx and here: what was returned is what counts.
-	if ctx.Err() != nil && !timedOut(ctx) && len(notDone) > 0 && !metBy(done, mode) {
+	if ctx.Err() != nil && len(notDone) > 0 && !metBy(done, mode) {
 		err = gaveUp(ctx, fmt.Sprintf("%d of %d futures", len(notDone), len(fs)))
 	}
 	return done, notDone, err

@@ -4,6 +4,7 @@ package behaviour_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -95,7 +96,7 @@ func (b backend) start(t *testing.T, workers int, opts ...futures.Option) future
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		if err := ex.Shutdown(ctx, futures.CancelFutures(), futures.InterruptTasks()); err != nil {
+		if err := ex.Shutdown(ctx, futures.CancelFutures(), futures.InterruptTasks()); err != nil && !errors.Is(err, futures.ErrBroken) {
 			t.Error(err)
 		}
 	})
@@ -167,6 +168,14 @@ func (g gate) pass(ctx context.Context) error {
 func mustClose(t *testing.T, ex futures.Executor, opts ...futures.ShutdownOption) {
 	t.Helper()
 	if err := ex.Shutdown(within(t), opts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mayBeBroken closes an executor within the limit whose pool may have broken.
+func mayBeBroken(t *testing.T, ex futures.Executor, opts ...futures.ShutdownOption) {
+	t.Helper()
+	if err := ex.Shutdown(within(t), opts...); err != nil && !errors.Is(err, futures.ErrBroken) {
 		t.Fatal(err)
 	}
 }

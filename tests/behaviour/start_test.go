@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/pool"
 )
 
 func TestConstructionStartsNothing_C001(t *testing.T) {
@@ -178,11 +179,55 @@ func TestNumWorkersStartsThePoolAndKnowsItsEnd_C008_C009_C010(t *testing.T) {
 				t.Errorf("%d workers after a waiting shutdown, %v", n, err)
 			}
 		}
-		broken := b.start(t, 2, futures.WithInitializer(refuse, ""))
-		if n, err := broken.NumWorkers(within(t)); n != 0 || err != nil {
-			t.Errorf("%d workers of a broken pool, %v", n, err)
+	})
+}
+
+func TestEveryCallSaysWhyThePoolBroke(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		ex := b.start(t, max(b.workers, 1), futures.WithInitializer(refuse, ""))
+		calls := []struct {
+			verb string
+			err  error
+		}{
+			{"Bootup", ex.Bootup(within(t))},
+			{"NumWorkers", second(ex.NumWorkers(within(t)))},
+			{"Start", ex.Start()},
+			{"Submit", second(futures.Submit(ex, square, 1))},
+			{"Shutdown without waiting", ex.Shutdown(within(t), futures.NoWait())},
+			{"Shutdown", ex.Shutdown(within(t))},
+			{"Close", ex.Close()},
+			{"a second Close", ex.Close()},
+			{"Bootup after Close", ex.Bootup(within(t))},
+		}
+		for _, c := range calls {
+			broken := new(futures.BrokenError)
+			if c.verb == "Shutdown without waiting" {
+				if c.err != nil {
+					t.Errorf("%s: %v", c.verb, c.err)
+				}
+			} else if !errors.As(c.err, &broken) || !errors.Is(c.err, futures.ErrBroken) || !contains(c.err, "no licence") {
+				t.Errorf("%s: %v", c.verb, c.err)
+			}
 		}
 	})
+}
+
+func TestWithAndJoinSayWhyThePoolBroke(t *testing.T) {
+	t.Setenv("RANKPOOL_BACKEND", "threads")
+	err := futures.With(t.Context(), func(ex futures.Executor) error {
+		_ = ex.Bootup(t.Context()) // an error that is not looked at
+		return nil
+	}, futures.WithMaxWorkers(1), futures.WithInitializer(refuse, ""))
+	if !errors.Is(err, futures.ErrBroken) || !contains(err, "no licence") {
+		t.Error(err)
+	}
+	err = pool.With(t.Context(), func(p *pool.Pool) error {
+		_, _ = pool.Apply(t.Context(), p, square, 1) // likewise
+		return nil
+	}, futures.WithMaxWorkers(1), futures.WithInitializer(refuse, ""))
+	if !errors.Is(err, futures.ErrBroken) || !contains(err, "no licence") {
+		t.Error(err)
+	}
 }
 
 func TestNumWorkersIsTheSizeAskedForAndNoMoreTasksRunAtOnce_C088(t *testing.T) {
