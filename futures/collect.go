@@ -44,7 +44,7 @@ func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	}
 	if c.taken.Load() {
 		// Whoever took the inputs may have passed by those attached after that.
-		list = join(list, abandon(inputs))
+		list = join(list, abandon(inputs, nil))
 	}
 	list.release().run()
 	return &c.Future
@@ -71,7 +71,7 @@ func (in *input[T]) fire() *callbackList {
 	c, f := in.c, in.f
 	switch {
 	case f.Cancelled():
-		return c.stop(func() (*callbackList, bool) { return c.withdraw() })
+		return c.stop(func() (*callbackList, bool) { return c.withdraw(f.err) })
 	case f.err != nil:
 		return c.stop(func() (*callbackList, bool) { return c.finish(nil, f.err) })
 	case c.left.Add(-1) == 0:
@@ -113,24 +113,27 @@ func (c *collector[T]) stop(end func() (*callbackList, bool)) *callbackList {
 		return nil
 	}
 	list, _ := end()
-	return join(list, abandon(inputs))
+	return join(list, abandon(inputs, nil))
 }
 
 // cancelled implements canceller.
-func (c *collector[T]) cancelled() *callbackList { return abandon(c.take()) }
+func (c *collector[T]) cancelled() *callbackList { return abandon(c.take(), c.err) }
+
+// bound implements binder.
+func (c *collector[T]) bound() []*core { return c.awaitsAll() }
 
 // lane implements canceller: callbacks run where those of the first input do that has a lane.
 func (c *collector[T]) lane() *lane.Lane { return c.on }
 
-// abandon leaves the inputs and cancels those that are pending.
-func abandon[T any](inputs []input[T]) *callbackList {
+// abandon leaves the inputs and cancels those that are pending; why is their error then.
+func abandon[T any](inputs []input[T], why error) *callbackList {
 	// Leave all first: to cancel one may complete another.
 	for i := range inputs {
 		inputs[i].f.unfollow(&inputs[i].node)
 	}
 	var first, end *callbackList
 	for i := range inputs {
-		list, _ := inputs[i].f.withdraw()
+		list, _ := inputs[i].f.withdraw(why)
 		if end == nil {
 			first = list
 		} else {

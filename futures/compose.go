@@ -57,7 +57,7 @@ func (c *composed[T, R]) call(r *runner) {
 	}
 	defer c.drop()
 	if f.Cancelled() {
-		list, _ := c.withdraw()
+		list, _ := c.withdraw(f.err)
 		r.push(list.release())
 		return
 	}
@@ -78,8 +78,16 @@ func (c *composed[T, R]) cancelled() *callbackList {
 	if !c.binding {
 		return nil
 	}
-	list, _ := f.withdraw()
+	list, _ := f.withdraw(c.err)
 	return list
+}
+
+// bound implements binder.
+func (c *composed[T, R]) bound() []*core {
+	if f := c.from.Load(); f != nil && c.binding {
+		return []*core{&f.core}
+	}
+	return nil
 }
 
 // drop lets go of the handlers and of what they hold.

@@ -28,7 +28,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 		return nil, err
 	}
 	var own taskConfig
-	if err := own.apply(opts); err != nil {
+	if err := applyTo(&own, opts); err != nil {
 		return nil, fmt.Errorf("futures: SubmitEach: %w", err)
 	}
 	m, err := e.started()
@@ -52,7 +52,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption)
 		t.job.Buffers = len(t.more.Segments) > 0
 		t.reading = read(t.more.Segments)
 	}
-	if err := m.Submit(&t.job); err != nil {
+	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t); err != nil {
 		t.reading.join()
 		return nil, refusal(err)
 	}
@@ -80,6 +80,9 @@ func (t *eachTask[A, R]) cancelled() *callbackList {
 	t.ex.dropped(&t.job)
 	return nil
 }
+
+// interrupt implements interrupter.
+func (t *eachTask[A, R]) interrupt() bool { return t.ex.interrupts(&t.job) }
 
 // lane implements canceller.
 func (t *eachTask[A, R]) lane() *lane.Lane { return &t.ex.callbacks }
@@ -128,7 +131,7 @@ func (t *eachTask[A, R]) end(err error) {
 	over := t.left == 0
 	t.mu.Unlock()
 	if over {
-		t.ex.notify(t.settle(t.results, t.failed))
+		t.ex.notify(t.settle(t.results, explained(t.owner, t.failed)))
 	}
 }
 
@@ -140,8 +143,8 @@ func isPeerError(err error) bool {
 
 // Drop implements dispatch.Sink.
 func (t *eachTask[A, R]) Drop(_, _ int, why error) {
-	if errors.Is(why, dispatch.ErrDropped) {
-		list, _ := t.revoke()
+	if cancels(why) {
+		list, _ := t.revoke(whyEnded(t.owner))
 		t.ex.notify(list)
 		return
 	}

@@ -122,8 +122,8 @@ func (t *task[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
 
 // Drop implements dispatch.Sink.
 func (t *task[A, R]) Drop(_, _ int, why error) {
-	if errors.Is(why, dispatch.ErrDropped) {
-		list, _ := t.revoke()
+	if cancels(why) {
+		list, _ := t.revoke(whyEnded(t.owner))
 		t.release()
 		t.ex.notify(list)
 		return
@@ -134,7 +134,15 @@ func (t *task[A, R]) Drop(_, _ int, why error) {
 
 func (t *task[A, R]) finish(v R, err error) {
 	t.release()
-	t.ex.notify(t.settle(v, err))
+	t.ex.notify(t.settle(v, explained(t.owner, err)))
+}
+
+// interrupt implements interrupter.
+func (t *task[A, R]) interrupt() bool { return t.ex.interrupts(&t.job) }
+
+// cancels tells whether what a sink is told is that the unit was cancelled.
+func cancels(why error) bool {
+	return errors.Is(why, dispatch.ErrDropped) || errors.Is(why, dispatch.ErrInterrupted)
 }
 
 // release lets go of what only a waiting task needs.
@@ -180,7 +188,7 @@ func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
 func (t *localTask[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
 	var zero R
 	if err != nil { // the call may still be running: what it reads and writes is left alone
-		t.ex.notify(t.settle(zero, err))
+		t.ex.notify(t.settle(zero, explained(t.owner, err)))
 		return
 	}
 	t.finish(zero, t.err)

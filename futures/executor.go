@@ -109,6 +109,8 @@ type executor struct {
 	callbacks lane.Lane
 	log       lane.Logger // zero: nothing is logged
 
+	bound bindings // calls that end with contexts
+
 	comm *commRanks // MPICommExecutor: whose ranks are the workers
 
 	// help has who waits look after the workers, where somebody has to; nil elsewhere. It is set when they start.
@@ -386,6 +388,12 @@ func (e *executor) dropped(j *dispatch.Job) {
 	if m := e.master.Load(); m != nil {
 		m.Cancelled(j)
 	}
+}
+
+// interrupts ends the context of a job that runs, and tells whether it does.
+func (e *executor) interrupts(j *dispatch.Job) bool {
+	m := e.master.Load()
+	return m != nil && m.InterruptJob(j)
 }
 
 // notify has the callbacks of futures that are done called.

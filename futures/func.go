@@ -54,7 +54,7 @@ func (f Func[A, R]) Name() string {
 // holds for the function unless a call says otherwise.
 //
 // Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or Main has begun.
-func Register[A, R any](name string, fn func(A) (R, error), opts ...TaskOption) Func[A, R] {
+func Register[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) Func[A, R] {
 	if fn == nil {
 		panic(fmt.Sprintf("futures: Register(%q): the function is nil", name))
 	}
@@ -64,17 +64,17 @@ func Register[A, R any](name string, fn func(A) (R, error), opts ...TaskOption) 
 // RegisterContext is Register for a function that takes a context. The context ends when nobody wants the result any
 // more: the executor was told to end its tasks, the Map it belongs to was given up, or the task's time-out is over. A
 // function that runs for long should heed it.
-func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...TaskOption) Func[A, R] {
+func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) Func[A, R] {
 	if fn == nil {
 		panic(fmt.Sprintf("futures: RegisterContext(%q): the function is nil", name))
 	}
 	return register(name, fn, true, opts)
 }
 
-func register[A, R any](name string, fn func(context.Context, A) (R, error), needsContext bool, opts []TaskOption) Func[A, R] {
+func register[A, R any](name string, fn func(context.Context, A) (R, error), needsContext bool, opts []FuncOption) Func[A, R] {
 	where := registry.Caller(1)
 	f := &function[A, R]{name: name, call: fn, context: needsContext, foreign: readsItself(typeOf[R]())}
-	if err := f.task.apply(opts); err != nil {
+	if err := applyTo(&f.task, opts); err != nil {
 		panic(fmt.Sprintf("futures: function %q registered at %s: %v", name, where, err))
 	}
 	err := registry.Default().Add(registry.Entry{
@@ -141,12 +141,17 @@ func (f *function[A, R]) number() (uint32, error) {
 	return uint32(e.Index), nil
 }
 
-// TaskOption sets how tasks are run: for a function at Register, for one Submit or Map, or for all of an executor's
-// tasks. The nearest counts: the call, then the function, then the executor.
+// TaskOption is a choice for one call: for Submit, SubmitEach, and the verbs of package pool that apply.
 type TaskOption interface {
+	task(*taskConfig) error
+}
+
+// FuncOption sets how tasks are run: for a function at Register, for one call or one Map, or for all of an executor's
+// tasks. The nearest counts: the call, then the function, then the executor.
+type FuncOption interface {
 	Option
 	MapOption
-	task(*taskConfig) error
+	TaskOption
 }
 
 // taskConfig is what TaskOptions set.
@@ -154,13 +159,14 @@ type taskConfig struct {
 	timeout  time.Duration
 	retries  int
 	snapshot bool
+	ctx      context.Context // of one call; nil: none
 
 	hasTimeout, hasRetries, hasSnapshot bool
 }
 
-func (c *taskConfig) apply(opts []TaskOption) error {
+func applyTo[O TaskOption](c *taskConfig, opts []O) error {
 	for _, o := range opts {
-		if o == nil {
+		if any(o) == nil {
 			continue
 		}
 		if err := o.task(c); err != nil {
@@ -194,7 +200,7 @@ func (o taskOption) forMap(c *mapConfig) error { return o(&c.task) }
 // context ends. A local process whose task goes on for another second is killed and replaced, and the task fails; where
 // workers are goroutines the future fails then, but the goroutine stays until the function returns. Either way the error
 // matches context.DeadlineExceeded. Zero means no limit.
-func WithTaskTimeout(d time.Duration) TaskOption {
+func WithTaskTimeout(d time.Duration) FuncOption {
 	return taskOption(func(c *taskConfig) error {
 		if d < 0 {
 			return fmt.Errorf("WithTaskTimeout(%v): the time must not be negative", d)
@@ -206,7 +212,7 @@ func WithTaskTimeout(d time.Duration) TaskOption {
 
 // WithRetries says that a task may be run again, up to n times, when its worker dies under it. Only tasks that may be
 // run twice without harm should be marked so: without the mark none ever is.
-func WithRetries(n int) TaskOption {
+func WithRetries(n int) FuncOption {
 	return taskOption(func(c *taskConfig) error {
 		if n < 0 || n > 1000 {
 			return fmt.Errorf("WithRetries(%d): the number must be between 0 and 1000", n)
@@ -223,7 +229,7 @@ func WithRetries(n int) TaskOption {
 // the task runs, each time it is sent. The task then fails with ErrArgumentChanged. A change of less than 128 KiB in one place may lie
 // between the samples: then the task computes with it, and no error says so. A program that is built with -race reads the slices once on goroutines of their own,
 // so that the race detector reports every write. A ThreadPoolExecutor shares its arguments and compares nothing.
-func WithSnapshot() TaskOption {
+func WithSnapshot() FuncOption {
 	return taskOption(func(c *taskConfig) error {
 		c.snapshot, c.hasSnapshot = true, true
 		return nil

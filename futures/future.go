@@ -28,6 +28,7 @@ type Future[T any] struct {
 // Awaitable is any *Future[T], whatever its T. Nothing else can implement it.
 type Awaitable interface {
 	Cancel() bool
+	Interrupt() bool
 	Cancelled() bool
 	Running() bool
 	Done() bool
@@ -117,10 +118,18 @@ func (f *Future[T]) Cancelled() bool { return f.is() == cancelled }
 // future that finishes do (A29): an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
 // latter can make Cancel block. A second call does not wait for those of the first.
 func (f *Future[T]) Cancel() bool {
-	list, ok := f.withdraw()
+	list, ok := f.withdraw(nil)
 	list.release().run()
 	return ok
 }
+
+// Interrupt is [Future.Cancel] that reaches a task which runs as well: the context of the task ends. It tells whether the future is
+// cancelled now, or its task's context was ended; false says that it is done, or that nobody can be told. It does not wait: the
+// future is done when the task returns. A task that does not look at its context goes on; where it was sent ahead, behind another one,
+// it is not begun, or begins with a context that has ended.
+//
+// What is cancelled along with the future, as by Cancel of what [Collect] or [Compose] has returned, is interrupted likewise.
+func (f *Future[T]) Interrupt() bool { return f.interrupt(nil) }
 
 // Finished returns a channel that is closed when the future is done, before the callbacks run.
 func (f *Future[T]) Finished() <-chan struct{} { return f.doneChannel() }
@@ -144,15 +153,15 @@ func (c *core) doneChannel() <-chan struct{} {
 
 // Exception waits like Result and returns what the task failed with, apart from what went wrong with the waiting.
 //
-// taskErr is nil on success, and otherwise the very error that Result returns (A16). waitErr is ErrCancelled for a
-// cancelled future, which has no outcome to speak of, and otherwise the error of a wait that ctx ended.
+// taskErr is nil on success, and otherwise the very error that Result returns (A16). waitErr matches ErrCancelled for a
+// cancelled future, which has no outcome to speak of, and otherwise is the error of a wait that ctx ended.
 func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	c := f.base()
 	if err := c.await(ctx); err != nil {
 		return nil, err
 	}
 	if c.is() == cancelled {
-		return nil, ErrCancelled
+		return nil, c.whyCancelled()
 	}
 	return c.err, nil
 }
@@ -183,7 +192,8 @@ func (c *core) owned() bool {
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
-// the same ones each time (A15). A cancelled future has ErrCancelled (A14).
+// the same ones each time (A15). A cancelled future has ErrCancelled (A14), or one that matches it and says why, where a context of
+// WithContext was the reason.
 //
 // A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
 // ErrTimeout as well if that was a deadline; the future is unaffected (A18).
@@ -213,7 +223,7 @@ func (f *Future[T]) outcome() (T, error) {
 	var zero T
 	switch {
 	case f.Cancelled():
-		return zero, ErrCancelled
+		return zero, f.whyCancelled()
 	case f.err != nil:
 		return zero, f.err
 	}
@@ -369,10 +379,18 @@ func (c *core) fail(err error) (*callbackList, bool) {
 }
 
 // revoke is Cancel for the owner, who need not be told, and who runs the callbacks when it suits him. It may be called
-// with the owner's locks held, for it calls nothing of his.
-func (c *core) revoke() (*callbackList, bool) {
-	list, _, ok := c.cancelNow()
+// with the owner's locks held, for it calls nothing of his. why is the error of the future; nil is ErrCancelled.
+func (c *core) revoke(why error) (*callbackList, bool) {
+	list, _, ok := c.cancelNow(why)
 	return list.release(), ok
+}
+
+// whyCancelled is the error of a cancelled future.
+func (c *core) whyCancelled() error {
+	if c.err != nil {
+		return c.err
+	}
+	return ErrCancelled
 }
 
 // finish completes a future unless it is done, and returns its list, not yet released, and whether it was the one.
@@ -415,13 +433,19 @@ func (c *core) end(err error) *callbackList {
 }
 
 // cancelNow does the move to cancelled and nothing else. It tells whether the future is cancelled now; list and owner
-// are nil unless this call did it.
-func (c *core) cancelNow() (list *callbackList, owner canceller, ok bool) {
+// are nil unless this call did it. why becomes the future's error then.
+func (c *core) cancelNow(why error) (list *callbackList, owner canceller, ok bool) {
 	c.reading.join()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {
+	if c.is() != pending {
 		return nil, nil, c.is() == cancelled
+	}
+	noted := c.err // of a run that is to be repeated
+	c.err = why    // first: who sees the state reads it
+	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {
+		c.err = noted
+		return nil, nil, false // it was claimed, without the lock
 	}
 	owner = c.owner
 	return c.over(), owner, true
@@ -440,8 +464,8 @@ func (c *core) over() *callbackList {
 }
 
 // withdraw cancels a pending future and tells its owner. What it returns is not yet released.
-func (c *core) withdraw() (*callbackList, bool) {
-	list, owner, ok := c.cancelNow()
+func (c *core) withdraw(why error) (*callbackList, bool) {
+	list, owner, ok := c.cancelNow(why)
 	if owner != nil {
 		list = join(list, owner.cancelled())
 	}

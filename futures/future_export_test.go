@@ -41,7 +41,7 @@ func (f *Future[T]) Fail(err error) (run func(), ok bool) {
 	return l.run, ok
 }
 func (f *Future[T]) Revoke() (run func(), ok bool) {
-	l, ok := f.revoke()
+	l, ok := f.revoke(nil)
 	return l.run, ok
 }
 

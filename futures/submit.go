@@ -28,7 +28,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	tc := fn.f.task
 	if len(opts) > 0 {
 		var own taskConfig
-		if err := own.apply(opts); err != nil {
+		if err := applyTo(&own, opts); err != nil {
 			return nil, fmt.Errorf("futures: Submit: %w", err)
 		}
 		tc = own.over(tc)
@@ -41,7 +41,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Submit(&t.job); err != nil {
+	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t.owner); err != nil {
 		t.reading.join()
 		return nil, refusal(err)
 	}

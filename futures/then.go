@@ -92,7 +92,7 @@ func (c *chained[T, R]) call(r *runner) {
 	}
 	defer func() { c.onValue, c.onError = nil, nil }()
 	if f.Cancelled() {
-		list, _ := c.withdraw()
+		list, _ := c.withdraw(f.err)
 		r.push(list.release())
 		return
 	}
@@ -167,7 +167,7 @@ func (t *tie[T, R]) fire() *callbackList {
 	}
 	var list *callbackList
 	if t.inner.Cancelled() {
-		list, _ = t.c.withdraw()
+		list, _ = t.c.withdraw(t.inner.err)
 	} else {
 		list, _ = t.c.finish(t.inner.outcome())
 	}

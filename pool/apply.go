@@ -7,8 +7,8 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// Apply calls fn with arg on a worker and returns what it returns (H05). It blocks until then, or until ctx ends; the
-// call is cancelled then, unless it has begun.
+// Apply calls fn with arg on a worker and returns what it returns (H05). It blocks until then, or until ctx ends: the call is
+// cancelled then, and if it has begun the context of its task ends.
 //
 // The error is that of the task, or of futures.Submit: futures.ErrShutdown after Close, futures.ErrBroken, an argument
 // that cannot be encoded; or it matches what ctx says.
@@ -20,13 +20,13 @@ func Apply[A, R any](ctx context.Context, p *Pool, fn futures.Func[A, R], arg A,
 	}
 	r, err := f.Result(ctx)
 	if !f.Done() {
-		f.Cancel()
+		f.Interrupt()
 	}
 	return r, err
 }
 
 // ApplyAsync is Apply that does not wait: it returns the result to come. The error is one of those that futures.Submit
-// has at the call; the task's own is the result's.
+// has at the call; the task's own is the result's. futures.WithContext bounds the call.
 func ApplyAsync[A, R any](p *Pool, fn futures.Func[A, R], arg A, opts ...TaskOption) (*ApplyResult[R], error) {
 	f, err := submit(p, fn, arg, opts)
 	if err != nil {

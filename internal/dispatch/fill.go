@@ -153,6 +153,7 @@ func (m *Master) fill(w *worker) bool {
 		return false
 	}
 	first, flags := w.seq+1, 0
+	late := false // a job was interrupted after its sink could be cancelled
 	w.compact()
 	for {
 		p, ok := m.next()
@@ -176,6 +177,7 @@ func (m *Master) fill(w *worker) bool {
 		p.n, p.seq = n, w.seq+1
 		w.seq += uint64(n)
 		w.out = append(w.out, p)
+		late = late || p.job.is(interrupted)
 		if !tiny {
 			break
 		}
@@ -199,12 +201,19 @@ func (m *Master) fill(w *worker) bool {
 	}
 	m.watch.arm(m)
 	m.order(w, order{frame: b.frame, inserts: b.inserts})
+	if late {
+		for i := w.head; i < len(w.out); i++ {
+			if p := &w.out[i]; p.seq >= first && p.job.is(interrupted) {
+				m.endContexts(w, p)
+			}
+		}
+	}
 	return true
 }
 
 // single tells whether the job is one call that needs nothing more.
 func (j *Job) single() bool {
-	return j.More == nil && j.Units == 1 && !j.Buffers && !j.is(withdrawn) && !j.is(awaited)
+	return j.More == nil && j.Units == 1 && !j.Buffers && j.marks&(withdrawn|awaited|interrupted) == 0
 }
 
 // fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does

@@ -38,10 +38,11 @@ type Job struct {
 type marks uint8
 
 const (
-	withdrawn marks = 1 << iota // its units are not to run any more
-	queued                      // it has been put into the queue
-	awaited                     // a task that has lent its slot waits for it
-	dropped                     // its sink is told that it will not run, and it is counted
+	withdrawn   marks = 1 << iota // its units are not to run any more
+	queued                        // it has been put into the queue
+	awaited                       // a task that has lent its slot waits for it
+	dropped                       // its sink is told that it will not run, and it is counted
+	interrupted                   // the contexts of its units are to end, and what comes back does not run
 )
 
 func (j *Job) is(m marks) bool { return j.marks&m != 0 }

@@ -230,7 +230,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 			alone: p.alone || p.seq+uint64(p.done) <= apart})
 	}
 	for _, p := range slices.Backward(back) {
-		m.takeBack(p)
+		m.takeBack(p, out)
 	}
 	m.flying -= w.units
 	w.units, w.ends, w.out, w.head = 0, w.ends[:0], w.out[:0], 0
@@ -257,7 +257,7 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 		m.left(w, true, cause)
 	}
 	overdue := (*OverdueError)(nil) // its own fault, which would only repeat itself
-	if p.tries < p.job.more().Retries && !p.job.more().Gang && m.state != Broken && !errors.As(cause, &overdue) {
+	if p.tries < p.job.more().Retries && !p.job.more().Gang && !p.job.is(interrupted) && m.state != Broken && !errors.As(cause, &overdue) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries + 1})
 		m.stats.Retried++
 		return

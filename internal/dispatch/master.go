@@ -298,6 +298,20 @@ func (m *Master) Withdraw(j *Job) int {
 	return n
 }
 
+// InterruptJob ends the contexts of a job's units that run, and tells whether there are any. A unit that has not begun and comes
+// back is dropped with ErrInterrupted; one that waits is not touched.
+func (m *Master) InterruptJob(j *Job) (runs bool) {
+	m.mu.Lock()
+	defer m.unlock()
+	j.marks |= interrupted
+	m.interrupt(func(p *piece) bool {
+		mine := p.job == j && !p.gone
+		runs = runs || mine
+		return mine
+	})
+	return runs
+}
+
 // Interrupt ends the contexts of every task that is running.
 func (m *Master) Interrupt() {
 	m.mu.Lock()
@@ -315,10 +329,14 @@ func (m *Master) interrupt(which func(*piece) bool) {
 			if !which(p) {
 				continue
 			}
-			b := binary.AppendUvarint(number(kindCancel, p.seq+uint64(p.done)), uint64(p.n-p.done))
-			m.send(w, b)
+			m.endContexts(w, p)
 		}
 	}
+}
+
+// endContexts has the contexts of the units of p end that are not answered.
+func (m *Master) endContexts(w *worker, p *piece) {
+	m.send(w, binary.AppendUvarint(number(kindCancel, p.seq+uint64(p.done)), uint64(p.n-p.done)))
 }
 
 // State returns where the master is, and the error that broke it.

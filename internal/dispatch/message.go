@@ -62,6 +62,9 @@ const ResultShift = 2
 // ErrDropped is what Sink.Drop is given for units that a shutdown cancelled.
 var ErrDropped = errors.New("dispatch: cancelled by shutdown")
 
+// ErrInterrupted is what Sink.Drop is given for a unit that came back unstarted after its job was interrupted.
+var ErrInterrupted = errors.New("dispatch: interrupted before it began")
+
 // ErrChanged is what a unit fails with when its segments are not what they were when it was submitted.
 var ErrChanged = errors.New("its argument was written to before it had left: a large slice is sent from where it is until the future is done, and WithSnapshot has it copied")
 

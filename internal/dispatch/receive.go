@@ -167,7 +167,7 @@ func (m *Master) message(w *worker, f link.Frame, g *greeting, n *news) error {
 	case kindResults:
 		return m.results(w, &r, f.Segments, n)
 	case kindHandback:
-		m.handback(w, r.uint())
+		m.handback(w, r.uint(), n)
 		return r.err
 	case kindPong:
 		return nil
@@ -422,7 +422,7 @@ func (m *Master) release(w *worker, p *piece, n int) {
 }
 
 // handback puts the units from number on back in front of the queue, in their order.
-func (m *Master) handback(w *worker, from uint64) {
+func (m *Master) handback(w *worker, from uint64, out *news) {
 	w.epoch++
 	w.long = true
 	for i := len(w.out) - 1; i >= w.head; i-- {
@@ -448,7 +448,7 @@ func (m *Master) handback(w *worker, from uint64) {
 				w.out = w.out[:i]
 			}
 		}
-		m.takeBack(back)
+		m.takeBack(back, out)
 	}
 	if w.head >= len(w.out) {
 		w.out, w.head = w.out[:0], 0
@@ -463,13 +463,19 @@ func (m *Master) handback(w *worker, from uint64) {
 	}
 }
 
-// takeBack puts units that did not run back in front of the queue, unless their job was withdrawn.
-func (m *Master) takeBack(p piece) {
+// takeBack puts units that did not run back in front of the queue, unless their job was withdrawn or interrupted.
+func (m *Master) takeBack(p piece, out *news) {
 	if p.job.is(withdrawn) {
 		m.stats.Cancelled += uint64(p.n)
 		return
 	}
 	p.job.Sink.Unclaim(p.unit, p.n)
+	if p.job.is(interrupted) {
+		p.job.marks |= dropped
+		m.stats.Cancelled += uint64(p.n)
+		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, rest: &rest{drop: ErrInterrupted}})
+		return
+	}
 	m.queue.unpop(p)
 }
 
