@@ -64,7 +64,10 @@ type Executor interface {
 // ShutdownOption is a choice for Shutdown.
 type ShutdownOption interface{ shutdown(*shutdownConfig) }
 
-type shutdownConfig struct{ noWait, cancel, interrupt bool }
+type shutdownConfig struct {
+	noWait, cancel, interrupt bool
+	grace                     time.Duration // until what goes on is killed; 0: it is not
+}
 
 type shutdownOption func(*shutdownConfig)
 
@@ -86,6 +89,14 @@ const programGrace = time.Second
 // are killed, with local processes on Linux: a task that waits for one ends then, even if it does not look at its context.
 func InterruptTasks() ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.interrupt = true })
+}
+
+// KillTasks is InterruptTasks that does not leave it at that: a task that goes on for longer than grace loses its worker, and its
+// future fails with a *BrokenError that matches context.Canceled. Where the workers are goroutines or ranks the future fails then
+// too, and the task is left behind. What is queued runs afterwards, unless CancelFutures is given as well. A grace of zero or less kills at
+// once.
+func KillTasks(grace time.Duration) ShutdownOption {
+	return shutdownOption(func(c *shutdownConfig) { c.interrupt, c.grace = true, max(grace, 1) })
 }
 
 // executor is what all executors are made of.
@@ -346,7 +357,7 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		if c.cancel { // first, or what is handed out between the two would go on
 			_, _ = m.Shutdown(ctx, false, true)
 		}
-		m.Interrupt()
+		m.Interrupt(c.grace)
 		if e.endPrograms != nil && !life.WasSignalled() { // after a signal there is another time, and then all ends
 			time.AfterFunc(programGrace, e.endPrograms)
 		}

@@ -159,9 +159,10 @@ type taskConfig struct {
 	timeout  time.Duration
 	retries  int
 	snapshot bool
+	grace    time.Duration   // after the end of the task's context; 0: as long as it likes
 	ctx      context.Context // of one call; nil: none
 
-	hasTimeout, hasRetries, hasSnapshot bool
+	hasTimeout, hasRetries, hasSnapshot, hasGrace bool
 }
 
 func applyTo[O TaskOption](c *taskConfig, opts []O) error {
@@ -187,6 +188,9 @@ func (c taskConfig) over(general taskConfig) taskConfig {
 	if !c.hasSnapshot && general.hasSnapshot {
 		c.snapshot, c.hasSnapshot = general.snapshot, true
 	}
+	if !c.hasGrace && general.hasGrace {
+		c.grace, c.hasGrace = general.grace, true
+	}
 	return c
 }
 
@@ -206,6 +210,21 @@ func WithTaskTimeout(d time.Duration) FuncOption {
 			return fmt.Errorf("WithTaskTimeout(%v): the time must not be negative", d)
 		}
 		c.timeout, c.hasTimeout = d, true
+		return nil
+	})
+}
+
+// WithInterruptGrace limits how long a task may go on when its context was ended: by Future.Interrupt, the context of WithContext
+// or of a map, or the end of the executor. The worker of a task that goes on for longer is killed and replaced, if it is a local
+// process, and the task fails with a *BrokenError that matches context.Canceled; where workers are goroutines or ranks the future
+// fails then, but the task stays until its function returns. Without the option a task may ignore the end of its context. After a
+// time-out there is a grace of its own: see WithTaskTimeout. Tasks with the option travel one by one, however short they are.
+func WithInterruptGrace(d time.Duration) FuncOption {
+	return taskOption(func(c *taskConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithInterruptGrace(%v): the time must not be negative", d)
+		}
+		c.grace, c.hasGrace = max(d, 1), true
 		return nil
 	})
 }

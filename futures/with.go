@@ -97,9 +97,9 @@ func (e *executor) abandon(ctx context.Context) {
 	}
 	_, _ = m.Shutdown(ctx, false, true) // without waiting it cannot fail
 	if ctx.Err() != nil {
-		m.Interrupt()
+		m.Interrupt(0)
 		return
 	}
-	limit := time.AfterFunc(life.AfterFailure(), m.Interrupt)
+	limit := time.AfterFunc(life.AfterFailure(), func() { m.Interrupt(0) })
 	m.OnClosed(func() { limit.Stop() })
 }

@@ -53,7 +53,7 @@ func (f *funcTimes) unit(elements int) (ns float64, tiny bool) {
 
 // unitTime is unit for the units of a job.
 func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
-	if j.more().Timeout > 0 {
+	if more := j.more(); more.Timeout > 0 || more.Grace > 0 { // it may be ended with its worker
 		return 0, false
 	}
 	return m.times(j.Func).unit(j.chunk())
@@ -204,7 +204,7 @@ func (m *Master) fill(w *worker) bool {
 	if late {
 		for i := w.head; i < len(w.out); i++ {
 			if p := &w.out[i]; p.seq >= first && p.job.is(interrupted) {
-				m.endContexts(w, p)
+				m.endContexts(w, p, 0)
 			}
 		}
 	}

@@ -52,6 +52,7 @@ type More struct {
 	Chunk   int           // elements per unit; 0 and 1 mean one. The last unit may have fewer: Elements
 	Retries int           // how often a unit may be run again after its worker was lost
 	Timeout time.Duration // for one unit; 0 means none
+	Grace   time.Duration // how long a unit may go on when its context was ended; 0 means as long as it likes
 
 	// Elements is how many calls there are in all; it is only read when Chunk is above 1.
 	Elements int

@@ -56,16 +56,27 @@ func (e *BrokenError) Is(target error) bool { return target == ErrBroken }
 // Unwrap returns the cause.
 func (e *BrokenError) Unwrap() error { return e.Cause }
 
-// OverdueError is the cause when a task ignored the end of its context after its time-out.
+// OverdueError is the cause when a task ignored the end of its context: after its time-out, or when that is 0, after the
+// context was ended by the master.
 type OverdueError struct {
 	Timeout time.Duration
+	Grace   time.Duration // for how long it was left alone then
 }
 
-// Is says that an *OverdueError is context.DeadlineExceeded: the task's own context ended with that.
-func (e *OverdueError) Is(target error) bool { return target == context.DeadlineExceeded }
+// Is says that an *OverdueError is what the task's own context ended with: context.DeadlineExceeded after a time-out, else
+// context.Canceled.
+func (e *OverdueError) Is(target error) bool {
+	if e.Timeout > 0 {
+		return target == context.DeadlineExceeded
+	}
+	return target == context.Canceled
+}
 
-// Error names the time-out.
+// Error says for how long.
 func (e *OverdueError) Error() string {
+	if e.Timeout == 0 {
+		return fmt.Sprintf("the task went on for %v after the end of its context", e.Grace)
+	}
 	return fmt.Sprintf("the task ran beyond its time-out of %v and ignored the end of its context", e.Timeout)
 }
 
@@ -99,7 +110,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	cause := w.reason(l, was)
 	m.hush(w)
 	m.doom(w, cause)
-	failed := was == starting || was != leaving && w.idled(l)
+	failed := was == starting || was != leaving && w.idled(l) && !isOverdue(cause)
 	worked := w.units > 0
 	blamed := m.orphans(w, l, cause, n)
 	m.warn(w, cause)
@@ -120,7 +131,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 			m.vacate(w, was)
 			break
 		}
-		m.replace(w, failed, blamed || worked && !failed, blamed, cause, n)
+		m.replace(w, failed, blamed || worked && !failed && !isOverdue(cause), blamed, cause, n)
 	}
 	m.dropReturned(n)
 	m.handOut()
@@ -247,6 +258,13 @@ func (w *worker) frameEnd(seq uint64) uint64 {
 	return seq
 }
 
+// isOverdue tells whether a worker was ended because its task ignored the end of its context: that is the fault of the task, which
+// would only repeat itself.
+func isOverdue(cause error) bool {
+	overdue := (*OverdueError)(nil)
+	return errors.As(cause, &overdue)
+}
+
 // orphan fails one unit that was lost while it ran, or queues it again.
 func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *news) {
 	if p.gone {
@@ -256,8 +274,7 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 	if p.job.more().Gang {
 		m.left(w, true, cause)
 	}
-	overdue := (*OverdueError)(nil) // its own fault, which would only repeat itself
-	if p.tries < p.job.more().Retries && !p.job.more().Gang && !p.job.is(interrupted) && m.state != Broken && !errors.As(cause, &overdue) {
+	if p.tries < p.job.more().Retries && !p.job.more().Gang && !p.job.is(interrupted) && m.state != Broken && !isOverdue(cause) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries + 1})
 		m.stats.Retried++
 		return

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"sync"
@@ -290,7 +289,7 @@ func (m *Master) Withdraw(j *Job) int {
 			m.stats.Cancelled += uint64(n)
 		}
 	}
-	m.interrupt(func(p *piece) bool { return p.job == j })
+	m.interrupt(func(p *piece) bool { return p.job == j }, 0)
 	if j.more().Gang {
 		m.handOut()
 	}
@@ -308,35 +307,29 @@ func (m *Master) InterruptJob(j *Job) (runs bool) {
 		mine := p.job == j && !p.gone
 		runs = runs || mine
 		return mine
-	})
+	}, 0)
 	return runs
 }
 
-// Interrupt ends the contexts of every task that is running.
-func (m *Master) Interrupt() {
+// Interrupt ends the contexts of every task that is running. One that goes on for longer than grace then is ended with its worker,
+// or given up where that cannot be; a grace of 0 leaves that to the jobs' own.
+func (m *Master) Interrupt(grace time.Duration) {
 	m.mu.Lock()
-	m.interrupt(func(*piece) bool { return true })
+	m.interrupt(func(*piece) bool { return true }, grace)
 	m.unlock()
 }
 
-func (m *Master) interrupt(which func(*piece) bool) {
+func (m *Master) interrupt(which func(*piece) bool, grace time.Duration) {
 	for _, w := range m.workers {
 		if w.state != busy {
 			continue
 		}
 		for i := w.head; i < len(w.out); i++ {
-			p := &w.out[i]
-			if !which(p) {
-				continue
+			if p := &w.out[i]; which(p) {
+				m.endContexts(w, p, grace)
 			}
-			m.endContexts(w, p)
 		}
 	}
-}
-
-// endContexts has the contexts of the units of p end that are not answered.
-func (m *Master) endContexts(w *worker, p *piece) {
-	m.send(w, binary.AppendUvarint(number(kindCancel, p.seq+uint64(p.done)), uint64(p.n-p.done)))
 }
 
 // State returns where the master is, and the error that broke it.

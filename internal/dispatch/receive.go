@@ -481,11 +481,13 @@ func (m *Master) takeBack(p piece, out *news) {
 
 // overdue ends a worker whose task ignores the end of its time; where that is impossible the task is given up.
 func (m *Master) overdue(w *worker, seq uint64, out *news) {
-	p := w.next()
-	if p == nil || p.seq != seq || p.gone {
-		return
+	if p := w.next(); p != nil && p.seq == seq && !p.gone {
+		m.giveUp(w, p, &OverdueError{Timeout: p.job.more().Timeout, Grace: overdueGrace}, out)
 	}
-	err := &OverdueError{Timeout: p.job.more().Timeout}
+}
+
+// giveUp ends a worker whose task, the next unit of p, ignores the end of its context; where that is impossible the task is given up.
+func (m *Master) giveUp(w *worker, p *piece, err *OverdueError, out *news) {
 	if m.kind.Kills {
 		m.kill(w, err)
 		return
@@ -496,6 +498,6 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
-	out.list = append(out.list, delivery{job: p.job, first: p.unit, n: 1,
+	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1,
 		rest: &rest{failed: true, fault: remote.Outward(w.broken(m.cfg.Name(p.job.Func), err))}})
 }

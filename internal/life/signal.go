@@ -159,7 +159,7 @@ func HeedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Contex
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := onSignal(func() {
 		_, _ = m.Shutdown(ctx, false, true)
-		m.Interrupt()
+		m.Interrupt(0)
 		// One grace for all executors, however they are closed.
 		limit := time.AfterFunc(time.Until(*GraceEnd()), func() { cancel(errSignalled) })
 		context.AfterFunc(ctx, func() { limit.Stop() })

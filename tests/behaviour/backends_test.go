@@ -23,12 +23,13 @@ var limit = testkit.Limit
 
 // backend is one kind of executor.
 type backend struct {
-	name    string
-	env     string // RANKPOOL_BACKEND
-	make    func(...futures.Option) (futures.Executor, error)
-	shares  bool   // arguments and results are shared, closures allowed
-	apart   bool   // workers are processes of their own
-	reports string // what Backend says
+	name     string
+	env      string // RANKPOOL_BACKEND
+	make     func(...futures.Option) (futures.Executor, error)
+	shares   bool   // arguments and results are shared, closures allowed
+	apart    bool   // workers are processes of their own
+	replaces bool   // one that is lost is replaced, so one can be killed
+	reports  string // what Backend says
 
 	workers int               // how many there are, whatever a test asks for; 0: as asked
 	without map[string]string // tests that make no sense here, with the reason
@@ -44,11 +45,11 @@ var backends = []backend{
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
 	},
 	{
-		name: "processes", env: "auto", apart: true, reports: "processes",
+		name: "processes", env: "auto", apart: true, replaces: true, reports: "processes",
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
 	},
 	{
-		name: "process pool", env: "threads", apart: true, reports: "processes", // the class decides, not the variable
+		name: "process pool", env: "threads", apart: true, replaces: true, reports: "processes", // the class decides, not the variable
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewProcessPoolExecutor(o...) },
 	},
 }
