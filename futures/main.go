@@ -10,6 +10,7 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
@@ -44,7 +45,7 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
 	}
-	os.Exit(mainStatus(program(run, opts), registry.Caller(0)))
+	mpi.Exit(mainStatus(program(run, opts), registry.Caller(0)))
 }
 
 // InWorker tells whether this process is a worker.

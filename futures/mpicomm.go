@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/registry"
@@ -82,7 +81,7 @@ func MainAll(run func(ctx context.Context) error, opts ...MainOption) {
 		panic("futures: MainAll: the function is nil")
 	}
 	everywhere = true
-	os.Exit(mainStatus(program(run, opts), registry.Caller(0)))
+	mpi.Exit(mainStatus(program(run, opts), registry.Caller(0)))
 }
 
 // everywhere says that the program runs on every rank. It is written before Main's work begins.

@@ -2,9 +2,9 @@ package futures
 
 import (
 	"context"
-	"os"
 
 	"github.com/rankpool/rankpool/internal/life"
+	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
@@ -33,5 +33,5 @@ func TestMain(m interface{ Run() int }) {
 		return nil
 	}, nil)
 	p.Test = true
-	os.Exit(mainStatus(p, registry.Caller(0)))
+	mpi.Exit(mainStatus(p, registry.Caller(0)))
 }

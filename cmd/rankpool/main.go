@@ -92,7 +92,7 @@ func (e *usageError) Error() string { return e.text }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 func main() {
-	os.Exit(start(os.Args[1:], surroundings{launcher: mpi.FindLauncher(os.LookupEnv), out: os.Stdout, err: os.Stderr}))
+	mpi.Exit(start(os.Args[1:], surroundings{launcher: mpi.FindLauncher(os.LookupEnv), out: os.Stdout, err: os.Stderr}))
 }
 
 // start parses the command line, runs the subcommand and returns the exit status. Under an mpiexec every rank finds the

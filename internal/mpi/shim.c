@@ -136,7 +136,7 @@ static void rp_tame_ucx(void) {
 // on a thread that Go did not make gives what nobody has asked for its default action, so that a SIGUSR1 ends the process when
 // the kernel picks such a thread for it, which it does after a SIGCONT. What a thread brings upon itself stays as it is, and so does
 // SIGPROF, which Go's profiler knows how to take there. Open MPI unblocks everything in an orted that it starts here.
-static void rp_calm_threads(sigset_t *old) {
+void rp_calm_threads(sigset_t *old) {
   static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
   sigset_t all;
   sigfillset(&all);

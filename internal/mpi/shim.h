@@ -6,6 +6,7 @@
 #define RANKPOOL_SHIM_H
 
 #include <mpi.h>
+#include <signal.h>
 #include <stdint.h>
 
 #if defined(RANKPOOL_MPICH) && !defined(MPICH_VERSION)
@@ -82,8 +83,9 @@ int rp_any_tag(void);
 int rp_collective(int what, int blocking, uintptr_t send, uintptr_t recv, int64_t count, int type, int op, int root,
                   uintptr_t c, uintptr_t *req);
 
-// Shared between shim.c and port.c.
+// Shared between the C files.
 int64_t rp_now(void);
+void rp_calm_threads(sigset_t *old);
 int rp_count_type(int64_t len, int *count, MPI_Datatype *type);
 void rp_fill(MPI_Status *from, int code, rp_status *to);
 

@@ -61,6 +61,7 @@ func rawPortWithdraw(rawPort)                                       {}
 func rawPortPosted(rawPort) int                                     { return 0 }
 func rawPortFree(rawPort)                                           {}
 func rawPageNew(int64) *pageHead                                    { return nil }
+func rawRunExitHandlers(int, time.Duration)                         {}
 func rawPageFree(*pageHead)                                         {}
 func rawStageNew(int) unsafe.Pointer                                { return nil }
 func rawStageFree(unsafe.Pointer)                                   {}

@@ -36,8 +36,9 @@ func (c checked) Run() int {
 
 // Programs builds programs of this repository for a test, each once.
 type Programs struct {
-	Dir  string // where they are put; set before the first Build
-	Tags string
+	Dir   string // where they are put; set before the first Build
+	Tags  string
+	Flags []string // further ones of go build
 
 	built sync.Map // package → func() (string, error)
 }
@@ -51,7 +52,7 @@ func (p *Programs) Build(t testing.TB, pkg string) string {
 		if Race {
 			args = append(args, "-race")
 		}
-		out, err := exec.Command("go", append(args, pkg)...).CombinedOutput()
+		out, err := exec.Command("go", append(append(args, p.Flags...), pkg)...).CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
 		}

@@ -36,6 +36,8 @@ type mode struct {
 	options []string // of mpiexec
 	stdin   string
 	tells   mpitest.Signals // to mpiexec's process group
+
+	binaries *testkit.Programs // what builds the program, unless the usual
 }
 
 var (
@@ -120,7 +122,10 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	t.Helper()
 	o := outcome{dir: t.TempDir()}
 	env = append([]string{"RANKPOOL_BACKEND=" + m.backend, "RANKPOOL_MAX_WORKERS=2", "GORACE=atexit_sleep_ms=20"}, env...)
-	program := binaries.Build(t, pkg)
+	if m.binaries == nil {
+		m.binaries = &binaries
+	}
+	program := m.binaries.Build(t, pkg)
 	if m.ranks > 0 {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
 			Ranks: m.ranks, Program: program, Args: args, Options: append([]string{"-wdir", o.dir}, m.options...), Plain: m.plain,

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	if status != 0 {
 		_ = mpi.Abort(status)
 	}
-	os.Exit(status)
+	mpi.Exit(status)
 }
 
 // inRank runs the tests in rank 0 and has every other rank, and every spawned process, serve it.
