@@ -154,3 +154,33 @@ func TestTheWorkersOfSeveralHostsAddUpTheirPartsOfPi(t *testing.T) {
 		}
 	})
 }
+
+func TestWorkersAreNumberedOnEachHost(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^worker (\d+) of (\d+), (\d+) of (\d+) on (\w+): GPU (\d+), cores \S+$`)
+	onHosts(t, func(t *testing.T, l launch) {
+		if l.name == threeHosts.name {
+			l = worldOfFive // with two on one of them
+		}
+		o := l.run(t, "pin", "-gpus", "8")
+		all := line.FindAllStringSubmatch(o.output, -1)
+		if o.code != 0 || len(all) != l.workers {
+			t.Fatalf("status %d, %d workers, want %d:\n%s", o.code, len(all), l.workers, o.output)
+		}
+		count := map[string]int{}
+		for _, m := range all {
+			count[m[5]]++
+		}
+		next := map[string]int{}
+		for i, m := range all {
+			host := m[5]
+			want := fmt.Sprintf("%d of %d, %d of %d, GPU %d", i, l.workers, next[host], count[host], next[host])
+			if got := fmt.Sprintf("%s of %s, %s of %s, GPU %s", m[1], m[2], m[3], m[4], m[6]); got != want {
+				t.Errorf("on %s: %s, want %s", host, got, want)
+			}
+			next[host]++
+		}
+		if several := strings.Contains(l.name, "three hosts"); several != (len(count) > 1) {
+			t.Errorf("they are on %v", count)
+		}
+	})
+}

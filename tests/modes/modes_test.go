@@ -231,3 +231,15 @@ func TestHelloGreetsFromAWorker(t *testing.T) {
 		}
 	})
 }
+
+func TestPinGivesEachWorkerItsOwnDeviceHoweverItIsStarted(t *testing.T) {
+	onEvery(t, func(t *testing.T, m mode) {
+		o := m.succeed(t, examples+"pin", []string{"-gpus", "8"})
+		for i := range m.workers {
+			want := fmt.Sprintf(`(?m)^worker %d of %d, %[1]d of %[2]d on \S+: GPU %[1]d, cores \S+$`, i, m.workers)
+			if !regexp.MustCompile(want).MatchString(o.output) {
+				t.Errorf("no line %q in:\n%s", want, o.output)
+			}
+		}
+	})
+}
