@@ -29,6 +29,12 @@
 // nil, what is queued is finished; after an error or a panic it is cancelled, and the program that failed stops. Submit returns a Future; Map and Starmap return
 // results one by one. Wait, AsCompleted, Collect, Compose, Then and Catch work with futures of any executor.
 //
+// # What workers have
+//
+// An initializer (WithInitializer) prepares a process, once, whatever number of workers it has. A global (RegisterGlobal) is a value
+// that the master sends to all workers. A state (RegisterState) is what each worker opens for itself and closes when it leaves: a
+// connection, a model with scratch memory. Tasks reach the latter two by their context.
+//
 // # Guarantees
 //
 // Tasks begin in the order of submission. A Cancel that returns true means that the task never runs. No task runs twice,

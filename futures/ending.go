@@ -97,7 +97,7 @@ func track(e *executor, m *dispatch.Master) {
 	m.OnClosed(func() {
 		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
 		e.log.Flush(life.LastWords)
-		closed(m.Ended())
+		closed(m.BadEnds())
 	})
 }
 

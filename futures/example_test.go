@@ -46,9 +46,29 @@ var (
 
 	greeting = futures.RegisterGlobal[string]("example.greeting")
 
+	notebook = futures.RegisterState("example.notebook", openNotebook, (*pages).close)
+	jot      = futures.RegisterContext("example.jot", func(ctx context.Context, word string) (int, error) {
+		p, err := notebook.Get(ctx)
+		if err != nil {
+			return 0, err
+		}
+		p.words = append(p.words, word)
+		return len(p.words), nil
+	})
+
 	// ErrNegative keeps its identity on the way from a worker.
 	ErrNegative = futures.RegisterSentinel("example.ErrNegative", errors.New("negative"))
 )
+
+// pages is what each worker has for itself: two tasks may not write at once.
+type pages struct{ words []string }
+
+func openNotebook(context.Context) (*pages, error) { return new(pages), nil }
+
+func (p *pages) close() error {
+	fmt.Println("written:", strings.Join(p.words, " "))
+	return nil
+}
 
 func try(err error) {
 	if err != nil {
@@ -280,6 +300,24 @@ func ExampleWithGlobal() {
 		return nil
 	}, futures.WithMaxWorkers(2), futures.WithGlobal(greeting, "Good morning")))
 	// Output: Good morning, Ada <nil>
+}
+
+// The state is opened by the first task of a worker, kept for the later ones, and closed when the worker leaves.
+func ExampleRegisterState() {
+	try(futures.With(context.Background(), func(ex *futures.ThreadPoolExecutor) error {
+		for n, err := range futures.Map(context.Background(), ex, jot, []string{"to", "be", "continued"}) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(n)
+		}
+		return nil
+	}, futures.WithMaxWorkers(1)))
+	// Output:
+	// 1
+	// 2
+	// 3
+	// written: to be continued
 }
 
 // One call on every worker: they add up what each of them has.

@@ -238,6 +238,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Name:             name,
 		DecodeError:      e.decodeError,
 		DecodeSetupError: e.decodeSetupError,
+		DecodeLeaveError: e.remoteError,
 		Aside:            e.decoding.Add,
 		Doomed:           doomed,
 		MaxTasks:         e.cfg.maxTasks,

@@ -200,8 +200,8 @@ func WithLiveness(d time.Duration) Option {
 	return positive("WithLiveness", d, func(c *config) { c.liveness = d })
 }
 
-// WithStopTimeout bounds how long workers may take to leave after the last task; the default is 10 s. Those that are
-// left then are killed.
+// WithStopTimeout bounds how long workers may take to leave after the last task, closing their states included; the default is
+// 10 s. A close that has not returned by then is left behind, and workers that are there a second later are killed.
 func WithStopTimeout(d time.Duration) Option {
 	return positive("WithStopTimeout", d, func(c *config) { c.stop = d })
 }
@@ -232,7 +232,8 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithInitializer has fn called with arg once in every process that has workers of the executor, after the working directory,
 // environment and globals are set: once in each local worker process and in each rank, and once in all where the workers are
-// goroutines of this process. No worker begins its first task before the initializer of its process has returned.
+// goroutines of this process. No worker begins its first task before the initializer of its process has returned. What each
+// worker needs for itself, a goroutine too, is a State: see RegisterState.
 //
 // The call's context ends when the worker leaves that makes it. If the initializer fails in one process the executor is broken:
 // everything queued and every later Submit gets ErrBroken with the cause.

@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"sync"
@@ -73,11 +74,11 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 		return 0, nil, err
 	case s.Init == nil:
 	case shared != nil:
-		err = shared.run(ctx, s.Init.run)
+		err = shared.run(withoutStates(ctx), s.Init.run)
 	default:
-		err = s.Init.run(ctx)
+		err = s.Init.run(withoutStates(ctx))
 	}
-	return s.Threshold, ctx, err
+	return s.Threshold, withStates(ctx), err
 }
 
 // processService is what a worker process does for its master.
@@ -87,6 +88,8 @@ func processService() dispatch.Service {
 		Function:    functionBody,
 		AppendError: remote.Append,
 		Recovered:   recovered,
+		Leave:       leaveStates,
+		Unheard:     unheard,
 		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor
 			return applySetup(ctx, b, nil)
 		},
@@ -98,7 +101,7 @@ func processService() dispatch.Service {
 func (e *executor) threadService() dispatch.Service {
 	once := new(initialization)
 	s := dispatch.Service{
-		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered,
+		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered, Leave: leaveStates, Unheard: unheard,
 		Setup:    func(ctx context.Context, b []byte) (int, context.Context, error) { return applySetup(ctx, b, once) },
 		Together: true,
 	}
@@ -111,12 +114,18 @@ func (e *executor) threadService() dispatch.Service {
 	s.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {
 		ctx, err := withGlobals(ctx, e.cfg.globals)
 		if err == nil && e.cfg.initializer != nil {
-			err = once.run(ctx, e.cfg.initializer.call)
+			err = once.run(withoutStates(ctx), e.cfg.initializer.call)
 		}
-		return 0, ctx, err
+		if err != nil {
+			return 0, nil, err
+		}
+		return 0, withStates(ctx), nil
 	}
 	return s
 }
+
+// unheard logs what a worker cannot tell its master any more.
+func unheard(f dispatch.Failure) { log(slog.LevelError, "rankpool: "+f.What+" failed", "err", f.Err) }
 
 func hello(fingerprint []byte) dispatch.Hello {
 	host, err := os.Hostname()

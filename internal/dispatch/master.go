@@ -31,6 +31,9 @@ type Config struct {
 	// DecodeSetupError does the same for a setup that failed.
 	DecodeSetupError func(b []byte, w int, h Hello) error
 
+	// DecodeLeaveError does the same for what a worker met while it left.
+	DecodeLeaveError func(b []byte, what string, w int, h Hello) error
+
 	// Aside runs functions that may call code of the user's: decoders of errors and of results. It must not block; the functions
 	// run one after another in the order of the calls. Nil: each runs on a goroutine of its own.
 	Aside func(f func())
@@ -49,7 +52,7 @@ type Config struct {
 
 	Start    time.Duration // until a worker is ready, its setup included; default 30 s
 	Liveness time.Duration // how long a worker may be silent while it has work; default 60 s
-	Stop     time.Duration // how long workers may take to leave after the last task; default 10 s
+	Stop     time.Duration // how long workers may take to leave after the last task, not counting a moment for saying what hangs; default 10 s
 }
 
 // Defaults of Config.
@@ -127,7 +130,8 @@ type Master struct {
 	booted   chan struct{} // closed when the first set of workers is ready, or failed, or was given up
 	isBooted bool
 	closed   chan struct{} // closed when every worker has left
-	badEnds  []error       // of workers that were told to leave
+	badEnds  ends          // exit statuses of workers that were told to leave
+	failures ends          // what these met while they left
 	leaving  bool          // leave has been called
 	dropping error         // why what is queued, or comes back, will not run; nil while it will
 }

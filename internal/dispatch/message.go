@@ -14,7 +14,7 @@ const (
 	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
 	kindCancel = 'c' // uvarint number, uvarint n: end the contexts of these n units, as far as they have not ended
 	kindPing   = 'p' // are you there
-	kindStop   = 'q' // finish and leave
+	kindStop   = 'q' // uvarint nanoseconds that it may take, uvarint units that were given up: finish and leave
 	kindGrant  = 'd' // uvarint as in kindDirect, string: why the unit that wants what the workers have in common must not use it; empty if it may
 	kindGone   = 'g' // uvarint gang or 0, uvarint slot, string: why that worker says no more there; empty if it returned
 
@@ -26,6 +26,7 @@ const (
 	kindPong     = 'P' // I am here
 	kindAlone    = 'a' // the function of the unit that runs waits for other tasks
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
+	kindLeft     = 'l' // what went wrong while it left, each as string what, uvarint length, encoded error; its last message
 	kindDirect   = 'd' // uvarint that counts: the unit that runs wants what the workers have in common beside the master
 
 	// From a worker to another, by way of the master.

@@ -182,6 +182,8 @@ func (m *Master) message(w *worker, f link.Frame, g *greeting, n *news) error {
 	case kindOverdue:
 		m.overdue(w, r.uint(), n)
 		return r.err
+	case kindLeft:
+		return m.farewell(w, &r, n)
 	case kindHello:
 		if g == nil { // out of a journal
 			return errors.New("a hello among results")

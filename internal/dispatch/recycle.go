@@ -1,10 +1,6 @@
 package dispatch
 
-import (
-	"errors"
-
-	"github.com/rankpool/rankpool/internal/link"
-)
+import "errors"
 
 // allowed returns how many more units may be handed to a worker before it is replaced.
 func (m *Master) allowed(w *worker) int {
@@ -22,9 +18,8 @@ func (m *Master) free(w *worker) {
 		return
 	}
 	m.ready--
-	w.state = leaving
-	m.send(w, append(link.GetBuffer(), kindStop))
-	m.after(m.cfg.Stop, w, func() { m.kill(w, errors.New("it did not leave after its last task")) })
+	m.dismiss(w)
+	m.after(m.leaveLimit(), w, func() { m.kill(w, errors.New("it did not leave after its last task")) })
 }
 
 // renew starts the next worker in the slot of one that has served its time and left, unless a shutdown has nothing more

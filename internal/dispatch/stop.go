@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/awake"
@@ -116,8 +117,7 @@ func (m *Master) leave() {
 	for _, w := range m.workers {
 		switch w.state {
 		case idle, busy:
-			m.send(w, append(link.GetBuffer(), kindStop))
-			w.state = leaving
+			m.dismiss(w)
 		case starting, pausing:
 			w.timer.Stop()
 		}
@@ -127,7 +127,7 @@ func (m *Master) leave() {
 }
 
 func (m *Master) close() {
-	ctx, cancel := awake.WithTimeout(context.Background(), m.cfg.Stop)
+	ctx, cancel := awake.WithTimeout(context.Background(), m.leaveLimit())
 	defer cancel()
 	m.mu.Lock()
 	workers := m.workers
@@ -154,23 +154,27 @@ func (m *Master) close() {
 	close(m.closed)
 }
 
-// mostEnds is how many bad ends of workers are told.
-const mostEnds = 10
-
 // noteEnd remembers how a worker has ended that was told to, unless it did so with success or was killed, which says nothing
 // about the program.
 func (m *Master) noteEnd(w *worker, err error) {
 	exit := (*link.ExitError)(nil)
-	if errors.As(err, &exit) && exit.Cause == nil && exit.Signal != "killed" && len(m.badEnds) < mostEnds {
-		m.badEnds = append(m.badEnds, fmt.Errorf("worker %d did its work and then ended badly: %w", w.slot, err))
+	if errors.As(err, &exit) && exit.Cause == nil && exit.Signal != "killed" {
+		m.badEnds.add(fmt.Errorf("worker %d did its work and then ended badly: %w", w.slot, err))
 	}
 }
 
-// Ended returns what workers that were told to leave have ended with, if that was not success.
+// Ended returns what went wrong when workers left that were told to, and what they have ended with if that was not success.
 func (m *Master) Ended() error {
 	m.mu.Lock()
 	defer m.unlock()
-	return errors.Join(m.badEnds...)
+	return errors.Join(slices.Concat(m.failures.errors(), m.badEnds.errors())...)
+}
+
+// BadEnds returns the latter alone: something is wrong with the program then, whether it looks at errors or not.
+func (m *Master) BadEnds() error {
+	m.mu.Lock()
+	defer m.unlock()
+	return errors.Join(m.badEnds.errors()...)
 }
 
 // OnClosed has f called on a goroutine of its own once Closed is.

@@ -55,6 +55,13 @@ type Service struct {
 	// context that tasks run under.
 	Setup func(ctx context.Context, b []byte) (threshold int, tasks context.Context, err error)
 
+	// Leave closes what Setup and tasks have left in the context of tasks, when the worker has been told to leave and runs none. It
+	// is not called for one that was killed or has lost its master. It takes no longer than limit. Nil: there is nothing to close.
+	Leave func(tasks context.Context, limit time.Duration) []Failure
+
+	// Unheard takes a failure of Leave that the master cannot be told any more.
+	Unheard func(f Failure)
+
 	// Turn is locked while tasks run, unless it is nil: workers that share a process take turns, batch by batch. Who waits
 	// for its turn still answers the master.
 	Turn sync.Locker
@@ -122,6 +129,9 @@ type server struct {
 	tasks context.Context // base, as Setup dressed it
 	once  sync.Once
 	done  chan struct{}
+
+	late  bool          // the worker has left, and a task that was given up runs; under mu
+	limit time.Duration // how long it may take to leave, likewise
 	err   error
 
 	out outbox
@@ -200,7 +210,7 @@ func (s *server) lead() {
 		case kindGrant:
 			s.grantFrame(&r)
 		case kindStop:
-			s.finish(s.ep.Close())
+			s.stopFrame(&r)
 			return
 		default:
 			s.finish(errors.New("dispatch: message of an unknown kind from the master"))
@@ -239,10 +249,15 @@ func (s *server) began(w *work, me uint64) {
 // ended makes this goroutine the one that receives again, or says that another does that now.
 func (s *server) ended() (lead bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.work = nil
 	lead = s.proto.ended()
+	late, limit := s.late, s.limit
+	s.late = false
 	s.freed.Broadcast()
+	s.mu.Unlock()
+	for _, f := range s.leave(late, limit) { // the master had given the task up, and knows of this worker no more
+		s.svc.Unheard(f)
+	}
 	return lead
 }
 

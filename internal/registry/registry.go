@@ -29,6 +29,7 @@ const (
 	ErrorType             // an error that keeps its type on the way back: Args is the type
 	Type                  // a concrete type that travels inside interfaces: Args is the type
 	Sentinel              // an error value that errors.Is finds on the other side: Args is error
+	State                 // what each worker opens for itself: it has no type, for nothing of it travels
 
 	kinds // how many there are
 )
@@ -46,6 +47,8 @@ func (k Kind) String() string {
 		return "type"
 	case Sentinel:
 		return "sentinel error"
+	case State:
+		return "state"
 	}
 	return "kind " + strconv.Itoa(int(k))
 }
@@ -132,6 +135,9 @@ func late(e Entry, where string) error {
 
 // encodable reports which of the entry's types cannot travel, and why.
 func encodable(e Entry) error {
+	if e.Kind == State {
+		return nil
+	}
 	if e.Args == nil {
 		return fmt.Errorf("%v %q at %s has no type: this is a mistake in the library", e.Kind, e.Name, place(e.Where))
 	}
