@@ -1,13 +1,17 @@
 package futures
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/loopback"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
 )
 
@@ -75,7 +79,7 @@ func NewThreadPoolExecutor(opts ...Option) (*ThreadPoolExecutor, error) {
 
 func (e *executor) init(c class, constructor string, opts []Option) error {
 	if c != threadClass {
-		refuseInIdleWorker(constructor)
+		life.RefuseInIdleWorker(constructor)
 	}
 	registerSentinels()
 	cfg, err := newConfig(constructor, opts)
@@ -124,7 +128,7 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 		return backendMPI, nil
 	case e.class == threadClass:
 		return backendThreads, nil
-	case e.comm != nil && e.comm.size == 1:
+	case e.comm != nil && e.comm.Size() == 1:
 		if err := e.needsProcesses(); err != nil {
 			return "", fmt.Errorf("futures: MPICommExecutor: the only rank of its communicator: %w", err)
 		}
@@ -133,11 +137,11 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 		return backendMPI, nil
 	case e.class == processClass, env.backend == backendProcesses:
 		return backendProcesses, nil
-	case env.backend == backendMPI && !mpiBuilt:
+	case env.backend == backendMPI && !job.This.Built():
 		return "", fmt.Errorf("futures: %s=mpi, but this program was built without MPI: build it with `go build -tags mpi` (needs "+
 			"a C compiler and an MPI library that `pkg-config ompi` finds; `make mpich` for MPICH), or use processes or threads",
 			envBackend)
-	case env.backend == backendMPI, env.backend == backendAuto && underLauncher():
+	case env.backend == backendMPI, env.backend == backendAuto && life.UnderLauncher():
 		return backendMPI, nil
 	case env.backend == backendAuto:
 		return backendProcesses, nil
@@ -151,7 +155,7 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 func (e *executor) chooseWorkers(env environment) int {
 	switch {
 	case e.comm != nil:
-		return max(e.comm.size-1, 1)
+		return max(e.comm.Size()-1, 1)
 	case e.cfg.workers > 0:
 		return e.cfg.workers
 	case env.workers > 0: // C087
@@ -175,11 +179,11 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		case err != nil:
 			return nil, err
 		case service != nil:
-			return e.newServiceGroup(*service)
+			return e.helped(e.connect(*service))
 		case e.cfg.service != nil:
 			log.Warn("rankpool: WithService is ignored: the ranks of this program's own world are the workers")
 		}
-		return e.newRankGroup(env, log)
+		return e.helped(e.ranks(env, log))
 	}
 	if e.backend == backendThreads {
 		journal := 0
@@ -193,7 +197,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 			Traits: &link.Traits{Kind: backendThreads, Replaces: true, SharesMem: true},
 		}), nil
 	}
-	if err := beMaster(); err != nil {
+	if err := life.BeMaster(); err != nil {
 		return nil, err
 	}
 	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone}
@@ -205,5 +209,47 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	}
 	g := proc.New(cfg)
 	e.help, e.endPrograms = g.Help, g.EndPrograms
+	return g, nil
+}
+
+// request is what this executor asks of ranks.
+func (e *executor) request(env environment) job.Request {
+	q := job.Request{Backoff: e.cfg.backoff, Liveness: e.cfg.liveness, Workers: cmp.Or(e.cfg.workers, env.workers), Command: e.cfg.executable,
+		Info: e.cfg.mpiInfo}
+	if e.cfg.hasArgs {
+		q.Args = append([]string{}, e.cfg.args...)
+	}
+	return q
+}
+
+// ranks makes the group of an executor whose workers are ranks of its job.
+func (e *executor) ranks(env environment, log *slog.Logger) (job.Group, error) {
+	if err := life.BeMaster(); err != nil {
+		return nil, err
+	}
+	if e.comm != nil {
+		return e.comm.Group(e.request(env))
+	}
+	g, shared, err := job.This.Ranks(e.request(env))
+	if e.joins = shared; shared && (e.cfg.dir != "" || len(e.cfg.env) > 0) {
+		log.Warn("rankpool: WithDir and WithEnv are ignored: the ranks have been set up by the first executor")
+	}
+	return g, err
+}
+
+// connect makes the group of an executor whose workers were started apart.
+func (e *executor) connect(place mpilink.Place) (job.Group, error) {
+	if err := life.BeMaster(); err != nil {
+		return nil, err
+	}
+	return job.This.Connect(e.request(environment{}), place)
+}
+
+// helped has who waits look after ranks.
+func (e *executor) helped(g job.Group, err error) (link.Group, error) {
+	if err != nil {
+		return nil, err
+	}
+	e.help = g.Help
 	return g, nil
 }

@@ -52,7 +52,7 @@ func program(run func(context.Context) error, opts []MainOption) life.Program {
 			v = dispatch.Goexit
 		}
 		return recovered(v, stack)
-	}}
+	}, Prepare: registerSentinels, Service: processService, Server: serveAsked}
 	for _, o := range opts {
 		if o != nil {
 			o.applyMain(&p.Ending)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/saturate"
@@ -26,8 +27,6 @@ const (
 	envBackoff    = "RANKPOOL_BACKOFF"
 	envWorker     = "RANKPOOL_WORKER"      // set by a master for its local workers
 	envProcSocket = "RANKPOOL_PROC_SOCKET" // 1: local processes do not read each other's memory, see internal/link/proc
-	envMPIThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
-	envMPIStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
 	envService    = "RANKPOOL_SERVICE"     // where workers are that were started apart, see WithService
 	envServe      = "RANKPOOL_SERVE"       // set by rankpool serve: serve masters there
 	envServeKeep  = "RANKPOOL_SERVE_KEEP"  // set by rankpool serve: 1 to serve one after another
@@ -62,8 +61,8 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !slices.Contains(proc.NumberVariables[:], name) &&
-			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, envMPIThreads,
-				envMPIStage, envService, envServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
+			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvThreads,
+				job.EnvStage, envService, envServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/pkl5"
@@ -122,7 +123,7 @@ type executor struct {
 
 	bound bindings // calls that end with contexts
 
-	comm *commRanks // MPICommExecutor: whose ranks are the workers
+	comm job.Comm // MPICommExecutor: whose ranks are the workers
 
 	// help has who waits look after the workers, where somebody has to; nil elsewhere. It is set when they start.
 	help func(done func() bool)
@@ -240,7 +241,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		DecodeSetupError: e.decodeSetupError,
 		DecodeLeaveError: e.remoteError,
 		Aside:            e.decoding.Add,
-		Doomed:           doomed,
+		Doomed:           life.Doomed,
 		MaxTasks:         e.cfg.maxTasks,
 		Home:             e.home,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,

@@ -2,21 +2,11 @@ package futures
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
-	"sync/atomic"
 
-	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/life"
-	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/registry"
-)
-
-var (
-	mainBegan atomic.Bool
-	serving   atomic.Bool // this process is a worker, and Main has been reached
 )
 
 // Main is the program. In the master it calls run and then ends the process; in a worker it serves the master and never
@@ -45,71 +35,13 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")
 	}
-	mpi.Exit(mainStatus(program(run, opts), registry.Caller(0)))
+	mpi.Exit(program(run, opts).Main(registry.Caller(0)))
 }
 
 // InWorker tells whether this process is a worker.
-func InWorker() bool { return serving.Load() || proc.IsWorker() }
-
-func mainStatus(p life.Program, where string) int {
-	if mainBegan.Swap(true) {
-		fmt.Fprintf(os.Stderr, "rankpool: Main was called a second time, at %s; call it once, from main\n", where)
-		return life.ExitFailure
-	}
-	p.Begin()
-	registry.Default().Freeze(where)
-	registerSentinels()
-	ep, worker, err := proc.Attach()
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "rankpool: this worker cannot reach its master:", err)
-		return life.ExitFailure
-	case worker:
-		serving.Store(true)
-		life.IgnoreSignals()
-		err := dispatch.Serve(ep, processService())
-		life.Complaints().Flush(life.LastWords)
-		if err != nil {
-			return life.ExitFailure // the master is gone: there is nobody to tell
-		}
-		return 0
-	}
-	if s, asked, err := serveAsked(); asked {
-		return serveMasters(s, err)
-	}
-	return mainOrRank(p, everywhere)
-}
-
-// beMaster says whether this process may start workers that run its program again.
-func beMaster() error {
-	if mainBegan.Load() {
-		return nil
-	}
-	return errors.New("futures: futures.Main has not been called: workers run this program again from its start, and without " +
-		"Main they would not know that they are workers; call it first thing in main, or in a test use futures.TestMain. " +
-		"A ThreadPoolExecutor needs neither")
-}
-
-// refuseInIdleWorker ends a worker process whose program reaches an executor before Main: it would start workers without
-// end.
-func refuseInIdleWorker(what string) {
-	if mainBegan.Load() || !proc.IsWorker() && !loadingInRank() {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
-		"so executors belong into the function that Main is given\n", what)
-	abortJob(life.ExitFailure)
-	os.Exit(life.ExitFailure)
-}
+func InWorker() bool { return life.InWorker() }
 
 // outputGone ends this program when its worker was ended by a write that nobody reads: the next write of its own would do the
 // same, with SIGPIPE, and the workers share its standard output and error. This is such a write. It returns if the program has
 // asked for SIGPIPE, or has put something else in the place of the file.
 func outputGone(f *os.File) { _, _ = f.WriteString("\n") }
-
-// doomed ends a job that can neither go on nor end by itself.
-func doomed(err error) {
-	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
-	abortJob(life.ExitFailure)
-	os.Exit(life.ExitFailure)
-}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/registry"
 )
@@ -28,23 +30,24 @@ func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(c
 	if body == nil {
 		return errors.New("futures: MPICommExecutor: the function is nil")
 	}
-	if !mainBegan.Load() {
+	if !life.Began() {
 		return errors.New("futures: MPICommExecutor: call it in the function given to futures.MainAll, which runs on every rank")
 	}
-	within, err := commOf(c)
+	within, err := job.This.Comm(c)
 	if err != nil {
 		return fmt.Errorf("futures: %s: %w", name, err)
 	}
-	if root < 0 || root >= within.size {
-		return fmt.Errorf("futures: %s: root %d is out of range: the communicator has %d ranks", name, root, within.size)
+	if root < 0 || root >= within.Size() {
+		return fmt.Errorf("futures: %s: root %d is out of range: the communicator has %d ranks", name, root, within.Size())
 	}
-	if within.rank != root {
-		if err := within.serve(ctx, root); err != nil {
+	if within.Rank() != root {
+		defer life.Serving()()
+		if err := within.Serve(ctx, job.Program{Service: processService}, root); err != nil {
 			return fmt.Errorf("futures: %s: %w", name, err)
 		}
 		return nil
 	}
-	leave, err := within.enter()
+	leave, err := within.Enter()
 	if err != nil {
 		return fmt.Errorf("futures: %s: %w", name, err)
 	}
@@ -56,7 +59,7 @@ func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(c
 		err = ex.Start()
 	}
 	if err != nil { // the others have entered, or will: they must not wait for ever
-		return errors.Join(err, within.letGo(ctx))
+		return errors.Join(err, within.LetGo(ctx))
 	}
 	returned := false
 	defer func() {
@@ -80,9 +83,7 @@ func MainAll(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: MainAll: the function is nil")
 	}
-	everywhere = true
-	mpi.Exit(mainStatus(program(run, opts), registry.Caller(0)))
+	p := program(run, opts)
+	p.Everywhere = true
+	mpi.Exit(p.Main(registry.Caller(0)))
 }
-
-// everywhere says that the program runs on every rank. It is written before Main's work begins.
-var everywhere bool

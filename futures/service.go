@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -63,10 +65,10 @@ func (e *executor) useService(env environment) (*mpilink.Place, error) {
 		return nil, nil
 	}
 	place := e.cfg.service
-	if place == nil && !inWorkerOrWorld() { // what the environment says is not meant for executors within tasks
+	if place == nil && !life.OwnRanks() { // what the environment says is not meant for executors within tasks
 		place = env.service
 	}
-	if place == nil || hasWorld() {
+	if place == nil || job.This.Leads() {
 		return nil, nil
 	}
 	if err := mpi.Connects(); err != nil {
@@ -91,24 +93,17 @@ func readService() (*mpilink.Place, error) {
 	return &p, nil
 }
 
-// server is what a process is told that is to serve masters which are started apart.
-type server struct {
-	place mpilink.Place
-	bind  string
-	keep  bool // one master after another
-}
-
 // serveAsked tells whether this process is such a server. Programs that its tasks start are not.
-func serveAsked() (s server, asked bool, err error) {
+func serveAsked() (s job.Server, asked bool, err error) {
 	v, asked := os.LookupEnv(envServe)
 	if !asked {
 		return s, false, nil
 	}
-	s.keep, s.bind = os.Getenv(envServeKeep) == "1", os.Getenv(envServeBind)
+	s.Keep, s.Bind = os.Getenv(envServeKeep) == "1", os.Getenv(envServeBind)
 	if err := errors.Join(os.Unsetenv(envServe), os.Unsetenv(envServeKeep), os.Unsetenv(envServeBind)); err != nil {
 		return s, true, err
 	}
-	if s.place, err = mpilink.ParsePlace(v); err != nil {
+	if s.Place, err = mpilink.ParsePlace(v); err != nil {
 		err = fmt.Errorf("%s: %w", envServe, err)
 	}
 	return s, true, err

@@ -33,5 +33,5 @@ func TestMain(m interface{ Run() int }) {
 		return nil
 	}, nil)
 	p.Test = true
-	mpi.Exit(mainStatus(p, registry.Caller(0)))
+	mpi.Exit(p.Main(registry.Caller(0)))
 }

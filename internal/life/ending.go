@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
 )
 
 // Exit statuses of Main.
@@ -15,21 +18,24 @@ const (
 	ExitGreatest  = 255 // beyond it the system keeps the last eight bits, and 256 would be success
 )
 
-// Program is what the end of a program depends on.
+// Program is a program that has pools.
 type Program struct {
 	Run       func(context.Context) error
 	Text      func(error) string              // of Run's error, for the user
 	Status    func(error) int                 // of the process, which Run's error asks for
 	Recovered func(v any, stack []byte) error // makes an error of a panic, or for nil of runtime.Goexit
 	Test      bool                            // Run runs tests, and its error may be a TestsFailed
-	Ending    Ending
+
+	Everywhere bool // Run runs on every rank of a job
+	Ending     Ending
+
+	Prepare func()                                     // called before anything else, when all functions are registered
+	Service func() dispatch.Service                    // what a worker does for its master
+	Server  func() (s job.Server, asked bool, _ error) // whether this process is to serve masters that are started apart
 }
 
-// Begin is called in every process of the program, before anything else.
-func (p Program) Begin() { ending = p.Ending }
-
-// RunMaster calls the program's function, sees to its pools and returns the exit status.
-func (p Program) RunMaster() (status int) {
+// runMaster calls the program's function, sees to its pools and returns the exit status.
+func (p Program) runMaster() (status int) {
 	defer func() { Complaints().Flush(LastWords) }()
 	if p.Test {
 		return p.runTests()

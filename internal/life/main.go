@@ -2,8 +2,113 @@ package life
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/registry"
 )
+
+// began says that Main has been called.
+var began atomic.Bool
+
+// Began tells whether the program's main function has called Main.
+func Began() bool { return began.Load() }
+
+// Main is the program: it serves a master, or is one. It returns the exit status. Where names the place of the call.
+func (p Program) Main(where string) (status int) {
+	if began.Swap(true) {
+		fmt.Fprintf(os.Stderr, "rankpool: Main was called a second time, at %s; call it once, from main\n", where)
+		return ExitFailure
+	}
+	ending, everywhere = p.Ending, p.Everywhere
+	registry.Default().Freeze(where)
+	p.Prepare()
+	ep, worker, err := proc.Attach()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "rankpool: this worker cannot reach its master:", err)
+		return ExitFailure
+	case worker:
+		ignoreSignals()
+		err := dispatch.Serve(ep, p.Service())
+		Complaints().Flush(LastWords)
+		if err != nil {
+			return ExitFailure // the master is gone: there is nobody to tell
+		}
+		return 0
+	}
+	inJob := job.Program{Everywhere: p.Everywhere, Master: p.runMaster, Service: p.Service, LeaveSignals: ignoreSignals}
+	if s, asked, err := p.Server(); asked {
+		if err == nil {
+			err = job.This.ServeMasters(inJob, s)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "rankpool: serve:", err)
+			job.This.Abort(ExitFailure)
+			return ExitFailure
+		}
+		return 0
+	}
+	return job.This.Run(inJob)
+}
+
+// everywhere says that the program runs on every rank. It is written before Main's work begins.
+var everywhere bool
+
+// UnderLauncher tells whether ranks are the workers that auto means: the program was started by an mpiexec, and this
+// process is no worker itself.
+func UnderLauncher() bool { return !everywhere && !proc.IsWorker() && job.This.Launched() }
+
+// OwnRanks tells whether what the environment says of workers that were started apart is meant for another process than this
+// one.
+func OwnRanks() bool { return everywhere || proc.IsWorker() || job.This.Serves() }
+
+// serving counts the communicators whose ranks this process serves for a while.
+var serving atomic.Int32
+
+// Serving has InWorker say true until over is called.
+func Serving() (over func()) {
+	serving.Add(1)
+	return func() { serving.Add(-1) }
+}
+
+// InWorker tells whether this process is a worker.
+func InWorker() bool { return proc.IsWorker() || job.This.Serves() || serving.Load() > 0 }
+
+// BeMaster says whether this process may start workers that run its program again.
+func BeMaster() error {
+	if began.Load() {
+		return nil
+	}
+	return errors.New("futures: futures.Main has not been called: workers run this program again from its start, and without " +
+		"Main they would not know that they are workers; call it first thing in main, or in a test use futures.TestMain. " +
+		"A ThreadPoolExecutor needs neither")
+}
+
+// RefuseInIdleWorker ends a worker process whose program reaches an executor before Main: it would start workers without
+// end.
+func RefuseInIdleWorker(what string) {
+	if began.Load() || !proc.IsWorker() && !job.This.Loading() {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
+		"so executors belong into the function that Main is given\n", what)
+	job.This.Abort(ExitFailure)
+	os.Exit(ExitFailure)
+}
+
+// Doomed ends a job that can neither go on nor end by itself.
+func Doomed(err error) {
+	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
+	job.This.Abort(ExitFailure)
+	os.Exit(ExitFailure)
+}
 
 // protected calls the program's function; a panic in it, or a call of runtime.Goexit, is an error.
 func (p Program) protected(ctx context.Context) error {

@@ -119,9 +119,9 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 	endSignalled()
 }
 
-// IgnoreSignals has a worker leave the signals that come to all processes to the master, and with them those of DrainOn. It
+// ignoreSignals has a worker leave the signals that come to all processes to the master, and with them those of DrainOn. It
 // may be called again.
-func IgnoreSignals() { proc.LeaveSignals(ending.Signals...) }
+func ignoreSignals() { proc.LeaveSignals(ending.Signals...) }
 
 // drain lets what runs finish, within the grace period, and nothing begin. It returns the signal that ended it before.
 func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os.Signal) (cut os.Signal) {

@@ -13,7 +13,7 @@ type TestsFailed int
 // Error is empty.
 func (TestsFailed) Error() string { return "" }
 
-// runTests is RunMaster for a test: on this goroutine, without others.
+// runTests is runMaster for a test: on this goroutine, without others.
 func (p Program) runTests() int {
 	failed := TestsFailed(0)
 	if errors.As(p.Run(context.Background()), &failed) {

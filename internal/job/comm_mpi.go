@@ -1,14 +1,14 @@
 //go:build mpi && cgo
 
-package futures
+package job
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -21,8 +21,14 @@ type commRanks struct {
 	rank, size int
 }
 
-// commOf looks at a communicator; nil is the world, of this process alone where there is no mpiexec.
-func commOf(c *mpi.EmpiComm) (*commRanks, error) {
+// Rank implements Comm.
+func (c *commRanks) Rank() int { return c.rank }
+
+// Size implements Comm.
+func (c *commRanks) Size() int { return c.size }
+
+// Comm implements Job.
+func (*ranks) Comm(c *mpi.EmpiComm) (Comm, error) {
 	if c == nil && !launched() && !mpi.Started() {
 		return &commRanks{size: 1}, nil
 	}
@@ -48,8 +54,8 @@ var entered struct {
 	by map[*mpi.EmpiComm]bool
 }
 
-// enter refuses a communicator whose other ranks serve this one already, and would never answer (D08).
-func (c *commRanks) enter() (leave func(), err error) {
+// Enter implements Comm.
+func (c *commRanks) Enter() (leave func(), err error) {
 	entered.Lock()
 	defer entered.Unlock()
 	if entered.by[c.key] {
@@ -66,16 +72,16 @@ func (c *commRanks) enter() (leave func(), err error) {
 	}, nil
 }
 
-// letGo meets the other ranks and sends them on, for a root that has no executor for them.
-func (c *commRanks) letGo(ctx context.Context) error {
+// LetGo implements Comm.
+func (c *commRanks) LetGo(ctx context.Context) error {
 	if c.size == 1 {
 		return nil
 	}
 	return mpilink.NewGathered(mpilink.Config{}, mpilink.Options{}, c.comm).Close(ctx)
 }
 
-// serve runs workers for root until it lets this rank go.
-func (c *commRanks) serve(ctx context.Context, root int) error {
+// Serve implements Comm.
+func (c *commRanks) Serve(ctx context.Context, p Program, root int) error {
 	world, err := mpi.World()
 	if err != nil {
 		return err
@@ -84,11 +90,21 @@ func (c *commRanks) serve(ctx context.Context, root int) error {
 	if err != nil {
 		return err
 	}
-	serving.Store(true)
-	defer serving.Store(false)
-	defer job.BorrowStdin()()
-	svc := processService()
+	defer BorrowStdin()()
+	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)
 	return mpilink.ServeGathered(ctx, c.comm, root, options, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
+}
+
+// Group implements Comm.
+func (c *commRanks) Group(q Request) (Group, error) {
+	if _, err := startMPI(); err != nil {
+		return nil, fmt.Errorf("futures: %w", err)
+	}
+	options, err := linkOptions()
+	if err != nil {
+		return nil, err
+	}
+	return mpilink.NewGathered(mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}, options, c.comm), nil
 }

@@ -1,0 +1,105 @@
+package job
+
+import (
+	"context"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// The environment variables of MPI.
+const (
+	EnvThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
+	EnvStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
+)
+
+// Job is the MPI job of this process. There are two: with MPI in the program, and without.
+type Job interface {
+	// Built tells whether MPI is in this program.
+	Built() bool
+
+	// Launched tells whether this process is the master of a job, so that ranks are its workers unless somebody chooses
+	// otherwise.
+	Launched() bool
+
+	// Loading tells whether this process is a rank that is to serve. It is asked before the program has begun: a process that
+	// was spawned alone looks like a master until MPI has started.
+	Loading() bool
+
+	// Leads tells whether this process is the master of a world with other ranks.
+	Leads() bool
+
+	// Serves tells whether this process is a rank that serves a master until its end.
+	Serves() bool
+
+	// Abort ends every process of the job, if this one is part of one.
+	Abort(status int)
+
+	// Run runs a program that is no local worker: as the master, or as a rank that serves it (E05). It returns the exit status.
+	Run(p Program) (status int)
+
+	// ServeMasters serves masters that were started apart instead of running the program (J01).
+	ServeMasters(p Program, s Server) error
+
+	// Ranks makes the group of an executor whose workers are ranks: those of the world, whatever their number, or spawned ones
+	// (E09). Shared tells that other executors have used them.
+	Ranks(r Request) (g Group, shared bool, err error)
+
+	// Connect makes the group of an executor whose workers serve at a place.
+	Connect(r Request, place mpilink.Place) (Group, error)
+
+	// Comm looks at a communicator; nil is the world, of this process alone where there is no launcher.
+	Comm(c *mpi.EmpiComm) (Comm, error)
+}
+
+// Program is what a process of the job runs.
+type Program struct {
+	Everywhere   bool       // on every rank
+	Master       func() int // where it runs; it returns the exit status
+	Service      func() dispatch.Service
+	LeaveSignals func() // to the master
+}
+
+// Request is what an executor asks of ranks.
+type Request struct {
+	Backoff, Liveness time.Duration
+	Workers           int // 0: as many as there is room for
+
+	Command string   // to spawn; "" is this program
+	Args    []string // nil: those of this process
+	Info    map[string]string
+}
+
+// Group is a group of ranks.
+type Group interface {
+	link.Group
+	Help(done func() bool)
+}
+
+// Server is what a process is told that is to serve masters which are started apart.
+type Server struct {
+	Place mpilink.Place
+	Bind  string
+	Keep  bool // one master after another
+}
+
+// Comm is a communicator whose ranks serve one of them.
+type Comm interface {
+	Rank() int
+	Size() int
+
+	// Enter refuses a communicator whose other ranks serve this one already, and would never answer (D08).
+	Enter() (leave func(), err error)
+
+	// Group makes the group of the other ranks.
+	Group(r Request) (Group, error)
+
+	// LetGo meets the other ranks and sends them on, for a root that has no executor for them.
+	LetGo(ctx context.Context) error
+
+	// Serve runs workers for root until it lets this rank go.
+	Serve(ctx context.Context, p Program, root int) error
+}

@@ -1,0 +1,177 @@
+//go:build mpi && cgo
+
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// Run implements Job.
+func (r *ranks) Run(p Program) int {
+	if !launched() {
+		return leaveMPI(p.Master())
+	}
+	if p.Everywhere {
+		return onEveryRank(p)
+	}
+	if mpi.FindLauncher(os.LookupEnv).Rank > 0 { // it will serve, and MPI takes its time
+		p.LeaveSignals()
+		EmptyStdin()
+	}
+	serve, err := joinWorld(p)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rankpool:", err)
+		here.Abort(ExitFailure)
+		return ExitFailure
+	}
+	if serve != nil {
+		return serve()
+	}
+	return leaveMPI(p.Master())
+}
+
+// onEveryRank runs a program that runs on all ranks, as the master of its own executors.
+func onEveryRank(p Program) int {
+	_, err := startMPI()
+	status := ExitFailure
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rankpool:", err)
+	} else {
+		status = p.Master()
+	}
+	if status == 0 {
+		if err = mpi.Finalize(context.Background()); err == nil { // the other ranks may take as long as they like
+			return 0
+		}
+		fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
+		status = ExitFailure
+	}
+	time.Sleep(PrintPause)
+	here.Abort(status)
+	return status
+}
+
+// joinWorld starts MPI. In a rank that is to serve it returns what to do; in the master it sees to the others.
+func joinWorld(p Program) (serve func() int, err error) {
+	env, err := startMPI()
+	if err != nil {
+		return nil, err
+	}
+	options, err := linkOptions()
+	if err != nil {
+		return nil, err
+	}
+	options.Notes = env.Warnings
+	parent, err := mpi.Parent()
+	if err != nil {
+		return nil, err
+	}
+	world, err := mpi.World()
+	if err != nil {
+		return nil, err
+	}
+	if parent != nil {
+		return func() int { return serveRank(p, parent, options, world.Rank(), true) }, nil
+	}
+	if world.Size() == 1 {
+		return nil, nil
+	}
+	c, err := world.Dup()
+	if err != nil {
+		return nil, err
+	}
+	if world.Rank() > 0 {
+		return func() int { return serveRank(p, c, options, world.Rank(), false) }, nil
+	}
+	hub, err := mpilink.Lead(c, options)
+	here.Lock()
+	here.shared = hub
+	here.Unlock()
+	return nil, err
+}
+
+// serveRank serves until the master says goodbye, and leaves the
+func serveRank(p Program, c *mpi.Comm, o mpilink.Options, rank int, spawned bool) int {
+	here.Lock()
+	here.serves = true
+	here.Unlock()
+	p.LeaveSignals()
+	if spawned { // its number does not tell it from a master
+		EmptyStdin()
+	}
+
+	svc := p.Service()
+	svc.Hello.Rank = rank
+	svc.Turn = new(sync.Mutex)
+	err := mpilink.Serve(c, o, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
+	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
+	defer cancel()
+	if err == nil && mpi.Lost() { // MPI cannot be left in good order any more
+		return 0
+	}
+	if err == nil && spawned {
+		err = mpilink.Disconnect(ctx, c)
+	}
+	if err == nil {
+		err = mpi.Finalize(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rankpool: rank %d: %v\n", rank, err)
+		if errors.Is(err, mpilink.ErrMasterSilent) {
+			return ExitFailure
+		}
+		here.Abort(ExitFailure)
+		return ExitFailure
+	}
+	return 0
+}
+
+// leaveMPI lets the ranks go and ends MPI, if it was started. When a rank does not answer the job is aborted: waiting for
+// it would last for ever.
+func leaveMPI(status int) int {
+	if !mpi.Started() {
+		return status
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	here.Lock()
+	hub := here.shared
+	here.Unlock()
+	err := mpilink.Settle(ctx)
+	if err == nil && hub != nil {
+		err = hub.Close(ctx)
+	}
+	if err == nil {
+		err = mpi.Finalize(ctx)
+	}
+	if l := LauncherLoss(); l != nil {
+		l.Review()
+	}
+	switch {
+	case err == nil:
+		return status
+	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
+		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
+		switch f := mpi.FindLauncher(os.LookupEnv).Family; {
+		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait for ever
+			time.Sleep(PrintPause)
+			_ = mpi.Abort(status)
+		case f == mpi.OtherMPI: // srun
+			time.Sleep(PrintPause)
+		}
+		return status
+	}
+	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
+	here.Abort(max(status, ExitFailure))
+	return max(status, ExitFailure)
+}
