@@ -53,29 +53,54 @@ func (f Func[A, R]) Name() string {
 // be encodable: no channels, functions or unsafe pointers inside. The options WithTaskTimeout and WithRetries set what
 // holds for the function unless a call says otherwise.
 //
-// Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or Main has begun.
+// Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or Main has begun; for a taken
+// name it names both places. TryRegister returns the error. A library puts its package path in front of its names, as in
+// "example.org/stars/spectrum.fit", for the program that imports it may have a name like it.
 func Register[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) Func[A, R] {
-	if fn == nil {
-		panic(fmt.Sprintf("futures: Register(%q): the function is nil", name))
-	}
-	return register(name, func(_ context.Context, a A) (R, error) { return fn(a) }, false, opts)
+	return mustRegister(register("Register", name, withoutContext(fn), false, opts))
+}
+
+// TryRegister is Register with an error in place of the panic: for a program that finds out the names of its functions when it runs.
+func TryRegister[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) (Func[A, R], error) {
+	return register("TryRegister", name, withoutContext(fn), false, opts)
 }
 
 // RegisterContext is Register for a function that takes a context. The context ends when nobody wants the result any
 // more: the executor was told to end its tasks, the Map it belongs to was given up, or the task's time-out is over. A
 // function that runs for long should heed it.
 func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) Func[A, R] {
-	if fn == nil {
-		panic(fmt.Sprintf("futures: RegisterContext(%q): the function is nil", name))
-	}
-	return register(name, fn, true, opts)
+	return mustRegister(register("RegisterContext", name, fn, true, opts))
 }
 
-func register[A, R any](name string, fn func(context.Context, A) (R, error), needsContext bool, opts []FuncOption) Func[A, R] {
+// TryRegisterContext is RegisterContext with an error in place of the panic.
+func TryRegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) (Func[A, R], error) {
+	return register("TryRegisterContext", name, fn, true, opts)
+}
+
+func withoutContext[A, R any](fn func(A) (R, error)) func(context.Context, A) (R, error) {
+	if fn == nil {
+		return nil
+	}
+	return func(_ context.Context, a A) (R, error) { return fn(a) }
+}
+
+// mustRegister panics with what keeps a name from being registered.
+func mustRegister[H any](handle H, err error) H {
+	if err != nil {
+		panic(err.Error())
+	}
+	return handle
+}
+
+// register is called by what the user calls, which is verb.
+func register[A, R any](verb, name string, fn func(context.Context, A) (R, error), needsContext bool, opts []FuncOption) (Func[A, R], error) {
+	if fn == nil {
+		return Func[A, R]{}, fmt.Errorf("futures: %s(%q): the function is nil", verb, name)
+	}
 	where := registry.Caller(1)
 	f := &function[A, R]{name: name, call: fn, context: needsContext, foreign: readsItself(typeOf[R]())}
 	if err := applyTo(&f.task, opts); err != nil {
-		panic(fmt.Sprintf("futures: function %q registered at %s: %v", name, where, err))
+		return Func[A, R]{}, fmt.Errorf("futures: function %q registered at %s: %w", name, where, err)
 	}
 	err := registry.Default().Add(registry.Entry{
 		Kind: registry.Function, Name: name, Args: typeOf[A](), Result: typeOf[R](), Context: needsContext,
@@ -88,9 +113,9 @@ func register[A, R any](name string, fn func(context.Context, A) (R, error), nee
 		f.result, err = pkl5.Of[R]()
 	}
 	if err != nil {
-		panic("futures: " + err.Error())
+		return Func[A, R]{}, fmt.Errorf("futures: %w", err)
 	}
-	return Func[A, R]{f}
+	return Func[A, R]{f}, nil
 }
 
 // Local wraps any function, a closure too, for executors whose workers are goroutines of this process. An executor with

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
@@ -28,19 +27,25 @@ type globalValue struct {
 }
 
 // RegisterGlobal makes a global known under a name. It panics, naming the place, when the name is empty or taken, the
-// type cannot be encoded, or Main has begun.
-func RegisterGlobal[T any](name string) Global[T] {
+// type cannot be encoded, or Main has begun. A library puts its package path in front of the name.
+func RegisterGlobal[T any](name string) Global[T] { return mustRegister(registerGlobal[T](name)) }
+
+// TryRegisterGlobal is RegisterGlobal with an error in place of the panic.
+func TryRegisterGlobal[T any](name string) (Global[T], error) { return registerGlobal[T](name) }
+
+// registerGlobal is called by what the user calls.
+func registerGlobal[T any](name string) (Global[T], error) {
 	g := &global[T]{name: name}
 	err := registry.Default().Add(registry.Entry{
-		Kind: registry.Global, Name: name, Args: typeOf[T](), Where: registry.Caller(0), Body: g,
+		Kind: registry.Global, Name: name, Args: typeOf[T](), Where: registry.Caller(1), Body: g,
 	})
 	if err == nil {
 		g.codec, err = pkl5.Of[T]()
 	}
 	if err != nil {
-		panic("futures: " + err.Error())
+		return Global[T]{}, fmt.Errorf("futures: %w", err)
 	}
-	return Global[T]{g}
+	return Global[T]{g}, nil
 }
 
 // WithGlobal sets a global for the workers of an executor. The value is encoded now.
@@ -58,38 +63,39 @@ func WithGlobal[T any](g Global[T], value T) Option {
 	})
 }
 
-// Get returns the value that the executor of the present task has set, and whether it has. With the task's context, or
-// one derived from it, the answer is that executor's also where several share this process; with any other, it is what
-// the last executor to start in this process has set.
-func (g Global[T]) Get(ctx context.Context) (T, bool) {
+// Get returns the value that the executor has set of the task, or initializer, whose context ctx is, or was made of. Where several
+// executors share a process each has its own. The error is ErrGlobalNotSet when that executor has set none, and ErrNotInTask with any
+// other context.
+func (g Global[T]) Get(ctx context.Context) (T, error) {
 	var zero T
 	if g.g == nil {
-		return zero, false
+		return zero, errors.New("futures: the global is not registered; use a handle that RegisterGlobal returned")
 	}
-	values, _ := ctx.Value(globalsKey{}).(map[string]any)
-	if values == nil {
-		lastGlobals.Lock()
-		values = lastGlobals.values
-		lastGlobals.Unlock()
+	values, inTask := ctx.Value(globalsKey{}).(map[string]any)
+	if !inTask {
+		return zero, fmt.Errorf("futures: global %q: %w", g.g.name, ErrNotInTask)
 	}
-	v, ok := values[g.g.name].(T)
-	return v, ok
+	v, set := values[g.g.name]
+	if !set {
+		return zero, fmt.Errorf("futures: global %q: %w", g.g.name, ErrGlobalNotSet)
+	}
+	return v.(*held[T]).value, nil
 }
+
+// ErrGlobalNotSet is the error of a Global's Get when the executor of the task was made without a WithGlobal for it.
+var ErrGlobalNotSet = errors.New("the executor of this task has not set it; see WithGlobal")
 
 type globalsKey struct{}
 
-// lastGlobals are those of the last executor to set some in this process. The map is never changed.
-var lastGlobals struct {
-	sync.Mutex
-	values map[string]any
-}
+// held is a global's value in a worker: T may be an interface, and its value nil.
+type held[T any] struct{ value T }
 
 // decode reads a value of the global.
 func (g *global[T]) decode(b []byte) (any, error) {
 	var d pkl5.Decoder
-	var v T
+	v := new(held[T])
 	d.Reset(b, nil)
-	err := g.codec.Decode(&d, &v)
+	err := g.codec.Decode(&d, &v.value)
 	return v, err
 }
 
@@ -106,11 +112,6 @@ func withGlobals(ctx context.Context, all []globalValue) (context.Context, error
 			return nil, fmt.Errorf("global %q cannot be decoded: %w", gv.Name, err)
 		}
 		values[gv.Name] = v
-	}
-	if len(all) > 0 {
-		lastGlobals.Lock()
-		lastGlobals.values = values
-		lastGlobals.Unlock()
 	}
 	return context.WithValue(ctx, globalsKey{}, values), nil
 }

@@ -48,11 +48,7 @@ type stateOf[T any] struct {
 // RegisterState panics, naming the places, when the name is empty or taken, open is nil, or Main has begun. A library puts its package path
 // in front of the name.
 func RegisterState[T any](name string, open func(context.Context) (T, error), close func(T) error) State[T] {
-	s, err := registerState(name, open, close)
-	if err != nil {
-		panic(err.Error())
-	}
-	return s
+	return mustRegister(registerState(name, open, close))
 }
 
 // TryRegisterState is RegisterState with an error in place of the panic.
@@ -60,6 +56,7 @@ func TryRegisterState[T any](name string, open func(context.Context) (T, error),
 	return registerState(name, open, close)
 }
 
+// registerState is called by what the user calls.
 func registerState[T any](name string, open func(context.Context) (T, error), close func(T) error) (State[T], error) {
 	where := registry.Caller(1)
 	s := &stateOf[T]{name, open, close}
@@ -98,7 +95,7 @@ func (s State[T]) Get(ctx context.Context) (T, error) {
 	return v, err
 }
 
-// ErrNotInTask is the error of a State's Get when its context is not that of a task.
+// ErrNotInTask is the error of Get, of a State or a Global, when its context is not that of a task.
 var ErrNotInTask = errors.New("the context is not that of a task, nor made of it")
 
 var (

@@ -213,9 +213,8 @@ func TestAFunctionThatIsNotThereIsRefused(t *testing.T) {
 	if none.Name() == "" {
 		t.Error("it has no name")
 	}
-	if _, set := (futures.Global[int]{}).Get(t.Context()); set {
-		t.Error("a global that is not there is set")
-	}
+	_, err = (futures.Global[int]{}).Get(t.Context())
+	refused("Get of a global", err)
 }
 
 func TestAFutureThatIsNotThereIsAnErrorWhereverItIsUsed(t *testing.T) {

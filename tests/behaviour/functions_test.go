@@ -73,12 +73,12 @@ var (
 	setting = futures.RegisterGlobal[map[string]int]("setting")
 	unset   = futures.RegisterGlobal[int]("unset")
 	lookup  = futures.RegisterContext("lookup", func(ctx context.Context, name string) (int, error) {
-		m, ok := setting.Get(ctx)
-		if _, other := unset.Get(ctx); other {
-			return 0, errors.New("a global that was not set is there")
+		m, err := setting.Get(ctx)
+		if _, other := unset.Get(ctx); !errors.Is(other, futures.ErrGlobalNotSet) {
+			return 0, fmt.Errorf("a global that was not set: %w", other)
 		}
-		if !ok {
-			return 0, errors.New("the global is not there")
+		if err != nil {
+			return 0, err
 		}
 		return m[name], nil
 	})

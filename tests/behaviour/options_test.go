@@ -189,7 +189,7 @@ func TestAnyBackOffGivesTheSameResults_C106(t *testing.T) {
 
 func TestAGlobalThatWasNotSetIsNotFound_C098(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		if _, err := submit(t, ex, lookup, "answer").Result(within(t)); !contains(err, "the global is not there") {
+		if _, err := submit(t, ex, lookup, "answer").Result(within(t)); !errors.Is(err, futures.ErrGlobalNotSet) || !contains(err, `global "setting"`) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -208,6 +208,46 @@ func TestExecutorsInOneProcessKeepTheirGlobalsApart_C098(t *testing.T) {
 			}
 		}
 	})
+}
+
+// lookupElsewhere asks with a context that is not its task's, as code does that keeps the first one it was given.
+var lookupElsewhere = futures.RegisterContext("lookupElsewhere", func(ctx context.Context, name string) (int, error) {
+	if _, err := setting.Get(context.WithoutCancel(ctx)); err != nil {
+		return 0, err
+	}
+	m, err := setting.Get(context.Background())
+	return m[name], err
+})
+
+func TestAGlobalWithAForeignContextIsAnErrorAndNotTheLastExecutorsValue(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		for i := range 2 {
+			ex := b.start(t, 1, futures.WithGlobal(setting, map[string]int{"answer": i}))
+			if v, err := submit(t, ex, lookupElsewhere, "answer").Result(within(t)); !errors.Is(err, futures.ErrNotInTask) || !contains(err, `global "setting"`) {
+				t.Errorf("executor %d: %d, %v", i, v, err)
+			}
+		}
+		if v, err := setting.Get(t.Context()); !errors.Is(err, futures.ErrNotInTask) {
+			t.Errorf("in the master: %v, %v", v, err)
+		}
+	})
+}
+
+// anyGlobal may hold nothing.
+var (
+	anyGlobal = futures.RegisterGlobal[any]("anyGlobal")
+	anyIsNil  = futures.RegisterContext("anyIsNil", func(ctx context.Context, _ int) (bool, error) {
+		v, err := anyGlobal.Get(ctx)
+		return v == nil, err
+	})
+)
+
+func TestAGlobalThatIsSetToNilIsSet(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		if !result(t, submit(t, ex, anyIsNil, 1)) {
+			t.Error("it is not nil")
+		}
+	}, futures.WithGlobal(anyGlobal, nil))
 }
 
 func TestTheCountersAddUp(t *testing.T) {
