@@ -4,15 +4,16 @@ package mpilink
 
 import (
 	"errors"
+	"os/exec"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // alone is mpitest.Under for a test that leaves MPI without MPI_Finalize.
@@ -53,12 +54,8 @@ func failing(t *testing.T, slots int, h link.Handler) (*Hub, *Group) {
 	if err := port.Close(t.Context()); err != nil { // each poll is an error from now on
 		t.Fatal(err)
 	}
-	hub := &Hub{
-		wire: wire{port: port}, first: 1, peers: slots, poller: newPoller(), moved: make(chan struct{}, 1),
-		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
-		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
-		changed: make(chan struct{}, 1),
-	}
+	hub := newHub(Options{}, 1, slots)
+	hub.port = port
 	g := hub.Group(Config{})
 	if _, err := g.Open(t.Context(), h); err != nil {
 		t.Fatal(err)
@@ -102,6 +99,55 @@ func TestALossIsToldOnceWhenTheHubFailsWhileItsWorkersAreCutOff(t *testing.T) {
 		if d := cmp.Diff([]int{1, 1, 1, 1}, h.lost); d != "" {
 			t.Fatalf("losses of each slot (-want +got):\n%s", d)
 		}
+	}
+}
+
+// The message that finds a rank gone may come before the word that its process has ended. The end must not take the rank for one that
+// still runs, or the job is aborted.
+func TestTheEndAwaitsTheWordThatALostRankHasEnded(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	c, err := mpi.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := newPort(c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := newHub(Options{}, 1, 1)
+	hub.join(port)
+	go hub.run()
+	rank := exec.Command("cat") // until its input ends
+	input, err := rank.StdinPipe()
+	if err == nil {
+		err = rank.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := self()
+	p.pid = rank.Process.Pid
+	if p.start, _, err = started(p.pid); err != nil {
+		t.Fatal(err)
+	}
+	hub.vigil(1, p)
+	lost := make(chan struct{})
+	hub.do(func() {
+		hub.lose(1, errors.New("nothing can be sent"))
+		close(lost)
+	})
+	<-lost
+	if !Adrift() {
+		t.Error("a rank that was given up and runs is taken for one that has ended")
+	}
+	_ = input.Close()
+	if err := rank.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := hub.Close(testkit.Within(t)); err != nil || Adrift() {
+		t.Errorf("the rank has ended, and is taken for one that may run: %v", err)
 	}
 }
 

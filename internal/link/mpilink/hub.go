@@ -66,24 +66,18 @@ type remote struct {
 // others serve; in an intercommunicator the whole remote group serves. c stays the caller's and must outlive the Hub.
 // Close it.
 func Lead(c *mpi.Comm, o Options) (*Hub, error) {
-	h := &Hub{
-		noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
-		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
-		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
-		longest: DefaultLiveness, changed: make(chan struct{}, 1),
-	}
+	first, peers := 1, c.Size()-1
 	if c.IsInter() {
-		h.peers = c.RemoteSize()
-	} else {
-		h.first, h.peers = 1, c.Size()-1
+		first, peers = 0, c.RemoteSize()
 	}
-	if h.peers < 1 {
+	if peers < 1 {
 		return nil, errors.New("mpilink: no rank to serve this one")
 	}
 	port, err := newPort(c, o)
 	if err != nil {
 		return nil, err
 	}
+	h := newHub(o, first, peers)
 	h.join(port)
 	about := self().append(nil)
 	for peer := h.first; peer < h.first+h.peers; peer++ {
@@ -93,6 +87,15 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	}
 	go h.run()
 	return h, nil
+}
+
+func newHub(o Options, first, peers int) *Hub {
+	return &Hub{
+		first: first, peers: peers, noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
+		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
+		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
+		longest: DefaultLiveness, changed: make(chan struct{}, 1),
+	}
 }
 
 // Peers is how many ranks serve, the lost ones included.
@@ -319,6 +322,7 @@ func (h *Hub) lose(peer int, err error) {
 	h.hubMu.Unlock()
 	if known && ended(err) && !ended(before) {
 		adrift.Add(-1)
+		h.signal()
 	}
 	if known || peer < 0 {
 		return
@@ -393,6 +397,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	h.nudge()
 	silent := h.awaitGoodbyes(ctx)
 	if len(silent) == 0 {
+		h.awaitEnds(ctx)
 		// Not before: Open MPI's mpiexec hangs or crashes when a job is aborted while one of its ranks is in MPI_Finalize.
 		h.hubMu.Lock()
 		h.leaving = true
@@ -418,6 +423,37 @@ func (h *Hub) Close(ctx context.Context) error {
 			strings.Trim(fmt.Sprint(silent), "[]"), context.Cause(ctx))
 	}
 	return errors.Join(err, h.port.Close(ctx))
+}
+
+// awaitEnds waits for the word that the process of every lost rank has ended, which comes some time after the first sign of the loss.
+// A rank of which there is no such word may still run, and the job must be aborted.
+func (h *Hub) awaitEnds(ctx context.Context) {
+	limit := time.NewTimer(mostUnsure)
+	defer limit.Stop()
+	for h.unsure() {
+		select {
+		case <-h.moved:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unsure tells whether a lost rank may still run, and word of its end may still come.
+func (h *Hub) unsure() bool {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	if h.failed != nil {
+		return false
+	}
+	for peer, err := range h.gone {
+		if _, known := h.procs[peer]; known && !ended(err) {
+			return true
+		}
+	}
+	return false
 }
 
 // awaitGoodbyes returns the ranks that are silent at the end of ctx.
