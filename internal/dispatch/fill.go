@@ -171,6 +171,7 @@ func (m *Master) fill(w *worker) bool {
 		if b.units == 0 {
 			b.frame.Stream = binary.AppendUvarint(number(kindTasks, first), w.epoch)
 			flags = len(b.frame.Stream)
+			b.frame.Mark = first
 		}
 		b.add(&p, n, end)
 		m.queue.take(n, end)

@@ -121,7 +121,7 @@ func (m *Master) start(j *Job, n int) {
 		if j.Buffers {
 			h.flags |= runBuffers
 		}
-		f := link.Frame{Stream: binary.AppendUvarint(number(kindTasks, w.seq+1), w.epoch), Segments: j.more().Segments}
+		f := link.Frame{Stream: binary.AppendUvarint(number(kindTasks, w.seq+1), w.epoch), Segments: j.more().Segments, Mark: w.seq + 1}
 		if j.Local {
 			h.flags |= runLocal
 			f.Local = &localRuns{[]localRun{{j, unit, 1}}}

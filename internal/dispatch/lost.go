@@ -162,7 +162,7 @@ func (w *worker) reason(l link.Loss, was workerState) error {
 		told.During, told.Hint = "during its set-up", "an initializer must return an error, not end the process"
 	case was == leaving:
 		told.During = "after its last task"
-	case w.units > 0 && l.Receiving && l.Picked <= l.Finished:
+	case w.units > 0 && l.Receiving > 0 && l.Picked <= l.Finished:
 		told.During = "while it received what it was sent"
 	case w.units > 0:
 		told.During, told.Hint = "while it ran a task", "a task must return an error, not end the process; a panic in a goroutine that it has started does, with status 2"
@@ -205,8 +205,7 @@ const unreceived = 3
 // the queue. Without proof of which is which, all fail. It tells whether a unit was given up because no worker had survived
 // receiving it.
 func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed bool) {
-	running := true // the first one after the last finished
-	receiving := l.Proof && l.Receiving
+	running := true    // the first one after the last finished
 	apart := uint64(0) // up to which number units are to travel alone from now on
 	var back []piece
 	for i := w.head; i < len(w.out); i++ {
@@ -215,8 +214,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 			seq := p.seq + uint64(p.done)
 			if l.Proof && seq > l.Finished && !p.job.more().Gang {
 				if !running || seq > l.Picked {
-					if receiving {
-						receiving = false
+					if seq == l.Receiving {
 						if apart = w.frameEnd(seq); apart == seq {
 							p.lost++
 						}

@@ -26,7 +26,7 @@ type fragile struct{ link.Endpoint }
 func (f fragile) Recv() (link.Frame, error) {
 	frame, err := f.Endpoint.Recv()
 	if err == nil && frame.Stream[0] == 't' && bytes.Contains(frame.Stream, binary.AppendUvarint(nil, poison)) {
-		f.Journal().Receiving(true)
+		f.Journal().Receiving(frame.Mark)
 		return link.Frame{}, io.ErrUnexpectedEOF
 	}
 	return frame, err
@@ -60,6 +60,38 @@ func TestATaskThatKillsWhoReceivesItFailsAtItsThirdLossAndCostsNoOther(t *testin
 			}
 		})
 	}
+}
+
+// dying is the end of a worker that dies when a task has come, while it receives what comes behind that.
+type dying struct {
+	link.Endpoint
+	left *atomic.Int64 // so many do
+}
+
+func (d dying) Recv() (link.Frame, error) {
+	frame, err := d.Endpoint.Recv()
+	if err == nil && frame.Stream[0] == 't' && d.left.Add(-1) >= 0 {
+		d.Journal().Receiving(frame.Mark + 1)
+		return link.Frame{}, io.ErrUnexpectedEOF
+	}
+	return frame, err
+}
+
+// A message to a task was such a frame: the task that waited at that worker failed as one that no worker survives receiving.
+func TestATaskIsNotBlamedForTheLossOfAWorkerThatReceivedSomethingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		left := new(atomic.Int64)
+		left.Store(3) // as often as a task may be lost that is to blame
+		p := newPoolOf(t, 1, func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(dying{ep, left}, svc) }, nil, double)
+		s := p.submit(0, 4)
+		s.wait(t)
+		if s.errs[0] != nil || s.got[0][0] != 8 {
+			t.Errorf("%v, %v", s.got[0], s.errs[0])
+		}
+		if st := p.Stats(); st.Lost != 3 || st.Done != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
 }
 
 func TestATaskThatIsWithdrawnBetweenTwoLossesIsNotFailed(t *testing.T) {

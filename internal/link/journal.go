@@ -27,7 +27,8 @@ func NewJournal(mem []byte) *Journal {
 }
 
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
-// task; [2] whether the endpoint is receiving.
+// task; [2] the mark of the frame that the endpoint
+// takes in.
 const (
 	seqShift = 24
 	halt     = 1 << 23
@@ -49,21 +50,17 @@ func (j *Journal) Buffer() []byte {
 // Picked marks that the worker has begun with the tasks up to and including last.
 func (j *Journal) Picked(last uint64) { j.marks[1].Store(last) }
 
-// Receiving marks that the endpoint takes in a frame which may be large, or that it has it. A worker that ends in between
-// was lost with what it was sent. Only the goroutine that receives calls it, on an endpoint without a journal (nil) it
+// Receiving marks that the endpoint takes in a frame with that Mark which may be large; 0 says that it has it. A worker that ends in
+// between was lost with what it was sent. Only the goroutine that receives calls it, on an endpoint without a journal (nil) it
 // does nothing.
-func (j *Journal) Receiving(on bool) {
-	switch {
-	case j == nil:
-	case on:
-		j.marks[2].Store(1)
-	default:
-		j.marks[2].Store(0)
+func (j *Journal) Receiving(mark uint64) {
+	if j != nil {
+		j.marks[2].Store(mark)
 	}
 }
 
 // Receives returns what Receiving has marked last.
-func (j *Journal) Receives() bool { return j.marks[2].Load() != 0 }
+func (j *Journal) Receives() uint64 { return j.marks[2].Load() }
 
 // Finished marks that every task up to and including seq has finished, and that the first n bytes of the Buffer hold
 // what has not been sent yet. With n = 0 it says that everything has. It returns whether Halt was called since the last

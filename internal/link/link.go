@@ -21,6 +21,10 @@ type Frame struct {
 	Stream   []byte
 	Segments [][]byte
 
+	// Mark is what an endpoint with a journal marks while it takes this frame in, and a Loss then tells: see Journal.Receiving. 0 is
+	// nothing. Whoever receives the frame need not be given it.
+	Mark uint64
+
 	// Local travels by reference, so only within a process. A group that leaves the process refuses a frame that
 	// carries it (it fails the worker with an error: a frame is never dropped in silence).
 	Local any
@@ -95,8 +99,8 @@ type Loss struct {
 	Finished uint64 // the last Finished mark
 	Picked   uint64 // the last Picked mark
 
-	// Receiving tells that the worker ended while it took in a frame that may be large.
-	Receiving bool
+	// Receiving is the Mark of the frame that the worker took in when it ended, if that may be large; else 0.
+	Receiving uint64
 }
 
 // Endpoint is a worker's end.

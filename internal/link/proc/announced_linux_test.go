@@ -35,6 +35,7 @@ func header(kind uint32, stream uint64, segments ...uint64) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, kind)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(segments)))
 	b = binary.LittleEndian.AppendUint64(b, stream)
+	b = binary.LittleEndian.AppendUint64(b, 0) // no mark
 	for _, n := range segments {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}

@@ -23,7 +23,7 @@ import (
 const (
 	socketFd  = 3
 	journalFd = 4
-	version   = "4:3:4" // of the protocol, with the descriptors
+	version   = "5:3:4" // of the protocol, with the descriptors
 )
 
 // handshake is what the variable holds for the worker in a slot.

@@ -13,8 +13,8 @@ import (
 // is the quick way beside the socket, and taken only while the receiver is awake: it looks into the ring before it sleeps,
 // and the socket is what wakes it. Frames are numbered from 1 over both ways, so that they arrive in order.
 //
-// One goroutine at a time uses each end. A frame takes a header of 16 bytes (the length, the number of shown segments, the
-// frame's number), the table of what is shown and its stream, rounded up.
+// One goroutine at a time uses each end. A frame takes a header of 24 bytes (the length, the number of shown segments, the
+// frame's number, its mark), the table of what is shown and its stream, rounded up.
 type ring struct {
 	tail  *atomic.Uint64 // bytes put in, ever
 	head  *atomic.Uint64 // bytes taken out
@@ -34,7 +34,7 @@ const (
 	ringData    = 64 << 10
 	ringMarks   = 512 // each mark has a line of the cache of its own
 	ringSize    = ringMarks + ringData
-	ringHeader  = 16
+	ringHeader  = 24
 	ringRound   = 16
 	longestRung = 16 << 10 // longer streams go by the socket
 
@@ -81,6 +81,7 @@ func (r *ring) put(number uint64, f link.Frame) bool {
 	binary.LittleEndian.PutUint32(r.data[at:], uint32(length))
 	binary.LittleEndian.PutUint32(r.data[at+4:], uint32(len(f.Segments)))
 	binary.LittleEndian.PutUint64(r.data[at+8:], number)
+	binary.LittleEndian.PutUint64(r.data[at+16:], f.Mark)
 	table := appendPlaces(r.data[at+ringHeader:at+ringHeader], f.Segments)
 	copy(r.data[at+ringHeader+uint64(len(table)):], f.Stream)
 	r.at += need
@@ -116,11 +117,11 @@ func (r *ring) take(number uint64) (f link.Frame, ok bool, err error) {
 		}
 		content := r.data[at+ringHeader : at+ringHeader+n]
 		if segments > 0 {
-			r.journal.Receiving(true)
+			r.journal.Receiving(binary.LittleEndian.Uint64(r.data[at+16:]))
 			if f.Segments, err = r.source.fetch(content[:segments*placeSize], n); err != nil {
 				return link.Frame{}, false, err
 			}
-			r.journal.Receiving(false)
+			r.journal.Receiving(0)
 		}
 		f.Stream = append(link.GetBuffer(), content[segments*placeSize:]...)
 		r.at += need

@@ -11,11 +11,11 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// A frame on the socket is a header, one length of 8 bytes per segment, the stream and the segments. The header is 16
-// bytes: the kind (4), the number of segments (4), the length of the stream (8), little-endian. In the table of a shown
-// frame an address of 8 bytes follows each length, and the segments do not travel.
+// A frame on the socket is a header, one length of 8 bytes per segment, the stream and the segments. The header is 24
+// bytes: the kind (4), the number of segments (4), the length of the stream (8), the frame's mark (8), little-endian. In the table of a
+// shown frame an address of 8 bytes follows each length, and the segments do not travel.
 const (
-	headerSize = 16
+	headerSize = 24
 
 	kindFrame   uint32 = 0x314b4e52
 	kindGoodbye uint32 = 0x324b4e52 // the worker ends on purpose; nothing follows
@@ -39,6 +39,7 @@ func appendHeader(b []byte, f link.Frame, kind uint32) []byte {
 	b = binary.LittleEndian.AppendUint32(b, kind)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.Segments)))
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(f.Stream)))
+	b = binary.LittleEndian.AppendUint64(b, f.Mark)
 	if kind == kindShown {
 		return appendPlaces(b, f.Segments)
 	}
@@ -81,6 +82,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	kind = binary.LittleEndian.Uint32(h)
 	segments := binary.LittleEndian.Uint32(h[4:])
 	stream := binary.LittleEndian.Uint64(h[8:])
+	mark := binary.LittleEndian.Uint64(h[16:])
 	r.rest = r.rest[headerSize:]
 	switch {
 	case (kind == kindGoodbye || kind == kindWake || kind == kindReady || kind == kindFailed) && segments == 0 && stream == 0:
@@ -90,7 +92,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 	case stream > r.limit:
 		return link.Frame{}, 0, fmt.Errorf("%w: a stream of %d bytes exceeds the memory that this process may have", errWire, stream)
 	}
-	r.journal.Receiving(true) // until it is whole: after an error it stays marked
+	r.journal.Receiving(mark) // until it is whole: after an error it stays marked
 	var lengths []uint64
 	var places []byte
 	switch {
@@ -115,7 +117,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 		if f.Segments, err = r.source.fetch(places, stream); err != nil {
 			return link.Frame{}, 0, err
 		}
-		r.journal.Receiving(false)
+		r.journal.Receiving(0)
 		return f, kindFrame, nil
 	}
 	if segments > 0 {
@@ -127,7 +129,7 @@ func (r *reader) frame() (f link.Frame, kind uint32, err error) {
 			}
 		}
 	}
-	r.journal.Receiving(false)
+	r.journal.Receiving(0)
 	return f, kind, nil
 }
 

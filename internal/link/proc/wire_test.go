@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -83,6 +84,36 @@ func TestTheLastOfEqualVariablesCounts(t *testing.T) {
 	got := share([]string{"A=1", "GOMAXPROCS=2", "B=", "A=3", "GOMEMLIMIT=8"}, 1, 1)
 	if diff := cmp.Diff([]string{"GOMAXPROCS=2", "B=", "A=3", "GOMEMLIMIT=4"}, got); diff != "" {
 		t.Errorf("the environment (-want +got):\n%s", diff)
+	}
+}
+
+// marking notes what a journal has marked whenever it is read from.
+type marking struct {
+	io.Reader
+	journal *link.Journal
+	marks   []uint64
+}
+
+func (m *marking) Read(b []byte) (int, error) {
+	m.marks = append(m.marks, m.journal.Receives())
+	return m.Reader.Read(b)
+}
+
+func TestAWorkerMarksWhichFrameItTakesIn(t *testing.T) {
+	journal := link.NewJournal(make([]byte, 256))
+	large := [][]byte{make([]byte, 100<<10)}
+	wire := slices.Concat(message(link.Frame{Mark: 7, Segments: large}), message(link.Frame{Segments: large}))
+	src := &marking{Reader: bytes.NewReader(wire), journal: journal}
+	r := newReader(src, math.MaxInt)
+	r.journal = journal
+	for _, mark := range []uint64{7, 0} {
+		src.marks = nil
+		if _, _, err := r.frame(); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(src.marks); n < 2 || src.marks[n-1] != mark || journal.Receives() != 0 {
+			t.Errorf("%d were marked during the frame and %d after it, want %d", src.marks, journal.Receives(), mark)
+		}
 	}
 }
 
