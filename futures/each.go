@@ -172,3 +172,10 @@ func (t *eachTask[A, R]) Failed(unit int, err error) {
 	t.errs[unit] = err
 	t.mu.Unlock()
 }
+
+// Failure implements dispatch.Local.
+func (t *eachTask[A, R]) Failure(unit int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.errs[unit]
+}

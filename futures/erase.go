@@ -178,6 +178,9 @@ func (t *localTask[A, R]) NeedsContext() bool { return t.fn.context }
 // Failed implements dispatch.Local.
 func (t *localTask[A, R]) Failed(_ int, err error) { t.note(err) }
 
+// Failure implements dispatch.Local.
+func (t *localTask[A, R]) Failure(int) error { return t.noted() }
+
 // Results implements dispatch.Sink.
 func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
 	t.finish(t.value, nil)
@@ -295,6 +298,6 @@ func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig) {
 	t.job.Units = 1
 	t.fn, t.ex = fn, ex
 	if tc.timeout > 0 || tc.retries > 0 || tc.grace > 0 {
-		t.job.More = &dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Retries: tc.retries}
+		t.job.More = &dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Retries: tc.retries, Again: tc.again}
 	}
 }

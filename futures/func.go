@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 )
@@ -183,6 +184,7 @@ type FuncOption interface {
 type taskConfig struct {
 	timeout  time.Duration
 	retries  int
+	again    *dispatch.Again // what else than a lost worker has a task run again; nil: nothing
 	snapshot bool
 	grace    time.Duration   // after the end of the task's context; 0: as long as it likes
 	ctx      context.Context // of one call; nil: none
@@ -208,7 +210,7 @@ func (c taskConfig) over(general taskConfig) taskConfig {
 		c.timeout, c.hasTimeout = general.timeout, true
 	}
 	if !c.hasRetries && general.hasRetries {
-		c.retries, c.hasRetries = general.retries, true
+		c.retries, c.again, c.hasRetries = general.retries, general.again, true
 	}
 	if !c.hasSnapshot && general.hasSnapshot {
 		c.snapshot, c.hasSnapshot = general.snapshot, true
@@ -250,18 +252,6 @@ func WithInterruptGrace(d time.Duration) FuncOption {
 			return fmt.Errorf("WithInterruptGrace(%v): the time must not be negative", d)
 		}
 		c.grace, c.hasGrace = max(d, 1), true
-		return nil
-	})
-}
-
-// WithRetries says that a task may be run again, up to n times, when its worker dies under it. Only tasks that may be
-// run twice without harm should be marked so: without the mark none ever is.
-func WithRetries(n int) FuncOption {
-	return taskOption(func(c *taskConfig) error {
-		if n < 0 || n > 1000 {
-			return fmt.Errorf("WithRetries(%d): the number must be between 0 and 1000", n)
-		}
-		c.retries, c.hasRetries = n, true
 		return nil
 	})
 }

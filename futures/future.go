@@ -412,6 +412,13 @@ func (c *core) note(err error) {
 	}
 }
 
+// noted returns the error that was kept.
+func (c *core) noted() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
 // begin takes the lock for the completion of a future that is not done. After true, end must follow.
 func (c *core) begin() bool {
 	c.reading.join()

@@ -122,7 +122,7 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int) (*dispatch.Job, error) 
 	part := &mapPart[A, R]{r: r, base: base, count: len(xs)}
 	j := &dispatch.Job{
 		Func: number, Units: (len(xs) + r.chunk - 1) / r.chunk, Sink: part,
-		More: &dispatch.More{Chunk: r.chunk, Elements: len(xs), Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries},
+		More: &dispatch.More{Chunk: r.chunk, Elements: len(xs), Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again},
 	}
 	if r.ex.shares {
 		part.args, part.values = xs, make([]R, len(xs))

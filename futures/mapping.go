@@ -345,8 +345,18 @@ func (p *mapPart[A, R]) elements(first, n, total int) (int, int) {
 // Claim implements dispatch.Sink: the job of a Map is withdrawn, never refused.
 func (p *mapPart[A, R]) Claim(int, int) bool { return true }
 
-// Unclaim implements dispatch.Sink.
-func (p *mapPart[A, R]) Unclaim(int, int) {}
+// Unclaim implements dispatch.Sink: what local units may have left behind that run again is forgotten.
+func (p *mapPart[A, R]) Unclaim(first, n int) {
+	if p.args == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for unit := first; unit < first+n && len(p.errs) > 0; unit++ {
+		delete(p.errs, unit)
+		delete(p.done, unit)
+	}
+}
 
 // Results implements dispatch.Sink.
 func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bool {
@@ -462,6 +472,13 @@ func (p *mapPart[A, R]) note(unit, done int, err error) {
 
 // NeedsContext implements dispatch.Local.
 func (p *mapPart[A, R]) NeedsContext() bool { return p.r.fn.context }
+
+// Failure implements dispatch.Local.
+func (p *mapPart[A, R]) Failure(unit int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.errs[unit]
+}
 
 // Failed implements dispatch.Local.
 func (p *mapPart[A, R]) Failed(unit int, err error) {

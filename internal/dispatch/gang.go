@@ -42,11 +42,11 @@ func (m *Master) needed() bool {
 	return m.lending.open > 0 && slices.ContainsFunc(m.workers, func(w *worker) bool { return w.state == busy && !w.loan.lent && !w.passed })
 }
 
-// pending tells whether anything waits to be run.
+// pending tells whether anything waits to be run, or may be run again.
 func (m *Master) pending() bool {
 	m.trimGangs()
 	_, more := m.queue.peek()
-	return more || len(m.queue.gangs) > 0
+	return more || len(m.queue.gangs) > 0 || m.again.any()
 }
 
 // trimGangs forgets gangs at the front that were withdrawn.

@@ -50,7 +50,7 @@ func (j *Job) is(m marks) bool { return j.marks&m != 0 }
 // More is what only some jobs have.
 type More struct {
 	Chunk   int           // elements per unit; 0 and 1 mean one. The last unit may have fewer: Elements
-	Retries int           // how often a unit may be run again after its worker was lost
+	Retries int           // how often a unit may be run again: after its worker was lost, and what Again says
 	Timeout time.Duration // for one unit; 0 means none
 	Grace   time.Duration // how long a unit may go on when its context was ended; 0 means as long as it likes
 
@@ -58,6 +58,8 @@ type More struct {
 	Elements int
 
 	Segments [][]byte
+
+	Again *Again // nil: only after a loss, and at once
 
 	// Gang has the one unit run on every worker, at the same time. Units must be 1: it becomes the number of workers when
 	// the gang starts, and the Sink is told by Claim. A unit of a gang that is lost is never run again.

@@ -16,6 +16,9 @@ type Local interface {
 	// Failed notes the error of a unit that did not return.
 	Failed(unit int, err error)
 
+	// Failure returns what Failed has noted last of a unit.
+	Failure(unit int) error
+
 	// NeedsContext says whether Run uses its context: then units come one by one.
 	NeedsContext() bool
 }

@@ -48,6 +48,12 @@ func (s *localSink) Failed(unit int, err error) {
 	s.errs[unit] = err
 }
 
+func (s *localSink) Failure(unit int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.errs[unit]
+}
+
 func (s *localSink) Results(first, n int, _ []byte, _ [][]byte) bool {
 	s.sink.mu.Lock()
 	defer s.sink.mu.Unlock()

@@ -263,6 +263,12 @@ func isOverdue(cause error) bool {
 	return errors.As(cause, &overdue)
 }
 
+// timedOut tells whether a unit was lost at the end of its time, and is to run again then.
+func timedOut(p *piece, cause error) bool {
+	a := p.job.more().Again
+	return a != nil && a.Timeouts && errors.Is(cause, context.DeadlineExceeded)
+}
+
 // orphan fails one unit that was lost while it ran, or queues it again.
 func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *news) {
 	if p.gone {
@@ -272,9 +278,8 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 	if p.job.more().Gang {
 		m.left(w, true, cause)
 	}
-	if p.tries < p.job.more().Retries && !p.job.more().Gang && !p.job.is(interrupted) && m.state != Broken && !isOverdue(cause) {
-		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries + 1})
-		m.stats.Retried++
+	if !p.job.more().Gang && m.repeats(&p) && (!isOverdue(cause) || timedOut(&p, cause)) {
+		m.repeat(piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries}, back)
 		return
 	}
 	m.failLost(w, p, cause, out)
@@ -338,6 +343,11 @@ func (m *Master) dropQueue(out *news, why error) {
 		}
 	}
 	m.queue.gangs = nil
+	for j := range m.again.pauses {
+		for _, p := range m.again.endPauses(j) {
+			m.queue.unpop(p)
+		}
+	}
 	for {
 		p, ok := m.queue.peek()
 		if !ok {

@@ -113,6 +113,7 @@ type Master struct {
 	reign  uint64 // counts these; a worker that was there before the last is of an earlier one
 
 	lending lending
+	again   repetitions
 	gang    gang // that runs
 	talking int  // workers whose task has asked for the others
 
@@ -267,6 +268,9 @@ func (m *Master) Cancelled(j *Job) {
 		j.release()
 	}
 	j.marks |= withdrawn
+	if len(m.again.endPauses(j)) > 0 { // a shutdown may be waiting for it
+		m.settleState()
+	}
 	if j.more().Gang { // the queue may have been waiting for it
 		m.handOut()
 		m.settleState()
@@ -287,6 +291,7 @@ func (m *Master) Withdraw(j *Job) int {
 				n += p.n
 			}
 		}
+		n += len(m.again.endPauses(j))
 		j.marks |= withdrawn
 		j.release()       // what runs has its own; the job itself leaves the queue when its turn comes
 		if j.is(queued) { // else it may be refused, and never have been there

@@ -29,6 +29,7 @@ type rest struct {
 	coded    []byte // of a failed unit: its error, as the worker encoded it
 	fault    error  // of a failed unit: its error, if this side made it
 	drop     error  // the units will not run
+	again    *piece // of a failed unit: it, if Again is to be asked
 }
 
 // news is a list of deliveries, and what is needed to decode the errors among them.
@@ -86,6 +87,9 @@ func (d *delivery) foreign() bool {
 	if d.rest == nil {
 		return d.job.Foreign
 	}
+	if d.rest.again != nil {
+		return true
+	}
 	return d.rest.drop == nil && (d.job.Foreign && !d.rest.failed || len(d.rest.coded) > 0)
 }
 
@@ -123,11 +127,22 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 		if err == nil && len(r.coded) > 0 {
 			err = m.cfg.DecodeError(r.coded, d.job.Func, slot, *hello)
 		}
+		if r.again != nil && m.decide(*r.again, d.failure(err)) {
+			break
+		}
 		s.Fail(d.first, r.done, d.data, r.segments, err)
 		kept = len(d.data) > 0
 	}
 	told = true
 	return kept
+}
+
+// failure is the error of a failed unit: err, or what its sink knows.
+func (d *delivery) failure(err error) error {
+	if l, ok := d.job.Sink.(Local); ok && err == nil {
+		return l.Failure(d.first)
+	}
+	return err
 }
 
 // Receive takes a frame of a worker. It is called by the link.
@@ -285,13 +300,17 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		if job.more().Gang && !gone {
 			m.left(w, v&3 == entryError, nil)
 		}
-		m.answered(w, p, v&3 == entryError)
+		var again *piece
+		if v&3 == entryError {
+			again = m.failing(p)
+		}
+		m.answered(w, p, v&3 == entryError, again != nil)
 		if gone {
 			continue
 		}
 		if v&3 == entryError {
 			out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before,
-				rest: &rest{segments: mine, failed: true, done: int(done), coded: coded}})
+				rest: &rest{segments: mine, failed: true, done: int(done), coded: coded, again: again}})
 			continue
 		}
 		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, rest: &rest{segments: mine}})
@@ -378,10 +397,10 @@ func (w *worker) next() *piece {
 	return &w.out[w.head]
 }
 
-// answered counts the next unit of p as done.
-func (m *Master) answered(w *worker, p *piece, failed bool) {
+// answered counts the next unit of p as done, unless it is open what becomes of it.
+func (m *Master) answered(w *worker, p *piece, failed, open bool) {
 	switch {
-	case p.gone: // counted when it was given up
+	case p.gone, open: // counted when it was given up, or will be
 	case failed:
 		m.stats.Failed++
 	default:

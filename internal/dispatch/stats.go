@@ -11,7 +11,7 @@ type Stats struct {
 	Done      uint64 // tasks that succeeded
 	Failed    uint64 // tasks that failed, lost ones included
 	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
-	Retried   uint64 // tasks queued again after their worker was lost
+	Retried   uint64 // tasks queued again after their worker was lost, or after a failure
 	Lost      uint64 // workers that died
 	Restarts  uint64 // workers started in place of lost ones, and of those that had served MaxTasks
 	Workers   []WorkerStats

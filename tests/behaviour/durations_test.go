@@ -123,6 +123,40 @@ var everyDuration = map[string]timed{
 		_, err := asyncresult.New(ex, f).GetWithin(d)
 		return err
 	}),
+	"futures.WithInterruptGrace": func(t *testing.T, b backend, d time.Duration) (error, error) {
+		f, err := futures.Submit(b.start(t, max(b.workers, 1)), dawdle, 20*time.Millisecond, futures.WithInterruptGrace(d))
+		if err != nil {
+			return err, nil
+		}
+		eventually(t, "it runs", func() bool { return f.Running() || f.Done() })
+		f.Interrupt()
+		_, err = f.Result(within(t))
+		return nil, err
+	},
+	"futures.KillTasks": func(t *testing.T, b backend, d time.Duration) (error, error) {
+		ex := b.start(t, max(b.workers, 1))
+		f := submit(t, ex, dawdle, 20*time.Millisecond)
+		eventually(t, "it runs", func() bool { return f.Running() || f.Done() })
+		mustClose(t, ex, futures.NoWait(), futures.KillTasks(d))
+		_, err := f.Result(within(t))
+		return nil, err
+	},
+	"futures.RetryBackoff": func(t *testing.T, b backend, d time.Duration) (error, error) {
+		ex := b.start(t, max(b.workers, 1))
+		always := futures.RetryIf(func(error) bool { return true })
+		f, err := futures.Submit(ex, failOn, -1, futures.WithRetries(1, always, futures.RetryBackoff(d, d)))
+		if err != nil {
+			return err, nil
+		}
+		eventually(t, "it is to run again", func() bool { return ex.Stats().Retried == 1 })
+		if d == longest && !f.Cancel() {
+			return nil, errors.New("it does not pause")
+		}
+		if _, err := f.Result(within(t)); !errors.Is(err, futures.ErrCancelled) && !errors.As(err, new(*InputError)) {
+			return nil, err
+		}
+		return nil, nil
+	},
 	"futures.DrainGrace": func(t *testing.T, b backend, d time.Duration) (error, error) {
 		this := itself(t)
 		c := exec.CommandContext(within(t), this)
