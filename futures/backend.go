@@ -17,7 +17,8 @@ import (
 
 // MPIPoolExecutor runs tasks on whatever the program was started with. Under an mpiexec with several ranks those are the
 // workers, all of them, for every executor (E09); under `mpiexec -n 1` they are spawned; without an mpiexec, or without
-// MPI in the program, they are processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise.
+// MPI in the program, they are processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise. Its methods are
+// those of [Executor].
 type MPIPoolExecutor struct{ executor }
 
 // NewMPIPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
@@ -39,7 +40,7 @@ func NewMPIPoolExecutor(opts ...Option) (*MPIPoolExecutor, error) {
 // A worker ignores the signals that come to whole process groups: SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and those of
 // DrainOn. The programs that tasks start do not. SIGABRT shows what a worker does that hangs: it prints the stacks of all
 // goroutines and ends (kill -ABRT, with the process that Stats names; ps shows it as the program's name, a colon and the
-// worker's index). Its standard input is empty.
+// worker's index). Its standard input is empty. The methods of the executor are those of [Executor].
 type ProcessPoolExecutor struct{ executor }
 
 // NewProcessPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
@@ -64,7 +65,7 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 // Other waits are not noticed: with another context, ResultWithin, Finished, channels, locks. If all tasks wait in such a way for what
 // is queued, the executor stands still. Close and Shutdown by a task of the executor return an error at once, unless NoWait is
 // given. None of this holds for other executors, RANKPOOL_BACKEND=threads among them: their tasks are written for processes, where an
-// executor cannot be reached by a task.
+// executor cannot be reached by a task. The methods are those of [Executor].
 type ThreadPoolExecutor struct{ executor }
 
 // NewThreadPoolExecutor returns an executor and starts nothing. Without WithMaxWorkers it has one worker per core

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/life"
@@ -11,8 +12,15 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// MPICommExecutor has the ranks of a communicator of github.com/emer/empi/mpi (nil: of the world) serve one of them for a
-// while, in a program that runs on all of them: see MainAll. All ranks of the communicator call it, with the same root. At
+// Communicator is a communicator of MPI: a *Comm of github.com/emer/empi/mpi, in a program that uses that. It is an interface so that
+// others do not link it.
+type Communicator interface {
+	Rank() int // of this process
+	Size() int // how many ranks there are
+}
+
+// MPICommExecutor has the ranks of a communicator (nil: of the world) serve one of them for a
+// while, in a program that runs on all of them: see [MainAll]. All ranks of the communicator call it, with the same root. At
 // root, body is called with an executor whose workers are the other ranks, in their order (D03, D05); elsewhere nothing is
 // called, and the rank serves until that executor has been closed. Then all go on. It may be called again, with another
 // root or another communicator, one after the other.
@@ -23,9 +31,9 @@ import (
 //
 // Root waits for the other ranks as long as the start may take (WithStartTimeout); the other ranks wait for root until ctx ends.
 //
-// The errors, the same on all ranks: an intercommunicator, then a root out of range (D02); at root those of the options and
-// of body.
-func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
+// The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out of range
+// (D02); at root those of the options and of body.
+func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
 	const name = "MPICommExecutor"
 	if body == nil {
 		return errors.New("futures: MPICommExecutor: the function is nil")
@@ -33,7 +41,11 @@ func MPICommExecutor(ctx context.Context, c *mpi.EmpiComm, root int, body func(c
 	if !life.Began() {
 		return errors.New("futures: MPICommExecutor: call it in the function given to futures.MainAll, which runs on every rank")
 	}
-	within, err := job.This.Comm(c)
+	var given any = c
+	if v := reflect.ValueOf(c); v.IsValid() && v.Kind() == reflect.Pointer && v.IsNil() {
+		given = nil
+	}
+	within, err := job.This.Comm(given)
 	if err != nil {
 		return fmt.Errorf("futures: %s: %w", name, err)
 	}

@@ -40,7 +40,7 @@ var (
 	ErrArgumentChanged = dispatch.ErrChanged
 
 	// ErrNoWorkersComm is returned when the workers' communicator is asked for outside of a task that has one.
-	ErrNoWorkersComm = errors.New("futures: no workers' communicator here: ask for it inside a task, with the task's context")
+	ErrNoWorkersComm = dispatch.ErrNoPeers
 )
 
 // timeoutError is the type of ErrTimeout.

@@ -59,7 +59,7 @@ func (e *PeerError) Error() string {
 func (e *PeerError) Unwrap() error { return ErrBroken }
 
 // ErrNoPeers is returned outside of a task that has peers.
-var ErrNoPeers = errors.New("dispatch: no other workers here")
+var ErrNoPeers = errors.New("no workers' communicator here: ask for it inside a task, with the task's context")
 
 // mailbox is what has come for the tasks of a worker, under the server's lock.
 type mailbox struct {

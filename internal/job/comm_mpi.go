@@ -17,7 +17,7 @@ import (
 // commRanks is a communicator whose ranks serve one of them.
 type commRanks struct {
 	comm       *mpi.Comm // nil: this process alone
-	key        *mpi.EmpiComm
+	key        any       // as it was given
 	rank, size int
 }
 
@@ -28,7 +28,7 @@ func (c *commRanks) Rank() int { return c.rank }
 func (c *commRanks) Size() int { return c.size }
 
 // Comm implements Job.
-func (*ranks) Comm(c *mpi.EmpiComm) (Comm, error) {
+func (*ranks) Comm(c any) (Comm, error) {
 	if c == nil && !launched() && !mpi.Started() {
 		return &commRanks{size: 1}, nil
 	}
@@ -51,7 +51,7 @@ func (*ranks) Comm(c *mpi.EmpiComm) (Comm, error) {
 // entered are the communicators whose ranks serve this process.
 var entered struct {
 	sync.Mutex
-	by map[*mpi.EmpiComm]bool
+	by map[any]bool
 }
 
 // Enter implements Comm.
@@ -62,7 +62,7 @@ func (c *commRanks) Enter() (leave func(), err error) {
 		return nil, errors.New("the ranks of this communicator serve already: use the executor that is there, or wait for its end")
 	}
 	if entered.by == nil {
-		entered.by = map[*mpi.EmpiComm]bool{}
+		entered.by = map[any]bool{}
 	}
 	entered.by[c.key] = true
 	return func() {

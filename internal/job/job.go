@@ -7,7 +7,6 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
-	"github.com/rankpool/rankpool/internal/mpi"
 )
 
 // The environment variables of MPI.
@@ -51,8 +50,8 @@ type Job interface {
 	// Connect makes the group of an executor whose workers serve at a place.
 	Connect(r Request, place mpilink.Place) (Group, error)
 
-	// Comm looks at a communicator; nil is the world, of this process alone where there is no launcher.
-	Comm(c *mpi.EmpiComm) (Comm, error)
+	// Comm looks at a communicator of empi; nil is the world, of this process alone where there is no launcher.
+	Comm(c any) (Comm, error)
 }
 
 // Program is what a process of the job runs.

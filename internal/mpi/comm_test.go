@@ -143,8 +143,8 @@ func TestTheBridgeToEmpiKeepsTheCommunicator(t *testing.T) {
 		t.Errorf("nil gave %v", err)
 	}
 	ours := must(w.Split(0, -w.Rank()))(t)
-	out := must(ours.Empi())(t)
-	if again := must(ours.Empi())(t); again != out {
+	out := must(mpi.Empi[empi.Comm](ours))(t)
+	if again := must(mpi.Empi[empi.Comm](ours))(t); again != out {
 		t.Error("handed out twice: each has a group that nobody frees")
 	}
 	if out.Rank() != 2-w.Rank() || out.Size() != 3 {

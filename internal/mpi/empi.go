@@ -1,19 +1,20 @@
-//go:build !mpi || cgo
-
 package mpi
 
 import (
 	"fmt"
 	"reflect"
 	"unsafe"
-
-	empi "github.com/emer/empi/mpi"
 )
 
+// This file knows the communicator of github.com/emer/empi/mpi by the names of its type and fields, and does not import it: a program
+// that does not use it does not link it.
+
 // empiFields finds the two unexported fields of empi's communicator: its MPI_Comm and its MPI_Group. A handle is a
-// pointer in Open MPI and an int in MPICH. It refuses an empi whose type has changed.
-func empiFields() (comm, group reflect.StructField, err error) {
-	t := reflect.TypeFor[empi.Comm]()
+// pointer in Open MPI and an int in MPICH. It refuses other types, and an empi whose type has changed.
+func empiFields(t reflect.Type) (comm, group reflect.StructField, err error) {
+	if t.Kind() != reflect.Struct || t.Name() != "Comm" || t.PkgPath() != "github.com/emer/empi/mpi" {
+		return comm, group, fmt.Errorf("mpi: a %v is not the Comm of github.com/emer/empi/mpi", t)
+	}
 	comm, ok := t.FieldByName("comm")
 	group, also := t.FieldByName("group")
 	size := comm.Type != nil && group.Type != nil && comm.Type.Size() == group.Type.Size() &&
@@ -46,21 +47,25 @@ func (h handleAt) store(v uintptr) {
 	*(*uintptr)(h.at) = v
 }
 
-// FromEmpi wraps a communicator made with empi. It stays empi's: Free does nothing. Its errors are returned from now on,
+// FromEmpi wraps a communicator made with empi, a pointer to its Comm. It stays empi's: Free does nothing. Its errors are returned from now on,
 // where MPI's default is to end the job.
-func FromEmpi(c *empi.Comm) (*Comm, error) {
+func FromEmpi(c any) (*Comm, error) {
 	if err := enter(); err != nil {
 		return nil, err
 	}
 	defer leave()
-	field, _, err := empiFields()
+	v := reflect.ValueOf(c)
+	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, fmt.Errorf("%w (empi)", ErrFreed)
+	}
+	if v.Kind() != reflect.Pointer {
+		return nil, fmt.Errorf("mpi: a %v is not a pointer to the Comm of github.com/emer/empi/mpi", v.Type())
+	}
+	field, _, err := empiFields(v.Type().Elem())
 	if err != nil {
 		return nil, err
 	}
-	if c == nil {
-		return nil, fmt.Errorf("%w (empi)", ErrFreed)
-	}
-	h := handleAt{unsafe.Add(unsafe.Pointer(c), field.Offset), field.Type.Size()}.load()
+	h := handleAt{unsafe.Add(v.UnsafePointer(), field.Offset), field.Type.Size()}.load()
 	if h == 0 {
 		return nil, fmt.Errorf("%w (empi: zero Comm)", ErrFreed)
 	}
@@ -70,10 +75,10 @@ func FromEmpi(c *empi.Comm) (*Comm, error) {
 	return describe(h, false)
 }
 
-// Empi hands out c as a communicator of empi. It lives as long as c and is not to be used after c was freed. empi has no
+// Empi hands out c as a communicator of empi, whose Comm is T. It lives as long as c and is not to be used after c was freed. empi has no
 // intercommunicators, so one is refused: Merge it first. (empi panics on empty slices.) It is the same one at each call: it
 // has an MPI_Group, which empi never frees.
-func (c *Comm) Empi() (*empi.Comm, error) {
+func Empi[T any](c *Comm) (*T, error) {
 	if err := c.begin("Empi"); err != nil {
 		return nil, err
 	}
@@ -83,10 +88,10 @@ func (c *Comm) Empi() (*empi.Comm, error) {
 	}
 	c.asEmpi.Lock()
 	defer c.asEmpi.Unlock()
-	if out, made := c.asEmpi.comm.(*empi.Comm); made {
+	if out, made := c.asEmpi.comm.(*T); made {
 		return out, nil
 	}
-	comm, group, err := empiFields()
+	comm, group, err := empiFields(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +99,7 @@ func (c *Comm) Empi() (*empi.Comm, error) {
 	if err := failure("MPI_Comm_group", code); err != nil {
 		return nil, err
 	}
-	out := new(empi.Comm)
+	out := new(T)
 	handleAt{unsafe.Add(unsafe.Pointer(out), comm.Offset), comm.Type.Size()}.store(c.handle)
 	handleAt{unsafe.Add(unsafe.Pointer(out), group.Offset), group.Type.Size()}.store(g)
 	c.asEmpi.comm = out

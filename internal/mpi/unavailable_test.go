@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	empi "github.com/emer/empi/mpi"
+
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -23,7 +25,7 @@ func TestWithoutTheTagEveryCallSaysHowToBuildIt(t *testing.T) {
 		"ProcessorName": func() error { _, err := mpi.ProcessorName(); return err },
 		"Abort":         func() error { return mpi.Abort(1) },
 		"FromEmpi":      func() error { _, err := mpi.FromEmpi(nil); return err },
-		"Empi":          func() error { _, err := new(mpi.Comm).Empi(); return err },
+		"Empi":          func() error { _, err := mpi.Empi[empi.Comm](new(mpi.Comm)); return err },
 		"Dup":           func() error { _, err := new(mpi.Comm).Dup(); return err },
 		"Spawn":         func() error { _, err := new(mpi.Comm).Spawn(mpi.SpawnRequest{Command: "x", N: 1}); return err },
 		"Send":          func() error { return new(mpi.Comm).Send(ctx, nil, 0, 0) },

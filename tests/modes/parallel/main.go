@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/mpicomm"
 )
 
 var (
@@ -19,7 +20,7 @@ var (
 		if err != nil {
 			return [3]float64{}, err
 		}
-		m, err := c.Empi(ctx)
+		m, err := mpicomm.Workers(ctx)
 		if err != nil {
 			return [3]float64{}, err
 		}
@@ -36,7 +37,7 @@ var (
 		if err != nil {
 			return 0, err
 		}
-		m, err := c.Empi(ctx)
+		m, err := mpicomm.Workers(ctx)
 		if err != nil {
 			return 0, err
 		}
