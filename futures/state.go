@@ -34,7 +34,8 @@ type stateOf[T any] struct {
 // same ranks. Since a worker runs one task at a time, a value needs no lock, unless the task has goroutines of its own.
 //
 // open makes a worker's value, at the first Get of a task there. Its context belongs to the worker and not to that task: it ends when
-// the worker leaves, and leads to the globals, and to other states. It has no time-out.
+// the worker leaves, and leads to the globals, and to other states. It has no time-out. A program that it starts lives on when the task is
+// over, until the worker has left.
 //
 // close ends the value when the worker leaves: at the end of the executor, after the last task, and when the worker is replaced because
 // of WithMaxTasksPerChild; also where the workers are goroutines or ranks, which live on. Values are closed in the reverse order of their
@@ -211,7 +212,9 @@ func (s *stateOf[T]) get(ctx context.Context) (T, error) {
 // fill opens a state.
 func (s *stateOf[T]) fill(all *workerStates, h *holding[T], outer *opening) {
 	ctx := context.WithValue(all.ctx, openingKey{}, &opening{s, outer})
-	if gone := apart(func() { h.value, h.err = s.open(ctx) }); gone != nil {
+	over := dispatch.Keep(ctx)
+	gone := apart(func() { h.value, h.err = s.open(ctx) })
+	if over(); gone != nil {
 		h.err = gone
 	}
 	var end func() error

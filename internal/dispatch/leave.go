@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -63,6 +64,17 @@ func (s *server) leave(may bool, limit time.Duration) []Failure {
 		return nil
 	}
 	return s.svc.Leave(s.tasks, limit)
+}
+
+// Keep says that programs which are started until over is called are there for the later tasks of the worker too, whose context this
+// is: they do not end with the task.
+func Keep(ctx context.Context) (over func()) {
+	s := serverOf(ctx)
+	if s == nil || s.programs == nil {
+		return func() {}
+	}
+	s.programs.Keep(true)
+	return func() { s.programs.Keep(false) }
 }
 
 // farewell takes what has gone wrong while a worker left. The errors are decoded where the user's code keeps nobody waiting.

@@ -141,6 +141,10 @@ type Programs interface {
 
 	// End is called after a unit whose context had ended before it did. It ends what the batch has started and left.
 	End()
+
+	// Keep is called before and after something that starts programs for later units too: what is started meanwhile is not
+	// the batch's. Calls may run together, and beside the others.
+	Keep(on bool)
 }
 
 // ErrClosed is the error of an operation on a group that was closed.

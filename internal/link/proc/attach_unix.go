@@ -115,6 +115,9 @@ type endpoint struct {
 // Begin marks what is started from now on as this batch's.
 func (e *endpoint) Begin() { e.batch.begin() }
 
+// Keep marks what is started from now on as the worker's alone, or again as the batch's.
+func (e *endpoint) Keep(on bool) { e.batch.keep(on) }
+
 // End ends what the batch has started and left: a task whose time was over did not leave it on purpose.
 func (e *endpoint) End() { e.batch.end() }
 

@@ -196,24 +196,54 @@ func poll(fds []unix.PollFd, limit time.Duration) (n int, err error) {
 
 // batch marks what a worker starts with its own mark and the batch that it runs.
 type batch struct {
-	limit unix.Rlimit // what it has set last; Cur is 0 where there is no mark
+	mu    sync.Mutex
+	limit unix.Rlimit // Cur is its mark; 0 where there is none
 	count uint64
+	kept  int // calls of keep that are on: until they are off what is started has the worker's mark alone
 }
 
+const batchMask = 1<<batchBits - 1
+
 func (b *batch) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.count++; b.count == 1 && unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &b.limit) == nil {
 		b.limit.Cur = markOf(0)
 	}
 	if b.limit.Cur == 0 {
 		return
 	}
-	const most = 1<<batchBits - 1
-	b.limit.Cur = b.limit.Cur&^most | (1 + b.count%most)
-	_ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &b.limit, nil)
+	b.limit.Cur = b.limit.Cur&^batchMask | (1 + b.count%batchMask)
+	b.set()
+}
+
+// set has what is started from now on marked.
+func (b *batch) set() {
+	limit := b.limit
+	if b.kept > 0 {
+		limit.Cur &^= batchMask
+	}
+	_ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &limit, nil)
+}
+
+func (b *batch) keep(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if on {
+		b.kept++
+	} else {
+		b.kept--
+	}
+	if b.limit.Cur != 0 {
+		b.set()
+	}
 }
 
 func (b *batch) end() {
-	if mark := b.limit.Cur; mark != 0 {
+	b.mu.Lock()
+	mark := b.limit.Cur
+	b.mu.Unlock()
+	if mark != 0 {
 		endLineage(func() []int { return processesWith(func(m uint64) bool { return m == mark }) }, os.Getpid(), false)
 	}
 }

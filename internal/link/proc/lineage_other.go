@@ -15,5 +15,6 @@ func dropGuardian()                         {}
 // batch has nothing to do.
 type batch struct{}
 
-func (*batch) begin() {}
-func (*batch) end()   {}
+func (*batch) begin()    {}
+func (*batch) end()      {}
+func (*batch) keep(bool) {}
