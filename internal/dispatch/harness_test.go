@@ -147,6 +147,7 @@ func await(t *testing.T, c <-chan struct{}, what string) {
 type pool struct {
 	*dispatch.Master
 	group *loopback.Group
+	bytes atomic.Uint64 // that have moved, as the group tells
 	t     *testing.T
 	funcs []function
 	stop  sync.Once
@@ -179,11 +180,19 @@ func newPoolOf(t *testing.T, slots int, serve func(link.Endpoint, dispatch.Servi
 		change(&cfg, &svc)
 	}
 	p.group = loopback.New(loopback.Config{Slots: slots, Serve: func(ep link.Endpoint) { serve(ep, svc) }})
-	cfg.Group = p.group
+	cfg.Group = moving{p.group, p}
 	p.Master = dispatch.New(cfg)
 	t.Cleanup(p.close)
 	return p
 }
+
+// moving is a pool's group, which tells of frames on their way.
+type moving struct {
+	*loopback.Group
+	p *pool
+}
+
+func (m moving) Moved(int) uint64 { return m.p.bytes.Load() }
 
 func (p *pool) function(fn uint32) dispatch.Body {
 	if int(fn) >= len(p.funcs) {

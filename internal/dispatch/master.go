@@ -123,6 +123,7 @@ type Master struct {
 	addressed addressees // since the lock was taken
 	remarks   []remark   // likewise: what is to be logged
 
+	mover     link.Mover    // the group, if it can tell
 	attender  link.Attender // the group, if it wants to know when it has to look
 	attending atomic.Bool   // frames may come; written under mu
 	telling   sync.Mutex    // guards told, and orders the calls of attender
@@ -156,6 +157,7 @@ type worker struct {
 	passed bool     // what it runs was handed out while a gang waited
 	since  time.Time
 	heard  bool         // a frame came since the watchdog looked last
+	moved  uint64       // what the group told then of frames on their way
 	silent int          // how often it looked in vain
 	timer  *awake.Timer // of its start, its pause or its leaving
 	fails  int          // starts that failed in a row
@@ -201,8 +203,9 @@ func New(cfg Config) *Master {
 		cfg.Name = func(uint32) string { return "task" }
 	}
 	attender, _ := cfg.Group.(link.Attender)
+	mover, _ := cfg.Group.(link.Mover)
 	m := &Master{
-		attender: attender, told: true,
+		mover: mover, attender: attender, told: true,
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
 		booted: make(chan struct{}), closed: make(chan struct{}),
 	}

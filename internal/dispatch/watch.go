@@ -40,15 +40,20 @@ func (d *watchdog) stop() {
 	}
 }
 
-// look asks silent workers whether they are there, and ends those that have not answered for the liveness time.
+// look asks silent workers whether they are there, and ends those that have not answered for the liveness time. A worker is not silent
+// while bytes move: behind a large frame it neither hears nor answers.
 func (m *Master) look() {
+	moved := m.movements()
 	m.mu.Lock()
 	defer m.unlock()
 	m.watch.armed = false
 	if m.flying == 0 || m.leaving {
 		return
 	}
-	for _, w := range m.workers {
+	for i, w := range m.workers {
+		if i < len(moved) && moved[i] != w.moved {
+			w.moved, w.heard = moved[i], true
+		}
 		if w.state != busy || w.heard {
 			w.heard, w.silent = false, 0
 			continue
@@ -63,4 +68,18 @@ func (m *Master) look() {
 		}
 	}
 	m.watch.arm(m)
+}
+
+// movements returns what the group tells of the frames on their way, by slot. It is called without the lock.
+func (m *Master) movements() []uint64 {
+	if m.mover == nil {
+		return nil
+	}
+	m.mu.Lock()
+	moved := make([]uint64, len(m.workers))
+	m.mu.Unlock()
+	for i := range moved {
+		moved[i] = m.mover.Moved(i)
+	}
+	return moved
 }

@@ -78,6 +78,13 @@ type Attender interface {
 	Attend(on bool)
 }
 
+// Mover is a Group that can tell whether a frame is on its way.
+type Mover interface {
+	// Moved returns a number that changes whenever bytes of a frame to or from the worker in slot w have moved: not only when a frame
+	// is there. It is called without a lock, and does not block.
+	Moved(w int) uint64
+}
+
 // Traits is what a scheduler must know about a kind of group.
 type Traits struct {
 	Kind      string // "threads", "processes", "mpi", "loopback": the word users see

@@ -189,6 +189,14 @@ func (g *Group) current(w int) *remote {
 	return g.slots[w].Load()
 }
 
+// Moved implements link.Mover. It tells of all that moves between this process and the worker's rank.
+func (g *Group) Moved(w int) uint64 {
+	if r := g.current(w); r != nil {
+		return g.hub.moves[r.peer].Load()
+	}
+	return 0
+}
+
 // Kill cuts the worker off: it is told to end, Lost follows with the cause as it is, and what it still sends is dropped.
 func (g *Group) Kill(w int, cause error) {
 	r := g.current(w)

@@ -20,6 +20,7 @@ type Hub struct {
 	wire
 	first, peers int // the ranks that serve are first, first+1, ... first+peers-1
 	noted        func(rank int, note string)
+	moves        []atomic.Uint64 // by rank: parts of frames that have come from it and that have left for it
 
 	poller
 	attention atomic.Int32 // groups that attend to their workers, and a Close that waits
@@ -45,7 +46,7 @@ type Hub struct {
 	stopping  bool
 	leaving   bool // the ranks may end now
 
-	moved chan struct{} // one token: left, gone or failed changed, for Close
+	news chan struct{} // one token: left, gone or failed changed, for Close
 
 	// Who polls alone knows these: when something came last, and when something of each peer did.
 	now   time.Time
@@ -79,6 +80,12 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	}
 	h := newHub(o, first, peers)
 	h.join(port)
+	h.moves = make([]atomic.Uint64, h.first+h.peers)
+	h.moved = func(peer int) {
+		if peer >= 0 && peer < len(h.moves) {
+			h.moves[peer].Add(1)
+		}
+	}
 	about := self().append(nil)
 	for peer := h.first; peer < h.first+h.peers; peer++ {
 		if err := h.note(peer, 0, kindMaster, about...); err != nil {
@@ -91,7 +98,7 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 
 func newHub(o Options, first, peers int) *Hub {
 	return &Hub{
-		first: first, peers: peers, noted: o.Noted, poller: newPoller(), moved: make(chan struct{}, 1),
+		first: first, peers: peers, noted: o.Noted, poller: newPoller(), news: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
 		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
 		longest: DefaultLiveness, changed: make(chan struct{}, 1),
@@ -355,7 +362,7 @@ func (h *Hub) fail(err error) {
 
 func (h *Hub) signal() {
 	select {
-	case h.moved <- struct{}{}:
+	case h.news <- struct{}{}:
 	default:
 	}
 }
@@ -432,7 +439,7 @@ func (h *Hub) awaitEnds(ctx context.Context) {
 	defer limit.Stop()
 	for h.unsure() {
 		select {
-		case <-h.moved:
+		case <-h.news:
 		case <-limit.C:
 			return
 		case <-ctx.Done():
@@ -468,7 +475,7 @@ func (h *Hub) awaitGoodbyes(ctx context.Context) []int {
 			return nil
 		}
 		select {
-		case <-h.moved:
+		case <-h.news:
 		case <-ctx.Done():
 			return silent
 		}

@@ -19,6 +19,7 @@ type wire struct {
 
 	post  func(peer, tag int, into []byte, token uint64) error // port.RecvFrom, but for a test's
 	limit uint64                                               // the most bytes that may be on their way from one peer
+	moved func(peer int)                                       // is told when a part has come or left; nil: nobody is
 
 	// sending is held while the head and the parts of a frame are queued: the parts have no names, so their order must be
 	// that of the heads.
@@ -31,6 +32,19 @@ type wire struct {
 
 // join has a wire use a port, and receive no more than this process can have.
 func (w *wire) join(p *mpi.Port) { w.port, w.post, w.limit = p, p.RecvFrom, memlimit.Bytes() }
+
+// largestPart is the most bytes that travel at once: the library does not tell of less.
+const largestPart = 64 << 20
+
+// inParts calls f with what travels at once of b, until one fails.
+func inParts(b []byte, f func(part []byte) error) error {
+	for part := range slices.Chunk(b, largestPart) {
+		if err := f(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // leastDoubted is how much a peer may announce that is backed by memory before it has come.
 const leastDoubted = 64 << 20
@@ -175,14 +189,16 @@ func appendLengths(b []byte, segments [][]byte) []byte {
 	return b
 }
 
-// part queues one part of t.
+// part queues a segment, or a stream, of t.
 func (w *wire) part(peer int, data []byte, t *transfer) error {
-	token := w.add(t)
-	copied, err := w.port.Send(peer, partTag, data, token)
-	if copied || err != nil {
-		w.drop(token)
-	}
-	return err
+	return inParts(data, func(data []byte) error {
+		token := w.add(t)
+		copied, err := w.port.Send(peer, partTag, data, token)
+		if copied || err != nil {
+			w.drop(token)
+		}
+		return err
+	})
 }
 
 // add counts an operation and returns its token.
@@ -231,6 +247,8 @@ func (w *wire) settle(e *mpi.Event) *transfer {
 	delete(w.open, e.Token)
 	if e.Err != nil {
 		t.err = e.Err
+	} else if w.moved != nil {
+		w.moved(e.Peer)
 	}
 	if t.left--; t.left > 0 {
 		return nil
@@ -318,14 +336,16 @@ func (w *wire) affords(l *lane, n uint64) error {
 	return nil
 }
 
-// take queues the receive of one part of t.
+// take queues the receive of a segment, or a stream, of t.
 func (w *wire) take(peer int, into []byte, t *transfer) error {
-	token := w.add(t)
-	err := w.post(peer, partTag, into, token)
-	if err != nil {
-		w.drop(token)
-	}
-	return err
+	return inParts(into, func(into []byte) error {
+		token := w.add(t)
+		err := w.post(peer, partTag, into, token)
+		if err != nil {
+			w.drop(token)
+		}
+		return err
+	})
 }
 
 // addLengths takes the lengths off the end of data, which ends in their number.

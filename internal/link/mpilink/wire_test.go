@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,14 +128,15 @@ func TestLargeMemoryThatIsAnnouncedIsTakenAsItComes(t *testing.T) {
 	if now := resident(t); now > before+leastDoubted {
 		t.Errorf("%d MiB were taken before a byte has come", (now-before)>>20)
 	}
-	into := (*open)[0].into
-	for i := 0; i < come; i += os.Getpagesize() {
-		into[i] = 1
+	for _, p := range (*open)[:come/largestPart] {
+		for i := 0; i < len(p.into); i += os.Getpagesize() {
+			p.into[i] = 1
+		}
 	}
 	if now := resident(t); now < before+come/2 || now > before+2*come {
 		t.Errorf("%d MiB were taken for %d", (now-before)>>20, come>>20)
 	}
-	runtime.KeepAlive(into)
+	runtime.KeepAlive(open)
 }
 
 func FuzzWire(f *testing.F) {
@@ -212,6 +214,38 @@ func FuzzWire(f *testing.F) {
 			t.Errorf("%d of %d frames, %d bytes to come, operations under way: %v", popped, pushed, l.coming, w.parts())
 		}
 	})
+}
+
+func TestALargeSegmentComesInPartsOfWhichEachIsTold(t *testing.T) {
+	const size = 2*largestPart + 5
+	w, open := unplugged(1 << 30)
+	told := 0
+	w.moved = func(peer int) {
+		if told++; peer != 3 {
+			t.Errorf("of rank %d", peer)
+		}
+	}
+	var l lane
+	if err := w.receive(&l, 3, kindParts, parts([]byte("stream"), 0, size)); err != nil {
+		t.Fatal(err)
+	}
+	var lengths []int
+	for i, p := range *open {
+		if lengths = append(lengths, len(p.into)); told != i {
+			t.Errorf("%d parts were told of after %d", told, i)
+		}
+		if in, ok := l.pop(); ok {
+			t.Fatalf("the frame is there after %d parts: %v", i, in.err)
+		}
+		w.settle(&mpi.Event{Kind: mpi.Done, Peer: 3, Token: p.token})
+	}
+	if !slices.Equal(lengths, []int{largestPart, largestPart, 5}) || told != 3 {
+		t.Errorf("%d, of which %d were told", lengths, told)
+	}
+	in, ok := l.pop()
+	if !ok || len(in.frame.Segments) != 1 || len(in.frame.Segments[0]) != size || string(in.frame.Stream) != "stream" {
+		t.Errorf("the frame: %v, %d segments", ok, len(in.frame.Segments))
+	}
 }
 
 func FuzzWordsOfARank(f *testing.F) {

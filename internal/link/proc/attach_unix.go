@@ -85,7 +85,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	}
 	here, there := m.rings()
 	e := &endpoint{raw: raw, out: newOutbox(), there: there, journal: m.journal}
-	e.in = inbox{socket: newReader(socketReader{sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
+	e.in = inbox{socket: newReader(socketReader{f: sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
 	from := newSource(&here.desk, os.Getppid(), memlimit.Bytes())
 	from.probe()
 	here.source, e.in.socket.source = from, from

@@ -185,6 +185,14 @@ func (g *Group) Send(w int, f link.Frame) {
 	p.out.send(f)
 }
 
+// Moved implements link.Mover.
+func (g *Group) Moved(w int) uint64 {
+	if p := g.slots[w].current.Load(); p != nil {
+		return p.moved()
+	}
+	return 0
+}
+
 // Kill sends SIGKILL, which ends a stopped process too. One whose start hangs is lost at once.
 func (g *Group) Kill(w int, cause error) {
 	if p := g.slots[w].current.Load(); p != nil {

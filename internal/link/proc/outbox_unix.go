@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -47,6 +48,7 @@ type outbox struct {
 	// The state of one write, which either the writer or whoever holds mu without a writer has.
 	vectors [][]byte
 	written int
+	moved   atomic.Uint64 // bytes that were written, ever
 	err     error
 	wait    bool
 	attempt func(fd uintptr) bool // try, bound once so that a write does not allocate
@@ -279,6 +281,7 @@ func (o *outbox) settle(err error) {
 		return
 	}
 	n := o.written
+	o.moved.Add(uint64(n))
 	o.written = 0
 	for o.head < len(o.chunks) && n >= len(o.chunks[o.head].b) {
 		c := &o.chunks[o.head]

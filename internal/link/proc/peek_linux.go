@@ -51,6 +51,7 @@ type peek struct {
 	local  []unix.Iovec
 	remote []unix.RemoteIovec
 	seen   *[8]byte
+	moved  *atomic.Uint64 // is told what has been read, as it goes; may be nil
 }
 
 // read fills the pieces from the places in the process with that number, which must have the nonce at word: each system
@@ -98,6 +99,9 @@ func (p *peek) read(pid int, word, nonce uint64, pieces [][]byte, places []uint6
 			return fmt.Errorf("proc: process %d is not the one that showed its memory; has it executed another program?", pid)
 		case n == 8 && sum > 0:
 			return fmt.Errorf("proc: %d bytes that process %d shows are not in its memory; was a slice unmapped while a task had it?", sum, pid)
+		}
+		if p.moved != nil {
+			p.moved.Add(uint64(n - 8))
 		}
 		for n -= 8; i < len(pieces) && n >= len(pieces[i])-at; i, at = i+1, 0 {
 			n -= len(pieces[i]) - at

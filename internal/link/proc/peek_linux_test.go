@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -120,5 +121,16 @@ func TestATableThatExceedsTheMachinesMemoryIsRefused(t *testing.T) {
 	}
 	if got, err := s.fetch(table, 0); err != nil || len(got) != 2 {
 		t.Errorf("what just fits: %d segments, %v", len(got), err)
+	}
+}
+
+// The second piece is nowhere, so the reading ends there.
+func TestWhatIsReadIsToldAsItGoes(t *testing.T) {
+	p, word, nonce := reading(t)
+	p.moved = new(atomic.Uint64)
+	from := make([]byte, mostPeeked)
+	err := p.read(os.Getpid(), word, nonce, [][]byte{make([]byte, len(from)), make([]byte, 1)}, []uint64{address(from), 8})
+	if err == nil || p.moved.Load() != mostPeeked {
+		t.Errorf("%d bytes were told of, want %d; %v", p.moved.Load(), mostPeeked, err)
 	}
 }

@@ -13,7 +13,7 @@ func identity() (word, nonce uint64) { return 0, 0 }
 
 func address([]byte) uint64 { return 0 }
 
-type peek struct{}
+type peek struct{ moved *atomic.Uint64 }
 
 func (*peek) read(int, uint64, uint64, [][]byte, []uint64) error { return errors.ErrUnsupported }
 

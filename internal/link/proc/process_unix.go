@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,7 +38,10 @@ type process struct {
 	number  uint64 // of the last frame
 	stuck   bool   // what is in the ring cannot be had
 
+	read atomic.Uint64 // bytes from the socket, ever
+
 	mu     sync.Mutex
+	desks  []*desk     // of what is shown either way, while its memory is there
 	child  *os.Process // nil until started
 	failed bool        // its start has: the loss is on its way
 	killed bool
@@ -115,6 +119,9 @@ func (p *process) launch() {
 		p.slot.deliver.Lock()
 		p.ring, p.showing = toMaster, &toWorker.desk
 		p.slot.deliver.Unlock()
+		p.mu.Lock()
+		p.desks = []*desk{&toMaster.desk, &toWorker.desk}
+		p.mu.Unlock()
 	}
 	p.receive(sock)
 }
@@ -175,6 +182,17 @@ func (p *process) start() (*os.File, error) {
 	return ours, nil
 }
 
+// moved changes when bytes of a frame have moved.
+func (p *process) moved() uint64 {
+	n := p.out.moved.Load() + p.read.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.desks {
+		n += d.moved.Load()
+	}
+	return n
+}
+
 // abandoned tells whether nobody waits for the start any more.
 func (p *process) abandoned() bool {
 	p.mu.Lock()
@@ -184,6 +202,9 @@ func (p *process) abandoned() bool {
 
 // keepMemory leaves the memory to the slot's next process.
 func (p *process) keepMemory() {
+	p.mu.Lock()
+	p.desks = nil
+	p.mu.Unlock()
 	if p.memory != nil && !p.slot.giveMemory(p.memory) {
 		_ = p.memory.close()
 	}
@@ -215,7 +236,7 @@ func probe(path string) error {
 // receive delivers what the worker sends, to the last frame that it sent, and then its end.
 func (p *process) receive(sock *os.File) {
 	watch := watchExit(p.child.Pid, sock)
-	r := newReader(socketReader{sock}, memlimit.Bytes())
+	r := newReader(socketReader{sock, &p.read}, memlimit.Bytes())
 	r.source = p.from
 	var bye bool
 	for {
@@ -345,10 +366,16 @@ func explain(what string, err error) error {
 }
 
 // socketReader makes io.EOF of all the ways in which a socket says that the other side is gone.
-type socketReader struct{ f *os.File }
+type socketReader struct {
+	f     *os.File
+	moved *atomic.Uint64 // bytes that were read, ever; nil: nobody counts
+}
 
 func (r socketReader) Read(b []byte) (int, error) {
 	n, err := r.f.Read(b)
+	if r.moved != nil && n > 0 {
+		r.moved.Add(uint64(n))
+	}
 	if err != nil && (errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)) {
 		err = io.EOF
 	}

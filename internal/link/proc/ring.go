@@ -50,7 +50,7 @@ func newRing(mem []byte) *ring {
 		last: (*atomic.Uint64)(mark(2)), awake: (*atomic.Uint32)(mark(3)),
 		desk: desk{
 			word: (*atomic.Uint64)(mark(4)), nonce: (*atomic.Uint64)(unsafe.Add(mark(4), 8)), able: (*atomic.Uint32)(mark(5)),
-			fetched: (*atomic.Uint32)(mark(6)), waiting: (*atomic.Uint32)(mark(7)), shown: (*atomic.Uint32)(unsafe.Add(mark(7), 4)),
+			fetched: (*atomic.Uint32)(mark(6)), moved: (*atomic.Uint64)(unsafe.Add(mark(6), 8)), waiting: (*atomic.Uint32)(mark(7)), shown: (*atomic.Uint32)(unsafe.Add(mark(7), 4)),
 		},
 		data: mem[ringMarks:ringSize],
 	}

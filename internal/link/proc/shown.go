@@ -35,6 +35,7 @@ type desk struct {
 
 	shown   *atomic.Uint32 // of the sender: how many frames it has shown
 	fetched *atomic.Uint32 // of the receiver: how many of them it has fetched
+	moved   *atomic.Uint64 // of the receiver: how many bytes of them it has fetched
 	waiting *atomic.Uint32 // of the sender: it sleeps until fetched changes
 }
 
@@ -71,7 +72,7 @@ type source struct {
 }
 
 func newSource(d *desk, pid int, limit uint64) *source {
-	return &source{desk: d, pid: pid, limit: limit}
+	return &source{desk: d, pid: pid, limit: limit, peek: peek{moved: d.moved}}
 }
 
 // probe finds out whether this process can read the other one, and tells it. It is called before anything is shown, and
