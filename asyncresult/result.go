@@ -66,6 +66,12 @@ func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
 	return f.Done()
 }
 
+// WaitCallbacks waits until the result is ready and the callbacks that were added before have run, or until ctx ends: what Join of a pool
+// waits for, but for one result. A callback gets an error.
+func (r *AsyncResult[T]) WaitCallbacks(ctx context.Context) error {
+	return r.future().WaitCallbacks(ctx)
+}
+
 // Ready tells whether the result is there. It does not block.
 func (r *AsyncResult[T]) Ready() bool { return r.future().Done() }
 

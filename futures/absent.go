@@ -5,6 +5,7 @@ import "errors"
 // What stands in for an executor or a future that is not there, mostly because an error was not looked at.
 var (
 	errNoExecutor = errors.New("futures: the executor is nil: look at the error of the call that was to make it")
+	errInCallback = errors.New("futures: WaitCallbacks was called by a callback, and would wait for it")
 	errNotMade    = errors.New("futures: the executor is a zero value: make one with NewMPIPoolExecutor, NewProcessPoolExecutor, " +
 		"NewThreadPoolExecutor or With")
 	errNoFuture = errors.New("futures: the future is nil: look at the error of the call that was to return it")
@@ -43,11 +44,17 @@ func inside(ex Executor) (e *executor) {
 
 // made says whether a constructor made the executor.
 func (e *executor) made() error {
-	if e.class == noClass {
+	switch e.class {
+	case noClass:
 		return errNotMade
+	case absentClass:
+		return errNoExecutor
 	}
 	return nil
 }
+
+// absent returns what stands in for an executor that is nil: its methods return errors.
+func absent() *executor { return &executor{class: absentClass} }
 
 // orFailed returns f, or one that has failed in the place of nil.
 func orFailed[T any](f *Future[T]) *Future[T] {

@@ -21,8 +21,8 @@ import (
 
 // Executor runs calls of registered functions on a pool of workers: an *MPIPoolExecutor, *ProcessPoolExecutor or
 // *ThreadPoolExecutor. Submit and Map give it work. Nothing starts until it is first used. All methods may be called
-// together from any goroutine. A zero value is no executor: what can return an error returns one, and so do the functions of
-// this package for a nil Executor.
+// together from any goroutine. A zero value is no executor, and neither is a nil pointer in an Executor: what can return an error
+// returns one, and so do the functions of this package for a nil Executor.
 type Executor interface {
 	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. After a shutdown
 	// the error is ErrShutdown, and that of a pool that broke, then or later, is the *BrokenError that says why.
@@ -55,8 +55,8 @@ type Executor interface {
 	Close() error
 
 	// Shutdown forbids further calls and waits until everything queued has run and the workers have left, or until ctx
-	// ends; then a *ShutdownError says what still runs, and that goes on. The options choose otherwise. It may be called
-	// again, with any options.
+	// ends; then a *ShutdownError says what still runs, and that goes on. With a ctx that has ended it does not wait, which is
+	// no error when nothing runs and nothing is queued. The options choose otherwise. It may be called again, with any options.
 	Shutdown(ctx context.Context, opts ...ShutdownOption) error
 
 	base() *executor
@@ -136,7 +136,8 @@ type executor struct {
 type class int
 
 const (
-	noClass class = iota // of a zero value
+	noClass     class = iota // of a zero value
+	absentClass              // of what stands in for a nil pointer
 	mpiClass
 	processClass
 	threadClass

@@ -247,6 +247,38 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {
 	f.addCallback(&u.node)
 }
 
+// WaitCallbacks waits until the future is done and the callbacks that were added to it before have run, or until ctx ends. A
+// callback of the same executor cannot wait for others, of which it may hold up one: it gets an error.
+func (f *Future[T]) WaitCallbacks(ctx context.Context) error {
+	if f == nil {
+		return errNoFuture
+	}
+	if on := f.callbackLane(); on != nil && on.Current() {
+		return errInCallback
+	}
+	if err := f.await(ctx); err != nil {
+		return err
+	}
+	w := &calledBack{ran: make(chan struct{})}
+	w.node.to = w
+	f.addCallback(&w.node)
+	select {
+	case <-w.ran:
+		return nil
+	case <-ctx.Done():
+		f.removeCallback(&w.node)
+		return gaveUp(ctx, "the callbacks of a future")
+	}
+}
+
+// calledBack is a callback that tells that those before it have run.
+type calledBack struct {
+	node node[caller]
+	ran  chan struct{}
+}
+
+func (w *calledBack) call(*runner) { close(w.ran) }
+
 // userCallback is a callback of the future's user.
 type userCallback[T any] struct {
 	node node[caller]

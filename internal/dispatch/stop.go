@@ -22,7 +22,8 @@ type RunningTask struct {
 }
 
 // Shutdown forbids further jobs. What is queued still runs, or with cancel is dropped. With wait it blocks until the
-// workers have left or ctx ends; then it returns ctx's error and the tasks that still run. It may be called again.
+// workers have left or ctx ends; then it returns ctx's error and the tasks that still run. A ctx that has ended before is no
+// error when nothing is left to run: the workers leave. It may be called again.
 func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask, error) {
 	n := newsPool.Get().(*news)
 	m.mu.Lock()
@@ -31,8 +32,9 @@ func (m *Master) Shutdown(ctx context.Context, wait, cancel bool) ([]RunningTask
 		m.drop(n, ErrDropped)
 	}
 	m.settleState()
+	nothing := m.leaving
 	m.unlockAndDeliver(n)
-	if !wait {
+	if !wait || nothing && ctx.Err() != nil {
 		return nil, nil
 	}
 	select {

@@ -137,6 +137,9 @@ func (l *Lane) Drain(ctx context.Context) error {
 	}
 }
 
+// Current tells whether it is called by a function of the lane.
+func (l *Lane) Current() bool { return l.runner.Load() == goid.Get() }
+
 // drains are the lanes that are drained, by the numbers of the goroutines that do.
 var drains struct {
 	sync.Mutex

@@ -166,8 +166,8 @@ func TestWhatIsGivenAnExecutorThatIsNotThereReturnsAnErrorThatSaysSo(t *testing.
 			}()
 			futures.Notify(ex, func() {})
 		}()
-		if says == "nil" {
-			return
+		if v := reflect.ValueOf(ex); !v.IsValid() || v.Type().Name() == "wrapped" || v.Type().String() == "*behaviour_test.wrapped" && says == "nil" {
+			return // somebody else's, or none at all, which has no methods
 		}
 		_, err := ex.NumWorkers(ctx)
 		refused("NumWorkers", err)
