@@ -52,12 +52,15 @@ func TestArrivalsCountEveryElementBeforeItIsRead(t *testing.T) {
 		}
 	}
 	var came atomic.Int64
-	for _, err = range futures.Map(t.Context(), ex, fn, xs[10:20], futures.WithChunkSize(10),
+	for _, failed := range futures.Map(t.Context(), ex, fn, xs[10:20], futures.WithChunkSize(10),
 		futures.WithArrivals(func(n int) { came.Add(int64(n)) })) {
+		if failed != nil {
+			err = failed
+		}
 	}
 	told(t, ex)
-	if !errors.Is(err, odd) || came.Load() != 3 {
-		t.Errorf("%d elements arrived before %v, want 3", came.Load(), err)
+	if !errors.Is(err, odd) || came.Load() != 9 {
+		t.Errorf("%d elements arrived beside %v, want 9", came.Load(), err)
 	}
 }
 

@@ -111,8 +111,9 @@ func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte) bo
 	return false
 }
 
-// Fail implements dispatch.Sink.
-func (t *eachTask[A, R]) Fail(unit, _ int, _ []byte, _ [][]byte, err error) {
+// Part implements dispatch.Sink.
+func (t *eachTask[A, R]) Part(unit int, p dispatch.Part) {
+	err := p.Err
 	if err == nil {
 		t.mu.Lock()
 		err = t.errs[unit]
@@ -167,10 +168,11 @@ func (t *eachTask[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
 func (t *eachTask[A, R]) NeedsContext() bool { return t.fn.context }
 
 // Failed implements dispatch.Local.
-func (t *eachTask[A, R]) Failed(unit int, err error) {
+func (t *eachTask[A, R]) Failed(unit int, err error) bool {
 	t.mu.Lock()
 	t.errs[unit] = err
 	t.mu.Unlock()
+	return false
 }
 
 // Failure implements dispatch.Local.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -46,8 +45,12 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 	)
 	for c.Done < c.N {
 		x.arg, x.result = noArg, noResult
-		if err := b.fn.args.Decode(c.In, &x.arg); err != nil {
+		if err := b.decode(c, &x.arg); err != nil {
 			return fmt.Errorf("its argument cannot be decoded: %w", err)
+		}
+		if c.Skip > 0 {
+			c.Skip--
+			continue
 		}
 		r, err := b.fn.call(c.Context, x.arg)
 		if err != nil {
@@ -58,13 +61,16 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 			result = new(R)
 		}
 		*result = r
-		segments := len(c.Out.Segments)
+		begin, segments := len(c.Out.Stream), len(c.Out.Segments)
 		if err := b.fn.result.Encode(c.Out, result); err != nil {
 			return fmt.Errorf("its result cannot be encoded: %w", err)
 		}
-		if c.Done++; c.Done < c.N { // the next call may write to what this one has returned
-			for i := segments; i < len(c.Out.Segments); i++ {
-				c.Out.Segments[i] = slices.Clone(c.Out.Segments[i])
+		if c.Chunked && b.fn.foreign {
+			c.Out.Bound(begin, segments)
+		}
+		if c.Done++; c.Done < c.N {
+			if !c.Over() {
+				return context.Canceled
 			}
 		} else if !c.Next() {
 			break
@@ -73,6 +79,25 @@ func (b *body[A, R]) Call(c *dispatch.Call) error {
 	x.arg, x.result = noArg, noResult
 	c.Scratch = x
 	return nil
+}
+
+// decode reads the next argument. Whatever becomes of that, the one after it can be read if it is bounded.
+func (b *body[A, R]) decode(c *dispatch.Call, arg *A) error {
+	c.Reading = true
+	if c.Chunked && b.fn.foreignArgs {
+		var d pkl5.Decoder
+		if err := c.In.Split(&d); err != nil {
+			return err
+		}
+		c.Reading = false
+		if c.Skip > 0 {
+			return nil
+		}
+		return b.fn.args.Decode(&d, arg)
+	}
+	err := b.fn.args.Decode(c.In, arg)
+	c.Reading = err != nil
+	return err
 }
 
 // task is a submitted call: the future and its job in one allocation. It is the job's sink.
@@ -114,10 +139,10 @@ func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte) bool {
 	return false
 }
 
-// Fail implements dispatch.Sink.
-func (t *task[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
+// Part implements dispatch.Sink: a unit of one element has one part, its failure.
+func (t *task[A, R]) Part(_ int, p dispatch.Part) {
 	var zero R
-	t.finish(zero, err)
+	t.finish(zero, p.Err)
 }
 
 // Drop implements dispatch.Sink.
@@ -176,7 +201,10 @@ func (t *localTask[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
 func (t *localTask[A, R]) NeedsContext() bool { return t.fn.context }
 
 // Failed implements dispatch.Local.
-func (t *localTask[A, R]) Failed(_ int, err error) { t.note(err) }
+func (t *localTask[A, R]) Failed(_ int, err error) bool {
+	t.note(err)
+	return false
+}
 
 // Failure implements dispatch.Local.
 func (t *localTask[A, R]) Failure(int) error { return t.noted() }
@@ -187,11 +215,11 @@ func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
 	return false
 }
 
-// Fail implements dispatch.Sink.
-func (t *localTask[A, R]) Fail(_, _ int, _ []byte, _ [][]byte, err error) {
+// Part implements dispatch.Sink.
+func (t *localTask[A, R]) Part(_ int, p dispatch.Part) {
 	var zero R
-	if err != nil { // the call may still be running: what it reads and writes is left alone
-		t.ex.notify(t.settle(zero, explained(t.owner, err)))
+	if p.Err != nil { // the call may still be running: what it reads and writes is left alone
+		t.ex.notify(t.settle(zero, explained(t.owner, p.Err)))
 		return
 	}
 	t.finish(zero, t.err)

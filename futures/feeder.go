@@ -89,28 +89,23 @@ func (r *mapping[A, R]) offer(xs []A) bool {
 	r.mu.Lock()
 	r.feed.inside = true
 	r.mu.Unlock()
-	j, err := r.newJob(xs, r.total, 0)
+	lent := false
+	for len(xs) > 0 {
+		n, _, err := r.submitSome(xs, r.total, 0)
+		lent = lent || r.feed.lent
+		if err != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.failed = err // what was submitted before comes first
+			return false
+		}
+		xs = xs[n:]
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
-		r.feed.lent = len(j.More.Segments) > 0
-		base := r.total
-		r.total += len(xs)
-		r.feed.flying++
-		r.mu.Unlock()
-		err = r.submit(j, base)
-		r.mu.Lock()
-		if err != nil {
-			r.total -= len(xs)
-			r.feed.flying--
-		}
-	}
-	if err != nil {
-		r.failed = err // what was submitted before comes first
-		return false
-	}
+	r.feed.lent = lent
 	window := r.window
-	if !r.feed.fixed && r.master.Tiny(j.Func, r.chunk) {
+	if !r.feed.fixed && r.master.Tiny(r.number, r.chunk) {
 		window *= windowTiny
 	}
 	for r.feed.flying >= window && !r.ended {

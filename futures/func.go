@@ -27,9 +27,11 @@ type function[A, R any] struct {
 	args    *pkl5.Typed[A]
 	result  *pkl5.Typed[R]
 	foreign bool // reading a result may run code of its type
-	task    taskConfig
-	index   atomic.Int64 // its number plus 1, once the table is frozen
-	shared  atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
+
+	foreignArgs bool // likewise of an argument
+	task        taskConfig
+	index       atomic.Int64 // its number plus 1, once the table is frozen
+	shared      atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
 
 	senders   sync.Pool // of *sender[A]
 	receivers sync.Pool // of *receiver[R]
@@ -99,7 +101,7 @@ func register[A, R any](verb, name string, fn func(context.Context, A) (R, error
 		return Func[A, R]{}, fmt.Errorf("futures: %s(%q): the function is nil", verb, name)
 	}
 	where := registry.Caller(1)
-	f := &function[A, R]{name: name, call: fn, context: needsContext, foreign: readsItself(typeOf[R]())}
+	f := &function[A, R]{name: name, call: fn, context: needsContext, foreign: readsItself(typeOf[R]()), foreignArgs: readsItself(typeOf[A]())}
 	if err := applyTo(&f.task, opts); err != nil {
 		return Func[A, R]{}, fmt.Errorf("futures: function %q registered at %s: %w", name, where, err)
 	}

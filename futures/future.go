@@ -63,6 +63,7 @@ type core struct {
 	reading reading // for the race detector
 	mu      sync.Mutex
 	state   atomic.Uint32
+	partial bool // it has a value beside its error
 	err     error
 	list    *callbackList // hooks and callbacks; nil when there are none, and once every callback of a done future has run
 	owner   canceller     // who must know of a Cancel; once done only who has a lane for callbacks, else nil
@@ -224,10 +225,10 @@ func (f *Future[T]) outcome() (T, error) {
 	switch {
 	case f.Cancelled():
 		return zero, f.whyCancelled()
-	case f.err != nil:
+	case f.err != nil && !f.partial:
 		return zero, f.err
 	}
-	return f.value, nil
+	return f.value, f.err
 }
 
 // AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). It may be done already.
@@ -298,6 +299,20 @@ func (f *Future[T]) SetResult(v T) error { return f.set("set the result", v, nil
 func (f *Future[T]) SetError(err error) error {
 	var zero T
 	return f.set("set the error", zero, err)
+}
+
+// SetPartial finishes the future with both: what there is, and the error that says what is missing. Result returns the two.
+// Otherwise it is like SetResult.
+func (f *Future[T]) SetPartial(v T, err error) error {
+	if f == nil {
+		return errNoFuture
+	}
+	f.mu.Lock()
+	if !f.Done() && f.owner == nil {
+		f.partial = err != nil
+	}
+	f.mu.Unlock()
+	return f.set("set a partial result", v, err)
 }
 
 func (f *Future[T]) set(verb string, v T, err error) error {
@@ -430,7 +445,7 @@ func (f *Future[T]) finish(v T, err error) (*callbackList, bool) {
 	if !f.begin() {
 		return nil, false
 	}
-	if err == nil { // what comes with an error would not survive the way from another process: drop it everywhere
+	if err == nil || f.partial { // what comes with an error would not survive the way from another process: drop it everywhere
 		f.value = v
 	}
 	return f.end(err), true

@@ -17,6 +17,7 @@ type mapping[A, R any] struct {
 	ex        *executor
 	master    *dispatch.Master
 	fn        *function[A, R]
+	number    uint32 // of fn
 	chunk     int
 	unordered bool
 	arrivals  []func(int)     // told how many elements succeeded
@@ -24,13 +25,17 @@ type mapping[A, R any] struct {
 	untold    atomic.Int64    // elements that arrivals have not been told of
 	task      taskConfig
 	window    int
+	failFast  bool
+	over      atomic.Int64 // elements that are over, for the progress
 	read      atomic.Bool
+	left      atomic.Bool // nobody wants results any more
 
 	mu      sync.Mutex
 	jobs    map[int]*dispatch.Job // submitted, by the number of the first element
 	total   int                   // elements submitted
 	drained bool                  // no more will be
 	failed  error                 // why, if the input is not at its end
+	first   error                 // the failure that ends the map at once: see FailFast
 	whole   *mapPart[A, R]        // all of a slice, where nothing is encoded; else nil
 	came    shelf                 // what was not read: by the number of the first element, or unordered, by that of its arrival
 	put     int                   // arrivals
@@ -50,14 +55,16 @@ type mapping[A, R any] struct {
 // incoming is some consecutive elements that came in together.
 type incoming struct {
 	first  int    // number of the first element
-	n      int    // how many elements
-	units  int    // in how many chunks
+	n      int    // how many elements have succeeded
+	units  int    // how many chunks end with it
+	base   int    // number of the first element of the job, where each chunk is one
 	data   []byte // encoded results, each unit behind a header
 	segs   [][]byte
-	local  bool // nothing is encoded: the values stand in the mapping's whole
-	values any  // []R: likewise, but they stand here
-	raw    bool
-	err    error // comes after the n elements
+	local  bool  // nothing is encoded: the values stand in the mapping's whole
+	values any   // []R: likewise, but they stand here
+	raw    bool  // data has no headers
+	failed int   // how many elements after the n have failed
+	err    error // why; without any it ends the map
 	late   bool  // came after the tasks' contexts had been ended: err may be just that
 }
 
@@ -70,8 +77,19 @@ type mapPart[A, R any] struct {
 	args    []A // of a local job
 	values  []R
 	mu      sync.Mutex
-	errs    map[int]error // of local units
-	done    map[int]int   // elements that succeeded in a failed local unit
+	local   map[int]*outcome // of local units that have not succeeded as a whole
+}
+
+// outcome is how far a unit has come that runs by reference, and what has failed of it.
+type outcome struct {
+	at     int // the element that runs
+	failed []failure
+}
+
+// failure is some consecutive elements of a unit that have failed.
+type failure struct {
+	at, n int
+	err   error
 }
 
 // attach has what is submitted withdrawn when ctx ends.
@@ -103,6 +121,7 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 
 // giveUp takes back what waits and ends the contexts of what runs.
 func (r *mapping[A, R]) giveUp() {
+	r.left.Store(true)
 	r.mu.Lock()
 	r.ended = true
 	jobs := r.jobs
@@ -126,6 +145,7 @@ func (r *mapping[A, R]) finish() {
 
 // arrive takes in news, on the goroutine of the link. It tells whether the data was copied.
 func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
+	r.over.Add(int64(a.n + a.failed))
 	if a.n > 0 {
 		for _, c := range r.counts {
 			c.Add(int64(a.n))
@@ -136,6 +156,9 @@ func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 	}
 	r.mu.Lock()
 	a.late = r.ended
+	if a.failed > 0 {
+		r.failAt(a.first+a.n, a.err)
+	}
 	number := a.first
 	if r.unordered {
 		number = r.put
@@ -145,6 +168,13 @@ func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 	r.mu.Unlock()
 	r.wake()
 	return copied
+}
+
+// failAt notes the failure of an element that ends the map at once, if one does. The lock is held.
+func (r *mapping[A, R]) failAt(index int, err error) {
+	if r.failFast && r.first == nil && !r.ended {
+		r.first = newElementError(index, r.fn.name, err)
+	}
 }
 
 // tellArrivals tells the functions given to WithArrivals of what has come in since they were told last.
@@ -207,6 +237,9 @@ func (r *mapping[A, R]) shortage(end bool) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.first != nil {
+		return r.first
+	}
 	return r.failed
 }
 
@@ -217,15 +250,18 @@ func (r *mapping[A, R]) take() (a incoming, ok, end bool) {
 		r.feed.flying, r.feed.read = r.feed.flying-n, 0
 		r.feed.room.Signal()
 	}
+	if r.first != nil {
+		return a, false, true
+	}
 	number := r.have
 	if r.unordered {
 		number = r.taken
 	}
 	if a, ok = r.came.take(number); ok {
 		r.taken++
-		r.have += a.n
-		if r.window > 0 {
-			delete(r.jobs, a.first) // of a sequence, each chunk is a job
+		r.have += a.n + a.failed
+		if r.window > 0 && a.units > 0 {
+			delete(r.jobs, a.base) // of a sequence, each chunk is a job
 			r.feed.read = a.units
 		}
 	}
@@ -264,12 +300,21 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 	} else if !r.decode(a, yield) {
 		return false
 	}
-	if a.err != nil {
-		if a.late && r.ctx.Err() != nil {
-			a.err = gaveUp(r.ctx, "the results of "+r.fn.name)
-		}
+	if a.err == nil {
+		return true
+	}
+	switch {
+	case a.late && r.ctx.Err() != nil:
+		yield(zero, gaveUp(r.ctx, "the results of "+r.fn.name))
+		return false
+	case a.failed == 0:
 		yield(zero, a.err)
 		return false
+	}
+	for i := range a.failed {
+		if !yield(zero, newElementError(a.first+a.n+i, r.fn.name, a.err)) {
+			return false
+		}
 	}
 	return true
 }
@@ -278,6 +323,7 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
 	var zero R
 	data, segs, left := a.data, a.segs, a.n // an arrival with segments is one unit
+	bounded := r.chunk > 1 && r.fn.foreign
 	r.dec.Reset(nil, segs)
 	if !a.raw && r.chunk == 1 && r.fn.result.Number() {
 		n, size, ok := r.numbers(data, left, yield)
@@ -298,21 +344,44 @@ func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
 			elements = min(left, r.chunk)
 		}
 		r.dec.Continue(unit)
-		for range elements {
-			err := r.fn.result.Decode(&r.dec, &r.value)
+		for i := 0; i < elements; i++ {
+			err := r.decodeNext(bounded)
 			v := r.value
 			r.value = zero
-			if err != nil {
-				yield(zero, fmt.Errorf("futures: the result of %s cannot be decoded: %w", r.fn.name, err))
-				return false
+			if err == nil {
+				if !yield(v, nil) {
+					return false
+				}
+				continue
 			}
-			if !yield(v, nil) {
-				return false
+			for rest := true; rest; rest = !bounded && i < elements { // else nobody knows where the next one begins
+				if !yield(zero, r.undecodable(a.first+a.n-left+i, err)) {
+					return false
+				}
+				i++
 			}
+			i--
 		}
 		left -= elements
 	}
 	return true
+}
+
+// decodeNext decodes the next result.
+func (r *mapping[A, R]) decodeNext(bounded bool) error {
+	if !bounded {
+		return r.fn.result.Decode(&r.dec, &r.value)
+	}
+	var d pkl5.Decoder
+	if err := r.dec.Split(&d); err != nil {
+		return err
+	}
+	return r.fn.result.Decode(&d, &r.value)
+}
+
+// undecodable is the error of an element whose result has come and cannot be decoded.
+func (r *mapping[A, R]) undecodable(index int, err error) error {
+	return newElementError(index, r.fn.name, &codingError{fmt.Sprintf("the result of %s cannot be decoded", r.fn.name), err})
 }
 
 // numbers yields the first of up to left numbers, each a unit of its own. It returns how many, and of how many bytes; what
@@ -352,9 +421,8 @@ func (p *mapPart[A, R]) Unclaim(first, n int) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for unit := first; unit < first+n && len(p.errs) > 0; unit++ {
-		delete(p.errs, unit)
-		delete(p.done, unit)
+	for unit := first; unit < first+n && len(p.local) > 0; unit++ {
+		delete(p.local, unit)
 	}
 }
 
@@ -362,28 +430,50 @@ func (p *mapPart[A, R]) Unclaim(first, n int) {
 func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bool {
 	p.reading.join()
 	from, count := p.elements(first, n, p.count)
-	a := incoming{first: from, n: count, units: n, data: data, segs: segments}
+	a := incoming{first: from, n: count, units: n, base: p.base, data: data, segs: segments}
 	if a.local = p == p.r.whole; p.args != nil && !a.local {
 		a.values = p.values[from-p.base : from-p.base+count]
 	}
 	return !p.r.arrive(a)
 }
 
-// Fail implements dispatch.Sink.
-func (p *mapPart[A, R]) Fail(unit, done int, data []byte, segments [][]byte, err error) {
-	p.reading.join()
+// Part implements dispatch.Sink.
+func (p *mapPart[A, R]) Part(unit int, part dispatch.Part) {
+	if part.Last {
+		p.reading.join()
+	}
 	from, _ := p.elements(unit, 1, p.count)
-	a := incoming{first: from, n: done, units: 1, data: data, segs: segments, raw: true, err: err}
-	if p.args != nil {
-		p.mu.Lock()
-		a.n = p.done[unit]
-		if err == nil {
-			a.err = p.errs[unit]
-		}
-		p.mu.Unlock()
-		a.values = p.values[from-p.base : from-p.base+a.n]
+	if p.args != nil && part.Err == nil {
+		p.localParts(unit)
+		return
+	}
+	a := incoming{first: from + part.At, n: part.Done, base: p.base, data: part.Data, segs: part.Segments, raw: true, failed: part.Failed, err: part.Err}
+	if part.Last {
+		a.units = 1
 	}
 	p.r.arrive(a)
+}
+
+// localParts tells the mapping what has become of the elements of a unit that has run by reference.
+func (p *mapPart[A, R]) localParts(unit int) {
+	from, n := p.elements(unit, 1, p.count)
+	p.mu.Lock()
+	failed := p.outcome(unit).failed
+	delete(p.local, unit)
+	p.mu.Unlock()
+	at := 0
+	for _, f := range append(failed, failure{at: n}) {
+		a := incoming{first: from + at, n: f.at - at, base: p.base, raw: true, failed: f.n, err: f.err}
+		if a.n > 0 {
+			a.values = p.values[a.first-p.base : a.first-p.base+a.n]
+		}
+		if at = f.at + f.n; at == n {
+			a.units = 1
+		}
+		if a.n+a.failed > 0 {
+			p.r.arrive(a)
+		}
+	}
 }
 
 // Drop implements dispatch.Sink.
@@ -417,7 +507,7 @@ func (p *mapPart[A, R]) runSingly(ctx context.Context, u *dispatch.Units) bool {
 	for {
 		v, err := call(ctx, args[u.Unit])
 		if err != nil {
-			p.note(u.Unit, 0, overTime(ctx, err))
+			p.fail(u.Unit, 0, 1, overTime(ctx, err))
 			return false
 		}
 		values[u.Unit] = v
@@ -427,47 +517,83 @@ func (p *mapPart[A, R]) runSingly(ctx context.Context, u *dispatch.Units) bool {
 	}
 }
 
-// runChunk runs the elements of one unit.
-func (p *mapPart[A, R]) runChunk(ctx context.Context, unit int) bool {
+// runChunk runs the elements of one unit, from the one on at which it stands. It returns false if any has failed.
+func (p *mapPart[A, R]) runChunk(ctx context.Context, unit int) (ok bool) {
 	from, n := p.elements(unit, 1, p.count)
 	from -= p.base
-	v, err := p.r.fn.call(ctx, p.args[from]) // if it does not return, the unit has come no way
-	if err != nil {
-		p.note(unit, 0, overTime(ctx, err))
-		return false
-	}
-	p.values[from] = v
-	for i := from + 1; i < from+n; i++ {
-		v, err := p.call(ctx, unit, i, from)
-		if err != nil {
-			p.note(unit, i-from, overTime(ctx, err))
-			return false
-		}
-		p.values[i] = v
-	}
-	return true
-}
-
-// call calls the function for one element; if it does not return, how far the unit came is noted.
-func (p *mapPart[A, R]) call(ctx context.Context, unit, i, from int) (R, error) {
+	at, ok := p.begin(unit)
 	returned := false
 	defer func() {
 		if !returned {
-			p.note(unit, i-from, nil)
+			p.stand(unit, at)
 		}
 	}()
-	v, err := p.r.fn.call(ctx, p.args[i])
+	for ; at < n; at++ {
+		if at > 0 && p.r.left.Load() {
+			p.fail(unit, at, n-at, context.Canceled)
+			ok = false
+			break
+		}
+		v, err := p.r.fn.call(ctx, p.args[from+at])
+		if err != nil {
+			ok = false
+			rest := 1
+			if err = overTime(ctx, err); ctx.Err() != nil { // the time is the chunk's
+				rest = n - at
+			}
+			p.fail(unit, at, rest, err)
+			at += rest - 1
+			continue
+		}
+		p.values[from+at] = v
+	}
 	returned = true
-	return v, err
+	return ok
 }
 
-func (p *mapPart[A, R]) note(unit, done int, err error) {
+// begin returns the element at which a unit stands, and whether none has failed so far.
+func (p *mapPart[A, R]) begin(unit int) (at int, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.errs == nil {
-		p.errs, p.done = map[int]error{}, map[int]int{}
+	if o := p.local[unit]; o != nil {
+		return o.at, len(o.failed) == 0
 	}
-	p.errs[unit], p.done[unit] = err, done
+	return 0, true
+}
+
+// outcome returns what is known of a unit. The lock is held.
+func (p *mapPart[A, R]) outcome(unit int) *outcome {
+	o := p.local[unit]
+	if o == nil {
+		if p.local == nil {
+			p.local = map[int]*outcome{}
+		}
+		o = new(outcome)
+		p.local[unit] = o
+	}
+	return o
+}
+
+// stand notes the element whose call does not return.
+func (p *mapPart[A, R]) stand(unit, at int) {
+	p.mu.Lock()
+	p.outcome(unit).at = at
+	p.mu.Unlock()
+}
+
+// fail notes the failure of n elements of a unit.
+func (p *mapPart[A, R]) fail(unit, at, n int, err error) {
+	p.mu.Lock()
+	o := p.outcome(unit)
+	o.failed = append(o.failed, failure{at, n, err})
+	o.at = at + n
+	p.mu.Unlock()
+	if p.r.failFast && p.r.chunk > 1 { // the rest of the chunk may take long
+		p.r.mu.Lock()
+		p.r.failAt(p.base+unit*p.r.chunk+at, err)
+		p.r.mu.Unlock()
+		p.r.wake()
+	}
 }
 
 // NeedsContext implements dispatch.Local.
@@ -477,15 +603,16 @@ func (p *mapPart[A, R]) NeedsContext() bool { return p.r.fn.context }
 func (p *mapPart[A, R]) Failure(unit int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.errs[unit]
+	if o := p.local[unit]; o != nil && len(o.failed) > 0 {
+		return o.failed[0].err
+	}
+	return nil
 }
 
 // Failed implements dispatch.Local.
-func (p *mapPart[A, R]) Failed(unit int, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.errs == nil {
-		p.errs, p.done = map[int]error{}, map[int]int{}
-	}
-	p.errs[unit] = err
+func (p *mapPart[A, R]) Failed(unit int, err error) (more bool) {
+	_, n := p.elements(unit, 1, p.count)
+	at, _ := p.begin(unit)
+	p.fail(unit, at, 1, err)
+	return at+1 < n
 }

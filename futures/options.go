@@ -261,6 +261,7 @@ type mapConfig struct {
 	chunk, buffer       int
 	hasChunk, hasBuffer bool
 	unordered           bool
+	failFast            bool
 	arrivals            []func(int)
 	counts              []*atomic.Int64
 	task                taskConfig
@@ -270,8 +271,9 @@ type mapOption func(*mapConfig)
 
 func (o mapOption) forMap(c *mapConfig) error { o(c); return nil }
 
-// WithChunkSize has n consecutive elements travel, run and fail as one task. Without it every element is a task of its
-// own, and the scheduler sends several at once where they prove tiny.
+// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where WithRetries may have an element run
+// again after an error it changes nothing, so that no other does. Without it every element is a task of
+// its own, and the scheduler sends several at once where they prove tiny.
 func WithChunkSize(n int) MapOption {
 	return mapOption(func(c *mapConfig) { c.chunk, c.hasChunk = n, true })
 }
@@ -307,6 +309,11 @@ func WithArrivalCount(n *atomic.Int64) MapOption {
 // Unordered delivers results as they come instead of in the order of the input; within a chunk the order is kept.
 func Unordered() MapOption { return mapOption(func(c *mapConfig) { c.unordered = true }) }
 
+// FailFast has the first failure of an element end the results at once, wherever it is in the input: results that have not been read
+// by then are not delivered. What has not begun is withdrawn, and the contexts of the tasks that run end. Without it the failure of
+// an element comes in the element's place, and the map goes on.
+func FailFast() MapOption { return mapOption(func(c *mapConfig) { c.failFast = true }) }
+
 // largestChunk keeps sums of chunks within an int.
 const largestChunk = math.MaxInt >> 2
 
@@ -326,8 +333,6 @@ func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
 		problem = fmt.Errorf("the chunk size is %d; it must be at least 1", c.chunk)
 	case c.hasBuffer && c.buffer < 1:
 		problem = fmt.Errorf("the buffer size is %d; it must be at least 1", c.buffer)
-	case c.hasBuffer && c.unordered:
-		problem = errors.New("a buffer size cannot be combined with Unordered")
 	}
 	if problem != nil {
 		return c, fmt.Errorf("futures: %s: %w", verb, problem)

@@ -183,6 +183,25 @@ func ExampleMap() {
 	// [25 36] <nil>
 }
 
+func ExampleKeepGoing() {
+	ctx := context.Background()
+	check(pool.With(ctx, func(p *pool.Pool) error {
+		ys, err := pool.Map(ctx, p, half, []int{2, 3, 4, 5}, pool.KeepGoing())
+		fmt.Println(ys)
+		var failed futures.ElementErrors
+		if errors.As(err, &failed) {
+			for _, e := range failed {
+				fmt.Println("element", e.Index, "has failed")
+			}
+		}
+		return nil
+	}, pool.WithProcesses(2)))
+	// Output:
+	// [1 0 2 0]
+	// element 1 has failed
+	// element 3 has failed
+}
+
 func ExampleMapAsync() {
 	ctx, p := start()
 	r, err := pool.MapAsync(ctx, p, half, []int{2, 4, 6})
@@ -203,7 +222,7 @@ func ExampleImap() {
 	ctx := context.Background()
 	check(pool.With(ctx, func(p *pool.Pool) error {
 		for y, err := range pool.Imap(ctx, p, half, []int{2, 4, 7, 8}) {
-			if err != nil { // after the results before it, and the last
+			if err != nil { // in its place; the results after it follow
 				fmt.Println("7 is odd")
 				break
 			}

@@ -11,10 +11,10 @@ import (
 // input (H08).
 //
 // The elements of a slice are submitted at the call; a sequence is drawn while the results are read, a few tasks per
-// worker ahead, on a goroutine of its own: what it shares with the loop that reads must be guarded. The first error comes
-// after all results before it and ends the sequence (H10): the failure of an element, the end of ctx, or what is wrong with
-// the call. What has not begun is cancelled then, and the contexts of the tasks that run end; the same happens when the
-// reader stops early. The results can be read once, by one goroutine: to range over them again yields an error that matches
+// worker ahead, on a goroutine of its own: what it shares with the loop that reads must be guarded. The failure of an
+// element comes in its place, as a *futures.ElementError, and the others follow (H10). The end of ctx, of the pool, or what is wrong
+// with the call ends the sequence with one error. When the reader stops early, what has not begun is withdrawn, and the contexts of
+// the tasks that run end. The results can be read once, by one goroutine: to range over them again yields an error that matches
 // futures.ErrInvalidState.
 //
 // Each element is a task of its own unless WithChunkSize says otherwise; tiny ones travel together all the same.

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"iter"
 
 	"github.com/rankpool/rankpool/asyncresult"
@@ -11,8 +12,9 @@ import (
 
 // Map calls fn on every element of xs, a slice or a sequence, and returns all results in the order of the input (H07).
 //
-// It blocks until they are there, an element fails, or ctx ends. Then what has not begun is cancelled, the contexts of
-// the tasks that run end, and the first error in the order of the input comes back, without results.
+// It blocks until they are there, an element fails, or ctx ends. Then what has not begun is withdrawn, the contexts of the tasks
+// that run end, and the error comes back, without results: of the element that has failed first, wherever it is in the input, a
+// *futures.ElementError. With KeepGoing it returns all results and all failures.
 func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) ([]R, error) {
 	return mapAll[A, R](ctx, "Map", p, fn, any(xs), opts)
 }
@@ -42,6 +44,7 @@ func StarmapAsync[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, f
 // list is a verb that returns all results, under way.
 type list[R any] struct {
 	n       int
+	goOn    bool // after the failure of an element
 	results iter.Seq2[R, error]
 }
 
@@ -77,18 +80,34 @@ func startList[A, R any](ctx context.Context, p *Pool, c mapConfig, fn futures.F
 		}
 		opts = append([]MapOption{futures.WithChunkSize(defaultChunk(len(xs), workers))}, opts...)
 	}
+	if !c.goOn {
+		opts = append(opts, futures.FailFast())
+	}
 	bar := c.newProgress(len(xs))
-	return list[R]{len(xs), shown(bar, futures.Map(ctx, p.ex, fn, xs, bar.counting(opts)...))}, nil
+	return list[R]{len(xs), c.goOn, shown(bar, futures.Map(ctx, p.ex, fn, xs, bar.counting(opts)...))}, nil
 }
 
 // collect waits for the results.
 func (l list[R]) collect() ([]R, error) {
 	all := make([]R, 0, l.n)
+	var failed futures.ElementErrors
 	for r, err := range l.results {
 		if err != nil {
-			return nil, err
+			element, ok := err.(*futures.ElementError) //nolint:errorlint // it is not wrapped
+			switch {
+			case !l.goOn:
+				return nil, err
+			case !ok && len(failed) > 0:
+				return all, fmt.Errorf("%w; before that, %w", err, failed)
+			case !ok:
+				return all, err
+			}
+			failed = append(failed, element)
 		}
 		all = append(all, r)
+	}
+	if len(failed) > 0 {
+		return all, failed
 	}
 	return all, nil
 }
@@ -123,12 +142,7 @@ func mapAsync[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Fu
 	go func() {
 		defer p.endMap()
 		rs, err := l.collect()
-		if err == nil {
-			err = f.SetResult(rs)
-		}
-		if err != nil {
-			_ = f.SetError(err) // nobody else completes it
-		}
+		_ = f.SetPartial(rs, err) // nobody else completes it
 	}()
 	return asyncresult.New(p.ex, f), nil
 }

@@ -27,7 +27,7 @@ func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
 	return futures.WithInitializer(fn, arg)
 }
 
-// WithChunkSize has n consecutive elements travel, run and fail as one task. Below 1 the verb returns an error and takes
+// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Below 1 the verb returns an error and takes
 // nothing of its input (H12).
 func WithChunkSize(n int) MapOption { return chunkSize{futures.WithChunkSize(n), n} }
 
@@ -37,11 +37,20 @@ type chunkSize struct {
 	n int
 }
 
+// KeepGoing has Map, Starmap, MapAsync and StarmapAsync go on after an element has failed. They return the results of all elements,
+// each in its place, with the zero value where one has failed, and a futures.ElementErrors with the failures, which unwraps to all of
+// them.
+func KeepGoing() MapOption { return keepGoing{futures.WithArrivals(nil)} }
+
+// keepGoing is KeepGoing. For an executor's own Map, which goes on anyway, it is an option without effect.
+type keepGoing struct{ futures.MapOption }
+
 // mapConfig is what the options of a verb set, as far as this package must know.
 type mapConfig struct {
 	verb     string
 	chunk    int       // 0: not set by WithChunkSize of this package
 	progress io.Writer // nil: not shown
+	goOn     bool      // after a failure
 	rest     []futures.MapOption
 }
 
@@ -56,6 +65,8 @@ func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
 			c.chunk = s.n
 		case progressOption:
 			c.progress = s.w
+		case keepGoing:
+			c.goOn = true
 		}
 		c.rest = append(c.rest, o)
 	}

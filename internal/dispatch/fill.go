@@ -265,7 +265,7 @@ func (w *worker) compact() {
 // room says how many units of p the batch takes, and where they end. The first unit always fits.
 func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 	ns, tiny := m.unitTime(p.job)
-	if !tiny || p.alone {
+	if !tiny || p.alone || p.over > 0 {
 		if b.units > 0 {
 			return 0, p.cursor, false
 		}
@@ -315,6 +315,10 @@ func (b *batch) add(p *piece, n int, end cursor) {
 	if p.tries > 0 {
 		h.flags |= runAgain
 		h.again = p.tries
+	}
+	if p.over > 0 {
+		h.flags |= runSkip
+		h.skip = p.over
 	}
 	if b.units > 0 && h.flags&^runLocal == 0 && h.flags == b.head.flags && h.fn == b.head.fn {
 		b.head.units += h.units

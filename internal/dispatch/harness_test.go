@@ -31,16 +31,22 @@ type function struct {
 func (f function) NeedsContext() bool { return f.context }
 
 func (f function) Call(c *dispatch.Call) error {
-	for range c.N {
+	for skip := c.Skip; c.Done < c.N; {
 		b := c.In.Rest()
 		x, n := binary.Uvarint(b)
 		c.In.Reset(b[n:], nil)
+		if skip > 0 {
+			skip--
+			continue
+		}
 		y, err := f.call(c.Context, x)
 		if err != nil {
 			return err
 		}
 		c.Out.Stream = binary.AppendUvarint(c.Out.Stream, y)
-		c.Done++
+		if c.Done++; c.Done < c.N && !c.Over() {
+			return context.Canceled
+		}
 	}
 	return nil
 }
@@ -112,12 +118,16 @@ func (s *sink) Results(first, n int, data []byte, _ [][]byte) bool {
 	return false
 }
 
-func (s *sink) Fail(unit, done int, data []byte, _ [][]byte, err error) {
+func (s *sink) Part(unit int, p dispatch.Part) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.got[unit] = values(data)
-	s.errs[unit] = err
-	s.finish(1)
+	s.got[unit] = append(s.got[unit], values(p.Data)...)
+	if p.Failed > 0 && s.errs[unit] == nil {
+		s.errs[unit] = p.Err
+	}
+	if p.Last {
+		s.finish(1)
+	}
 }
 
 func (s *sink) Drop(first, n int, why error) {

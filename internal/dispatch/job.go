@@ -108,8 +108,8 @@ type cursor struct {
 // Claim, Unclaim are called with the scheduler's lock held: they must be quick, must not block and must not call back.
 // The others are called without it; calls about different units may run together. Where they may call code of the user's
 // (results of a Foreign job, an error that a worker has encoded) they come from Config.Aside, and otherwise from the goroutine
-// that received the news, which may be one that waits for something else. Each unit is reported by exactly one call of Results,
-// Fail or Drop, unless its job was withdrawn.
+// that received the news, which may be one that waits for something else. Each unit is reported by exactly one call of Results or
+// Drop, or by calls of Part of which only the last says so, unless its job was withdrawn.
 type Sink interface {
 	// Claim says that n units from first on are about to be handed to a worker. False skips them: they were cancelled,
 	// and nothing more is reported of them. A job of several units is skipped as a whole.
@@ -122,12 +122,22 @@ type Sink interface {
 	// elements. It returns true to keep data; segments are always the sink's. Both are nil after a Local unit.
 	Results(first, n int, data []byte, segments [][]byte) (keep bool)
 
-	// Fail delivers a unit that failed: done elements succeeded before (their results are in data), then came err. Data
-	// and segments are the sink's.
-	Fail(unit int, done int, data []byte, segments [][]byte, err error)
+	// Part delivers what became of some elements of a unit that has not succeeded as a whole, or not at once. The parts of a
+	// unit come in the order of its elements, each element in one of them.
+	Part(unit int, p Part)
 
 	// Drop says that n units will not run: the executor was shut down (ErrDropped) or broke (any other error).
 	Drop(first, n int, why error)
+}
+
+// Part is what became of some elements of a unit: from element At on, Done have succeeded and the Failed after them have not.
+type Part struct {
+	At, Done, Failed int
+	Last             bool // nothing more is to come of the unit
+
+	Data     []byte // the results of those that succeeded, without a header. It is the sink's, as the segments are
+	Segments [][]byte
+	Err      error // why the others failed; nil for a Local unit, which knows
 }
 
 func (j *Job) chunk() int { return max(j.more().Chunk, 1) }
@@ -147,9 +157,11 @@ type piece struct {
 	cursor
 	n     int    // units
 	seq   uint64 // the first unit's number at its worker, once handed out
-	tries int    // how often these units have been lost so far while they ran
+	tries int    // how often these units, or the element that is next, have been lost so far while they ran
 	lost  int    // how often its one unit was lost while it was received
 	done  int    // units of it that were answered
+	over  int    // elements that are over of the first unit that was not answered
+	bad   bool   // one of these has failed
 	alone bool   // its units were in a frame that was lost while it was received: now each has its own
 	gone  bool   // its one unit was reported already: what the worker still says of it is ignored
 }

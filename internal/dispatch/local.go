@@ -13,8 +13,9 @@ type Local interface {
 	// false. A panic and runtime.Goexit may pass through.
 	Run(ctx context.Context, u *Units) (ok bool)
 
-	// Failed notes the error of a unit that did not return.
-	Failed(unit int, err error)
+	// Failed notes the error of a unit that did not return. It tells whether elements of the unit are left: then Run is called
+	// again for them.
+	Failed(unit int, err error) (more bool)
 
 	// Failure returns what Failed has noted last of a unit.
 	Failure(unit int) error
@@ -51,21 +52,32 @@ func (u *Units) Next() bool {
 func (s *server) localUnits(w *work) {
 	o, l := &s.out, &w.local[0]
 	sink := l.job.Sink.(Local)
-	if !sink.NeedsContext() && w.head.timeout == 0 {
-		if sink.Run(s.tasks, o.beginLocal(w, sink, l.first, l.n)) {
-			o.endLocal(w, false)
-		} else {
-			s.failed(w, nil)
-		}
+	if w.again {
+		s.runLocal(w, sink, &o.units)
 		return
 	}
-	u, ok := o.beginLocal(w, sink, l.first, 1), false
-	_ = s.callWithContext(w, func(ctx context.Context) error {
-		ok = sink.Run(ctx, u)
-		return nil
-	})
+	if !sink.NeedsContext() && w.head.timeout == 0 {
+		s.runLocal(w, sink, o.beginLocal(w, sink, l.first, l.n))
+		return
+	}
+	s.runLocal(w, sink, o.beginLocal(w, sink, l.first, 1))
+}
+
+// runLocal runs units of a Local, with a context of their own if they need one.
+func (s *server) runLocal(w *work, sink Local, u *Units) {
+	ok := false
+	if !sink.NeedsContext() && w.head.timeout == 0 {
+		w.again = false
+		ok = sink.Run(s.tasks, u)
+	} else {
+		_ = s.callWithContext(w, func(ctx context.Context) error {
+			w.again = false
+			ok = sink.Run(ctx, u)
+			return nil
+		})
+	}
 	if ok {
-		o.endLocal(w, false)
+		s.out.endLocal(w, false)
 	} else {
 		s.failed(w, nil)
 	}

@@ -42,10 +42,11 @@ func (s *localSink) Run(ctx context.Context, u *dispatch.Units) bool {
 	}
 }
 
-func (s *localSink) Failed(unit int, err error) {
+func (s *localSink) Failed(unit int, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.errs[unit] = err
+	return false
 }
 
 func (s *localSink) Failure(unit int) error {
@@ -64,13 +65,13 @@ func (s *localSink) Results(first, n int, _ []byte, _ [][]byte) bool {
 	return false
 }
 
-func (s *localSink) Fail(unit, done int, data []byte, segments [][]byte, err error) {
-	if err == nil {
+func (s *localSink) Part(unit int, p dispatch.Part) {
+	if p.Err == nil {
 		s.mu.Lock()
-		err = s.errs[unit]
+		p.Err = s.errs[unit]
 		s.mu.Unlock()
 	}
-	s.sink.Fail(unit, done, data, segments, err)
+	s.sink.Part(unit, p)
 }
 
 // onceEach checks that every unit ran once, and failed if it should have.

@@ -222,21 +222,23 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 					break
 				}
 				running = false
+				m.salvageElements(&p, &l, out)
 			}
-			m.orphan(w, p, cause, &back, out)
+			m.orphan(w, &p, l.Proof, cause, &back, out)
 			p.done++
+			p.over, p.bad = 0, false
 		}
 		if p.done == p.n {
 			continue
 		}
 		if p.lost == unreceived && !p.job.is(withdrawn) {
 			blamed = true
-			m.failLost(w, p, fmt.Errorf("it was lost while it was received, %d times; its arguments may take more memory than a worker has: %w",
+			m.failLost(w, &p, true, fmt.Errorf("it was lost while it was received, %d times; its arguments may take more memory than a worker has: %w",
 				unreceived, cause), out)
 			continue
 		}
 		back = append(back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: p.n - p.done, tries: p.tries, lost: p.lost,
-			alone: p.alone || p.seq+uint64(p.done) <= apart})
+			over: p.over, bad: p.bad, alone: p.alone || p.seq+uint64(p.done) <= apart})
 	}
 	for _, p := range slices.Backward(back) {
 		m.takeBack(p, out)
@@ -269,8 +271,20 @@ func timedOut(p *piece, cause error) bool {
 	return a != nil && a.Timeouts && errors.Is(cause, context.DeadlineExceeded)
 }
 
-// orphan fails one unit that was lost while it ran, or queues it again.
-func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *news) {
+// salvageElements takes in what a journal has of the elements of the unit that ran, the next of p.
+func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
+	unit := p.unit + p.done
+	if l.Over <= p.over || l.Over >= p.job.elements(unit, 1) || p.job.Local { // all: the worker had but to say so
+		return
+	}
+	out.part(p.job, unit, l.Results, nil, Part{At: p.over, Done: l.Over - p.over}, nil, nil)
+	p.over, p.tries = l.Over, 0
+	m.losses = 0
+}
+
+// orphan fails the next unit of p, which was lost while it ran, or queues it again. With proof of how far it had come, only the
+// element that ran is at fault, and those after it go back.
+func (m *Master) orphan(w *worker, p *piece, proof bool, cause error, back *[]piece, out *news) {
 	if p.gone {
 		m.gone--
 		return
@@ -278,18 +292,33 @@ func (m *Master) orphan(w *worker, p piece, cause error, back *[]piece, out *new
 	if p.job.more().Gang {
 		m.left(w, true, cause)
 	}
-	if !p.job.more().Gang && m.repeats(&p) && (!isOverdue(cause) || timedOut(&p, cause)) {
-		m.repeat(piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries}, back)
+	if !p.job.more().Gang && m.repeats(p) && (!isOverdue(cause) || timedOut(p, cause)) {
+		m.repeat(piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries, over: p.over, bad: p.bad}, back)
 		return
 	}
-	m.failLost(w, p, cause, out)
+	if !proof || p.job.Local || p.job.is(withdrawn) || m.state == Broken || isOverdue(cause) {
+		m.failLost(w, p, true, cause, out)
+		return
+	}
+	if m.failLost(w, p, false, cause, out) {
+		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, over: p.over, bad: true})
+	}
 }
 
-// failLost fails the next unit of p, which was lost with its worker.
-func (m *Master) failLost(w *worker, p piece, cause error, out *news) {
-	m.stats.Failed++
-	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1,
-		rest: &rest{failed: true, fault: remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause))}})
+// failLost fails the next element of p, which was lost with its worker, or all the rest of its unit. It tells whether there are
+// elements left.
+func (m *Master) failLost(w *worker, p *piece, all bool, cause error, out *news) (left bool) {
+	n := 1
+	if rest := p.job.elements(p.unit+p.done, 1) - p.over; all {
+		n = rest
+	} else {
+		left = rest > 1
+	}
+	out.failed(p, n, remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause)))
+	if p.over += n; !left {
+		m.stats.Failed++
+	}
+	return left
 }
 
 // breakDown breaks the pool from a place that has no news to add to.

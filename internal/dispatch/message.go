@@ -47,14 +47,22 @@ const (
 	runGang                // number of the gang
 	runIdle                // the frame's first: the worker has answered or handed back all that it was sent before
 	runAgain               // how often the units have run before
+	runSkip                // how many elements at the beginning of the unit, the only one, are not to be run
 )
 
 // An entry in a results frame begins with a uvarint whose low two bits are the tag.
 const (
 	entryOK      = 0 // value: length of the results, which follow
 	entryBuffers = 1 // value: length; uvarint number of segments; the results
-	entryError   = 2 // value: length; uvarint segments, uvarint elements done, uvarint length of the error; results; error
+	entryPart    = 2 // value: length; uvarint segments, uvarint first element, uvarint elements done, byte kind, uvarint length of the error; results; error
 	entryTime    = 3 // value: nanoseconds that the units since the last time entry took together
+)
+
+// What a part says of the elements after those that it has results of.
+const (
+	partRest = 0 // all the rest of the unit has failed: it ends the unit
+	partOne  = 1 // one has failed; more of the unit follows
+	partNone = 2 // nothing; more of the unit follows
 )
 
 // ResultShift is by how much the length of a successful unit without segments is shifted in its header: see ResultHeader.
@@ -215,6 +223,7 @@ type run struct {
 	timeout time.Duration
 	gang    uint64
 	again   int // how often the units have run before
+	skip    int // elements of the one unit that are not to be run
 }
 
 // appendRun appends the head of a run and returns where its number of units is to be patched in.
@@ -236,6 +245,9 @@ func appendRun(b []byte, h run) ([]byte, int) {
 	if h.flags&runAgain != 0 {
 		b = binary.AppendUvarint(b, uint64(h.again))
 	}
+	if h.flags&runSkip != 0 {
+		b = binary.AppendUvarint(b, uint64(h.skip))
+	}
 	return b, at
 }
 
@@ -252,6 +264,9 @@ func (r *reader) run() run {
 	}
 	if h.flags&runAgain != 0 {
 		h.again = int(r.uint())
+	}
+	if h.flags&runSkip != 0 {
+		h.skip = int(min(r.uint(), uint64(max(h.last, 1)-1)))
 	}
 	return h
 }

@@ -47,7 +47,7 @@ func TestResultsThatHaveLeftTheJournalAreSentFromWhereTheyAre(t *testing.T) {
 	w.hear(t, 'r')
 	w.say('t', 1, 0, 0, 0, 4, 0, 0, 0, 1, 1, 1, 2, 1, 1, 1, 3) // four units: 1, 2, 1, 3
 	var got []byte
-	for len(got) < 10 { // the third unit runs until then
+	for len(got) < 12 { // the third unit runs until then
 		select {
 		case b := <-w.up:
 			if b[0] == 'R' {
@@ -57,7 +57,7 @@ func TestResultsThatHaveLeftTheJournalAreSentFromWhereTheyAre(t *testing.T) {
 			t.Fatalf("only %q came", got)
 		}
 	}
-	want := []byte{1 << 2, 41, 0<<2 | 2, 0, 0, 2, 'n', 'o', 1 << 2, 41}
+	want := []byte{1 << 2, 41, 0<<2 | 2, 0, 0, 0, 0, 2, 'n', 'o', 1 << 2, 41}
 	if !bytes.Equal(got, want) {
 		t.Errorf("the results are %q, want %q", got, want)
 	}

@@ -24,10 +24,8 @@ type delivery struct {
 // rest is what only some deliveries have.
 type rest struct {
 	segments [][]byte
-	failed   bool
-	done     int    // of a failed unit: elements that succeeded
-	coded    []byte // of a failed unit: its error, as the worker encoded it
-	fault    error  // of a failed unit: its error, if this side made it
+	part     *Part  // of a unit that has not succeeded as a whole: all but what stands elsewhere here
+	coded    []byte // of a part: its error, as the worker encoded it
 	drop     error  // the units will not run
 	again    *piece // of a failed unit: it, if Again is to be asked
 }
@@ -90,7 +88,7 @@ func (d *delivery) foreign() bool {
 	if d.rest.again != nil {
 		return true
 	}
-	return d.rest.drop == nil && (d.job.Foreign && !d.rest.failed || len(d.rest.coded) > 0)
+	return d.rest.drop == nil && (d.job.Foreign && d.rest.part == nil || len(d.rest.coded) > 0)
 }
 
 // tellAside tells a sink where the user's code keeps nobody waiting.
@@ -111,7 +109,11 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 			err = fmt.Errorf("what became of it could not be taken in: panic: %v", v)
 		}
 		for i := range d.n {
-			d.job.Sink.Fail(d.first+i, 0, nil, nil, err)
+			p := Part{Failed: d.job.elements(d.first+i, 1), Last: true, Err: err}
+			if d.rest != nil && d.rest.part != nil {
+				p.At, p.Failed, p.Last = d.rest.part.At, d.rest.part.Done+d.rest.part.Failed, d.rest.part.Last
+			}
+			d.job.Sink.Part(d.first+i, p)
 		}
 		kept = true
 	}()
@@ -120,17 +122,18 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 		kept = s.Results(d.first, d.n, d.data, nil)
 	case r.drop != nil:
 		s.Drop(d.first, d.n, r.drop)
-	case !r.failed:
+	case r.part == nil:
 		kept = s.Results(d.first, d.n, d.data, r.segments)
 	default:
-		err := r.fault
-		if err == nil && len(r.coded) > 0 {
-			err = m.cfg.DecodeError(r.coded, d.job.Func, slot, *hello)
+		p := *r.part
+		if p.Err == nil && len(r.coded) > 0 {
+			p.Err = m.cfg.DecodeError(r.coded, d.job.Func, slot, *hello)
 		}
-		if r.again != nil && m.decide(*r.again, d.failure(err)) {
+		if r.again != nil && m.decide(*r.again, d.failure(p.Err)) {
 			break
 		}
-		s.Fail(d.first, r.done, d.data, r.segments, err)
+		p.Data, p.Segments = d.data, r.segments
+		s.Part(d.first, p)
 		kept = len(d.data) > 0
 	}
 	told = true
@@ -224,7 +227,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 	}
 	for len(r.b) > 0 {
 		before := r.b
-		if p := w.next(); p != nil && seq == p.seq+uint64(p.done) && !p.gone && !p.job.more().Gang {
+		if p := w.next(); p != nil && seq == p.seq+uint64(p.done) && !p.gone && p.over == 0 && !p.job.more().Gang {
 			if n, size := successes(before, p.n-p.done); n > 0 { // the same as below for each of them
 				unit := p.unit + p.done
 				if timed.fn != p.job.Func {
@@ -248,7 +251,8 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		}
 		v := r.uint()
 		var coded []byte
-		var done, nseg uint64
+		var nseg uint64
+		part := entry{}
 		switch v & 3 {
 		case entryTime:
 			if timed.elements > 0 {
@@ -259,58 +263,70 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			continue
 		case entryBuffers:
 			nseg = r.uint()
-		case entryError:
-			nseg, done = r.uint(), r.uint()
+		case entryPart:
+			nseg = r.uint()
+			part = entry{at: r.uint(), done: r.uint(), kind: r.byte()}
 			v2 := r.uint()
-			data := r.bytes(v >> 2)
+			before = r.bytes(v >> 2) // what is not a whole unit has no header
 			coded = r.bytes(v2)
-			if r.err == nil {
-				before = data // what a failed unit's sink is given has no header
-			}
 		}
-		if v&3 != entryError {
+		if v&3 != entryPart {
+			head := len(before) - len(r.b)
 			r.bytes(v >> 2)
 			before = before[:len(before)-len(r.b)]
+			if p := w.next(); p != nil && p.over > 0 && seq == p.seq+uint64(p.done) { // the end of a unit of which parts have come
+				before = before[min(head, len(before)):]
+			}
 		}
 		mine := buffers.take(nseg)
 		if r.err != nil || buffers.err != nil {
 			return cmp.Or(r.err, buffers.err)
 		}
 		p := w.next()
-		if p == nil || seq < p.seq+uint64(p.done) {
-			seq++
+		more := v&3 == entryPart && part.kind != partRest
+		if p == nil || seq < p.seq+uint64(p.done) || seq == p.seq+uint64(p.done) && more && part.at < uint64(p.over) {
+			if !more {
+				seq++
+			}
 			continue
 		}
 		if seq != p.seq+uint64(p.done) {
 			return fmt.Errorf("result of task %d where %d was due", seq, p.seq+uint64(p.done))
 		}
-		if v&3 == entryError && len(coded) == 0 && !p.job.Local {
-			return fmt.Errorf("task %d failed without an error", seq)
+		unit, elements := p.unit+p.done, p.job.elements(p.unit+p.done, 1)
+		of := Part{At: p.over, Done: elements - p.over, Last: true}
+		if v&3 == entryPart {
+			if err := part.check(p.over, elements, len(coded) > 0 || p.job.Local); err != nil {
+				return fmt.Errorf("task %d %w", seq, err)
+			}
+			of = part.of(elements)
 		}
-		if done > uint64(p.job.elements(p.unit+p.done, 1)) {
-			return fmt.Errorf("task %d failed after %d elements, and has %d", seq, done, p.job.elements(p.unit+p.done, 1))
+		if more {
+			p.over, p.bad, p.tries = of.At+of.Done+of.Failed, p.bad || of.Failed > 0, 0
+			if !p.gone {
+				out.part(p.job, unit, before, mine, of, coded, nil)
+			}
+			continue
 		}
 		seq++
-		unit := p.unit + p.done
 		if timed.fn != p.job.Func {
 			timed.fn, timed.elements = p.job.Func, 0
 		}
 		timed.elements += p.job.elements(unit, 1)
-		job, gone := p.job, p.gone
+		job, gone, whole := p.job, p.gone, v&3 != entryPart && p.over == 0
 		if job.more().Gang && !gone {
-			m.left(w, v&3 == entryError, nil)
+			m.left(w, of.Failed > 0, nil)
 		}
 		var again *piece
-		if v&3 == entryError {
+		if of.Failed > 0 {
 			again = m.failing(p)
 		}
-		m.answered(w, p, v&3 == entryError, again != nil)
+		m.answered(w, p, of.Failed > 0 || p.bad, again != nil)
 		if gone {
 			continue
 		}
-		if v&3 == entryError {
-			out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before,
-				rest: &rest{segments: mine, failed: true, done: int(done), coded: coded, again: again}})
+		if !whole {
+			out.part(job, unit, before, mine, of, coded, again)
 			continue
 		}
 		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, rest: &rest{segments: mine}})
@@ -320,6 +336,38 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		m.losses = 0
 	}
 	return r.err
+}
+
+// entry is a part as it travels.
+type entry struct {
+	at, done uint64
+	kind     byte
+}
+
+// check compares an entry with the elements of its unit, of which so many are over.
+func (e entry) check(over, elements int, hasError bool) error {
+	left := uint64(elements - over)
+	switch {
+	case e.at != uint64(over):
+		return fmt.Errorf("goes on with element %d where %d was due", e.at, over)
+	case e.kind > partNone || e.done > left || e.kind == partOne && e.done+1 >= left || e.kind == partNone && e.done == left:
+		return fmt.Errorf("has a part (%d) of %d elements where %d are left", e.kind, e.done, left)
+	case e.kind != partNone && !hasError:
+		return errors.New("failed without an error")
+	}
+	return nil
+}
+
+// of returns the part that an entry stands for.
+func (e entry) of(elements int) Part {
+	p := Part{At: int(e.at), Done: int(e.done), Last: e.kind == partRest}
+	switch e.kind {
+	case partRest:
+		p.Failed = elements - p.At - p.Done
+	case partOne:
+		p.Failed = 1
+	}
+	return p
 }
 
 // resultsAlike takes in the results of single jobs of one function at the start of data, of which the first is of unit seq,
@@ -413,6 +461,7 @@ func (m *Master) answered(w *worker, p *piece, failed, open bool) {
 func (m *Master) release(w *worker, p *piece, n int) {
 	w.stats.Tasks += uint64(n)
 	p.done += n
+	p.over, p.bad = 0, false
 	seq := p.seq + uint64(p.done) - 1
 	if p.gone {
 		m.gone -= n
@@ -457,6 +506,9 @@ func (m *Master) handback(w *worker, from uint64, out *news) {
 		}
 		keep = max(keep, p.done)
 		back := piece{job: p.job, cursor: p.job.advance(p.cursor, keep), n: p.n - keep, tries: p.tries, lost: p.lost, alone: p.alone}
+		if keep == 0 {
+			back.over, back.bad = p.over, p.bad
+		}
 		w.units -= back.n
 		m.flying -= back.n
 		if keep == 0 {
@@ -519,6 +571,17 @@ func (m *Master) giveUp(w *worker, p *piece, err *OverdueError, out *news) {
 	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
-	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1,
-		rest: &rest{failed: true, fault: remote.Outward(w.broken(m.cfg.Name(p.job.Func), err))}})
+	out.failed(p, p.job.elements(p.unit, 1)-p.over, remote.Outward(w.broken(m.cfg.Name(p.job.Func), err)))
+}
+
+// part adds a part that a worker has sent.
+func (out *news) part(job *Job, unit int, data []byte, segs [][]byte, p Part, coded []byte, again *piece) {
+	out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: data, rest: &rest{segments: segs, part: &p, coded: coded, again: again}})
+}
+
+// failed adds that the next n elements of the first unit of p that is not answered have failed.
+func (out *news) failed(p *piece, n int, err error) {
+	part := &Part{At: p.over, Failed: n, Err: err}
+	part.Last = p.over+n == p.job.elements(p.unit+p.done, 1)
+	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, rest: &rest{part: part}})
 }

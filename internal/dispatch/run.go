@@ -78,8 +78,8 @@ func (s *server) units(w *work) (last bool) {
 		s.failed(w, s.svc.Recovered(Goexit, stack()))
 		go s.resume(w)
 	}()
-	for first := w.seq+1 == w.first; !w.stop && w.seq+1 < w.first+w.units; first = false {
-		for w.left == 0 && len(w.r.b) > 0 {
+	for first := w.seq+1 == w.first; w.again || !w.stop && w.seq+1 < w.first+w.units; first = false {
+		for !w.again && w.left == 0 && len(w.r.b) > 0 {
 			s.nextRun(w)
 		}
 		if first {
@@ -125,6 +125,33 @@ func (s *server) enter(w *work) {
 	if w.left == 0 {
 		o.call.N = w.head.last
 	}
+	if w.head.flags&runChunks != 0 {
+		s.enterChunk(w)
+	} else {
+		o.call.Chunked, o.call.Skip, w.size, w.over = false, 0, 1, 0
+	}
+}
+
+// enterChunk goes on with entering a unit of several elements.
+func (s *server) enterChunk(w *work) {
+	o := &s.out
+	w.size, w.over = o.call.N, w.head.skip
+	o.call.Chunked, o.call.Skip, o.call.N = true, w.over, w.size-w.over
+	s.journal.Entered(w.seq, w.over, len(o.enc.Stream))
+}
+
+// Over says that an element has succeeded that is not the unit's last. Its results are then in the journal, or on their way.
+// False says that nobody wants those after it any more.
+func (c *Call) Over() (goOn bool) {
+	o := &c.of.out
+	if n := len(o.enc.Stream); len(o.enc.Segments) == o.segments && n <= o.full && cap(o.enc.Stream) == cap(o.base) {
+		o.s.journal.Over(c.w.over+c.Done, n)
+	} else {
+		c.of.part(c.w, partNone, nil)
+		o.flushPart(c.w.seq)
+		c.of.goOn(c.w)
+	}
+	return !c.w.recalled.Load() || !c.of.isCancelled(c.w)
 }
 
 // enterLong has the next unit read: its bytes and its segments.
@@ -160,39 +187,53 @@ func (c *Call) Next() bool {
 // remoteUnits runs units of a run, one at least.
 func (s *server) remoteUnits(w *work) {
 	o := &s.out
-	o.call.In, o.call.Out, o.call.s, o.call.w = &s.in, &o.enc, s, w
+	o.call.In, o.call.Out, o.call.s, o.call.of, o.call.w = &s.in, &o.enc, s, s, w
 	if w.context || w.head.flags&(runTimeout|runBuffers) != 0 {
 		o.call.s = nil // one after the other
 	}
-	s.in.Reset(nil, nil)
-	s.enter(w)
-	if w.body == nil {
-		s.failed(w, fmt.Errorf("worker has no function number %d", w.head.fn))
-		return
+	if !w.again {
+		s.in.Reset(nil, nil)
+		s.enter(w)
+		o.call.Reading = true
+		var err error
+		switch {
+		case w.body == nil:
+			err = fmt.Errorf("worker has no function number %d", w.head.fn)
+		case w.buffers.err != nil:
+			err = w.buffers.err
+		case w.changed:
+			err = ErrChanged
+		}
+		if err != nil {
+			s.failed(w, err)
+			return
+		}
+		o.call.Reading = false
 	}
-	if w.buffers.err != nil {
-		s.failed(w, w.buffers.err)
-		return
-	}
-	if w.changed {
-		s.failed(w, ErrChanged)
-		return
-	}
-	var err error
 	if w.context || w.head.timeout > 0 {
-		err = s.callWithContext(w, func(ctx context.Context) error {
+		_ = s.callWithContext(w, func(ctx context.Context) error {
 			o.call.Context = ctx
-			return w.body.Call(&o.call)
+			s.elements(w)
+			return nil
 		})
 	} else {
 		o.call.Context = s.tasks
-		err = w.body.Call(&o.call)
+		s.elements(w)
 	}
-	switch {
-	case err != nil:
-		s.failed(w, err)
-	case o.begun:
-		s.succeeded(w)
+}
+
+// elements runs what is left of the unit that runs, and perhaps units after it.
+func (s *server) elements(w *work) {
+	for {
+		w.again = false
+		if err := w.body.Call(&s.out.call); err != nil {
+			s.failed(w, err)
+		} else if s.out.begun {
+			s.succeeded(w)
+		}
+		if !w.again {
+			return
+		}
 	}
 }
 
@@ -212,7 +253,11 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	ctx, cancel := s.tasks, context.CancelFunc(nil)
 	if t := w.head.timeout; t > 0 {
-		ctx, cancel = context.WithTimeout(ctx, t)
+		if !w.again {
+			w.until = time.Now().Add(t)
+		}
+		t = time.Until(w.until)
+		ctx, cancel = context.WithDeadline(ctx, w.until)
 		seq := w.seq
 		watch := awake.Then(t, overdueGrace, func() { s.send(kindOverdue, seq) })
 		defer watch.Stop()
@@ -245,18 +290,69 @@ func (s *server) succeeded(w *work) {
 	w.stop = s.out.succeeded(w.seq)
 }
 
-// failed ends the unit that runs with an error.
+// failed ends the element that runs with an error, and its unit with the last.
 func (s *server) failed(w *work, err error) {
 	o := &s.out
 	if l := o.local; l != nil {
-		if err != nil { // it did not return
-			l.Failed(o.units.Unit, err)
+		if err != nil && l.Failed(o.units.Unit, err) { // it did not return
+			w.again = true
+			return
 		}
+		w.again = false
 		o.endLocal(w, true)
-		err = nil
+		o.begun = false
+		o.call.Done = 0
+		o.part(0, partRest, nil)
+		w.stop = o.finished(w.seq)
+		return
 	}
-	o.begun = false
-	w.stop = o.failed(w.seq, err)
+	if w.over+o.call.Done+1 >= w.size || o.call.Reading || s.nobodyWants(w) {
+		w.again = false
+		o.begun = false
+		o.part(w.over, partRest, err)
+		w.stop = o.finished(w.seq)
+		return
+	}
+	s.part(w, partOne, err)
+	if len(o.enc.Segments) == 0 && len(o.enc.Stream) <= o.full && cap(o.enc.Stream) == cap(o.base) {
+		o.remarkPart(w.seq)
+		if time.Since(w.begun) > longTask { // the next look may be far
+			o.flushMarked()
+		}
+	} else {
+		o.flushPart(w.seq)
+	}
+	s.goOn(w)
+	w.again = true
+}
+
+// part makes the entry of a part of the unit that runs.
+func (s *server) part(w *work, kind byte, err error) {
+	o := &s.out
+	o.part(w.over, kind, err)
+	if w.over += o.call.Done; kind == partOne {
+		w.over++
+	}
+}
+
+// goOn begins another entry for the elements of the unit that are left.
+func (s *server) goOn(w *work) {
+	o := &s.out
+	o.begin()
+	o.call.Done, o.call.Skip, o.call.N = 0, 0, w.size-w.over
+	s.journal.Entered(w.seq, w.over, len(o.enc.Stream))
+}
+
+// nobodyWants tells whether the context of the unit that runs has ended, or would have if it had one.
+func (s *server) nobodyWants(w *work) bool {
+	return s.out.call.Context != nil && s.out.call.Context.Err() != nil || w.recalled.Load() && s.isCancelled(w)
+}
+
+// isCancelled tells whether the unit that runs was cancelled.
+func (s *server) isCancelled(w *work) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(w.cancelled, func(c span) bool { return c.has(w.seq) })
 }
 
 // outbox collects the results of a batch in the worker's journal and sends them.
@@ -264,15 +360,16 @@ func (s *server) failed(w *work, err error) {
 // The runner appends without a lock; the journal's mark says how far the bytes are final. Another goroutine may send that part while
 // the runner goes on: then flushed says how far it got. The lock orders the sending.
 type outbox struct {
-	s     *server
-	enc   pkl5.Encoder
-	call  Call
-	local Local // what runs units by reference; nil while nothing does
-	units Units // of local
-	begun bool  // a unit runs, and not by reference
-	start int   // where the entry of the unit that runs begins
-	seq   uint64
-	final uint64 // the last of the batch
+	s        *server
+	enc      pkl5.Encoder
+	call     Call
+	local    Local // what runs units by reference; nil while nothing does
+	units    Units // of local
+	begun    bool  // a unit runs, and not by reference
+	start    int   // where the entry of the unit that runs begins
+	seq      uint64
+	segments int    // how many segments the stream has had there
+	final    uint64 // the last of the batch
 
 	// The journal said at a mark which was not the first of its unit that no other is to begin: the one that may have begun
 	// since is the last.
@@ -311,7 +408,7 @@ func (o *outbox) remark(seq uint64) {
 
 // begin makes room for the header of an entry.
 func (o *outbox) begin() {
-	o.start = len(o.enc.Stream)
+	o.start, o.segments = len(o.enc.Stream), len(o.enc.Segments)
 	o.enc.Stream = append(o.enc.Stream, 0)
 }
 
@@ -319,7 +416,7 @@ func (o *outbox) begin() {
 // other unit may begin.
 func (o *outbox) succeeded(seq uint64) (stop bool) {
 	n := len(o.enc.Stream) - o.start - 1
-	if len(o.enc.Segments) == 0 {
+	if len(o.enc.Segments) == o.segments {
 		if n < 1<<5 {
 			o.enc.Stream[o.start] = byte(n<<2 | entryOK)
 		} else {
@@ -329,7 +426,7 @@ func (o *outbox) succeeded(seq uint64) (stop bool) {
 	} else {
 		var h [2 * binary.MaxVarintLen64]byte
 		b := binary.AppendUvarint(h[:0], uint64(n)<<2|entryBuffers)
-		o.widen(binary.AppendUvarint(b, uint64(len(o.enc.Segments))))
+		o.widen(binary.AppendUvarint(b, uint64(len(o.enc.Segments)-o.segments)))
 	}
 	return o.finished(seq)
 }
@@ -342,24 +439,38 @@ func (o *outbox) widen(header []byte) {
 	copy(o.enc.Stream[o.start:], header)
 }
 
-// failed makes the entry of a unit that failed, after call.Done elements whose results were appended.
-func (o *outbox) failed(seq uint64, err error) (stop bool) {
+// part makes the entry of a part of a unit: from element over on, of call.Done elements whose results were appended, and with an
+// error of those after them.
+func (o *outbox) part(over int, kind byte, err error) {
 	o.enc.Abandon()
 	data := append([]byte(nil), o.enc.Stream[min(o.start+1, len(o.enc.Stream)):]...)
-	done := o.call.Done
 	var coded []byte
 	if err != nil {
 		coded = o.s.svc.AppendError(nil, err)
-	} else {
-		data, done = nil, 0
 	}
-	b := binary.AppendUvarint(o.enc.Stream[:o.start], uint64(len(data))<<2|entryError)
-	b = binary.AppendUvarint(b, uint64(len(o.enc.Segments)))
-	b = binary.AppendUvarint(b, uint64(done))
+	b := binary.AppendUvarint(o.enc.Stream[:o.start], uint64(len(data))<<2|entryPart)
+	b = binary.AppendUvarint(b, uint64(len(o.enc.Segments)-o.segments))
+	b = binary.AppendUvarint(b, uint64(over))
+	b = binary.AppendUvarint(b, uint64(o.call.Done))
+	b = append(b, kind)
 	b = binary.AppendUvarint(b, uint64(len(coded)))
 	b = append(b, data...)
 	o.enc.Stream = append(b, coded...)
-	return o.finished(seq)
+}
+
+// remarkPart marks that a part of unit seq stands in the journal.
+func (o *outbox) remarkPart(seq uint64) {
+	if o.s.journal.Finished(seq-1, len(o.enc.Stream)) {
+		o.halted = true
+	}
+}
+
+// flushPart sends what there is, in the midst of unit seq.
+func (o *outbox) flushPart(seq uint64) {
+	if o.flush() {
+		o.halted = true
+	}
+	o.open(seq)
 }
 
 // finished marks that seq has ended, and sends what there is when it cannot stay in the journal. It returns true when no
@@ -417,7 +528,7 @@ func (o *outbox) flushMarked() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	seq, n := o.s.journal.Unsent()
-	if n <= o.flushed || seq <= o.flushedSeq {
+	if n <= o.flushed {
 		return
 	}
 	var stream []byte

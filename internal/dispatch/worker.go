@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/goid"
@@ -23,8 +24,9 @@ const (
 // Body runs calls of one function on encoded arguments.
 type Body interface {
 	// Call decodes the arguments of c.N elements from c.In one after another, calls the function and encodes the results
-	// to c.Out, counting in c.Done. It stops at the first element that fails and returns its error. After the last it may
-	// go on with another unit, if c.Next says that there is one.
+	// to c.Out, counting in c.Done. After each but the last it calls c.Over. It stops at the first element that fails and returns
+	// its error; then it is called again for those after it. After the last it may go on with another unit, if c.Next says that
+	// there is one.
 	Call(c *Call) error
 
 	// NeedsContext says whether Call uses c.Context.
@@ -38,10 +40,15 @@ type Call struct {
 	Out     *pkl5.Encoder
 	N, Done int
 
+	Chunked bool // the unit is one of several elements, be it that only one is left
+	Skip    int  // elements at the beginning that are to be read and not called
+	Reading bool // set by a Body while it cannot say where the next element begins: a failure then is that of all the rest
+
 	Scratch any // the Body's own, from its last call here
 
-	s *server // nil: there is no next unit
-	w *work
+	s  *server // nil: there is no next unit
+	of *server
+	w  *work
 }
 
 // Service is what a worker does for its master.
@@ -454,10 +461,15 @@ func (s *server) cancelTasks(seq, n uint64) {
 	}
 	if w := s.work; w != nil {
 		w.cancelled = append(w.cancelled, units)
+		w.recalled.Store(true)
 	}
+	w := s.work
 	s.mu.Unlock()
 	if cancel != nil {
 		cancel()
+	}
+	if finished, _ := s.journal.Unsent(); w != nil && seq+n > finished+2 { // what has not begun and is not wanted any more must not begin
+		s.giveBack(w)
 	}
 }
 
@@ -485,10 +497,15 @@ type work struct {
 	body    Body
 	context bool      // the function uses its context
 	seq     uint64    // the unit that runs, or has ended last
+	size    int       // its elements
+	over    int       // of these, those that an entry tells of
+	again   bool      // it goes on after an element that failed
+	until   time.Time // the end of its time, if it has one
 	stop    bool      // the units after seq were given back
 	begun   time.Time // since when the time of the units is counted
 
-	cancelled []span // units whose contexts are to end when they are made; under the server's lock
+	cancelled []span      // units whose contexts are to end when they are made; under the server's lock
+	recalled  atomic.Bool // there are any
 }
 
 // newWork counts the units of a frame of tasks.

@@ -15,7 +15,7 @@ const JournalHeader = 64
 // time; Read may be called by another process.
 type Journal struct {
 	mem   []byte
-	marks *[3]atomic.Uint64 // the beginning of mem
+	marks *[6]atomic.Uint64 // the beginning of mem
 }
 
 // NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
@@ -23,12 +23,12 @@ func NewJournal(mem []byte) *Journal {
 	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
 		panic("link: journal memory is too small or misaligned")
 	}
-	return &Journal{mem: mem, marks: (*[3]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
+	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
 }
 
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
-// task; [2] the mark of the frame that the endpoint
-// takes in.
+// task; [2] the mark of the frame that the endpoint takes in; of a task of several elements that runs: [3] its number, [4] where its
+// results begin, [5] elements that are over (41 bits) and where the results of those end (23 bits).
 const (
 	seqShift = 24
 	halt     = 1 << 23
@@ -67,6 +67,37 @@ func (j *Journal) Receives() uint64 { return j.marks[2].Load() }
 // mark: one exchange says both that a task has ended and whether the next may begin.
 func (j *Journal) Finished(seq uint64, n int) (halted bool) {
 	return j.marks[0].Swap(seq<<seqShift|uint64(n))&halt != 0
+}
+
+// Entered marks that task seq runs, of which so many elements are over that the journal need not tell of, and that the results of
+// the following ones begin at byte start of the Buffer. Only of a task of several elements it is needed.
+func (j *Journal) Entered(seq uint64, over, start int) {
+	j.marks[5].Store(uint64(over)<<elementsShift | uint64(start))
+	j.marks[4].Store(uint64(start))
+	j.marks[3].Store(seq) // last: before, the marks are another task's
+}
+
+// elementsShift makes room for a length beside a number of elements.
+const elementsShift = 23
+
+// Over marks that so many elements of the task that was entered are over, and that their results end at byte n.
+func (j *Journal) Over(elements, n int) {
+	j.marks[5].Store(uint64(elements)<<elementsShift | uint64(n))
+}
+
+// Begun returns how many elements are over of the task after the last that has finished, and a copy of the results that Over has
+// marked since Entered. It is meant for a journal whose writer has ended.
+func (j *Journal) Begun() (over int, results []byte) {
+	finished, _ := j.Unsent()
+	if j.marks[3].Load() != finished+1 {
+		return 0, nil
+	}
+	w := j.marks[5].Load()
+	start, end := j.marks[4].Load(), w&MaxJournal
+	if limit := uint64(len(j.mem) - JournalHeader); start > end || end > limit {
+		return 0, nil
+	}
+	return int(w >> elementsShift), append([]byte(nil), j.mem[JournalHeader+start:JournalHeader+end]...)
 }
 
 // Halt has the next Finished return true, and returns the number of the task that has finished by now. Any goroutine of

@@ -105,6 +105,8 @@ type Loss struct {
 	Salvage  []byte // what was in the journal and not yet sent, a copy
 	Finished uint64 // the last Finished mark
 	Picked   uint64 // the last Picked mark
+	Over     int    // how many elements are over of the task after Finished
+	Results  []byte // results of the last of them, which are nowhere else; a copy
 
 	// Receiving is the Mark of the frame that the worker took in when it ended, if that may be large; else 0.
 	Receiving uint64

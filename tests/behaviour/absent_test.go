@@ -25,6 +25,7 @@ import (
 var errorTypes = map[string]error{
 	"RemoteError": &futures.RemoteError{}, "PanicError": &futures.PanicError{}, "BrokenError": &futures.BrokenError{},
 	"MismatchError": &futures.MismatchError{}, "PeerError": &futures.PeerError{}, "ShutdownError": &futures.ShutdownError{},
+	"ElementError": &futures.ElementError{},
 }
 
 func TestAnErrorThatIsNotOrPartlyFilledCanBeUsedLikeAnyOther(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 	failed         // its own error
 	lost           // that its worker was lost
 	cancelled
-	dropped // nothing: the map that it belonged to ended with the failure of another
+	dropped // nothing: its verb fails at once, and another task of it has failed
 )
 
 // retries is how often a task may run again that may.
@@ -34,7 +34,7 @@ type ledger struct {
 	again  []bool          // it may run again when its worker is lost
 	each   []bool          // it runs on every worker
 	ended  atomic.Int64    // how many tasks have a fate
-	losses atomic.Int64    // units that were told to be lost: tasks, chunks, gangs
+	losses atomic.Int64    // what was told to be lost: tasks, elements, gangs
 	called atomic.Int64    // tasks with a callback
 
 	mu     sync.Mutex
@@ -150,7 +150,7 @@ func (l *ledger) balance(s futures.Stats, workers, killed int) {
 	if s.Queued != 0 || s.Running != 0 {
 		l.fault("the counters say that something is left: %+v", s)
 	}
-	fmt.Printf("tasks %d: delivered %d, failed %d, lost %d, cancelled %d, dropped with their map %d; "+
+	fmt.Printf("tasks %d: delivered %d, failed %d, lost %d, cancelled %d, dropped with a verb that fails at once %d; "+
 		"workers lost %d (killed %d); units lost %d, run again %d\n", len(l.fates), count[delivered], count[failed], count[lost],
 		count[cancelled], count[dropped], s.Lost, killed, l.losses.Load(), extra)
 }

@@ -28,28 +28,28 @@ type block struct {
 // verb is a way to have tasks done.
 type verb struct {
 	name string
-	one  bool // a failure is that of its task alone
+	one  bool // a failure is that of its task alone: all but those that fail at once
 	do   func(ctx context.Context, ex futures.Executor, p *pool.Pool, l *ledger, b block)
 }
 
 var verbs = []verb{
 	{"Submit", true, submit},
-	{"Map", false, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
-		l.range1(b, 1, futures.Map(ctx, ex, work, b.tasks))
+	{"Map", true, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
+		l.range1(b, true, futures.Map(ctx, ex, work, b.tasks))
 	}},
-	{"Map of a sequence", false, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
-		l.range1(b, 1, futures.Map(ctx, ex, work, slices.Values(b.tasks), futures.WithBufferSize(1+b.rand.IntN(64))))
+	{"Map of a sequence", true, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
+		l.range1(b, true, futures.Map(ctx, ex, work, slices.Values(b.tasks), futures.WithBufferSize(1+b.rand.IntN(64))))
 	}},
-	{"Map in chunks", false, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
+	{"Map in chunks", true, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
 		n := 1 + b.rand.IntN(20)
-		l.range1(b, n, futures.Map(ctx, ex, work, b.tasks, futures.WithChunkSize(n)))
+		l.range1(b, true, futures.Map(ctx, ex, work, b.tasks, futures.WithChunkSize(n)))
 	}},
 	{"SubmitEach", true, submitEach},
-	{"Map unordered", false, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
-		l.range1(b, 0, futures.Map(ctx, ex, work, b.tasks, futures.Unordered()))
+	{"Map unordered", true, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
+		l.range1(b, false, futures.Map(ctx, ex, work, b.tasks, futures.Unordered()))
 	}},
-	{"Starmap", false, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
-		l.range1(b, 1, futures.Starmap(ctx, ex, workStar, b.pairs()))
+	{"Starmap", true, func(ctx context.Context, ex futures.Executor, _ *pool.Pool, l *ledger, b block) {
+		l.range1(b, true, futures.Starmap(ctx, ex, workStar, b.pairs()))
 	}},
 	{retrying, true, submitRetrying},
 	{"ApplyAsync", true, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
@@ -71,20 +71,20 @@ var verbs = []verb{
 		all, err := pool.Map(ctx, p, work, b.tasks)
 		l.whole(b, all, err)
 	}},
-	{"MapAsync", false, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
-		r, err := pool.MapAsync(ctx, p, work, b.tasks, pool.WithChunkSize(1+b.rand.IntN(9)))
+	{"MapAsync", true, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
+		r, err := pool.MapAsync(ctx, p, work, b.tasks, pool.WithChunkSize(1+b.rand.IntN(9)), pool.KeepGoing())
 		if err != nil {
 			l.fault("MapAsync: %v", err)
 			return
 		}
 		all, err := r.Get(ctx)
-		l.whole(b, all, err)
+		l.wholeButFailures(b, all, err)
 	}},
-	{"Imap", false, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
-		l.range1(b, 1, pool.Imap(ctx, p, work, b.tasks))
+	{"Imap", true, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
+		l.range1(b, true, pool.Imap(ctx, p, work, b.tasks))
 	}},
-	{"IstarmapUnordered", false, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
-		l.range1(b, 0, pool.IstarmapUnordered(ctx, p, workStar, b.pairs()))
+	{"IstarmapUnordered", true, func(ctx context.Context, _ futures.Executor, p *pool.Pool, l *ledger, b block) {
+		l.range1(b, false, pool.IstarmapUnordered(ctx, p, workStar, b.pairs()))
 	}},
 }
 
@@ -105,7 +105,7 @@ func (b block) plan(n, every int) task {
 		t.Do = compute
 	case k < 880:
 		t.Do = sleep
-	case b.verb.one && k < 900: // one that fails ends a map
+	case b.verb.one && k < 900:
 		t.Do = []deed{fail, panics, goexit}[k%3]
 	}
 	if every > 0 && n%every == every/2 && b.verb.name != retrying { // which would do it again
@@ -196,47 +196,60 @@ func submitEach(ctx context.Context, ex futures.Executor, p *pool.Pool, l *ledge
 	submit(ctx, ex, p, l, b)
 }
 
-// range1 reads a map to its end. A chunk of 0 says that the order is not that of the input.
-func (l *ledger) range1(b block, chunk int, results iter.Seq2[answer, error]) {
+// range1 reads a map to its end, which yields something for every task: in the order of the input, or in any.
+func (l *ledger) range1(b block, inOrder bool, results iter.Seq2[answer, error]) {
 	i := 0
 	for a, err := range results {
+		k := a.N - b.first
+		if err != nil {
+			element := new(futures.ElementError)
+			if !errors.As(err, &element) {
+				l.fault("%s: the map ended: %v", b.verb.name, err)
+				return
+			}
+			k = element.Index
+		}
 		switch {
-		case err != nil && chunk == 0:
-			l.lostOne(err)
-		case err != nil:
-			for _, t := range b.tasks[i:min(i+chunk, len(b.tasks))] {
-				l.failedWith(t, err)
-			}
-			l.lostOne(err)
-		case chunk == 0:
-			if k := a.N - b.first; k < 0 || k >= len(b.tasks) {
-				l.fault("%s: a result of task %d, which is none of these", b.verb.name, a.N)
-			} else {
-				l.told(b.tasks[k], a, nil)
-			}
-		case i >= len(b.tasks):
-			l.fault("%s: more results than arguments", b.verb.name)
+		case k < 0 || k >= len(b.tasks):
+			l.fault("%s: element %d, and there are %d", b.verb.name, k, len(b.tasks))
+		case inOrder && k != i:
+			l.fault("%s: element %d where %d was due", b.verb.name, k, i)
 		default:
-			l.told(b.tasks[i], a, nil)
+			l.told(b.tasks[k], a, err)
 		}
 		i++
 	}
-	l.drop(b)
+	if i != len(b.tasks) {
+		l.fault("%s: %d results and errors of %d", b.verb.name, i, len(b.tasks))
+	}
 }
 
-// whole enters what a verb returned that returns all results or an error.
+// whole enters what a verb returned that returns all results or the first failure.
 func (l *ledger) whole(b block, all []answer, err error) {
+	element := new(futures.ElementError)
 	switch {
-	case err != nil:
-		l.lostOne(err)
-	case len(all) != len(b.tasks):
-		l.fault("%s: %d results of %d", b.verb.name, len(all), len(b.tasks))
-	default:
-		for i, a := range all {
-			l.told(b.tasks[i], a, nil)
-		}
-	}
-	if err != nil {
+	case errors.As(err, &element):
+		l.told(b.tasks[element.Index], answer{}, err)
 		l.drop(b)
+	case err != nil:
+		l.fault("%s: the map ended: %v", b.verb.name, err)
+	default:
+		l.wholeButFailures(b, all, nil)
+	}
+}
+
+// wholeButFailures enters what a verb returned that goes on after failures.
+func (l *ledger) wholeButFailures(b block, all []answer, err error) {
+	var failed futures.ElementErrors
+	if err != nil && !errors.As(err, &failed) || len(all) != len(b.tasks) {
+		l.fault("%s: %d results of %d, and %v", b.verb.name, len(all), len(b.tasks), err)
+		return
+	}
+	errs := make([]error, len(all))
+	for _, err := range failed {
+		errs[err.Index] = err
+	}
+	for i, a := range all {
+		l.told(b.tasks[i], a, errs[i])
 	}
 }
