@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -90,8 +89,8 @@ type outcome struct {
 	dir    string // its working directory
 }
 
-// prefix is what the launchers put before a line to tell the ranks apart.
-var prefix = regexp.MustCompile(`\[\d+,\d+\]<std(out|err)>:|(?m)^\[\d+\] `)
+// prefix is what the launchers put before a line.
+var prefix = mpitest.Prefix
 
 // finished is the outcome of a launch that must have ended by itself.
 func finished(t *testing.T, dir string, r mpitest.Result, err error) outcome {

@@ -113,9 +113,8 @@ type outcome struct {
 	told   int    // signals that were sent
 }
 
-// prefix is what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a
-// program writes them in pieces.
-var prefix = regexp.MustCompile(`\[\d+,\d+\]<std(out|err)>:|(?m)^\[\d+\] `)
+// prefix is what the launchers put before a line.
+var prefix = mpitest.Prefix
 
 // run starts a program in a directory of its own and waits for its end, for a time.
 func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcome {

@@ -32,7 +32,7 @@ func onRanks(t *testing.T, test func(*testing.T, mode)) {
 // several pieces, as those of a panic are.
 func untagged(output string) string { return tags.ReplaceAllString(output, "") }
 
-var tags = regexp.MustCompile(`\[\d+(?:,\d+\]<std(?:out|err)>:|\] )`)
+var tags = regexp.MustCompile(`\[\d+(?:,\d+\]<std(?:out|err)>: ?|\] )`)
 
 func (o outcome) contains(t *testing.T, want ...string) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,8 +42,21 @@ type Job struct {
 	Tells    Signals
 }
 
-// Leave is the option of each launcher's mpiexec with which it lets the other ranks live when one has died.
+// Leave is the option of each launcher's mpiexec with which it lets the other ranks live when one has died. Run sets what PRRTE
+// wants for spawned ones besides.
 var Leave = map[string]string{"openmpi": "--enable-recovery", "mpich": "-disable-auto-cleanup"}
+
+// asRoot has Open MPI run as root. The second pair is for a program without an mpiexec that spawns, since version 5.
+var asRoot = []string{
+	"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "PRTE_ALLOW_RUN_AS_ROOT=1", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+}
+
+// reachable has Open MPI 5.0 spawn on a host that has IPv4 and IPv6: see docs/mpi-notes.md.
+var reachable = []string{"OMPI_MCA_btl_tcp_disable_family=6"}
+
+// Prefix is what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a program
+// writes them in pieces. Since version 5 a space follows.
+var Prefix = regexp.MustCompile(`\[\d+,\d+\]<std(?:out|err)>: ?|(?m)^\[\d+\] `)
 
 // Signals are sent while a command runs, each as soon as its words have been printed: in turn, to the command's process
 // group, as a terminal sends Ctrl-C.
@@ -144,7 +158,10 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	}
 	c := Command{Env: j.Env, Limit: j.Limit, Linger: j.Linger, Stdin: j.Stdin, Tells: j.Tells}
 	if j.Launcher == "openmpi" {
-		c.Env = append(slices.Clip(c.Env), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+		c.Env = append(append(slices.Clip(c.Env), asRoot...), reachable...)
+		if slices.Contains(j.Options, Leave["openmpi"]) {
+			c.Env = append(c.Env, "PRTE_MCA_state_base_recoverable=1")
+		}
 	}
 	name, args := commandLine(j)
 	c.Args = append(append(slices.Clip(j.Prefix), name), args...)

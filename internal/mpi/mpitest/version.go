@@ -1,0 +1,53 @@
+//go:build unix
+
+package mpitest
+
+import (
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync"
+)
+
+// Version is that of the library whose launcher is installed under a name, "openmpi" or "mpich". What differs between versions
+// is told by it, here and nowhere else; a version that cannot be told is 0.
+type Version struct {
+	Launcher     string
+	Major, Minor int
+}
+
+var number = regexp.MustCompile(`(?:\(Open MPI\)|\(OpenRTE\)|Version:) +(\d+)\.(\d+)`)
+
+var versions sync.Map // launcher → func() Version
+
+// VersionOf asks a launcher, once.
+func VersionOf(launcher string) Version {
+	once, _ := versions.LoadOrStore(launcher, sync.OnceValue(func() Version {
+		name := "mpiexec." + launcher
+		if _, err := exec.LookPath(name); err != nil {
+			name = "mpiexec"
+		}
+		out, _ := exec.Command(name, "--version").CombinedOutput()
+		return readVersion(launcher, string(out))
+	}))
+	return once.(func() Version)()
+}
+
+func readVersion(launcher, text string) Version {
+	v := Version{Launcher: launcher}
+	if m := number.FindStringSubmatch(text); m != nil {
+		v.Major, _ = strconv.Atoi(m[1])
+		v.Minor, _ = strconv.Atoi(m[2])
+	}
+	return v
+}
+
+// PRRTE tells whether the launcher is Open MPI's since version 5, which is another program than before.
+func (v Version) PRRTE() bool { return v.Launcher == "openmpi" && v.Major >= 5 }
+
+// Passes tells whether mpiexec passes a program's status on although it was told to leave the other ranks alive. Open MPI's ended
+// with 0 then before version 5.
+func (v Version) Passes() bool { return v.Launcher != "openmpi" || v.PRRTE() }
+
+// RunsTwoPrograms tells whether mpiexec can start different programs as the ranks of one job. PRRTE 3 crashes.
+func (v Version) RunsTwoPrograms() bool { return !v.PRRTE() }
