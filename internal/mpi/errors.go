@@ -21,6 +21,10 @@ var (
 	// ErrLost is the error of an operation with a rank that was given up.
 	ErrLost = errors.New("mpi: the other rank is lost")
 
+	// ErrEnded is the error of a Port's event by which the library tells that the process of a rank has ended. The rank may be
+	// any of the communicator, be there an operation with it or not. It matches ErrLost.
+	ErrEnded = fmt.Errorf("its process has ended: %w", ErrLost)
+
 	// ErrFreed is the error of a call on a communicator that was freed, or on a nil one.
 	ErrFreed = errors.New("mpi: communicator is nil or freed")
 

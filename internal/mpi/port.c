@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include "port.h"
+#include "ulfm.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -43,11 +44,15 @@ struct rp_port {
   char *arena;
   int64_t arena_used, arena_cap;
 
-  unsigned char *lost;
+  unsigned char *lost; // given up
+  unsigned char *dead; // the library has said so, and DEAD or TOLD tells whether it is reported
+  int untold;          // some are not reported
 
   // Written from Go: something was queued, so a poll that spins shall come back for it.
   _Atomic int32_t kick;
 };
+
+enum { DEAD = 1, TOLD };
 
 rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int maxev, int peers, int nslots,
                      int64_t longest) {
@@ -61,6 +66,7 @@ rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int max
   p->maxev = maxev;
   p->events = malloc(sizeof *p->events * (size_t)maxev);
   p->lost = calloc((size_t)peers + 1, 1);
+  p->dead = calloc((size_t)peers + 1, 1);
   if (nslots > 0) {
     p->slots = calloc((size_t)nslots, sizeof *p->slots);
     p->room = malloc((size_t)nslots * (size_t)longest);
@@ -68,7 +74,7 @@ rp_port *rp_port_new(uintptr_t c, int tag, int64_t eager, int64_t arena, int max
     p->arena = malloc((size_t)arena);
     p->arena_cap = arena;
   }
-  if (!p->events || !p->lost || (nslots > 0 ? !p->slots || !p->room : !p->arena)) {
+  if (!p->events || !p->lost || !p->dead || (nslots > 0 ? !p->slots || !p->room : !p->arena)) {
     rp_port_free(p);
     return NULL;
   }
@@ -87,6 +93,7 @@ void rp_port_free(rp_port *p) {
   free(p->slots);
   free(p->room);
   free(p->lost);
+  free(p->dead);
   free(p);
 }
 
@@ -107,7 +114,35 @@ void *rp_stage_new(int64_t len) { return malloc(len > 0 ? (size_t)len : 1); }
 void rp_stage_free(void *p) { free(p); }
 
 static void report(rp_port *p, int kind, int peer, int tag, int code, int64_t len, uint64_t token, uint64_t ptr) {
+  if (kind == RP_EV_FAILED && code != RP_LOSS && peer >= 0 && rp_is_loss(code)) code = RP_LOSS;
   p->events[p->nev++] = (rp_event){kind, peer, tag, code, len, token, ptr};
+}
+
+// Reports the ranks of whose loss the library has told.
+static void mourn(rp_port *p, int maxev) {
+  p->untold = 0;
+  for (int i = 0; i < p->peers; i++) {
+    if (p->dead[i] != DEAD) continue;
+    if (p->nev >= maxev) {
+      p->untold = 1;
+      return;
+    }
+    p->dead[i] = TOLD;
+    report(p, RP_EV_FAILED, i, p->tag, RP_LOSS, 0, 0, 0);
+  }
+}
+
+// Turns an error of a receive from any rank that only says that some rank is lost into the report of that rank.
+static int notice(rp_port *p, int rc, int maxev) {
+  if (!rp_is_loss(rc)) return rc;
+  unsigned char *dead = calloc((size_t)p->peers + 1, 1);
+  if (!dead) return rc;
+  rc = rp_acknowledge(p->comm, dead, p->peers);
+  for (int i = 0; i < p->peers; i++)
+    if (dead[i] && !p->dead[i]) p->dead[i] = DEAD;
+  free(dead);
+  mourn(p, maxev);
+  return rc;
 }
 
 static int grow(rp_port *p) {
@@ -190,7 +225,8 @@ static int test(rp_port *p, int maxev) {
   int room = maxev - p->nev, n = p->n < room ? p->n : room, done = 0;
   if (n <= 0) return MPI_SUCCESS;
   int rc = MPI_Testsome(n, p->requests, &done, p->indices, p->statuses);
-  if (rc != MPI_SUCCESS && rp_class(rc) != RP_ERR_IN_STATUS) return rc;
+  // Open MPI returns the error of the first request that has one in the place of MPI_ERR_IN_STATUS.
+  if (rc != MPI_SUCCESS && rp_class(rc) != RP_ERR_IN_STATUS && (done == MPI_UNDEFINED || done <= 0)) return notice(p, rc, maxev);
   if (done == MPI_UNDEFINED || done <= 0) return MPI_SUCCESS;
   for (int k = 0; k < done; k++) {
     end(p, p->indices[k], &p->statuses[k], rc == MPI_SUCCESS ? MPI_SUCCESS : p->statuses[k].MPI_ERROR);
@@ -212,7 +248,8 @@ static int take(rp_port *p, int maxev) {
     MPI_Status s;
     MPI_Count len = 0;
     int found = 0, rc = MPI_Iprobe(MPI_ANY_SOURCE, p->tag, p->comm, &found, &s);
-    if (rc != MPI_SUCCESS || !found) return rc;
+    if (rc != MPI_SUCCESS) return notice(p, rc, maxev);
+    if (!found) return rc;
     MPI_Get_elements_x(&s, MPI_BYTE, &len);
     if (len <= p->eager) {
       if (p->arena_used + len > p->arena_cap) return MPI_SUCCESS;
@@ -232,11 +269,11 @@ static int take(rp_port *p, int maxev) {
 }
 
 // Posts a receive in every slot that is free, those included whose message the last poll reported.
-static int post(rp_port *p) {
+static int post(rp_port *p, int maxev) {
   while (p->posted < p->nslots && !p->closing) {
     rp_slot *s = &p->slots[(p->next + p->posted) % p->nslots];
     int rc = MPI_Irecv(s->data, (int)p->longest, MPI_BYTE, MPI_ANY_SOURCE, p->tag, p->comm, &s->request);
-    if (rc != MPI_SUCCESS) return rc;
+    if (rc != MPI_SUCCESS) return notice(p, rc, maxev); // the next poll posts it
     p->posted++;
   }
   return MPI_SUCCESS;
@@ -250,7 +287,8 @@ static int collect(rp_port *p, int maxev) {
     rp_status st;
     int done = 0, rc = MPI_Test(&slot->request, &done, &s);
     if (rc == MPI_SUCCESS && !done) return MPI_SUCCESS;
-    if (rc != MPI_SUCCESS && rp_class(rc) != RP_ERR_TRUNCATE) return rc;
+    int over = slot->request == MPI_REQUEST_NULL; // not where it waits on, for those that live
+    if (rc != MPI_SUCCESS && rp_class(rc) != RP_ERR_TRUNCATE && !(rp_is_loss(rc) && over)) return notice(p, rc, maxev);
     p->next = (p->next + 1) % p->nslots;
     p->posted--;
     if (rc != MPI_SUCCESS) {
@@ -272,7 +310,8 @@ int rp_port_poll(uintptr_t port, uintptr_t pages, int maxev, int64_t spin_ns) {
   if (maxev > p->maxev) maxev = p->maxev;
   p->nev = 0;
   p->arena_used = 0;
-  int rc = post(p);
+  int rc = post(p, maxev);
+  if (p->untold) mourn(p, maxev);
   start_all(p, (rp_page *)pages, maxev);
   for (int turn = 1;; turn++) {
     if (rc == MPI_SUCCESS) rc = p->nslots ? collect(p, maxev) : take(p, maxev);

@@ -117,6 +117,9 @@ type longOp struct {
 	token uint64
 }
 
+// lossCode is RP_LOSS of port.h.
+const lossCode = -2
+
 // keptPages is how many empty pages are kept.
 const keptPages = 8
 
@@ -365,8 +368,13 @@ func (p *Port) translate(e *portEvent, to *Event) {
 			to.Kind, to.Err = Failed, ErrCancelled
 		}
 	case Failed:
-		if to.Err = failure("MPI_Test", int(e.code)); to.Err == nil {
+		switch {
+		case e.code == lossCode:
+			to.Err = ErrEnded
+		case e.code == 0:
 			to.Err = ErrLost
+		default:
+			to.Err = failure("MPI_Test", int(e.code))
 		}
 		to.Token = p.release(e.token, 0)
 	}

@@ -9,6 +9,9 @@
 enum { RP_OP_SEND, RP_OP_RECV, RP_OP_TAKE };
 enum { RP_EV_RECEIVED, RP_EV_ARRIVED, RP_EV_DONE, RP_EV_FAILED };
 
+// The code of the failure of a rank that the library has told to be lost. No library has it.
+enum { RP_LOSS = -2 };
+
 // One operation to start. Its bytes are at ptr, or behind the record when inside is set; stride leads to the next record.
 typedef struct {
   int32_t kind, peer, tag, inside;

@@ -47,7 +47,7 @@ func poll(t testing.TB, p *mpi.Port, room int, f func(mpi.Event) bool) {
 		}
 		enough := false
 		for _, e := range events[:n] {
-			if e.Err != nil {
+			if e.Err != nil && e.Err != mpi.ErrEnded {
 				t.Fatalf("%+v", e)
 			}
 			enough = f(e) || enough
@@ -156,6 +156,61 @@ func sendAndDie(t *testing.T) {
 		t.Fatal("rank 1 lives")
 	}
 	poll(t, p, 2, func(e mpi.Event) bool { return len(e.Data) == mpi.Eager })
+	if err := os.WriteFile(os.Getenv(cameFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Fatal(mpi.Abort(0)) // a rank is lost
+}
+
+// The receives wait for any rank. A loss is an error of all of them until it is acknowledged.
+func TestALibraryThatTellsOfALossDeliversWhatTheOthersSend(t *testing.T) {
+	if mpitest.InRank() {
+		loseOneRank(t)
+		return
+	}
+	library, err := mpitest.Linked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mpitest.VersionOf(library).PRRTE() {
+		t.Skip("this library does not tell")
+	}
+	came := filepath.Join(t.TempDir(), "came")
+	r, err := mpitest.Run(t.Context(), mpitest.Job{
+		Ranks: 3, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v"}, Options: []string{"--with-ft", "ulfm"},
+		Env: []string{cameFile + "=" + came},
+	})
+	if _, not := os.Stat(came); err != nil || not != nil {
+		t.Errorf("%v, %v; status %d, expired %v, the ranks printed:\n%s", not, err, r.Code, r.Expired, r.Output)
+	}
+}
+
+// loseOneRank has rank 2 die. Rank 0 hears of it from its port, and then from rank 1, which has been told too.
+func loseOneRank(t *testing.T) {
+	_, p := openPort(t, mpi.PortOptions{Posted: 2, Longest: mpi.Eager})
+	dead := func(e mpi.Event) bool { return e.Err == mpi.ErrEnded && e.Peer == 2 }
+	if p.Comm().Rank() < 2 {
+		if _, err := p.Send(2, portTag, []byte{0}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	switch p.Comm().Rank() {
+	case 2:
+		ready := 0 // the others have left the call that made the communicator
+		poll(t, p, 2, func(e mpi.Event) bool { ready += len(e.Data); return ready == 2 })
+		t.Fatal(syscall.Kill(os.Getpid(), syscall.SIGKILL))
+	case 1:
+		poll(t, p, 1, dead)
+		if _, err := p.Send(0, portTag, []byte("told"), 0); err != nil {
+			t.Fatal(err)
+		}
+		poll(t, p, 1, func(mpi.Event) bool { return false }) // until the end of the job
+	}
+	lost, told := false, false // in this order or the other
+	poll(t, p, 1, func(e mpi.Event) bool {
+		lost, told = lost || dead(e), told || string(e.Data) == "told"
+		return lost && told
+	})
 	if err := os.WriteFile(os.Getenv(cameFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include "shim.h"
+#include "ulfm.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -60,7 +61,8 @@ int rp_class(int code) {
   case MPI_ERR_INFO_KEY:
   case MPI_ERR_INFO_VALUE: return RP_ERR_INFO;
 #if defined(MPI_ERR_PROC_FAILED)
-  case MPI_ERR_PROC_FAILED: return RP_ERR_LOST;
+  case MPI_ERR_PROC_FAILED:
+  case MPI_ERR_PROC_FAILED_PENDING: return RP_ERR_LOST;
 #elif defined(MPIX_ERR_PROC_FAILED)
   case MPIX_ERR_PROC_FAILED: return RP_ERR_LOST;
 #endif
@@ -150,6 +152,7 @@ int rp_init(int level, int *provided, int *restored, int cap, int *nrestored) {
   rp_tame_ucx();
   // Once it has lost a peer that it talked to by TCP, Open MPI looks at its other sockets every 10 ms only, by default.
   setenv("OMPI_MCA_mpi_event_tick_rate", "100", 0);
+  rp_want_losses();
   rp_snapshot(old);
   sigset_t mask;
   rp_calm_threads(&mask);

@@ -51,6 +51,7 @@ type Hub struct {
 	// Who polls alone knows these: when something came last, and when something of each peer did.
 	now   time.Time
 	heard map[int]time.Time
+	told  map[int]bool // MPI has told of their end
 }
 
 // remote is a worker as the master sees it. It belongs to who polls but for the first line.
@@ -100,7 +101,7 @@ func newHub(o Options, first, peers int) *Hub {
 	return &Hub{
 		first: first, peers: peers, noted: o.Noted, poller: newPoller(), news: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
-		procs: map[int]process{}, heard: map[int]time.Time{}, hosts: map[string][]int{}, wardens: map[int]int{},
+		procs: map[int]process{}, heard: map[int]time.Time{}, told: map[int]bool{}, hosts: map[string][]int{}, wardens: map[int]int{},
 		longest: DefaultLiveness, changed: make(chan struct{}, 1),
 	}
 }
@@ -188,7 +189,11 @@ func (h *Hub) event(e *mpi.Event) {
 		h.lose(e.Peer, errHead)
 	default:
 		t := h.settle(e)
-		if e.Kind == mpi.Failed && e.Peer >= 0 {
+		switch {
+		case e.Kind != mpi.Failed || e.Peer < 0:
+		case e.Err == mpi.ErrEnded:
+			h.toldByMPI(e.Peer)
+		default:
 			h.lose(e.Peer, e.Err)
 		}
 		if t != nil && t.in != nil {
@@ -219,7 +224,7 @@ func (h *Hub) head(peer int, b []byte) {
 	}
 	if kind == kindBuried {
 		if ward, _, ok := readWard(data); ok {
-			h.told(peer, ward)
+			h.toldByRank(peer, ward)
 		}
 		return
 	}
@@ -295,6 +300,12 @@ func (h *Hub) deliver(r *remote) {
 			return
 		case r.over:
 			link.PutBuffer(in.frame.Stream)
+		case in.err == mpi.ErrEnded: // the frames behind this one are of no use without it
+			h.hubMu.Lock()
+			p := h.procs[r.peer]
+			h.hubMu.Unlock()
+			h.lose(r.peer, &endedError{p, time.Since(h.heard[r.peer])})
+			return
 		case in.err != nil:
 			h.lose(r.peer, in.err)
 			return

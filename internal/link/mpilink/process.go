@@ -152,7 +152,9 @@ func (r *rank) watch(stop <-chan struct{}) error {
 		var err error
 		switch {
 		case here && !boss.runs():
-			err = fmt.Errorf("the master (process %d on this host) is gone: it was killed or it crashed; this rank ends too", boss.pid)
+			r.rankMu.Lock()
+			err = r.masterGone()
+			r.rankMu.Unlock()
 		case !here && limit > 0 && silent >= limit:
 			err = fmt.Errorf("%w for %v: it was killed, it is stopped, or one of the hosts is cut off; this rank ends", ErrMasterSilent, silent)
 		default:

@@ -275,7 +275,11 @@ func (r *rank) event(e *mpi.Event) {
 		r.fail(errHead)
 	default:
 		t := r.settle(e)
-		if e.Kind == mpi.Failed {
+		switch {
+		case e.Kind != mpi.Failed, e.Err == mpi.ErrEnded && e.Peer != r.master: // another worker concerns the master alone
+		case e.Err == mpi.ErrEnded:
+			r.fail(r.masterGone())
+		default:
 			r.fail(e.Err)
 		}
 		switch {
@@ -376,6 +380,15 @@ func readStart(b []byte) (slot int, nap time.Duration, group uint64, ok bool) {
 	u := binary.LittleEndian.Uint64
 	slot, ok = count(b)
 	return slot, time.Duration(u(b[8:])), u(b[16:]), ok
+}
+
+// masterGone is the error when the master's process has ended. The lock is held.
+func (r *rank) masterGone() error {
+	where := ""
+	if r.boss.near() {
+		where = " on this host"
+	}
+	return fmt.Errorf("the master (process %d%s) is gone: it was killed or it crashed; this rank ends too", r.boss.pid, where)
 }
 
 // String names this rank for an error.

@@ -143,8 +143,8 @@ func (h *Hub) guard(place string) {
 	h.nudge()
 }
 
-// told takes a rank's word that the process of one beside it has ended.
-func (h *Hub) told(peer, ward int) {
+// toldByRank takes a rank's word that the process of one beside it has ended.
+func (h *Hub) toldByRank(peer, ward int) {
 	h.hubMu.Lock()
 	p, known := h.procs[ward]
 	known = known && p.place == h.procs[peer].place
@@ -152,6 +152,18 @@ func (h *Hub) told(peer, ward int) {
 	if known {
 		h.buried(ward, p, settlingFar)
 	}
+}
+
+// toldByMPI takes the library's word that the process of a rank has ended. It may come often.
+func (h *Hub) toldByMPI(peer int) {
+	if h.told[peer] {
+		return
+	}
+	h.told[peer] = true
+	h.hubMu.Lock()
+	p := h.procs[peer]
+	h.hubMu.Unlock()
+	h.buried(peer, p, settling)
 }
 
 // How often the ranks of other hosts are told that the master is there, and how many of the longest liveness without a word
