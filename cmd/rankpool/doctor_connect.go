@@ -34,7 +34,7 @@ func (d *doctor) connecting(ctx context.Context, l launcher) {
 		server, err := findNameServer(l)
 		if err != nil {
 			d.findings.add(finding{connectSubject, warning, "there is no ompi-server on the path, which programs that were started apart need to " +
-				"find each other", together, nil})
+				"find each other; Open MPI has none since version 5, and rankpool serve works with version 4 only", together, nil})
 			return
 		}
 		uri, stop, err := startNameServer(ctx, server)

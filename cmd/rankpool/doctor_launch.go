@@ -70,7 +70,8 @@ func names(f mpi.Family) []string {
 // asRoot adds what Open MPI's mpiexec wants from a user that is root.
 func asRoot(env []string) []string {
 	if os.Geteuid() == 0 {
-		env = append(env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+		env = append(env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+			"PRTE_ALLOW_RUN_AS_ROOT=1", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1") // since Open MPI 5, for a program that spawns without mpiexec
 	}
 	return env
 }
@@ -196,11 +197,21 @@ func (d *doctor) inJob(ctx context.Context) {
 	d.findings.add(survivorsInJob(d.launcher, os.LookupEnv, slurm), sigterm(d.launcher.Family, mpi.FindEnding(os.LookupEnv)))
 }
 
+// recoverable is what Open MPI's mpiexec wants to see since version 5, to leave spawned processes alone when one is lost.
+const recoverable = "PRTE_MCA_state_base_recoverable=1"
+
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
 func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm string) finding {
 	const subject = "lost ranks"
 	switch l.Family {
 	case mpi.OpenMPI:
+		if mpi.LaunchedByPRRTE(lookup) {
+			if v, _ := lookup("OMPI_MCA_mpi_ft_enable"); v == "1" || v == "true" {
+				return finding{subject, fine, "the others live on: --with-ft ulfm. Where workers are spawned, only if mpiexec has " + recoverable + " in its environment", "", nil}
+			}
+			return finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
+				"start with `mpiexec --with-ft ulfm`; where workers are spawned, with " + recoverable + " in its environment", nil}
+		}
 		if v, _ := lookup("OMPI_MCA_orte_enable_recovery"); v == "1" || v == "true" {
 			return finding{subject, fine, "the others live on: --enable-recovery", "", nil}
 		}
@@ -250,7 +261,8 @@ func (d *doctor) fromOutside(ctx context.Context) {
 	found := finding{"launcher", fine, fmt.Sprintf("%s: %s, of %s", l.path, l.version, l.family), "", nil}
 	if l.family == mpi.OpenMPI && os.Geteuid() == 0 && !isSet(os.LookupEnv, "OMPI_ALLOW_RUN_AS_ROOT") {
 		found.Status, found.Text = warning, found.Text+"; it refuses to run as root"
-		found.Remedy = "be another user, or set OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
+		found.Remedy = "be another user, or set OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; a program that spawns " +
+			"without an mpiexec wants PRTE_ALLOW_RUN_AS_ROOT=1 and PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 since Open MPI 5"
 	}
 	d.findings.add(found)
 	if !mpi.Built {
@@ -329,6 +341,9 @@ func spawnFinding(facts []fact, out string, err error) finding {
 	}
 	if f.Text == "" {
 		f.Text = "does not work: " + lastWords(out, err)
+	}
+	if f.Status != fine && (strings.Contains(out, "Unable to find reachable pairing") || strings.Contains(f.Text, "unreachable")) {
+		f.Remedy = "set OMPI_MCA_btl_tcp_disable_family=6: Open MPI 5.0 finds no way to a spawned process on a host that has IPv4 and IPv6; or " + f.Remedy
 	}
 	return f
 }

@@ -46,6 +46,11 @@ func EndingBy(f Family, prrte bool, lookup func(string) (string, bool)) Ending {
 	return Ending{Kills: 30 * time.Second} // Slurm's KillWait. At srun itself a SIGTERM, or Ctrl-C twice, kills at once
 }
 
+// LaunchedByPRRTE tells whether Open MPI's launcher of version 5 or later has started this process.
+func LaunchedByPRRTE(lookup func(string) (string, bool)) bool {
+	return FindLauncher(lookup).Family == OpenMPI && environ(lookup).ofPRRTE()
+}
+
 // ofPRRTE tells Open MPI's launcher since version 5 from that of versions 1 to 4, which is ORTE.
 func (e environ) ofPRRTE() bool {
 	for _, name := range []string{"OMPI_MCA_orte_ess_num_procs", "OMPI_MCA_orte_launch", "OMPI_MCA_orte_hnp_uri"} {
