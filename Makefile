@@ -20,7 +20,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich cluster mpich lint bench bench-mpi clean
+.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich cluster matrix mpich lint bench bench-mpi clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
@@ -35,6 +35,7 @@ test: ## run everything, as the continuous integration does; installs a C compil
 	@$(MAKE) --no-print-directory mpi-openmpi
 	@$(MAKE) --no-print-directory mpi-mpich
 	@$(MAKE) --no-print-directory cluster
+	@GO='$(GO)' tools/matrix short
 	@$(MAKE) --no-print-directory race
 	@tools/need-slurm look
 
@@ -87,6 +88,9 @@ cluster: ## run the examples on three hosts and under Slurm; needs root
 	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && set -x && \
 	$(GO) test -v -race -shuffle=on -tags mpi -timeout $(TIMEOUT) ./tests/cluster) || exit 1; done
 	@tools/need-slurm look
+
+matrix: ## run the tests of MPI under the libraries of several Debians, in trees made by debootstrap; needs root
+	@GO='$(GO)' tools/matrix
 
 mpich: ## build the examples for MPICH, into bin/mpich
 	@eval "$$(build/mpi-env mpich)" && set -x && mkdir -p bin/mpich && $(GO) build -tags mpi -o bin/mpich/ ./examples/...
