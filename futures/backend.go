@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/job"
@@ -201,7 +202,8 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	if err := life.BeMaster(); err != nil {
 		return nil, err
 	}
-	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone}
+	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone,
+		Environ: os.Environ(), Dir: workingDirectory()}
 	if e.cfg.hasArgs {
 		cfg.Args = append([]string{}, e.cfg.args...)
 	}
@@ -231,8 +233,9 @@ func (e *executor) ranks(env environment, log *slog.Logger) (job.Group, error) {
 	if e.comm != nil {
 		return e.comm.Group(e.request(env))
 	}
-	g, shared, err := job.This.Ranks(e.request(env))
-	if e.joins = shared; shared && (e.cfg.dir != "" || len(e.cfg.env) > 0) {
+	g, world, shared, err := job.This.Ranks(e.request(env))
+	e.world, e.joins = world, shared
+	if shared && (e.cfg.dir != "" || len(e.cfg.env) > 0) {
 		log.Warn("rankpool: WithDir and WithEnv are ignored: the ranks have been set up by the first executor")
 	}
 	return g, err

@@ -48,6 +48,26 @@
 // host, by which it chooses a GPU, a core, a port or a scratch directory. Which worker runs an element is chance, and differs from run
 // to run. What a result depends on, a random seed above all, belongs to the element: derive it from one seed and the element's index.
 //
+// # What a program sets
+//
+// Tasks find the flags, the environment and the working directory that the program has set before the executor started, whether in
+// Main's function or before it, on every backend:
+//
+//   - the flags of package flag that were set, by Parse or Set: a worker sets those that it knows, and flag.Parsed and flag.Args say the
+//     same. A flag of a type of your own gets the values of the command line, one after another. Other libraries for flags have their
+//     own variables: parse before Main, on every worker, or send what tasks need in their arguments or by a Global.
+//   - the variables that were set or unset since Main began. Those that a launcher has given to each rank stay.
+//   - the working directory, if it has changed since Main began. On other hosts it must exist.
+//
+// What is set later is not seen outside this process, not by workers that are started later either. Goroutines share the process: there
+// everything is seen at once. Ranks of an MPI job have one setting at a time: while an executor is open, another one with the same ranks
+// that would have a different setting returns an error when it starts. WithEnv and WithDir come after all that. The ranks of an
+// MPICommExecutor run the program themselves, and are not set.
+//
+// Local processes share the machine. Unless GOMAXPROCS is set, each has the cores divided by the number of workers. A GOMEMLIMIT is for
+// all: each has it divided by the number of workers and one, and the master keeps the whole for its own limit. What WithEnv says
+// is not divided. Ranks have what their launcher gives them.
+//
 // # Testing
 //
 // Tests of a program that uses processes begin in futures.TestMain:

@@ -17,6 +17,7 @@ import (
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
+	"github.com/rankpool/rankpool/internal/settings"
 )
 
 // Executor runs calls of registered functions on a pool of workers: an *MPIPoolExecutor, *ProcessPoolExecutor or
@@ -107,13 +108,15 @@ type executor struct {
 	shares bool // arguments are shared, not encoded: workers are goroutines and the class promises it
 	limit  atomic.Int64
 
-	master  atomic.Pointer[dispatch.Master]
-	mu      sync.Mutex
-	shut    bool
-	backend string
-	slots   int            // as asked for
-	home    *dispatch.Home // where tasks may lend their slots; nil elsewhere
-	joins   bool           // its workers' processes were set up for another executor
+	master   atomic.Pointer[dispatch.Master]
+	mu       sync.Mutex
+	shut     bool
+	backend  string
+	slots    int                // as asked for
+	home     *dispatch.Home     // where tasks may lend their slots; nil elsewhere
+	settings *settings.Settings // what the workers' processes are set to; nil: nothing
+	world    bool               // its workers are the ranks of this process's world
+	joins    bool               // its workers' processes were set up for another executor
 
 	// Code of the user's runs on these, apart from everything that somebody else waits for: decoders of results and errors, and
 	// callbacks. A lane that is held up holds up neither the other nor the tasks.
@@ -220,6 +223,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		e.cfg.backoff = env.backoff
 	}
 	e.limit.Store(int64(e.chooseThreshold(env)))
+	e.settle()
 	group, err := e.newGroup(env, log)
 	if err != nil {
 		return nil, err
@@ -234,7 +238,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if e.shares {
 		name = sharedName
 	}
-	return dispatch.New(dispatch.Config{
+	m := dispatch.New(dispatch.Config{
 		Group: group, Log: log, Setup: setup,
 		Check:            checkFingerprint(e.backend),
 		Name:             name,
@@ -246,7 +250,13 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		MaxTasks:         e.cfg.maxTasks,
 		Home:             e.home,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
-	}), nil
+	})
+	if e.world {
+		if err := e.shareWorld(m); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
 }
 
 func (e *executor) chooseThreshold(env environment) int {

@@ -13,7 +13,7 @@ import (
 // returns. Every function must be registered before.
 //
 // Code before Main, in package variables, init functions and main, runs in every worker too: keep output and side effects
-// inside run. Flags may be parsed on either side, for workers have the same arguments.
+// inside run. Flags may be parsed on either side: tasks see what run has set, see the section on what a program sets.
 //
 // When run returns nil, executors that are still open finish what is queued and are closed, and the status is 0.
 //

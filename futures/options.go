@@ -134,7 +134,8 @@ func WithDir(dir string) Option {
 	})
 }
 
-// WithEnv adds variables to the environment of the workers, before the initializer and any task. Workers that are
+// WithEnv adds variables to the environment of the workers, before the initializer and any task. The values arrive as they are, where
+// a GOMEMLIMIT of the program's own environment is divided among local workers. Workers that are
 // goroutines cannot have one of their own: the executor then refuses to start.
 func WithEnv(env map[string]string) Option {
 	return option(func(c *config) error {

@@ -7,15 +7,18 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
+	"github.com/rankpool/rankpool/internal/settings"
 )
 
 // setup is what a master sends to a worker before its first task.
 type setup struct {
+	Settings  *settings.Settings // of the program; nil where the worker shares them or has its own
 	Dir       string
 	Env       map[string]string
 	Threshold int
@@ -31,7 +34,7 @@ func (e *executor) setupMessage() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := setup{Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.cfg.globals}
+	s := setup{Settings: e.settings, Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.cfg.globals}
 	if e.joins { // E15
 		s.Dir, s.Env = "", nil
 	}
@@ -45,7 +48,7 @@ func (e *executor) setupMessage() ([]byte, error) {
 	return enc.Stream, nil
 }
 
-// applySetup prepares this worker: directory, environment, globals, initializer, in this order (C104). Workers that share the
+// applySetup prepares this worker: what the program has set, directory, environment, globals, initializer, in this order (C104). Workers that share the
 // process share the initializer's run too, unless shared is nil.
 func applySetup(ctx context.Context, b []byte, shared *initialization) (int, context.Context, error) {
 	c, err := setupCodec()
@@ -57,6 +60,11 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 	d.Reset(b, nil)
 	if err := c.Decode(&d, &s); err != nil {
 		return 0, nil, fmt.Errorf("the set-up cannot be decoded: %w", err)
+	}
+	if s.Settings != nil {
+		if ctx, err = enterSettings(ctx, s.Settings); err != nil {
+			return 0, nil, err
+		}
 	}
 	if s.Dir != "" {
 		if err := os.Chdir(s.Dir); err != nil {
@@ -88,8 +96,11 @@ func processService() dispatch.Service {
 		Function:    functionBody,
 		AppendError: remote.Append,
 		Recovered:   recovered,
-		Leave:       leaveStates,
-		Unheard:     unheard,
+		Leave: func(tasks context.Context, limit time.Duration) []dispatch.Failure {
+			defer leaveSettings(tasks)
+			return leaveStates(tasks, limit)
+		},
+		Unheard: unheard,
 		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor
 			return applySetup(ctx, b, nil)
 		},

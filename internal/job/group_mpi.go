@@ -12,37 +12,37 @@ import (
 )
 
 // Ranks implements Job.
-func (r *ranks) Ranks(q Request) (g Group, shared bool, err error) {
+func (r *ranks) Ranks(q Request) (g Group, world, shared bool, err error) {
 	if _, err := startMPI(); err != nil {
-		return nil, false, fmt.Errorf("futures: %w", err)
+		return nil, false, false, fmt.Errorf("futures: %w", err)
 	}
 	r.Lock()
 	defer r.Unlock()
 	cfg := mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}
 	switch {
 	case r.serves:
-		return nil, false, errors.New("futures: this process is a rank that serves a master; an executor in a task uses processes or threads")
+		return nil, false, false, errors.New("futures: this process is a rank that serves a master; an executor in a task uses processes or threads")
 	case r.shared != nil:
 		shared, r.joined = r.joined, true
-		return r.shared.Group(cfg), shared, nil
+		return r.shared.Group(cfg), true, shared, nil
 	}
 	options, err := linkOptions()
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
 	spawn := mpilink.Spawn{Config: cfg, Options: options, Command: q.Command, Args: q.Args, Info: q.Info}
 	if spawn.Workers, err = spawned(q.Workers); err != nil {
-		return nil, false, fmt.Errorf("futures: %w", err)
+		return nil, false, false, fmt.Errorf("futures: %w", err)
 	}
 	if spawn.Command == "" {
 		if spawn.Command, err = os.Executable(); err != nil {
-			return nil, false, fmt.Errorf("futures: cannot tell which program to spawn, use WithExecutable: %w", err)
+			return nil, false, false, fmt.Errorf("futures: cannot tell which program to spawn, use WithExecutable: %w", err)
 		}
 	}
 	if q.Args == nil {
 		spawn.Args = os.Args[1:]
 	}
-	return mpilink.NewSpawned(spawn), false, nil
+	return mpilink.NewSpawned(spawn), false, false, nil
 }
 
 // spawned is how many workers are spawned: as many as are asked for, else what the launcher has room for.

@@ -45,7 +45,7 @@ type Job interface {
 
 	// Ranks makes the group of an executor whose workers are ranks: those of the world, whatever their number, or spawned ones
 	// (E09). Shared tells that other executors have used them.
-	Ranks(r Request) (g Group, shared bool, err error)
+	Ranks(r Request) (g Group, world, shared bool, err error)
 
 	// Connect makes the group of an executor whose workers serve at a place.
 	Connect(r Request, place mpilink.Place) (Group, error)

@@ -27,8 +27,8 @@ func (none) Run(p Program) int { return p.Master() }
 
 func (none) ServeMasters(Program, Server) error { return mpi.Connects() }
 
-func (none) Ranks(Request) (Group, bool, error) {
-	return nil, false, errors.New("futures: MPI is not built into this program")
+func (none) Ranks(Request) (Group, bool, bool, error) {
+	return nil, false, false, errors.New("futures: MPI is not built into this program")
 }
 
 func (none) Connect(Request, mpilink.Place) (Group, error) { return nil, mpi.ErrNotBuilt }

@@ -12,6 +12,7 @@ import (
 	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/registry"
+	"github.com/rankpool/rankpool/internal/settings"
 )
 
 // began says that Main has been called.
@@ -27,6 +28,7 @@ func (p Program) Main(where string) (status int) {
 		return ExitFailure
 	}
 	ending, everywhere = p.Ending, p.Everywhere
+	origin = settings.Begin()
 	registry.Default().Freeze(where)
 	p.Prepare()
 	ep, worker, err := proc.Attach()
@@ -57,6 +59,12 @@ func (p Program) Main(where string) (status int) {
 	}
 	return job.This.Run(inJob)
 }
+
+// origin is what the process had when Main began.
+var origin settings.Origin
+
+// Changed returns what the program has set in this process since Main began.
+func Changed() settings.Settings { return origin.Changed() }
 
 // everywhere says that the program runs on every rank. It is written before Main's work begins.
 var everywhere bool

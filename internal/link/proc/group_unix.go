@@ -125,16 +125,20 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	}
 	g.opened = true
 	g.handler, g.path, g.name = h, path, name
-	env := slices.DeleteFunc(append(os.Environ(), g.cfg.Env...), func(s string) bool {
+	env := g.cfg.Environ
+	if env == nil {
+		env = os.Environ()
+	}
+	env = append(share(env, runtime.GOMAXPROCS(0), g.cfg.Slots), g.cfg.Env...)
+	g.env = settle(slices.DeleteFunc(env, func(s string) bool {
 		name, _, _ := strings.Cut(s, "=")
 		return name == variable || slices.Contains(NumberVariables[:], name)
-	})
-	if value, set := lookup(env, socketVariable); set && value != "0" {
+	}))
+	if value, set := lookup(g.env, socketVariable); set && value != "0" {
 		g.copies = true
 	} else {
 		admitChildren()
 	}
-	g.env = share(env, runtime.GOMAXPROCS(0), g.cfg.Slots)
 	if g.host, err = os.Hostname(); err != nil {
 		g.host = "this machine"
 	}
@@ -144,6 +148,14 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	needGuardian()
 	g.unsteady = fresh.Steady()
 	return len(g.slots), nil
+}
+
+// dir is where a process is to start, or nothing where this one is there: it may be gone, and is then inherited all the same.
+func (g *Group) dir() string {
+	if now, err := os.Getwd(); err != nil || now == g.cfg.Dir {
+		return ""
+	}
+	return g.cfg.Dir
 }
 
 // Start has a process started. It panics when the slot holds one already: that is a scheduler's mistake.

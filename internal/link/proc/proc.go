@@ -47,8 +47,12 @@ type Config struct {
 	// Args are the arguments without the program's name; nil means those of this process.
 	Args []string
 
-	// Env is added to the environment of this process; the last of two equal names counts.
-	Env []string
+	// Environ is the environment that the children share; nil means that of this process when the group is opened. The limits of
+	// the Go runtime in it are divided: see share. Env is added to it as it is; the last of two equal names counts.
+	Environ, Env []string
+
+	// Dir is the working directory of the children; empty means that of this process when they start.
+	Dir string
 
 	// Stdout and Stderr are what the children write to; nil means those of this process. Their standard input is empty.
 	Stdout, Stderr *os.File

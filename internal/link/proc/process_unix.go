@@ -155,6 +155,7 @@ func (p *process) start() (*os.File, error) {
 			return
 		}
 		child, err = os.StartProcess(g.path, append([]string{g.nameOf(p.index)}, g.cfg.Args...), &os.ProcAttr{
+			Dir:   g.dir(),
 			Env:   g.envOf(p.index),
 			Files: []*os.File{empty, g.cfg.Stdout, g.cfg.Stderr, theirs, p.memory.file},
 			Sys:   attributes(),
