@@ -14,8 +14,8 @@
 // the length is not sent.
 //
 //   - A type with methods of its own to carry it is carried by them: AppendBinary or MarshalBinary with UnmarshalBinary,
-//     then GobEncode with GobDecode, then AppendText or MarshalText with UnmarshalText, on the type or its pointer, always
-//     both directions. Methods that an embedded field lends do not count: they would lose the other fields.
+//     then GobEncode with GobDecode, on the type or its pointer, always both directions. A text is made for people and may be less
+//     than the value, so MarshalText is used only if the fields cannot travel and RegisterType was told of the type. Methods that an embedded field lends do not count: they would lose the other fields.
 //   - Fields called _ are not sent. A sync.Mutex or RWMutex arrives unlocked; numbers of sync/atomic are loaded.
 //   - Interfaces carry basic types and slices and maps of those, and what RegisterType was told. See there.
 //   - Refused by Compile: chan, func, unsafe.Pointer, and types whose content is bound to the process (sync.Once,

@@ -32,6 +32,9 @@ type Encoder struct {
 	// Snapshot copies what would otherwise alias.
 	Snapshot bool
 
+	// Level is how many errors the values are inside of: see CarryErrors.
+	Level int
+
 	refs    refTable
 	types   []*concrete
 	scratch []byte

@@ -7,7 +7,7 @@ import (
 )
 
 // An interface travels as a number and then the value as its own type would. 0 is nil. 1 is followed by the name of a
-// registered type. From 2 on come the types registered from the start, and after those the names met before in the
+// registered type, or by an empty name and an error as package remote writes it. From 2 on come the types registered from the start, and after those the names met before in the
 // same value.
 
 // iface makes pl the plan of an interface type.
@@ -21,9 +21,15 @@ func iface(pl *plan) {
 		}
 		return
 	}
+	exactly := typ == errorType
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		// All interfaces with methods look alike in memory, and the conversion finds the type in any of them.
-		return e.any(any(*(*interface{ M() })(p)))
+		v := any(*(*interface{ M() })(p))
+		if v != nil && !exactly && !known(reflect.TypeOf(v)) { // the error that arrives could be of a type without the methods
+			_, err := theCatalogue().lookup(reflect.TypeOf(v))
+			return err
+		}
+		return e.any(v)
 	}
 	pl.dec = func(d *Decoder, p unsafe.Pointer) error {
 		v, err := d.any()
@@ -67,6 +73,9 @@ func (e *Encoder) any(v any) error {
 	case bool:
 		e.Stream = append(e.Stream, tagBool)
 		return boolCoder.put(e, v)
+	}
+	if err, ok := v.(error); ok && !known(reflect.TypeOf(v)) {
+		return e.error(err)
 	}
 	c, err := e.tag(reflect.TypeOf(v))
 	if err != nil {
@@ -132,6 +141,9 @@ func (d *Decoder) any() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c == nil {
+		return d.error()
+	}
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
@@ -160,7 +172,7 @@ func boxed[T any](v T, err error) (any, error) {
 	return v, nil
 }
 
-// concrete returns the type that a tag stands for.
+// concrete returns the type that a tag stands for, nil for an error.
 func (d *Decoder) concrete(tag uint64) (*concrete, error) {
 	cat := theCatalogue()
 	if tag != tagName {
@@ -181,6 +193,9 @@ func (d *Decoder) concrete(tag uint64) (*concrete, error) {
 	name, err := d.take(n)
 	if err != nil {
 		return nil, err
+	}
+	if n == 0 {
+		return nil, nil // an error
 	}
 	r, ok := cat.byName.Load(string(name))
 	if !ok {

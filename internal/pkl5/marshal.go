@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -30,8 +31,7 @@ type pair struct {
 	marshaller
 }
 
-// pairs are in order of preference: for a type that has several, gob's is the faithful one (math/big.Float's text
-// loses precision).
+// pairs are in order of preference: they are made for programs that read the value again.
 var pairs = []pair{
 	{
 		reflect.TypeFor[encoding.BinaryAppender](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
@@ -58,6 +58,11 @@ var pairs = []pair{
 			return b, false, err
 		}, func(v any, b []byte) error { return v.(gobDecoder).GobDecode(b) }},
 	},
+}
+
+// texts are the pairs for types whose fields cannot travel and that RegisterType was told of. A text is made for people, so it may
+// be less than the value: no other type travels by it.
+var texts = []pair{
 	{
 		reflect.TypeFor[encoding.TextAppender](), reflect.TypeFor[encoding.TextUnmarshaler](),
 		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("AppendText") }, readText,
@@ -74,6 +79,25 @@ var pairs = []pair{
 			return b, false, err
 		}, unmarshalText},
 	},
+}
+
+// byText has the types that travel by their texts.
+var byText sync.Map
+
+// ByText tells whether t travels by its text: its fields cannot, and RegisterType was told of it.
+func ByText(t reflect.Type) bool {
+	_, yes := byText.Load(t)
+	return yes
+}
+
+// letText has t travel by its text, if it has one, and tells whether it has. What was refused before may be possible now.
+func letText(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer || among(texts, t) == nil {
+		return false
+	}
+	byText.Store(t, nil)
+	refusal.Clear()
+	return true
 }
 
 func readBinary(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalBinary") }
@@ -98,6 +122,17 @@ func findMarshaller(t reflect.Type) *marshaller {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return nil
 	}
+	if m := among(pairs, t); m != nil {
+		return m
+	}
+	if ByText(t) {
+		return among(texts, t)
+	}
+	return nil
+}
+
+// among returns the first of the pairs that t has.
+func among(pairs []pair, t reflect.Type) *marshaller {
 	pt := reflect.PointerTo(t)
 	for i := range pairs {
 		p := &pairs[i]

@@ -91,7 +91,8 @@ var theCatalogue = sync.OnceValue(func() *catalogue {
 // Both ends must register the same types under the same names. The basic types, slices of them, slices of such
 // slices, and maps from string or int to them are registered already, as are time.Time and time.Duration. Repeating
 // a registration is harmless; a second type under one name, a second name for one type, an interface type and a
-// type that Compile refuses are errors. It may be called from several goroutines.
+// type that Compile refuses are errors. A type whose fields cannot travel, but that has MarshalText and UnmarshalText, travels by its
+// text from then on, wherever it stands: register it before what contains it. It may be called from several goroutines.
 func RegisterType(name string, t reflect.Type) error {
 	switch {
 	case t == nil:
@@ -114,7 +115,12 @@ func RegisterType(name string, t reflect.Type) error {
 		return fmt.Errorf("pkl5: RegisterType(%q, %s): the name belongs to %s", name, t, r.(*concrete).typ)
 	}
 	r := &concrete{name: name, builtin: -1, typ: t}
-	if err := r.ready(); err != nil {
+	err := r.ready()
+	if err != nil && letText(t) {
+		r = &concrete{name: name, builtin: -1, typ: t}
+		err = r.ready()
+	}
+	if err != nil {
 		return fmt.Errorf("pkl5: RegisterType(%q, %s): %w", name, t, err)
 	}
 	c.byType.Store(t, r)

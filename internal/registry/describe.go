@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/rankpool/rankpool/internal/pkl5"
 )
 
 // Describe spells out the structure of a type, so that two descriptions are equal when values of one can be read as
@@ -12,7 +14,7 @@ import (
 //
 // The layout of a named type follows its name where it first occurs: a field that was added, removed, moved, renamed or
 // given another type changes the description. Later occurrences, among them those that close a cycle, are the name
-// alone. A type that writes itself (encoding.BinaryMarshaler, encoding.TextMarshaler) is its name and the word binary or
+// alone. A type that writes itself (encoding.BinaryMarshaler, or its text where that is let) is its name and the word binary or
 // text: its fields never travel.
 func Describe(t reflect.Type) string {
 	if t == nil {
@@ -133,9 +135,6 @@ var (
 	binaryUnmarshaler = reflect.TypeFor[encoding.BinaryUnmarshaler]()
 	gobEncoder        = reflect.TypeFor[interface{ GobEncode() ([]byte, error) }]()
 	gobDecoder        = reflect.TypeFor[interface{ GobDecode(b []byte) error }]()
-	textMarshaler     = reflect.TypeFor[encoding.TextMarshaler]()
-	textAppender      = reflect.TypeFor[encoding.TextAppender]()
-	textUnmarshaler   = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 // SelfWritten tells whether values of a type are written and read by methods of its own.
@@ -160,7 +159,7 @@ func selfWritten(t reflect.Type) string {
 		return "binary"
 	case p.Implements(gobEncoder) && p.Implements(gobDecoder):
 		return "binary"
-	case (p.Implements(textMarshaler) || p.Implements(textAppender)) && p.Implements(textUnmarshaler):
+	case pkl5.ByText(t):
 		return "text"
 	}
 	return ""

@@ -18,6 +18,7 @@ type carrier struct {
 	codec  *pkl5.Codec
 	single []int // fields of type error
 	slices []int // fields of type []error
+	types  []int // fields of type reflect.Type, which stay behind: the text tells them
 }
 
 var (
@@ -63,6 +64,8 @@ func RegisterError(name string, t reflect.Type) error {
 				c.single = append(c.single, i)
 			case f.Type == errorsType:
 				c.slices = append(c.slices, i)
+			case f.Type == reflect.TypeFor[reflect.Type]():
+				c.types = append(c.types, i)
 			}
 		}
 	}
@@ -105,7 +108,7 @@ func (c *carrier) structType() reflect.Type {
 }
 
 // encode returns the value without the errors inside it, and those.
-func (c *carrier) encode(err error) (blob []byte, inside []error, problem error) {
+func (c *carrier) encode(err error, level int) (blob []byte, inside []error, problem error) {
 	defer func() {
 		if v := recover(); v != nil {
 			problem = fmt.Errorf("encoding it panicked: %s", sprint(v))
@@ -113,12 +116,17 @@ func (c *carrier) encode(err error) (blob []byte, inside []error, problem error)
 	}()
 	v := reflect.New(c.typ)
 	v.Elem().Set(reflect.ValueOf(err))
-	if len(c.single)+len(c.slices) > 0 {
+	if len(c.single)+len(c.slices)+len(c.types) > 0 {
 		if s := v.Elem(); s.Kind() == reflect.Pointer && !s.IsNil() {
 			// The caller's value stays as it is.
 			clone := reflect.New(s.Type().Elem())
 			clone.Elem().Set(s.Elem())
 			s.Set(clone)
+		}
+		for _, i := range c.types {
+			if s := reflect.Indirect(v.Elem()); s.IsValid() && s.Field(i).CanSet() {
+				s.Field(i).SetZero()
+			}
 		}
 		c.each(v, func(single *error, slice *[]error) {
 			if single != nil {
@@ -132,7 +140,7 @@ func (c *carrier) encode(err error) (blob []byte, inside []error, problem error)
 			}
 		})
 	}
-	e := pkl5.Encoder{Threshold: -1}
+	e := pkl5.Encoder{Threshold: -1, Level: level}
 	if problem := c.codec.Encode(&e, v.UnsafePointer()); problem != nil {
 		return nil, nil, problem
 	}

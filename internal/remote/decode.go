@@ -277,6 +277,10 @@ func (d *decoder) typed(depth int) error {
 	}
 
 	c := carrierNamed(name)
+	if c == nil && isElsewhere(name) {
+		o.unread = &unread{name, slices.Clone(blob), inside}
+		return o.lost("")
+	}
 	if c == nil {
 		return o.lost(fmt.Sprintf("its type is not registered here, as %q", name))
 	}

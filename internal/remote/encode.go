@@ -62,7 +62,10 @@ const (
 // Kept are: by identity the registered sentinels; whole, the errors of registered types, *fs.PathError, *os.LinkError,
 // *os.SyscallError, *strconv.NumError, syscall.Errno, *PanicError and *Error; of all others the exact text, the name of
 // the type, and the causes, whether Unwrap returns one or many.
-func Append(dst []byte, err error) (out []byte) {
+func Append(dst []byte, err error) []byte { return appendInside(dst, err, 0) }
+
+// appendInside is Append for an error that is inside of so many others.
+func appendInside(dst []byte, err error, level int) (out []byte) {
 	defer func() {
 		// Every method call is guarded where it is made. This is for what nobody thought of.
 		if v := recover(); v != nil {
@@ -72,15 +75,16 @@ func Append(dst []byte, err error) (out []byte) {
 			out = e.b
 		}
 	}()
-	e := encoder{b: append(dst, version), left: maxNodes - 1}
+	e := encoder{b: append(dst, version), left: maxNodes - 1, level: level}
 	e.node(err, 0)
 	return e.b
 }
 
 type encoder struct {
-	b    []byte
-	left int         // nodes that may still be promised
-	path []reference // errors from the root to the current one
+	b     []byte
+	level int         // how many errors it is inside of, by way of values
+	left  int         // nodes that may still be promised
+	path  []reference // errors from the root to the current one
 }
 
 // reference identifies an error that is a pointer.
@@ -203,11 +207,11 @@ func (e *encoder) reserve(n, depth int) bool {
 
 // registered writes err as its registered type. Extra are the causes it has beyond its own, nil to ask it.
 func (e *encoder) registered(err error, text string, depth int, extra []error) bool {
-	c := carrierOf(reflect.TypeOf(err))
+	c := carrierFor(reflect.TypeOf(err))
 	if c == nil {
 		return false
 	}
-	blob, inside, problem := c.encode(err)
+	blob, inside, problem := c.encode(err, e.level)
 	if problem != nil {
 		e.opaque(err, text, depth, "its value was left behind: "+clip(problem.Error()))
 		return true

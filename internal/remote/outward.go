@@ -1,5 +1,7 @@
 package remote
 
+import "github.com/rankpool/rankpool/internal/pkl5"
+
 // The errors that users see are declared above the packages that make them, so that their documentation shows the fields. Each has
 // a twin below, with the same fields and the methods.
 var (
@@ -13,3 +15,5 @@ func Declare(outwardOf, inwardOf func(error) error) { outwards, inward = outward
 
 // Outward returns err as users see it.
 func Outward(err error) error { return outwards(err) }
+
+func init() { pkl5.CarryErrors(appendInside, Decode) }

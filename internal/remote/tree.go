@@ -16,6 +16,8 @@ type Opaque struct {
 	// Joined when asked for, so that a long chain does not hold the text of every level.
 	lits   []string
 	causes []error
+
+	unread *unread // nil for most
 }
 
 // Error returns the text, exactly as it was.
@@ -45,6 +47,9 @@ func (o *Opaque) write(b *strings.Builder) {
 
 func (o *Opaque) typeName() string { return o.TypeName }
 func (o *Opaque) note() string     { return o.Note }
+
+// As finds the value of an error whose type was not known here when it came.
+func (o *Opaque) As(target any) bool { return o.as(target) }
 
 // node is an Opaque in any variant.
 type node interface{ children() []error }
@@ -77,8 +82,9 @@ func (o *Opaque) as(target any) bool {
 	p, ok := target.(**Opaque)
 	if ok {
 		*p = o
+		return true
 	}
-	return ok
+	return o.unread.read(target)
 }
 
 // typed is a value of a registered type that does not tell the whole by itself: its text here is not what it was there,

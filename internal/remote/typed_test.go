@@ -108,7 +108,10 @@ var shown int
 func (e *counting) Error() string { shown++; return fmt.Sprint(e.N, " ", shown) }
 
 type forgetful struct{ cause *holder }
-type holder struct{ _, Err error }
+type holder struct {
+	_, Err error
+	Rest   any
+}
 
 func (e *forgetful) Error() string { return "forgetful" }
 func (e *forgetful) Unwrap() error {
@@ -138,13 +141,13 @@ func TestATextThatChangesIsKeptAsItWasSent(t *testing.T) {
 
 func TestAValueThatCannotBeEncodedBecomesTextThatSaysSo(t *testing.T) {
 	must(t, remote.RegisterErrorType[*forgetful]("forgetful"))
-	sent := &forgetful{&holder{Err: &temporary{io.EOF}}}
+	sent := &forgetful{&holder{Err: &temporary{io.EOF}, Rest: struct{ X int }{1}}}
 	got := across(t, sent)
 	if got.Error() != "forgetful" || !errors.Is(got, io.EOF) {
 		t.Errorf("got %v", got)
 	}
 	o, ok := errors.AsType[*remote.Opaque](got)
-	if !ok || !strings.Contains(o.Note, "its value was left behind") || !strings.Contains(o.Note, "Err") {
+	if !ok || !strings.Contains(o.Note, "its value was left behind") || !strings.Contains(o.Note, "Rest") {
 		t.Errorf("note: %+v", o)
 	}
 	re := remote.New(remote.Error{Func: "f", Worker: 1, Rank: -1}, got)

@@ -65,14 +65,14 @@ type Late struct {
 // Fuse cannot be encoded below zero.
 type Fuse struct{ X int }
 
-func (f Fuse) MarshalText() ([]byte, error) {
+func (f Fuse) MarshalBinary() ([]byte, error) {
 	if f.X < 0 {
 		return nil, errHook
 	}
 	return []byte(strconv.Itoa(f.X)), nil
 }
 
-func (f *Fuse) UnmarshalText(b []byte) (err error) {
+func (f *Fuse) UnmarshalBinary(b []byte) (err error) {
 	f.X, err = strconv.Atoi(string(b))
 	return err
 }

@@ -100,13 +100,13 @@ var ErrEmpty = futures.RegisterSentinel("ErrEmpty", errors.New("nothing there"))
 // Hooked counts how often it was encoded and decoded.
 type Hooked struct{ N, Encoded, Decoded int }
 
-// MarshalText counts.
-func (h Hooked) MarshalText() ([]byte, error) {
+// MarshalBinary counts.
+func (h Hooked) MarshalBinary() ([]byte, error) {
 	return fmt.Appendf(nil, "%d %d %d", h.N, h.Encoded+1, h.Decoded), nil
 }
 
-// UnmarshalText counts.
-func (h *Hooked) UnmarshalText(b []byte) error {
+// UnmarshalBinary counts.
+func (h *Hooked) UnmarshalBinary(b []byte) error {
 	_, err := fmt.Sscanf(string(b), "%d %d %d", &h.N, &h.Encoded, &h.Decoded)
 	h.Decoded++
 	return err

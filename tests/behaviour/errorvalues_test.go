@@ -1,0 +1,76 @@
+package behaviour_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"testing"
+
+	"github.com/rankpool/rankpool/futures"
+)
+
+// Outcome has errors wherever a value can have some.
+type Outcome struct {
+	Y      int
+	Err    error
+	List   []error
+	ByName map[string]error
+	Any    any
+	Deep   *Outcome
+}
+
+var outcome = futures.Register("outcome", func(o Outcome) (Outcome, error) { return o, nil })
+
+func TestAnErrorInsideAValueTravelsAsOneThatIsReturned(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		path := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
+		sent := Outcome{
+			Y: 3, Err: errors.New("did not converge"), List: []error{nil, fmt.Errorf("row 5: %w", io.ErrUnexpectedEOF), path},
+			ByName: map[string]error{"a": errors.Join(io.EOF, path)}, Any: fmt.Errorf("any: %w", fs.ErrPermission),
+		}
+		sent.Deep = &Outcome{Err: path}
+		sent.Deep.Deep = sent.Deep // a cycle of pointers
+		got := result(t, submit(t, ex, outcome, sent))
+		inAny, _ := got.Any.(error)
+		asPath := new(fs.PathError)
+		switch {
+		case got.Y != 3 || got.Err == nil || got.Err.Error() != "did not converge":
+			t.Errorf("%+v", got)
+		case len(got.List) != 3 || got.List[0] != nil || !errors.Is(got.List[1], io.ErrUnexpectedEOF) || got.List[1].Error() != "row 5: unexpected EOF":
+			t.Errorf("in a slice: %v", got.List)
+		case !errors.Is(got.ByName["a"], io.EOF) || !errors.As(got.ByName["a"], &asPath) || asPath.Path != "x":
+			t.Errorf("in a map: %v", got.ByName)
+		case !errors.Is(inAny, fs.ErrPermission):
+			t.Errorf("in an any: %v", got.Any)
+		case got.Deep.Deep != got.Deep || !errors.Is(got.Deep.Err, fs.ErrNotExist):
+			t.Errorf("in a cycle: %v", got.Deep)
+		}
+	})
+}
+
+// Kelvin prints itself rounded.
+type Kelvin float64
+
+// MarshalText is for people.
+func (k Kelvin) MarshalText() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(k), 'f', 1, 64), nil
+}
+
+// UnmarshalText reads what people write.
+func (k *Kelvin) UnmarshalText(b []byte) error {
+	x, err := strconv.ParseFloat(string(b), 64)
+	*k = Kelvin(x)
+	return err
+}
+
+var kelvin = futures.Register("kelvin", func(k Kelvin) (Kelvin, error) { return k, nil })
+
+func TestAValueWithATextForPeopleArrivesWhole(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		if got := result(t, submit(t, ex, kelvin, Kelvin(273.15678))); got != 273.15678 {
+			t.Errorf("273.15678 arrives as %v", float64(got))
+		}
+	})
+}
