@@ -64,24 +64,23 @@ func TestASignalLetsWhatRunsFinishAndNothingBegin(t *testing.T) {
 }
 
 func TestALauncherThatSaysItTwiceLeavesTheTimeForWhatRuns(t *testing.T) {
-	p := role(t, true, "told twice")
-	signalTo(t, p.cmd.Process.Pid, syscall.SIGTERM)
-	if got := p.status(); got != 143 {
-		t.Errorf("status %d, want 143", got)
-	}
-	stdout, stderr := p.leavesNothing()
-	says(t, stdout, "what ran was delivered")
-	says(t, stderr, "ended by signal: terminated")
+	endsBySIGTERM(t, "told twice", syscall.SIGTERM, "what ran was delivered")
 }
 
 func TestASIGTERMEndsADrainAndNotTheProgram(t *testing.T) {
-	p := role(t, true, "cut short")
-	signalTo(t, p.cmd.Process.Pid, syscall.SIGUSR1)
+	endsBySIGTERM(t, "cut short", syscall.SIGUSR1, "deferred functions ran")
+}
+
+// endsBySIGTERM sends a signal to a program that ends by SIGTERM in the end, and says something before.
+func endsBySIGTERM(t *testing.T, name string, s syscall.Signal, last string) {
+	t.Helper()
+	p := role(t, true, name)
+	signalTo(t, p.cmd.Process.Pid, s)
 	if got := p.status(); got != 143 {
 		t.Errorf("status %d, want 143", got)
 	}
 	stdout, stderr := p.leavesNothing()
-	says(t, stdout, "deferred functions ran")
+	says(t, stdout, last)
 	says(t, stderr, "ended by signal: terminated")
 }
 

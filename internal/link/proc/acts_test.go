@@ -234,6 +234,16 @@ func startFamily() (pids []string) {
 
 func pid() link.Frame { return link.Frame{Stream: []byte(strconv.Itoa(os.Getpid()))} }
 
+// groupOf opens a group whose workers do that act, and ends this process when it cannot.
+func groupOf(act string, slots int, h link.Handler) *proc.Group {
+	g := proc.New(proc.Config{Slots: slots, Args: []string{}, Env: []string{roleVariable + "=" + act}})
+	if _, err := g.Open(context.Background(), h); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	return g
+}
+
 // runDoomedMaster starts a spinning, an idle, a stopped, a receiving and a sending worker, prints their pids, and waits to be
 // killed.
 func runDoomedMaster() {
@@ -242,11 +252,7 @@ func runDoomedMaster() {
 	large := make([]byte, 64<<20)
 	var all []string
 	for _, act := range []string{"spin", "idle", "idle", "drink", "pour"} {
-		g := proc.New(proc.Config{Slots: 1, Args: []string{}, Env: []string{roleVariable + "=" + act}})
-		if _, err := g.Open(context.Background(), h); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
+		g := groupOf(act, 1, h)
 		g.Start(0)
 		if act == "pour" {
 			g.Send(0, link.Frame{Stream: binary.LittleEndian.AppendUint64(nil, 1<<20)})
@@ -270,11 +276,7 @@ func runDoomedMaster() {
 func runFamilies() {
 	time.AfterFunc(time.Minute, func() { os.Exit(1) })
 	h := make(pids)
-	g := proc.New(proc.Config{Slots: 2, Args: []string{}, Env: []string{roleVariable + "=family"}})
-	if _, err := g.Open(context.Background(), h); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
+	g := groupOf("family", 2, h)
 	own := exec.Command("sleep", "600")
 	own.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the kernel hangs up on a group that is left with a stopped process
 	if err := own.Start(); err != nil {
@@ -296,11 +298,7 @@ func runFamilies() {
 func runDropped() {
 	time.AfterFunc(time.Minute, func() { os.Exit(1) })
 	h := make(pids)
-	g := proc.New(proc.Config{Slots: 1, Args: []string{}, Env: []string{roleVariable + "=drop"}})
-	if _, err := g.Open(context.Background(), h); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
+	g := groupOf("drop", 1, h)
 	g.Start(0)
 	worker := <-h
 	guardian := 0
