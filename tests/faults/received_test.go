@@ -113,3 +113,19 @@ func TestAnInitializerThatChangesTheUserKeepsNothingFromArriving(t *testing.T) {
 		}
 	})
 }
+
+func TestAWorkerThatIsStoppedInTheMiddleOfALargeArgumentIsLostAndTheTaskRunsElsewhere(t *testing.T) {
+	byEveryWay(t, func(t *testing.T) {
+		ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithLiveness(liveness))
+		victim := booted(t, ex)[0]
+		signalTo(t, victim, syscall.SIGSTOP)
+		const size = 64 << 20 // far more than a socket holds
+		f := submit(t, ex, length, make([]byte, size))
+		if n, err := f.Result(limited(t)); n != size || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if s := ex.Stats(); s.Failed > 0 || s.Lost != 1 {
+			t.Errorf("counters: %+v", s)
+		}
+	})
+}

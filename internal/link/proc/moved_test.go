@@ -24,17 +24,25 @@ func TestBytesAreToldOfAsTheyLeaveAndComeAndNotBefore(t *testing.T) {
 	}
 	p := &process{out: newOutbox()}
 	p.out.connect(raw, newRing(make([]byte, ringSize)))
+	const pings = 10
+	for range pings { // what a worker is asked is no sign that it lives
+		p.out.send(link.Frame{Stream: []byte("ping")})
+	}
+	if n := p.moved(); n > 0 {
+		t.Errorf("%d bytes have moved, and nobody has read", n)
+	}
 	p.out.send(link.Frame{Stream: []byte("stream"), Segments: [][]byte{make([]byte, size)}})
-	if n := p.moved(); n == 0 || n > size/2 {
-		t.Errorf("%d bytes have left, and nobody has read", n)
+	if n := p.moved(); n > size/4 {
+		t.Errorf("%d bytes have moved, and nobody has read", n)
 	}
 	if _, err := io.CopyN(io.Discard, theirs, size/2); err != nil {
 		t.Fatal(err)
 	}
-	if n := p.moved(); n < size/4 || n >= size {
-		t.Errorf("%d bytes have left, and %d were read", n, size/2)
+	half := p.moved()
+	if half < size/4 || half >= size {
+		t.Errorf("%d bytes have moved, and %d were read", half, size/2)
 	}
-	rest := int64(headerSize + 8 + len("stream") + size - size/2)
+	rest := int64(pings*(headerSize+len("ping")) + headerSize + 8 + len("stream") + size - size/2)
 	if _, err := io.CopyN(io.Discard, theirs, rest); err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +53,8 @@ func TestBytesAreToldOfAsTheyLeaveAndComeAndNotBefore(t *testing.T) {
 		<-writer
 	}
 	left := p.moved()
-	if left != uint64(size/2+rest) {
-		t.Errorf("%d bytes have left of %d", left, size/2+rest)
+	if left < half+size/4 {
+		t.Errorf("%d bytes have moved after %d and %d", left, half, size/4)
 	}
 	if _, err := theirs.WriteString("twelve bytes"); err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ type outbox struct {
 	// The state of one write, which either the writer or whoever holds mu without a writer has.
 	vectors [][]byte
 	written int
-	moved   atomic.Uint64 // bytes that were written, ever
+	moved   atomic.Uint64 // bytes that were written when the socket had been full: the receiver has made room
 	err     error
 	wait    bool
 	attempt func(fd uintptr) bool // try, bound once so that a write does not allocate
@@ -226,6 +226,7 @@ func (o *outbox) startWriter() {
 			o.mu.Unlock()
 			err := o.raw.Write(o.attempt)
 			o.mu.Lock()
+			o.moved.Add(uint64(o.written))
 			o.settle(err)
 		}
 		o.writer = nil
@@ -281,7 +282,6 @@ func (o *outbox) settle(err error) {
 		return
 	}
 	n := o.written
-	o.moved.Add(uint64(n))
 	o.written = 0
 	for o.head < len(o.chunks) && n >= len(o.chunks[o.head].b) {
 		c := &o.chunks[o.head]
