@@ -49,6 +49,7 @@ type Group struct {
 	attending bool
 	live      map[*remote]struct{}
 	empty     chan struct{} // closed when live is empty after Close; nil while nobody waits
+	released  chan struct{} // closed when what the group has opened is ended; nil before that begins
 }
 
 // Group returns a group over the ranks of the hub, which may have any number of groups.
@@ -330,10 +331,26 @@ func (g *Group) cutAll(ctx context.Context, empty <-chan struct{}) error {
 		strings.Join(names, " "), context.Cause(ctx))
 }
 
-// release ends what was spawned for this group.
+// release ends what was opened for this group, once. Further calls wait for the first one.
 func (g *Group) release(ctx context.Context) error {
 	if g.own == nil {
 		return nil
 	}
-	return g.own.end(ctx)
+	g.mu.Lock()
+	over, first := g.released, g.released == nil
+	if first {
+		over = make(chan struct{})
+		g.released = over
+	}
+	g.mu.Unlock()
+	if first {
+		defer close(over)
+		return g.own.end(ctx)
+	}
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
