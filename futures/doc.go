@@ -35,6 +35,31 @@
 // that the master sends to all workers. A state (RegisterState) is what each worker opens for itself and closes when it leaves: a
 // connection, a model with scratch memory. Tasks reach the latter two by their context.
 //
+// # What an argument may be
+//
+// What follows holds for arguments, results, globals and messages that go to another process, and for what stands inside them:
+//
+//	numbers, strings, bools, time.Time    as they are
+//	slices, arrays, maps, pointers        as they are; what is shared or a cycle in a value is so again
+//	structs                               all fields, unexported ones too, but for those called _
+//	types with AppendBinary, MarshalBinary or GobEncode and the way back
+//	                                      by these methods, which are made for programs that read the value again
+//	types with MarshalText only           by their fields; a text is made for people and may be less than the value
+//	the same, if the fields cannot travel by the text, after [RegisterType], which comes before what contains them
+//	error                                 as the error of a task does, see [RegisterError]
+//	interfaces                            basic types, slices and maps of them, errors, and what [RegisterType] was told of; else
+//	                                      "type is not registered"
+//	sync.Mutex, sync.RWMutex              unlocked
+//	sync/atomic's numbers                 by their value
+//	channels                              refused: "a channel lives in one process"
+//	functions                             refused: "a function lives in one process"
+//	sync.Once, WaitGroup, Cond, Pool, Map refused: "it holds the state of one process's goroutines"
+//	unsafe.Pointer, unique.Handle, container/list, strings.Builder, reflect.Value, os.File
+//	                                      refused, with what to send in their place
+//
+// A type that is refused panics where it is registered; a value inside an interface fails the call that sends it. A
+// ThreadPoolExecutor shares arguments and results, whatever they are.
+//
 // # Guarantees
 //
 // Tasks begin in the order of submission. A Cancel that returns true means that the task never runs. No task runs twice,

@@ -16,7 +16,7 @@ import (
 // [errors.Is] and [errors.As] look through it at what the task returned, as far as that survives the way: see [RegisterError].
 // Printed with %+v it shows the tree of causes with their types, and the stack.
 type RemoteError struct {
-	Func    string // the name of the function, as registered; empty if it is not known
+	Func    string // the name of the function, as registered, behind "initializer " if it is that; empty if it is not known
 	Worker  int    // the worker's index, from 0
 	Workers int    // how many workers the pool has; 0 if it is not known
 	Rank    int    // of the worker's process in its MPI job; negative where there is none
@@ -78,6 +78,19 @@ func (e *BrokenError) Is(target error) bool { return target == ErrBroken }
 
 // Unwrap returns the cause.
 func (e *BrokenError) Unwrap() error { return e.Cause }
+
+// Format writes the line of Error, and with %+v also what the cause has to say at length: the stack of a panic, or the whole difference
+// of a program.
+func (e *BrokenError) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", e.Error())
+	case verb == 'v' && s.Flag('+') && e.Cause != nil:
+		fmt.Fprintf(s, "%s\ncause: %+v", e.Error(), e.Cause)
+	default:
+		io.WriteString(s, e.Error())
+	}
+}
 
 // PeerError is what an operation of package comm returns when a worker that it waits for was lost, or when that worker's call in the
 // same [SubmitEach] has failed or returned. It matches [ErrBroken].

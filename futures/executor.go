@@ -458,7 +458,11 @@ func (e *executor) decodeError(b []byte, fn uint32, w int, h dispatch.Hello) err
 }
 
 func (e *executor) decodeSetupError(b []byte, w int, h dispatch.Hello) error {
-	return e.remoteError(b, "initializer", w, h)
+	name := "set-up"
+	if i := e.cfg.initializer; i != nil {
+		name = "initializer " + i.name
+	}
+	return e.remoteError(b, name, w, h)
 }
 
 func (e *executor) remoteError(b []byte, name string, w int, h dispatch.Hello) error {

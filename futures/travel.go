@@ -14,6 +14,18 @@ import (
 //
 //	var _ = futures.RegisterError[*InputError]("InputError")
 //
+// Without it an error arrives as its exact text, the name of its type, and its causes. Kept without it are, by identity or with their
+// fields, those of
+//
+//	context, errors, io, io/fs, os, strconv, bufio, net (ErrClosed), os/exec (ErrNotFound, ErrDot, ErrWaitDelay),
+//	database/sql (ErrNoRows, ErrConnDone, ErrTxDone), net/http (ErrServerClosed, ErrHandlerTimeout, ErrAbortHandler and the like)
+//	syscall.Errno, *fs.PathError, *os.LinkError, *os.SyscallError, *strconv.NumError, runtime.Error
+//	*net.OpError, *net.DNSError, *net.AddrError, *net.ParseError, *url.Error, *exec.Error, *exec.ExitError, *time.ParseError
+//	*json.SyntaxError, *json.UnmarshalTypeError (without its Type), *json.MarshalerError, *xml.SyntaxError, *csv.ParseError
+//
+// and the chains of errors.Join and %w around them. No program links a package for this: of one that this module does not use,
+// errors.As finds the types, and errors.Is the sentinels by their texts. Interfaces are found for the others only.
+//
 // It panics when the name is taken or empty, or the type cannot be encoded.
 func RegisterError[E error](name string) struct{} {
 	where := registry.Caller(0)

@@ -17,7 +17,8 @@
 //     then GobEncode with GobDecode, on the type or its pointer, always both directions. A text is made for people and may be less
 //     than the value, so MarshalText is used only if the fields cannot travel and RegisterType was told of the type. Methods that an embedded field lends do not count: they would lose the other fields.
 //   - Fields called _ are not sent. A sync.Mutex or RWMutex arrives unlocked; numbers of sync/atomic are loaded.
-//   - Interfaces carry basic types and slices and maps of those, and what RegisterType was told. See there.
+//   - Interfaces carry basic types and slices and maps of those, and what RegisterType was told, and errors: see
+//     CarryErrors.
 //   - Refused by Compile: chan, func, unsafe.Pointer, and types whose content is bound to the process (sync.Once,
 //     sync.WaitGroup, sync.Map, unique.Handle, container/list, …). An array of length zero may be of anything.
 //   - Slices, maps and interfaces may nest 10,000 deep. Chains of pointers have no limit and need no stack.
@@ -40,6 +41,7 @@
 //	pointer                0 for nil; 1 for a pointee not met before; 2+n for the n-th pointee or map of the value
 //	map                    as a pointer; a new one is followed by the number of entries and the entries
 //	interface              0 for nil; 1, length and name of the type, or 2+n for one known; the value
+//	error, of no such type 1, 0, length, the bytes of package remote
 //	with own methods       length·2, the bytes; or length·2+1 and a segment
 //
 // The value itself is pointee 0 if it leads to any pointer, map or interface. A new pointee that leads to none follows
@@ -51,11 +53,6 @@
 // Segments go out from the Encoder's threshold on, that size included, in the order in which the stream mentions them.
 // A decoded slice is its segment, with no spare capacity, if the segment is aligned for the elements, which memory
 // allocated as []byte of that size is.
-//
-// # Message
-//
-// AppendHeader writes the lengths of stream and segments in 64 bits each, lowest byte first; the number of segments
-// follows from the length of the header. WriteFrame puts the length of the header, 64 bits too, before it.
 //
 // # Hostile input
 //

@@ -162,30 +162,3 @@ func FuzzRoundTrip(f *testing.F) { // I01
 		}
 	})
 }
-
-func FuzzHeader(f *testing.F) { // I07, I30
-	f.Add([]byte{})
-	f.Add(pkl5.AppendHeader(nil, 5, [][]byte{{1}, nil, make([]byte, 300)}))
-	f.Add(bytes.Repeat([]byte{0xFF}, 16))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		stream, segments, err := pkl5.ParseHeader(b)
-		if err != nil {
-			if !errors.Is(err, pkl5.ErrCorrupt) {
-				t.Fatal(err)
-			}
-		} else {
-			total := stream
-			for _, s := range segments {
-				total += s
-			}
-			if len(segments) != len(b)/8-1 || total > math.MaxInt64 {
-				t.Fatalf("header of %d bytes: %d segments, %d bytes in all", len(b), len(segments), total)
-			}
-		}
-		frame := append([]byte{byte(len(b)), byte(len(b) >> 8), 0, 0, 0, 0, 0, 0}, b...)
-		s, segs, err := pkl5.ReadFrame(bytes.NewReader(frame), nil, false)
-		if err == nil && len(s)+len(segs) > len(b) {
-			t.Fatalf("%d bytes and %d segments from a frame of %d", len(s), len(segs), len(b))
-		}
-	})
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,25 @@ func TestAFailureTellsTheWorkerAndHowManyThereAre(t *testing.T) {
 		_, err := submit(t, ex, failWith, 1).Result(within(t))
 		if remote := new(futures.RemoteError); !errors.As(err, &remote) || remote.Workers != 2 || remote.Worker < 0 || remote.Worker > 1 {
 			t.Errorf("%#v", err)
+		}
+	}, encodes)
+}
+
+var panicsAtStart = futures.Register("panicsAtStart", func(struct{}) (struct{}, error) { panic("no licence") })
+
+func TestAPanicInAnInitializerNamesTheFunctionAndShowsItsStack(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		ex, err := b.make(futures.WithMaxWorkers(1), futures.WithInitializer(panicsAtStart, struct{}{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ex.Close()
+		_, err = submit(t, ex, square, 1).Result(within(t))
+		if err == nil || !strings.Contains(err.Error(), "panicsAtStart") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v", err)
+		}
+		if s := fmt.Sprintf("%+v", err); !strings.Contains(s, "errortypes_test.go") {
+			t.Errorf("%%+v shows no stack: %s", s)
 		}
 	}, encodes)
 }

@@ -87,9 +87,9 @@ var anyWorker = regexp.MustCompile(`worker \d+ \([^)]*\)`)
 
 func TestAFailingInitializerFailsThePoolInTheSameWordsOnEveryBackend(t *testing.T) {
 	for how, says := range map[string]string{
-		"error": "the pool is broken: initializer failed on worker N: 1 is error",
-		"panic": "the pool is broken: initializer failed on worker N: panic: at start",
-		"exit": "the pool is broken: initializer failed on worker N: runtime.Goexit was called, so there is no result: " +
+		"error": "the pool is broken: initializer failingInitializer failed on worker N: 1 is error",
+		"panic": "the pool is broken: initializer failingInitializer failed on worker N: panic: at start",
+		"exit": "the pool is broken: initializer failingInitializer failed on worker N: runtime.Goexit was called, so there is no result: " +
 			"return an error instead (FailNow, Fatal and SkipNow of package testing call it too)",
 	} {
 		t.Run(how, func(t *testing.T) {

@@ -74,7 +74,7 @@ func saysNot(t *testing.T, err error, lies ...string) {
 
 func TestAnInitializerThatFailsOrEndsTheProcessNamesItsWorkerOnce(t *testing.T) {
 	for what, want := range map[string]string{
-		"error":  `^the pool is broken: initializer failed on worker 0 \(.*pid \d+\): no luck$`,
+		"error":  `^the pool is broken: initializer \S+ failed on worker 0 \(.*pid \d+\): no luck$`,
 		"exit 3": `^the pool is broken: worker 0: process \d+ on .* ended: exit status 3, during its set-up; an initializer must return an error, not end the process; its standard error may say why$`,
 	} {
 		ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithInitializer(setUp, what))
