@@ -3,6 +3,7 @@ package asyncresult
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -66,10 +67,20 @@ func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
 	return f.Done()
 }
 
-// WaitCallbacks waits until the result is ready and the callbacks that were added before have run, or until ctx ends: what Join of a pool
-// waits for, but for one result. A callback gets an error.
+// WaitCallbacks waits until the result is ready and the callbacks that were added before have run, or until ctx ends: what Join
+// of a pool waits for, but for one result. A callback must not call it: it would hold up those that it waits for, until ctx ends.
 func (r *AsyncResult[T]) WaitCallbacks(ctx context.Context) error {
-	return r.future().WaitCallbacks(ctx)
+	if err := r.future().WaitCallbacks(ctx); err != nil || r == nil || r.ex == nil {
+		return err
+	}
+	ran := make(chan struct{}) // what notify has queued comes before
+	futures.Notify(r.ex, func() { close(ran) })
+	select {
+	case <-ran:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("asyncresult: gave up waiting for callbacks: %w", context.Cause(ctx))
+	}
 }
 
 // Ready tells whether the result is there. It does not block.
