@@ -21,7 +21,7 @@ type AsyncResult[T any] struct {
 // ApplyResult is the result of one call (H34).
 type ApplyResult[R any] = AsyncResult[R]
 
-// MapResult is the result of a map: the slice of all results, or the first error (H34).
+// MapResult is the result of a map: the slice of all results, or the first failure; with pool.KeepGoing both (H34).
 type MapResult[R any] = AsyncResult[[]R]
 
 // New returns the result that f holds. Its callbacks run where those of ex do: one after another. It panics when ex or f is
@@ -101,7 +101,7 @@ func (r *AsyncResult[T]) Successful() (bool, error) {
 
 // Callback has fn called with the value once the result is ready, if the task succeeded; for a map, once, with the
 // whole slice (H21). Callbacks of one pool run one after another, on a goroutine of the pool's own, so they may share
-// variables without a lock; one that blocks delays the others, and Join. A panic in fn is recovered and logged. Callback
+// variables without a lock, those of different results in no particular order; one that blocks delays the others, and Join. A panic in fn is recovered and logged. Callback
 // returns r and does not block; it panics when fn is nil.
 func (r *AsyncResult[T]) Callback(fn func(T)) *AsyncResult[T] {
 	if fn == nil {

@@ -238,7 +238,8 @@ func (f *Future[T]) outcome() (T, error) {
 // on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
 // runs a moment later (A23). Those of a future from NewFuture run in the goroutine that completes or cancels it, or that
 // adds them after that. A panic is recovered and logged. A callback that calls runtime.Goexit ends its goroutine, after the other
-// callbacks have run. AddDoneCallback panics when fn is nil.
+// callbacks have run. The callbacks of different futures run in no particular order.
+// AddDoneCallback panics when fn is nil.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {
 	if fn == nil {
 		panic("futures: AddDoneCallback: the callback is nil; pass a function")
