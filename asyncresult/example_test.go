@@ -149,3 +149,16 @@ func ExampleAsyncResult_ErrorCallback() {
 	ex.Close()
 	// Output: failed: out of paper
 }
+
+func ExampleAsyncResult_WaitCallbacks() {
+	f := futures.NewFuture[int]()
+	r := asyncresult.New(executor(), f)
+	sum := 0
+	r.Callback(func(y int) { sum += y })
+	f.SetResult(42)
+	if err := r.WaitCallbacks(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(sum)
+	// Output: 42
+}

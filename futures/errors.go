@@ -25,7 +25,7 @@ type RemoteError struct {
 	Thread  bool   // the worker is a goroutine of that process
 	Type    string // the Go type of what the task returned
 	Message string // its text
-	Stack   string // of the goroutine that panicked, or that an error brought along; else empty
+	Stack   string // of the goroutine that panicked; else empty
 	Cause   error  // what the task returned, as far as it survived the way
 }
 

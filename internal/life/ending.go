@@ -42,7 +42,9 @@ func (p Program) runMaster() (status int) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go awaitSignal(ctx, cancel)
+	listens := make(chan struct{})
+	go awaitSignal(ctx, cancel, listens)
+	<-listens // or a signal that comes early would end the process
 	err := p.protected(ctx)
 	if draining.Load() {
 		<-ctx.Done() // what runs still finishes
@@ -95,7 +97,9 @@ func closeAll(how func(Pool, context.Context) error) {
 		var wg sync.WaitGroup
 		for _, p := range all {
 			wg.Go(func() {
-				if err := how(p, context.Background()); err != nil {
+				// Why a pool broke is what all its tasks were told, and a program that has not looked needs none of them.
+				err := how(p, context.Background())
+				if state, _ := p.Master().State(); err != nil && state != dispatch.Broken {
 					fmt.Fprintln(os.Stderr, "rankpool:", err)
 				}
 			})

@@ -59,8 +59,8 @@ func (e *signalError) status() int {
 // step and to its srun, which passes it on; and where all processes of a job get one, Open MPI's mpiexec has another for its ranks.
 const repeat = 2 * time.Second
 
-// awaitSignal ends the context of Main's function when the process is told to end.
-func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
+// awaitSignal ends the context of Main's function when the process is told to end. It closes listens when no signal is missed any more.
+func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens chan<- struct{}) {
 	interrupts, terms, more := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 8)
 	for s, c := range map[os.Signal]chan os.Signal{os.Interrupt: interrupts, syscall.SIGTERM: terms} {
 		if !signal.Ignored(s) { // as nohup and shells without job control have it: that is to stay so
@@ -70,6 +70,7 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc) {
 	if len(ending.Signals) > 0 {
 		signal.Notify(more, ending.Signals...) // for good: a second one must not end what the first has drained
 	}
+	close(listens)
 	meant := (<-chan os.Signal)(more)
 	if l := job.LauncherLoss(); l != nil && slices.Contains(ending.Signals, l.Signal) {
 		heeded := make(chan os.Signal, 1)

@@ -154,18 +154,23 @@ func TestATaskMarkedSafeToRepeatSurvivesItsWorker(t *testing.T) {
 	works(t, ex)
 }
 
-func TestAMapStopsAtTheElementThatWasLost(t *testing.T) {
+func TestAMapGoesOnAfterTheElementThatWasLost(t *testing.T) {
 	ex := processes.open(t, futures.WithMaxWorkers(2))
 	xs := make([]futures.Pair[int, string], 500)
 	xs[321].Second = "kill"
 	n := 0
-	var last error
 	for _, err := range futures.Map(limited(t), ex, actAt, xs) {
-		last = err
+		if at := new(futures.ElementError); n == 321 {
+			if !errors.As(err, &at) || at.Index != 321 || !errors.Is(err, futures.ErrBroken) {
+				t.Errorf("the element that was lost: %v", err)
+			}
+		} else if err != nil {
+			t.Errorf("element %d: %v", n, err)
+		}
 		n++
 	}
-	if n != 322 || !errors.Is(last, futures.ErrBroken) {
-		t.Errorf("%d results, then %v", n, last)
+	if n != len(xs) {
+		t.Errorf("%d elements of %d", n, len(xs))
 	}
 	whole(t, ex, 2)
 	works(t, ex)

@@ -42,7 +42,7 @@ func TestANilDereferenceInATaskIsTheErrorOfItsFuture(t *testing.T) {
 func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}).contains(t,
-			"broken: true", "not on this one", "workers: 0 <nil>", "a second executor: 2 <nil>")
+			"broken: true", "not on this one", "workers: 0 the pool is broken: initializer failed on worker", "a second executor: 2 <nil>")
 	})
 }
 
