@@ -204,6 +204,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	}
 	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone,
 		Environ: os.Environ(), Dir: workingDirectory()}
+	cfg.Prefix, cfg.File = e.cfg.output.prefix(), e.cfg.output.file()
 	if e.cfg.hasArgs {
 		cfg.Args = append([]string{}, e.cfg.args...)
 	}

@@ -41,6 +41,7 @@ type config struct {
 	stop        time.Duration
 	log         *slog.Logger
 	maxTasks    int // 0: not set
+	output      outputChoice
 	task        taskConfig
 }
 

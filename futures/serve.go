@@ -24,6 +24,7 @@ type setup struct {
 	Threshold int
 	Globals   []globalValue
 	Init      *initCall
+	Output    outputChoice // only for ranks
 }
 
 var setupCodec = sync.OnceValues(pkl5.Of[setup])
@@ -37,6 +38,9 @@ func (e *executor) setupMessage() ([]byte, error) {
 	s := setup{Settings: e.settings, Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.cfg.globals}
 	if e.joins { // E15
 		s.Dir, s.Env = "", nil
+	}
+	if e.backend == backendMPI { // others have it from their start, or share it
+		s.Output = e.cfg.output
 	}
 	if i := e.cfg.initializer; i != nil {
 		s.Init = &initCall{i.name, i.arg}
@@ -65,6 +69,9 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 		if ctx, err = enterSettings(ctx, s.Settings); err != nil {
 			return 0, nil, err
 		}
+	}
+	if err := s.Output.redirect(ctx); err != nil {
+		return 0, nil, err
 	}
 	if s.Dir != "" {
 		if err := os.Chdir(s.Dir); err != nil {

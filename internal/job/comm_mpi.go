@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -94,7 +93,7 @@ func (c *commRanks) Serve(ctx context.Context, p Program, root int) error {
 	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)
-	return mpilink.ServeGathered(ctx, c.comm, root, options, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
+	return mpilink.ServeGathered(ctx, c.comm, root, options, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
 }
 
 // Group implements Comm.

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -86,7 +85,7 @@ func serveAt(p Program, s Server) error {
 	err = mpilink.ServeMasters(ctx, mpilink.Service{
 		Options: options, Place: s.Place, Bind: s.Bind, Keep: s.Keep, World: own,
 		Said: func(text string) { fmt.Fprintln(os.Stderr, "rankpool: serve:", text) },
-	}, func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
+	}, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
 	if err != nil {
 		return fmt.Errorf("rank %d: %w", world.Rank(), err)
 	}

@@ -33,8 +33,9 @@ var layers = map[string][]string{
 	"internal/awake":        {},
 	"internal/goid":         {},
 	"internal/lane":         {"internal/goid"},
+	"internal/lines":        {},
 	"internal/life":         {"internal/dispatch", "internal/lane", "internal/job", "internal/mpi", "internal/link/proc", "internal/registry", "internal/settings"},
-	"internal/job":          {"internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch"},
+	"internal/job":          {"internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh"},
 	"internal/mpi/mpitest":  {},
@@ -42,7 +43,7 @@ var layers = map[string][]string{
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
-	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/memlimit"},
+	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/lines", "internal/memlimit"},
 	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// The scheduler knows the seam and none of the groups behind it.

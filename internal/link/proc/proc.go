@@ -57,6 +57,10 @@ type Config struct {
 	// Stdout and Stderr are what the children write to; nil means those of this process. Their standard input is empty.
 	Stdout, Stderr *os.File
 
+	// Prefix, unless it is nil, is put before each line that a worker prints. File, unless it is nil, names the file that all it
+	// prints is appended to instead. Both are given the worker's slot.
+	Prefix, File func(slot int) string
+
 	// OutputGone is called when a child was ended by SIGPIPE and nobody reads Stdout, or Stderr, any more. It is given that
 	// one of them, and may end this program. Nil: nothing is done about it.
 	OutputGone func(*os.File)

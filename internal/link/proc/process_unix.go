@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rankpool/rankpool/internal/lines"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/memlimit"
 )
@@ -30,7 +31,8 @@ type process struct {
 	out   *outbox
 	from  *source // what the worker shows; nil where it must not
 
-	memory *memory // what it shares with this process; nil until it is about to start
+	relays []*lines.Relay // of what it prints; none unless lines get a prefix
+	memory *memory        // what it shares with this process; nil until it is about to start
 
 	// Guarded by slot.deliver.
 	ring    *ring  // nil until the process was started, and after its end
@@ -148,6 +150,12 @@ func (p *process) start() (*os.File, error) {
 		return nil, explain("its standard input", err)
 	}
 	defer empty.Close()
+	output, err := p.output()
+	if err != nil {
+		_ = ours.Close()
+		return nil, err
+	}
+	defer output.close()
 	var child *os.Process
 	if !g.thread.do(func() {
 		if p.abandoned() {
@@ -157,7 +165,7 @@ func (p *process) start() (*os.File, error) {
 		child, err = os.StartProcess(g.path, append([]string{g.nameOf(p.index)}, g.cfg.Args...), &os.ProcAttr{
 			Dir:   g.dir(),
 			Env:   g.envOf(p.index),
-			Files: []*os.File{empty, g.cfg.Stdout, g.cfg.Stderr, theirs, p.memory.file},
+			Files: []*os.File{empty, output.stdout, output.stderr, theirs, p.memory.file},
 			Sys:   attributes(),
 		})
 	}) {
@@ -272,6 +280,7 @@ func (p *process) receive(sock *os.File) {
 	p.endMarked(0, l.Err == nil)
 	p.keepMemory()
 	p.report(l)
+	p.passOutput()
 	p.group.gone(p)
 }
 

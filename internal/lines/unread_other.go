@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package lines
+
+// unread is not known.
+func unread(int) int { return 0 }
