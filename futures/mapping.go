@@ -48,6 +48,7 @@ type mapping[A, R any] struct {
 	block  []R // of numbers, likewise
 	have   int // elements read
 	detach func() bool
+	gaveUp chan struct{} // closed when what detach stops has run, or never will
 
 	feed feeder // of a sequence
 }
@@ -93,7 +94,13 @@ type failure struct {
 }
 
 // attach has what is submitted withdrawn when ctx ends.
-func (r *mapping[A, R]) attach() { r.detach = context.AfterFunc(r.ctx, r.giveUp) }
+func (r *mapping[A, R]) attach() {
+	r.gaveUp = make(chan struct{})
+	r.detach = context.AfterFunc(r.ctx, func() {
+		defer close(r.gaveUp)
+		r.giveUp()
+	})
+}
 
 // submit queues a job.
 func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
@@ -115,6 +122,7 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 	r.mu.Unlock()
 	if ended {
 		r.master.Withdraw(j)
+		j.Sink.(*mapPart[A, R]).reading.join()
 	}
 	return nil
 }
@@ -137,7 +145,10 @@ func (r *mapping[A, R]) giveUp() {
 // finish is called when nobody reads any more.
 func (r *mapping[A, R]) finish() {
 	if r.detach != nil {
-		r.detach()
+		if r.detach() {
+			close(r.gaveUp)
+		}
+		<-r.gaveUp // what has begun to withdraw ends before the elements are the caller's again
 	}
 	r.giveUp()
 	r.endFeed()
@@ -439,9 +450,7 @@ func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bo
 
 // Part implements dispatch.Sink.
 func (p *mapPart[A, R]) Part(unit int, part dispatch.Part) {
-	if part.Last {
-		p.reading.join()
-	}
+	p.reading.join()
 	from, _ := p.elements(unit, 1, p.count)
 	if p.args != nil && part.Err == nil {
 		p.localParts(unit)

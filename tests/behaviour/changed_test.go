@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -147,4 +148,38 @@ func TestSlicesThatAreFilledAgainBetweenTwoRunsFailTheSecond(t *testing.T) {
 		_, err := f.Result(within(t))
 		changed(t, "dieOnce", err)
 	}, apart)
+}
+
+// With the race detector the elements are read while they are under way. It must not report what is written after the map has ended,
+// however that came about.
+func TestTheElementsAreTheCallersAgainOnceAMapHasEnded(t *testing.T) {
+	onFull(t, func(t *testing.T, ex futures.Executor, _ gate) {
+		xs := make([][]float64, 20)
+		for i := range xs {
+			xs[i] = make([]float64, 32<<10)
+		}
+		for range 50 {
+			ctx, cancel := context.WithCancel(within(t))
+			ended := make(chan struct{})
+			before := ex.Stats().Submitted
+			go func() {
+				defer close(ended)
+				for ex.Stats().Submitted == before {
+					runtime.Gosched()
+				}
+				cancel()
+			}()
+			for _, err := range futures.Map(ctx, ex, firstOf, xs) {
+				if err == nil {
+					t.Error("a worker that is busy has run it")
+				}
+			}
+			<-ended
+			for _, x := range xs {
+				for i := range x {
+					x[i]++
+				}
+			}
+		}
+	})
 }
