@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,6 +208,7 @@ const unreceived = 3
 func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed bool) {
 	running := true    // the first one after the last finished
 	apart := uint64(0) // up to which number units are to travel alone from now on
+	ran := 0           // elements of the one that was running whose results are lost
 	var back []piece
 	for i := w.head; i < len(w.out); i++ {
 		p := w.out[i]
@@ -223,8 +225,12 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 				}
 				running = false
 				m.salvageElements(&p, &l, out)
+				if l.Unread {
+					ran = max(l.Over-p.over, 0)
+				}
 			}
-			m.orphan(w, &p, l.Proof, cause, &back, out)
+			m.orphan(w, &p, l.Proof, ran, cause, &back, out)
+			ran = 0
 			p.done++
 			p.over, p.bad = 0, false
 		}
@@ -233,7 +239,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 		}
 		if p.lost == unreceived && !p.job.is(withdrawn) {
 			blamed = true
-			m.failLost(w, &p, true, fmt.Errorf("it was lost while it was received, %d times; its arguments may take more memory than a worker has: %w",
+			m.failLost(w, &p, unitRest, fmt.Errorf("it was lost while it was received, %d times; its arguments may take more memory than a worker has: %w",
 				unreceived, cause), out)
 			continue
 		}
@@ -274,7 +280,7 @@ func timedOut(p *piece, cause error) bool {
 // salvageElements takes in what a journal has of the elements of the unit that ran, the next of p.
 func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
 	unit := p.unit + p.done
-	if l.Over <= p.over || l.Over >= p.job.elements(unit, 1) || p.job.Local { // all: the worker had but to say so
+	if l.Over <= p.over || l.Unread || l.Over >= p.job.elements(unit, 1) || p.job.Local {
 		return
 	}
 	out.part(p.job, unit, l.Results, nil, Part{At: p.over, Done: l.Over - p.over}, nil, nil)
@@ -283,8 +289,9 @@ func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
 }
 
 // orphan fails the next unit of p, which was lost while it ran, or queues it again. With proof of how far it had come, only the
-// element that ran is at fault, and those after it go back.
-func (m *Master) orphan(w *worker, p *piece, proof bool, cause error, back *[]piece, out *news) {
+// element that ran is at fault, and those after it go back. When the worker was about to hand in the results of some that had ended,
+// these elements are lost, and none that ran.
+func (m *Master) orphan(w *worker, p *piece, proof bool, ran int, cause error, back *[]piece, out *news) {
 	if p.gone {
 		m.gone--
 		return
@@ -297,23 +304,22 @@ func (m *Master) orphan(w *worker, p *piece, proof bool, cause error, back *[]pi
 		return
 	}
 	if !proof || p.job.Local || p.job.is(withdrawn) || m.state == Broken || isOverdue(cause) {
-		m.failLost(w, p, true, cause, out)
+		m.failLost(w, p, unitRest, cause, out)
 		return
 	}
-	if m.failLost(w, p, false, cause, out) {
+	if m.failLost(w, p, max(ran, 1), cause, out) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, over: p.over, bad: true})
 	}
 }
 
-// failLost fails the next element of p, which was lost with its worker, or all the rest of its unit. It tells whether there are
-// elements left.
-func (m *Master) failLost(w *worker, p *piece, all bool, cause error, out *news) (left bool) {
-	n := 1
-	if rest := p.job.elements(p.unit+p.done, 1) - p.over; all {
-		n = rest
-	} else {
-		left = rest > 1
-	}
+// unitRest is all elements of a unit that are left.
+const unitRest = math.MaxInt
+
+// failLost fails the next elements of p's next unit, which were lost with its worker. It tells whether there are elements left.
+func (m *Master) failLost(w *worker, p *piece, n int, cause error, out *news) (left bool) {
+	rest := p.job.elements(p.unit+p.done, 1) - p.over
+	n = min(n, rest)
+	left = n < rest
 	out.failed(p, n, remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause)))
 	if p.over += n; !left {
 		m.stats.Failed++

@@ -434,6 +434,9 @@ func (o *outbox) succeeded(seq uint64) (stop bool) {
 // widen replaces the one byte reserved for an entry's header.
 func (o *outbox) widen(header []byte) {
 	end := len(o.enc.Stream)
+	if o.call.Chunked {
+		o.s.journal.Unsettled(o.call.w.size)
+	}
 	o.enc.Stream = append(o.enc.Stream, header[1:]...)
 	copy(o.enc.Stream[o.start+len(header):], o.enc.Stream[o.start+1:end])
 	copy(o.enc.Stream[o.start:], header)
@@ -447,6 +450,16 @@ func (o *outbox) part(over int, kind byte, err error) {
 	var coded []byte
 	if err != nil {
 		coded = o.s.svc.AppendError(nil, err)
+	}
+	if o.call.Chunked {
+		ended := over + o.call.Done
+		switch kind {
+		case partOne:
+			ended++
+		case partRest:
+			ended = o.call.w.size
+		}
+		o.s.journal.Unsettled(ended)
 	}
 	b := binary.AppendUvarint(o.enc.Stream[:o.start], uint64(len(data))<<2|entryPart)
 	b = binary.AppendUvarint(b, uint64(len(o.enc.Segments)-o.segments))

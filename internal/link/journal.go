@@ -85,19 +85,29 @@ func (j *Journal) Over(elements, n int) {
 	j.marks[5].Store(uint64(elements)<<elementsShift | uint64(n))
 }
 
+// Unsettled marks that so many elements of the task that was entered are over, and that their results are being put elsewhere: until
+// the next mark nobody can read them.
+func (j *Journal) Unsettled(elements int) {
+	j.marks[5].Store(uint64(elements)<<elementsShift | MaxJournal)
+}
+
 // Begun returns how many elements are over of the task after the last that has finished, and a copy of the results that Over has
-// marked since Entered. It is meant for a journal whose writer has ended.
-func (j *Journal) Begun() (over int, results []byte) {
+// marked since Entered. It is not intact when these cannot be read. It is meant for a journal whose writer has ended.
+func (j *Journal) Begun() (over int, results []byte, intact bool) {
 	finished, _ := j.Unsent()
 	if j.marks[3].Load() != finished+1 {
-		return 0, nil
+		return 0, nil, true
 	}
 	w := j.marks[5].Load()
 	start, end := j.marks[4].Load(), w&MaxJournal
-	if limit := uint64(len(j.mem) - JournalHeader); start > end || end > limit {
-		return 0, nil
+	over = int(w >> elementsShift)
+	if end == MaxJournal {
+		return over, nil, false
 	}
-	return int(w >> elementsShift), append([]byte(nil), j.mem[JournalHeader+start:JournalHeader+end]...)
+	if limit := uint64(len(j.mem) - JournalHeader); start > end || end > limit {
+		return 0, nil, true
+	}
+	return over, append([]byte(nil), j.mem[JournalHeader+start:JournalHeader+end]...), true
 }
 
 // Halt has the next Finished return true, and returns the number of the task that has finished by now. Any goroutine of

@@ -52,3 +52,21 @@ func TestNumbersMayBecomeLargerThanTheirPlaceInTheMark(t *testing.T) {
 		}
 	}
 }
+
+func TestResultsThatAreBeingMovedAreNotRead(t *testing.T) {
+	j := link.NewJournal(make([]byte, 1<<10))
+	j.Picked(1)
+	j.Entered(1, 0, 3)
+	j.Over(2, 9)
+	if over, results, intact := j.Begun(); over != 2 || len(results) != 6 || !intact {
+		t.Errorf("%d elements, %d bytes, intact %v; want 2, 6, true", over, len(results), intact)
+	}
+	j.Unsettled(3)
+	if over, results, intact := j.Begun(); over != 3 || len(results) != 0 || intact {
+		t.Errorf("while they are moved: %d elements, %d bytes, intact %v; want 3, 0, false", over, len(results), intact)
+	}
+	j.Entered(1, 3, 20)
+	if over, results, intact := j.Begun(); over != 3 || len(results) != 0 || !intact {
+		t.Errorf("afterwards: %d elements, %d bytes, intact %v; want 3, 0, true", over, len(results), intact)
+	}
+}

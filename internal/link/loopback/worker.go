@@ -78,7 +78,8 @@ func (wk *worker) verdict(panicked any, returned bool) error {
 func (wk *worker) proof(err error) link.Loss {
 	l := link.Loss{Err: err, Proof: true}
 	l.Finished, l.Picked, l.Salvage = wk.journal.Read()
-	l.Over, l.Results = wk.journal.Begun()
+	over, results, intact := wk.journal.Begun()
+	l.Over, l.Results, l.Unread = over, results, !intact
 	l.Receiving = wk.journal.Receives()
 	return l
 }
