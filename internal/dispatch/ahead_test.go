@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"encoding/binary"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,31 +28,34 @@ func TestATaskOfAShortFunctionIsSentAheadWhileThereIsEnoughForTheOthers(t *testi
 		"in this process": {time.Millisecond, func(p *puppet) link.Group { return near{p} }, []int{1, 1, 1, 1, 1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPuppet()
-			m := dispatch.New(dispatch.Config{Group: c.in(p)})
-			j, s := job(0, 1, 2, 3, 4, 5, 6)
-			if err := m.Submit(j); err != nil {
-				t.Fatal(err)
-			}
-			p.greet(0, "")
-			p.hears(t, 't')
-			var got []int
-			for n := range byte(6) {
-				p.say(binary.AppendUvarint([]byte{'R', n + 1, 1 << 2, 7}, uint64(c.took)<<2|3))
-				got = append(got, len(p.sent))
-				for len(p.sent) > 0 {
-					p.hears(t, 't')
+			synctest.Test(t, func(t *testing.T) {
+				p := newPuppet()
+				m := dispatch.New(dispatch.Config{Group: c.in(p)})
+				j, s := job(0, 1, 2, 3, 4, 5, 6)
+				if err := m.Submit(j); err != nil {
+					t.Fatal(err)
 				}
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Error("frames of tasks after each answer:", diff)
-			}
-			s.wait(t)
-			if _, err := m.Shutdown(t.Context(), true, false); err != nil {
-				t.Fatal(err)
-			}
-			p.handler.Lost(0, link.Loss{})
-			await(t, m.Closed(), "end of the master")
+				p.greet(0, "")
+				p.hears(t, 't')
+				var got []int
+				for n := range byte(6) {
+					p.say(binary.AppendUvarint([]byte{'R', n + 1, 1 << 2, 7}, uint64(c.took)<<2|3))
+					synctest.Wait() // the frames leave by whichever goroutine is sending
+					got = append(got, len(p.sent))
+					for len(p.sent) > 0 {
+						p.hears(t, 't')
+					}
+				}
+				if diff := cmp.Diff(c.want, got); diff != "" {
+					t.Error("frames of tasks after each answer:", diff)
+				}
+				s.wait(t)
+				if _, err := m.Shutdown(t.Context(), true, false); err != nil {
+					t.Fatal(err)
+				}
+				p.handler.Lost(0, link.Loss{})
+				await(t, m.Closed(), "end of the master")
+			})
 		})
 	}
 }
@@ -59,6 +63,10 @@ func TestATaskOfAShortFunctionIsSentAheadWhileThereIsEnoughForTheOthers(t *testi
 // A gang waits for all workers. What was sent ahead and has come back was submitted before it, and must not wait for it: a
 // running task may be waiting for that.
 func TestWhatComesBackIsNotHeldUpByAGangThatWaits(t *testing.T) {
+	synctest.Test(t, testWhatComesBack)
+}
+
+func testWhatComesBack(t *testing.T) {
 	p := newPuppet()
 	m := dispatch.New(dispatch.Config{Group: pair{p}})
 	j, s := job(0, 1, 2, 3, 4, 5, 6)
@@ -74,6 +82,7 @@ func TestWhatComesBackIsNotHeldUpByAGangThatWaits(t *testing.T) {
 	p.greet(1, "")
 	hear := func(want int, after string) {
 		t.Helper()
+		synctest.Wait() // the frames leave by whichever goroutine is sending
 		if got := len(p.sent); got != want {
 			t.Fatalf("%d frames after %s, want %d", got, after, want)
 		}

@@ -42,14 +42,14 @@ func TestANilDereferenceInATaskIsTheErrorOfItsFuture(t *testing.T) {
 func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}).contains(t,
-			"broken: true", "not on this one", "workers: 0 the pool is broken: initializer failed on worker", "a second executor: 2 <nil>")
+			"broken: true", "not on this one", "workers: 0 the pool is broken: initializer once failed on worker", "a second executor: 2 <nil>")
 	})
 }
 
 func TestAnInitializerThatPanicsOnOneRankIsReportedWithItsRank(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.run(t, probe, []string{"-dir", t.TempDir(), "initpanic"})
-		if o.contains(t, "broken: true", "initializer failed on worker", "(rank ", "panic: not on this one"); o.code != 1 {
+		if o.contains(t, "broken: true", "initializer initialize failed on worker", "(rank ", "panic: not on this one"); o.code != 1 {
 			t.Errorf("status %d, want 1:\n%s", o.code, o.output)
 		}
 	})
