@@ -97,11 +97,7 @@ func closeAll(how func(Pool, context.Context) error) {
 		var wg sync.WaitGroup
 		for _, p := range all {
 			wg.Go(func() {
-				// Why a pool broke is what all its tasks were told, and a program that has not looked needs none of them.
-				err := how(p, context.Background())
-				if state, _ := p.Master().State(); err != nil && state != dispatch.Broken {
-					fmt.Fprintln(os.Stderr, "rankpool:", err)
-				}
+				report(p, how(p, context.Background()))
 			})
 		}
 		wg.Wait()
@@ -116,12 +112,18 @@ func abandonAll() {
 	var wg sync.WaitGroup
 	for _, p := range openPools() {
 		wg.Go(func() {
-			if err := p.GiveUp(context.Background()); err != nil {
-				fmt.Fprintln(os.Stderr, "rankpool:", err)
-			}
+			report(p, p.GiveUp(context.Background()))
 		})
 	}
 	wg.Wait()
+}
+
+// report prints how a pool ended that the program has left open. Why a pool broke is what all its tasks were told, and a program that
+// has not looked needs none of them.
+func report(p Pool, err error) {
+	if state, _ := p.Master().State(); err != nil && state != dispatch.Broken {
+		fmt.Fprintln(os.Stderr, "rankpool:", err)
+	}
 }
 
 // signalled is what there is to do when Main's context is ended by a signal. It is a list of functions and not a context or

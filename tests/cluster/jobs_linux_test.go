@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
 // right is the --mpi that the library needs, and wrong another one.
@@ -111,7 +113,7 @@ func sbatch(t *testing.T, lines ...string) outcome {
 	if err != nil {
 		t.Fatalf("%v; sbatch printed:\n%s", err, o.output)
 	}
-	o.output = prefix.ReplaceAllString(string(out), "")
+	o.output = mpitest.Untagged(string(out))
 	return o
 }
 

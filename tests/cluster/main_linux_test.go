@@ -89,9 +89,6 @@ type outcome struct {
 	dir    string // its working directory
 }
 
-// prefix is what the launchers put before a line.
-var prefix = mpitest.Prefix
-
 // finished is the outcome of a launch that must have ended by itself.
 func finished(t *testing.T, dir string, r mpitest.Result, err error) outcome {
 	t.Helper()
@@ -101,7 +98,7 @@ func finished(t *testing.T, dir string, r mpitest.Result, err error) outcome {
 	case r.Expired:
 		t.Fatalf("the job did not end in time; all of it was killed. It printed:\n%s", r.Output)
 	}
-	return outcome{prefix.ReplaceAllString(r.Output, ""), r.Code, dir}
+	return outcome{mpitest.Untagged(r.Output), r.Code, dir}
 }
 
 // succeeded fails the test unless the job ended with status 0.

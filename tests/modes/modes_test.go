@@ -113,9 +113,6 @@ type outcome struct {
 	told   int    // signals that were sent
 }
 
-// prefix is what the launchers put before a line.
-var prefix = mpitest.Prefix
-
 // run starts a program in a directory of its own and waits for its end, for a time.
 func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcome {
 	t.Helper()
@@ -133,7 +130,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.output, o.code, o.left, o.told = prefix.ReplaceAllString(r.Output, ""), r.Code, r.Left, r.Told
+		o.output, o.code, o.left, o.told = mpitest.Untagged(r.Output), r.Code, r.Left, r.Told
 		if r.Expired {
 			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Output)
 		}

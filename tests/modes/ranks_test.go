@@ -62,7 +62,7 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))},
 			})
 			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
-				t.Errorf("%v, status %d:\n%s", err, r.Code, prefix.ReplaceAllString(r.Output, ""))
+				t.Errorf("%v, status %d:\n%s", err, r.Code, mpitest.Untagged(r.Output))
 			}
 		})
 	}

@@ -117,7 +117,7 @@ func (n names) serveProgram(t *testing.T, program, place string, env ...string) 
 		if e.err != nil || e.r.Expired {
 			t.Fatalf("the server: %v, expired %v:\n%s", e.err, e.r.Expired, e.r.Output)
 		}
-		return outcome{output: prefix.ReplaceAllString(e.r.Output, ""), code: e.r.Code, left: e.r.Left}
+		return outcome{output: mpitest.Untagged(e.r.Output), code: e.r.Code, left: e.r.Left}
 	}
 }
 

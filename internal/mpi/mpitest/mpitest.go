@@ -54,9 +54,19 @@ var asRoot = []string{
 // reachable has Open MPI 5.0 spawn on a host that has IPv4 and IPv6: see docs/mpi-notes.md.
 var reachable = []string{"OMPI_MCA_btl_tcp_disable_family=6"}
 
-// Prefix is what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a program
-// writes them in pieces. Since version 5 a space follows.
-var Prefix = regexp.MustCompile(`\[\d+,\d+\]<std(?:out|err)>: ?|(?m)^\[\d+\] `)
+// Untagged takes off what the launchers put before a line to tell the ranks apart; Open MPI's does it within lines too, where a
+// program writes them in pieces. Since version 5 a space follows, which is not the program's.
+func Untagged(output string) string {
+	if strings.Contains(output, ">:") && VersionOf("openmpi").PRRTE() {
+		return spaced.ReplaceAllString(output, "")
+	}
+	return tag.ReplaceAllString(output, "")
+}
+
+var (
+	tag    = regexp.MustCompile(`\[\d+,\d+\]<std(?:out|err)>:|(?m)^\[\d+\] `)
+	spaced = regexp.MustCompile(`\[\d+,\d+\]<std(?:out|err)>: ?`)
+)
 
 // Signals are sent while a command runs, each as soon as its words have been printed: in turn, to the command's process
 // group, as a terminal sends Ctrl-C.
