@@ -82,7 +82,7 @@ func (b backend) ways() (ways []string) {
 	for how := range troubles {
 		switch {
 		case b.shares && (strings.Contains(how, "coded")):
-		case how == "exit" && (!b.apart || b.workers > 0): // ranks are not replaced
+		case how == "exit" && !b.replaces: // a rank that ends takes the job along
 		default:
 			ways = append(ways, how)
 		}

@@ -273,16 +273,21 @@ func (c *caller) say(line string) {
 }
 
 // hear returns a message of the server's, of a kind.
+// hear returns the next message, which is of a kind. While another master is served, the server says that it is busy.
 func (c *caller) hear(kind string) (m struct{ Kind, Nonce, Proof, Port string }) {
 	c.t.Helper()
-	line, err := c.in.ReadString('\n')
-	if err == nil {
-		err = json.NewDecoder(strings.NewReader(line)).Decode(&m)
+	for {
+		line, err := c.in.ReadString('\n')
+		if err == nil {
+			err = json.NewDecoder(strings.NewReader(line)).Decode(&m)
+		}
+		switch {
+		case err != nil || m.Kind != kind && m.Kind != "busy":
+			c.t.Fatalf("want %s: %v, %s", kind, err, line)
+		case m.Kind == kind:
+			return m
+		}
 	}
-	if err != nil || m.Kind != kind {
-		c.t.Fatalf("want %s: %v, %s", kind, err, line)
-	}
-	return m
 }
 
 func sign(key []byte, words ...string) []byte {
