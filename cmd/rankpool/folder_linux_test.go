@@ -142,10 +142,11 @@ func TestASignalAndTheLimitEndWhatAHungFileSystemHolds(t *testing.T) {
 		_, err := look.find(ctx, s)
 		return err
 	}
-	build.Wait, look.Wait = 50*time.Millisecond, 50*time.Millisecond
+	const wait = 3 * time.Second // long enough for the file systems that answer
+	build.Wait, look.Wait = wait, wait
 	for what, do := range map[string]func(context.Context) error{build.Dir: provide, look.Words[0]: find} {
 		err := do(t.Context())
-		for _, want := range []string{what, "50ms", "hang", "--dir", "--wait"} {
+		for _, want := range []string{what, wait.String(), "hang", "--dir", "--wait"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("no %q in %v", want, err)
 			}
