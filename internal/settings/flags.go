@@ -95,13 +95,13 @@ func (s Settings) applyFlags() (undo []func() error, err error) {
 			}
 			continue
 		}
+		if plain(f.Value) { // before: a value that one cannot read may change it
+			undo = append(undo, func() error { return flag.Set(want.Name, old) })
+		}
 		for _, value := range want.Values {
 			if err := flag.Set(want.Name, value); err != nil {
 				return undo, fmt.Errorf("the flag -%s was set to %q in the master, and cannot be in a worker: %w", want.Name, value, err)
 			}
-		}
-		if plain(f.Value) {
-			undo = append(undo, func() error { return flag.Set(want.Name, old) })
 		}
 	}
 	if s.Parsed && !(flag.Parsed() && slices.Equal(flag.Args(), s.Args)) {

@@ -130,8 +130,8 @@ func TestWhatFailsHalfwayIsTakenBack(t *testing.T) {
 		t.Errorf("a value that cannot be set: %v", err)
 	}
 	_, half := os.LookupEnv("SETTINGS_HALF")
-	if dir, err := os.Getwd(); dir != before || half {
-		t.Errorf("%s %v, %v", dir, err, half)
+	if dir, err := os.Getwd(); dir != before || half || *scale != 1 {
+		t.Errorf("%s %v, %v, %d", dir, err, half, *scale)
 	}
 	s = settings.Settings{Dir: "/no/such/place"}
 	if _, err := s.Enter(); !errors.Is(err, os.ErrNotExist) {
