@@ -48,14 +48,14 @@ func (r *mapping[A, R]) lazily(input iter.Seq[A], yield func(R, error) bool) {
 // draw submits the input, chunk by chunk, as there is room.
 func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 	defer close(r.feed.ended)
-	returned := false
+	returned, cut := false, false
 	defer func() {
 		var e *escape
 		if !returned {
 			e = &escape{value: recover(), stack: debug.Stack()}
 		}
 		r.mu.Lock()
-		r.drained, r.feed.escape = true, e
+		r.drained, r.feed.escape = !cut || r.failed != nil, e // else the rest of the input has not been drawn, because the map's context has ended
 		late := r.ended
 		r.mu.Unlock()
 		r.wake()
@@ -71,7 +71,7 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 			continue
 		}
 		if !r.offer(chunk) {
-			chunk = nil
+			chunk, cut = nil, true
 			break
 		}
 		if chunk = chunk[:0]; r.ex.shares || r.feed.lent {

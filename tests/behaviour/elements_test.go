@@ -284,7 +284,7 @@ func TestAVerbThatReturnsAllFailsAtOnceWhereverTheFailureIs(t *testing.T) {
 
 func TestTheEndOfAMapsContextOrExecutorIsOneErrorAndNotAnElements(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		for _, opts := range [][]futures.MapOption{nil, {futures.Unordered()}, {futures.WithBufferSize(1)}, {futures.WithChunkSize(2)}} {
+		for k, opts := range [][]futures.MapOption{nil, {futures.Unordered()}, {futures.WithBufferSize(1)}, {futures.WithChunkSize(2)}} {
 			for name, end := range map[string]func(context.CancelFunc, futures.Executor){
 				"its context": func(cancel context.CancelFunc, _ futures.Executor) { cancel() },
 				"its executor": func(_ context.CancelFunc, ex futures.Executor) {
@@ -313,7 +313,7 @@ func TestTheEndOfAMapsContextOrExecutorIsOneErrorAndNotAnElements(t *testing.T) 
 				}
 				if !errors.Is(last, context.Canceled) && !errors.Is(last, futures.ErrCancelled) && !errors.Is(last, futures.ErrShutdown) ||
 					errors.As(last, new(*futures.ElementError)) {
-					t.Errorf("%s has ended, options %d: the last error is %v", name, len(opts), last)
+					t.Errorf("%s has ended, options %d: after %d the last error is %v", name, k, n, last)
 				}
 			}
 		}
