@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestElementsWhoseResultsAWorkerWasHandingInAreLostAndRunNoMore(t *testing.T
 	}{
 		"some of a unit":      {2, [][3]int{{0, 0, 2}}, true},
 		"all of it":           {3, [][3]int{{0, 0, 3}}, false},
-		"more than there are": {1 << 40, [][3]int{{0, 0, 3}}, false},
+		"more than there are": {math.MaxInt, [][3]int{{0, 0, 3}}, false},
 		"none":                {0, [][3]int{{0, 0, 1}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
