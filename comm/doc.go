@@ -19,7 +19,7 @@
 // 256 KiB and more travel as they are, beside the message.
 //
 // Every wait ends: with the message, with the context, or with an error that matches futures.ErrBroken when a worker that
-// is waited for was lost, or when its task in the same SubmitEach has returned or failed. Nobody waits for ever because
+// is waited for was lost, or when its task in the same SubmitEach has returned or failed. Nobody waits without end because
 // another has gone.
 //
 // Code that calls MPI itself, by way of github.com/emer/empi, is given a communicator of the same workers by package mpicomm.

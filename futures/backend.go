@@ -250,7 +250,7 @@ func (e *executor) connect(place mpilink.Place) (job.Group, error) {
 	return job.This.Connect(e.request(environment{}), place)
 }
 
-// helped has who waits look after ranks.
+// helped lets a waiting goroutine poll the ranks.
 func (e *executor) helped(g job.Group, err error) (link.Group, error) {
 	if err != nil {
 		return nil, err

@@ -128,7 +128,7 @@ type executor struct {
 
 	comm job.Comm // MPICommExecutor: whose ranks are the workers
 
-	// help has who waits look after the workers, where somebody has to; nil elsewhere. It is set when they start.
+	// help lets a waiting goroutine poll the workers; nil where they need no polling. It is set when they start.
 	help func(done func() bool)
 
 	// endPrograms ends what tasks that still run have started, where that can be; nil elsewhere. It is set likewise.

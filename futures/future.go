@@ -375,7 +375,7 @@ func (c *core) await(ctx context.Context) error {
 	return gaveUp(ctx, "a "+c.is().String()+" future")
 }
 
-// assisted is a future's owner whose workers who waits can look after.
+// assisted is the owner of a future, whose workers a waiting goroutine can poll.
 type assisted interface{ helps() func(done func() bool) }
 
 // helper returns what to call before waiting, or nil. Who waits for a rank's result and looks for it saves two changes of

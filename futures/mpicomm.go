@@ -70,7 +70,7 @@ func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ct
 	if err == nil {
 		err = ex.Start()
 	}
-	if err != nil { // the others have entered, or will: they must not wait for ever
+	if err != nil { // the others have entered, or will: they must not wait without end
 		return errors.Join(err, within.LetGo(ctx))
 	}
 	returned := false

@@ -86,7 +86,7 @@ func (m *Master) doom(lost *worker, cause error) {
 	for _, w := range m.workers {
 		if w.direct {
 			go m.cfg.Doomed(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
-				"would wait for ever: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))
+				"would wait without end: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))
 			return
 		}
 	}

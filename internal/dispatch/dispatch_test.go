@@ -520,7 +520,7 @@ func TestManySubmittersAndManyWorkers(t *testing.T) {
 	}
 }
 
-// Each barrier is for certain tasks, so tasks that are batched behind one another would wait for ever. They say so.
+// Each barrier is for certain tasks, so tasks that are batched behind one another would wait without end. They say so.
 func TestTasksThatWaitForEachOtherAreNotBatched(t *testing.T) {
 	const n = 3
 	var mu sync.Mutex

@@ -24,7 +24,7 @@ var huge = sync.OnceValue(func() bool {
 
 // back makes the kernel give huge pages to memory that is about to be overwritten and has no pages yet: one fault for 2 MiB
 // in the place of 512, which cost more than the copy, and half the time of every copy from then on. It asks once for each
-// run of blocks and leaves no mark on the memory, unlike MADV_HUGEPAGE, which would keep huge pages in the heap for ever.
+// run of blocks and leaves no mark on the memory, unlike MADV_HUGEPAGE, which would keep huge pages in the heap.
 // What the kernel cannot do (before Linux 6.1, or when memory is in pieces) is left as it is, and so is a block of which
 // little is b's, for its rest would take memory that nobody asked for; and everything in a program with a limit of memory.
 func back(b []byte) {

@@ -21,7 +21,7 @@ const (
 )
 
 // Muster ends this process, and the job as far as one rank can, when MPI_Init waits for a rank of this host that has ended:
-// it would wait for ever, and the launchers that were told to leave the other ranks alone, and MPICH's in any case when the
+// it would wait without end, and the launchers that were told to leave the other ranks alone, and MPICH's in any case when the
 // rank ended with a status, do not mind. Ranks on other hosts cannot be seen. stop must be called when MPI has started.
 func Muster() (stop func()) {
 	done := make(chan struct{})

@@ -136,7 +136,7 @@ func serveRank(p Program, c *mpi.Comm, o mpilink.Options, rank int, spawned bool
 }
 
 // leaveMPI lets the ranks go and ends MPI, if it was started. When a rank does not answer the job is aborted: waiting for
-// it would last for ever.
+// it would last without end.
 func leaveMPI(status int) int {
 	if !mpi.Started() {
 		return status
@@ -162,7 +162,7 @@ func leaveMPI(status int) int {
 	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
 		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
 		switch f := mpi.FindLauncher(os.LookupEnv).Family; {
-		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait for ever
+		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait without end
 			time.Sleep(PrintPause)
 			_ = mpi.Abort(status)
 		case f == mpi.OtherMPI: // srun

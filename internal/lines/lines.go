@@ -34,7 +34,7 @@ type Relay struct {
 	broken bool // to has failed
 
 	mu      sync.Mutex
-	waiting []chan struct{} // who waits until what was printed is passed on
+	waiting []chan struct{} // closed when what was printed is passed on
 	done    chan struct{}   // closed at the end
 }
 

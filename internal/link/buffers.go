@@ -2,7 +2,7 @@ package link
 
 import "sync"
 
-// largestPooled bounds what the pool keeps, so that one large message does not stay in memory for ever.
+// largestPooled bounds what the pool keeps, so that one large message does not stay in memory.
 const largestPooled = 1 << 20
 
 var buffers sync.Pool

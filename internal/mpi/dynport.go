@@ -51,7 +51,7 @@ func (c *Comm) Connect(port string, info []InfoPair) (*Comm, error) {
 }
 
 // Publish lets other programs look text up under a name, as far as the name server reaches. MPI 4.0 section 11.9.4. With Open
-// MPI a name that was published before means the new text from now on, and the call waits for ever when the name server is gone.
+// MPI a name that was published before means the new text from now on, and the call waits without end when the name server is gone.
 func Publish(name, text string) error {
 	const op = "MPI_Publish_name"
 	if limit := rawPortNameSize(); Built && len(text) >= limit {
@@ -65,7 +65,7 @@ func Unpublish(name, text string) error {
 	return simply("MPI_Unpublish_name", func() int { return rawUnpublish(name, text) })
 }
 
-// Lookup returns what was published under a name; an *Error says that nothing was. With Open MPI it waits for ever when the
+// Lookup returns what was published under a name; an *Error says that nothing was. With Open MPI it waits without end when the
 // name server is gone.
 func Lookup(name string) (string, error) {
 	if err := enter(); err != nil {

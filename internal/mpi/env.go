@@ -272,7 +272,7 @@ func (env *Environment) settle(o Options) error {
 func Started() bool { return runtimeState.state.Load() == running }
 
 // MarkLost notes that a process of the job is gone. Finalize refuses from then on: MPICH would end the survivors, Open
-// MPI would wait for ever.
+// MPI would wait without end.
 func MarkLost() { runtimeState.lost.Store(true) }
 
 // Lost tells whether MarkLost was called.

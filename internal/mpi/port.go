@@ -400,7 +400,7 @@ func (p *Port) release(id uint64, n int) uint64 {
 }
 
 // Abandon gives up a peer: what is queued or under way with it ends as Failed with ErrLost in the next Poll, and what
-// comes later fails at once. Memory that the library may still use stays pinned for ever. Call MarkLost too.
+// comes later fails at once. Memory that the library may still use stays pinned until the process ends. Call MarkLost too.
 func (p *Port) Abandon(peer int) error {
 	p.Wake()
 	p.polling.Lock()
@@ -445,7 +445,7 @@ func (p *Port) Idle() bool {
 func (p *Port) idle() bool { return len(p.queued) == 0 && len(p.flying) == 0 && p.inflight == 0 }
 
 // Close sends what is queued, cancels the receives, and releases everything. It blocks until the sends have left, or
-// until ctx ends: then what is still under way is kept for ever, and the error says so. Messages that come meanwhile are
+// until ctx ends: then what is still under way is kept until the process ends, and the error says so. Messages that come meanwhile are
 // dropped. A second call does nothing.
 func (p *Port) Close(ctx context.Context) error {
 	p.Wake()

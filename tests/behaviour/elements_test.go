@@ -147,9 +147,6 @@ func readsWell(t *testing.T, k int, fn string, err error) {
 
 func TestAVerbThatYieldsTellsOfEachElementInItsPlaceHoweverOthersFail(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if b.workers > 0 {
-			t.Skip("the pool takes the ranks")
-		}
 		ex, xs := b.start(t, 2), b.inTrouble()
 		p := pool.On(ex)
 		for _, chunk := range []int{1, 3, 1000} {
@@ -177,9 +174,6 @@ func TestAVerbThatYieldsTellsOfEachElementInItsPlaceHoweverOthersFail(t *testing
 
 func TestAVerbThatReturnsAllGoesOnWithKeepGoing(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if b.workers > 0 {
-			t.Skip("the pool takes the ranks")
-		}
 		p, xs := pool.On(b.start(t, 2)), b.inTrouble()
 		check := func(what string, all []Trouble, err error) {
 			t.Helper()
@@ -234,9 +228,6 @@ func TestAVerbThatReturnsAllGoesOnWithKeepGoing(t *testing.T) {
 // The first element runs until its context ends: an error that waited for it would never come.
 func TestAVerbThatReturnsAllFailsAtOnceWhereverTheFailureIs(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if b.workers > 0 {
-			t.Skip("the pool takes the ranks")
-		}
 		p := pool.On(b.start(t, 2))
 		for _, chunk := range []int{1, 2} {
 			scenes := func() (xs []scene, dir string) {

@@ -179,7 +179,7 @@ func TestAServerOnAnotherHostThatIsNotThereIsNotWaitedForLong(t *testing.T) {
 	ended().succeeded(t)
 }
 
-// Open MPI 4 would crash an mpiexec, or wait for ever.
+// Open MPI 4 would crash an mpiexec, or wait without end.
 func TestRanksOnAnotherHostThanTheirMpiexecsAreNoServerAndNoMaster(t *testing.T) {
 	s := connects(t)
 	program := binaries.Build(t, apart)

@@ -157,7 +157,7 @@ func TestATimeoutThatIsNotReachedChangesNothing(t *testing.T) {
 	})
 }
 
-// A task that never ends holds up a Close for ever, and nothing else: with a deadline the caller decides.
+// A task that never ends holds up a Close without end, and nothing else: with a deadline the caller decides.
 func TestAPoolWithATaskThatNeverEndsCanBeGivenUp(t *testing.T) {
 	ex := processes.open(t, futures.WithMaxWorkers(2))
 	booted(t, ex)

@@ -128,7 +128,7 @@ const watchTurn = time.Second
 var ErrMasterSilent = errors.New("nothing was heard of the master")
 
 // watch fails the rank when the master has gone without a goodbye. MPI does not say so: launchers can be told to leave the
-// other ranks alive, and these would wait for ever. Of a master on another machine it expects a word now and then.
+// other ranks alive, and these would wait without end. Of a master on another machine it expects a word now and then.
 func (r *rank) watch(stop <-chan struct{}) error {
 	ticks := time.NewTicker(watchTurn)
 	defer ticks.Stop()

@@ -283,7 +283,7 @@ var errGone = errors.New("the server has gone")
 // connectGrace is for how long a connect goes on whose server has gone: it may be about to tell why it fails.
 const connectGrace = time.Second
 
-// dial connects. MPI_Comm_connect cannot be interrupted, and waits for ever for a server that has gone.
+// dial connects. MPI_Comm_connect cannot be interrupted, and waits without end for a server that has gone.
 func (c *connecting) dial(port string, gone <-chan struct{}) (*mpi.Comm, error) {
 	connected := meet(func() (*mpi.Comm, error) {
 		self, err := mpi.Self()

@@ -17,7 +17,7 @@ import (
 )
 
 // A master calls a server over TCP before either enters MPI, and the connection stays for as long as the server serves it. MPI's
-// own calls wait for ever for a side that is not there, cannot be interrupted, and have all ranks of a server that waits spin; this
+// own calls wait without end for a side that is not there, cannot be interrupted, and have all ranks of a server that waits spin; this
 // way they are entered when the other side is known to be there, and each side notices at once when the other has gone.
 //
 //	master: which server I mean, and a nonce

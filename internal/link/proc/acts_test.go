@@ -248,7 +248,7 @@ func groupOf(act string, slots int, h link.Handler) *proc.Group {
 // killed.
 func runDoomedMaster() {
 	time.AfterFunc(2*patience, func() { os.Exit(1) }) // when the test does not kill it
-	h := make(pids)                                   // so the last worker, which goes on sending, waits for ever
+	h := make(pids)                                   // so the last worker, which goes on sending, waits without end
 	large := make([]byte, 64<<20)
 	var all []string
 	for _, act := range []string{"spin", "idle", "idle", "drink", "pour"} {

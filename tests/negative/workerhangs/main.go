@@ -1,4 +1,4 @@
-// Command workerhangs keeps its workers from reaching futures.Main for ever.
+// Command workerhangs keeps its workers from reaching futures.Main without end.
 package main
 
 import (
