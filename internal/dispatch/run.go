@@ -278,7 +278,9 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		}
 		s.cancelSeq, s.cancel, s.peers, s.again = 0, nil, nil, 0
 		s.mu.Unlock()
-		over = ctx.Err() != nil
+		if over = ctx.Err() != nil; !over {
+			s.out.call.Context = s.tasks // what cancel ends was for this call alone: after a panic other elements may follow
+		}
 		cancel()
 	}()
 	return f(ctx)

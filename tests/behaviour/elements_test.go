@@ -43,7 +43,13 @@ func (x *Trouble) UnmarshalBinary(b []byte) error {
 	return err
 }
 
-var trouble = futures.Register("trouble", func(x Trouble) (Trouble, error) {
+// The function as one that needs no context, and as one that has one, whose end must not be taken for that of the next element's.
+var (
+	trouble          = futures.Register("trouble", makeTrouble)
+	troubleInContext = futures.RegisterContext("context.trouble", func(_ context.Context, x Trouble) (Trouble, error) { return makeTrouble(x) })
+)
+
+func makeTrouble(x Trouble) (Trouble, error) {
 	switch x.How {
 	case "error":
 		return x, &InputError{Value: x.N, Why: "negative"}
@@ -57,7 +63,7 @@ var trouble = futures.Register("trouble", func(x Trouble) (Trouble, error) {
 		x.How += "!"
 	}
 	return x, nil
-})
+}
 
 // troubles are ways to fail, and how the error is recognized.
 var troubles = map[string]func(err error) bool{
@@ -70,7 +76,7 @@ var troubles = map[string]func(err error) bool{
 	"the argument cannot be encoded": says("encoded: pkl5: behaviour_test.Trouble: MarshalBinary: the hook says no"),
 	"its argument cannot be decoded": says("its argument cannot be decoded: pkl5: behaviour_test.Trouble: UnmarshalBinary: the hook says no"),
 	"its result cannot be encoded":   says("its result cannot be encoded: pkl5: behaviour_test.Trouble: MarshalBinary: the hook says no"),
-	"the result cannot be decoded":   says("the result of trouble cannot be decoded: pkl5: behaviour_test.Trouble: UnmarshalBinary: the hook says no"),
+	"the result cannot be decoded":   says("trouble cannot be decoded: pkl5: behaviour_test.Trouble: UnmarshalBinary: the hook says no"),
 }
 
 func says(text string) func(error) bool {
@@ -149,7 +155,8 @@ func TestAVerbThatYieldsTellsOfEachElementInItsPlaceHoweverOthersFail(t *testing
 	each(t, func(t *testing.T, b backend) {
 		ex, xs := b.start(t, 2), b.inTrouble()
 		p := pool.On(ex)
-		for _, chunk := range []int{1, 3, 1000} {
+		for k := range 6 {
+			trouble, chunk := []futures.Func[Trouble, Trouble]{trouble, troubleInContext}[k%2], []int{1, 3, 1000}[k/2]
 			size := futures.WithChunkSize(chunk)
 			for what, results := range map[string]iter.Seq2[Trouble, error]{
 				"Map":                   futures.Map(within(t), ex, trouble, xs, size),
@@ -200,7 +207,9 @@ func TestAVerbThatReturnsAllGoesOnWithKeepGoing(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		for _, opts := range [][]pool.MapOption{{pool.KeepGoing()}, {pool.WithChunkSize(1), pool.KeepGoing()}, {pool.WithChunkSize(1000), pool.KeepGoing()}} {
+		sizes := [][]pool.MapOption{{pool.KeepGoing()}, {pool.WithChunkSize(1), pool.KeepGoing()}, {pool.WithChunkSize(1000), pool.KeepGoing()}}
+		for k := range 6 {
+			trouble, opts := []futures.Func[Trouble, Trouble]{trouble, troubleInContext}[k%2], sizes[k/2]
 			all, err := pool.Map(within(t), p, trouble, xs, opts...)
 			check("Map", all, err)
 			all, err = pool.Starmap(within(t), p, trouble, slices.Values(xs), opts...)
