@@ -39,27 +39,6 @@ func (r *ranks) Run(p Program) int {
 	return leaveMPI(p.Master())
 }
 
-// onEveryRank runs a program that runs on all ranks, as the master of its own executors.
-func onEveryRank(p Program) int {
-	_, err := startMPI()
-	status := ExitFailure
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "rankpool:", err)
-	} else {
-		status = p.Master()
-	}
-	if status == 0 {
-		if err = mpi.Finalize(context.Background()); err == nil { // the other ranks may take as long as they like
-			return 0
-		}
-		fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
-		status = ExitFailure
-	}
-	time.Sleep(PrintPause)
-	here.Abort(status)
-	return status
-}
-
 // joinWorld starts MPI. In a rank that is to serve it returns what to do; in the master it sees to the others.
 func joinWorld(p Program) (serve func() int, err error) {
 	env, err := startMPI()
@@ -160,17 +139,23 @@ func leaveMPI(status int) int {
 	case err == nil:
 		return status
 	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
-		fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
-		switch f := mpi.FindLauncher(os.LookupEnv).Family; {
-		case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait without end
-			time.Sleep(PrintPause)
-			_ = mpi.Abort(status)
-		case f == mpi.OtherMPI: // srun
-			time.Sleep(PrintPause)
-		}
-		return status
+		return leaveWithoutMPI(status)
 	}
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
 	here.Abort(max(status, ExitFailure))
 	return max(status, ExitFailure)
+}
+
+// leaveWithoutMPI is the end of a job whose lost ranks are known to have ended, when all others have said goodbye. It returns the
+// exit status.
+func leaveWithoutMPI(status int) int {
+	fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
+	switch f := mpi.FindLauncher(os.LookupEnv).Family; {
+	case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait without end
+		time.Sleep(PrintPause)
+		_ = mpi.Abort(status)
+	case f == mpi.OtherMPI: // srun
+		time.Sleep(PrintPause)
+	}
+	return status
 }

@@ -19,7 +19,7 @@ const raceStatus = 66
 //
 // Before MPI_Finalize, and in a program without MPI, Exit is os.Exit.
 func Exit(status int) {
-	if !ended() {
+	if !Ended() {
 		os.Exit(status)
 	}
 	if raceDetector && status == 0 { // os.Exit ends in libc's exit
@@ -35,8 +35,8 @@ func Exit(status int) {
 	os.Exit(status)
 }
 
-// ended tells whether MPI_Finalize has returned, whoever has called it.
-func ended() bool {
+// Ended tells whether MPI_Finalize has returned, whoever has called it.
+func Ended() bool {
 	if runtimeState.state.Load() == idle || runtimeState.stuck.Load() {
 		return false
 	}

@@ -43,6 +43,12 @@ var acts = map[string]func(ctx context.Context, rank, size int) error{
 		<-ctx.Done()
 		return ctx.Err()
 	},
+	"one succeeds": func(ctx context.Context, rank, size int) error {
+		if rank == 0 {
+			return nil
+		}
+		return fmt.Errorf("rank %d was told to fail", rank)
+	},
 	"panics": func(ctx context.Context, rank, size int) error {
 		return futures.MPICommExecutor(ctx, nil, 0, func(context.Context, futures.Executor) error { panic("told to panic") })
 	},
