@@ -63,6 +63,7 @@ const (
 	partRest = 0 // all the rest of the unit has failed: it ends the unit
 	partOne  = 1 // one has failed; more of the unit follows
 	partNone = 2 // nothing; more of the unit follows
+	partLast = 3 // there are none: it ends the unit
 )
 
 // ResultShift is by how much the length of a successful unit without segments is shifted in its header: see ResultHeader.

@@ -271,19 +271,15 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			coded = r.bytes(v2)
 		}
 		if v&3 != entryPart {
-			head := len(before) - len(r.b)
 			r.bytes(v >> 2)
 			before = before[:len(before)-len(r.b)]
-			if p := w.next(); p != nil && p.over > 0 && seq == p.seq+uint64(p.done) { // the end of a unit of which parts have come
-				before = before[min(head, len(before)):]
-			}
 		}
 		mine := buffers.take(nseg)
 		if r.err != nil || buffers.err != nil {
 			return cmp.Or(r.err, buffers.err)
 		}
 		p := w.next()
-		more := v&3 == entryPart && part.kind != partRest
+		more := v&3 == entryPart && part.more()
 		if p == nil || seq < p.seq+uint64(p.done) || seq == p.seq+uint64(p.done) && more && part.at < uint64(p.over) {
 			if !more {
 				seq++
@@ -294,8 +290,11 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			return fmt.Errorf("result of task %d where %d was due", seq, p.seq+uint64(p.done))
 		}
 		unit, elements := p.unit+p.done, p.job.elements(p.unit+p.done, 1)
-		of := Part{At: p.over, Done: elements - p.over, Last: true}
-		if v&3 == entryPart {
+		of, whole := Part{Done: elements, Last: true}, v&3 != entryPart
+		switch {
+		case whole && p.over > 0:
+			return fmt.Errorf("task %d ends as a whole, and %d elements of it have come before", seq, p.over)
+		case !whole:
 			if err := part.check(p.over, elements, len(coded) > 0 || p.job.Local); err != nil {
 				return fmt.Errorf("task %d %w", seq, err)
 			}
@@ -313,7 +312,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			timed.fn, timed.elements = p.job.Func, 0
 		}
 		timed.elements += p.job.elements(unit, 1)
-		job, gone, whole := p.job, p.gone, v&3 != entryPart && p.over == 0
+		job, gone := p.job, p.gone
 		if job.more().Gang && !gone {
 			m.left(w, of.Failed > 0, nil)
 		}
@@ -344,15 +343,19 @@ type entry struct {
 	kind     byte
 }
 
+// more tells whether more of the unit follows.
+func (e entry) more() bool { return e.kind == partOne || e.kind == partNone }
+
 // check compares an entry with the elements of its unit, of which so many are over.
 func (e entry) check(over, elements int, hasError bool) error {
 	left := uint64(elements - over)
 	switch {
 	case e.at != uint64(over):
 		return fmt.Errorf("goes on with element %d where %d was due", e.at, over)
-	case e.kind > partNone || e.done > left || e.kind == partOne && e.done+1 >= left || e.kind == partNone && e.done == left:
+	case e.kind > partLast || e.done > left || e.kind == partOne && e.done+1 >= left || e.kind == partNone && e.done == left ||
+		e.kind == partLast && e.done != left:
 		return fmt.Errorf("has a part (%d) of %d elements where %d are left", e.kind, e.done, left)
-	case e.kind != partNone && !hasError:
+	case (e.kind == partRest || e.kind == partOne) && !hasError:
 		return errors.New("failed without an error")
 	}
 	return nil
@@ -360,7 +363,7 @@ func (e entry) check(over, elements int, hasError bool) error {
 
 // of returns the part that an entry stands for.
 func (e entry) of(elements int) Part {
-	p := Part{At: int(e.at), Done: int(e.done), Last: e.kind == partRest}
+	p := Part{At: int(e.at), Done: int(e.done), Last: !e.more()}
 	switch e.kind {
 	case partRest:
 		p.Failed = elements - p.At - p.Done

@@ -170,7 +170,7 @@ func (c *Call) Next() bool {
 	}
 	s, w, o := c.s, c.w, &c.s.out
 	size := len(o.enc.Stream)
-	if n := size - o.start - 1; n < 1<<5 && size <= o.full && cap(o.enc.Stream) == cap(o.base) && len(o.enc.Segments) == 0 {
+	if n := size - o.start - 1; n < 1<<5 && w.over == 0 && size <= o.full && cap(o.enc.Stream) == cap(o.base) && len(o.enc.Segments) == 0 {
 		o.enc.Stream[o.start] = byte(n<<2 | entryOK) // as succeeded does it for those that it is like that
 		o.begun, o.seq = false, w.seq
 		w.stop = o.s.journal.Finished(w.seq, size) || o.halted
@@ -289,6 +289,11 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 // succeeded ends the unit that runs.
 func (s *server) succeeded(w *work) {
 	s.out.begun = false
+	if w.over > 0 {
+		s.out.part(w.over, partLast, nil)
+		w.stop = s.out.finished(w.seq)
+		return
+	}
 	w.stop = s.out.succeeded(w.seq)
 }
 

@@ -1,0 +1,53 @@
+package dispatch_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
+
+// The end of a unit of which parts have come says where it begins: else the results of its last elements would be taken for those of the
+// first, had a part not arrived.
+func TestResultsOfTheLastElementsAreNotTakenForThoseOfTheFirstWhenAPartIsMissing(t *testing.T) {
+	for name, c := range map[string]struct {
+		frames  [][]byte
+		refused bool
+	}{
+		"all there":                {[][]byte{{'R', 4, 2<<2 | 2, 0, 0, 2, 2, 0, 7, 7}, {'R', 4, 1<<2 | 2, 0, 2, 1, 3, 0, 9}}, false},
+		"a part is missing":        {[][]byte{{'R', 4, 1<<2 | 2, 0, 2, 1, 3, 0, 9}}, true},
+		"a part comes behind":      {[][]byte{{'R', 4, 1<<2 | 2, 0, 2, 1, 3, 0, 9}, {'R', 4, 2<<2 | 2, 0, 0, 2, 2, 0, 7, 7}}, true},
+		"the end is of all":        {[][]byte{{'R', 4, 2<<2 | 2, 0, 0, 2, 2, 0, 7, 7}, {'R', 4, 3 << 2, 7, 7, 9}}, true},
+		"the end is of less":       {[][]byte{{'R', 4, 1<<2 | 2, 0, 0, 1, 2, 0, 7}, {'R', 4, 1<<2 | 2, 0, 1, 1, 3, 0, 9}}, true},
+		"it ends twice":            {[][]byte{{'R', 4, 2<<2 | 2, 0, 0, 2, 2, 0, 7, 7}, {'R', 4, 1<<2 | 2, 0, 2, 1, 3, 0, 9}, {'R', 4, 1<<2 | 2, 0, 2, 1, 3, 0, 9}}, false},
+		"all of it in a last part": {[][]byte{{'R', 4, 3<<2 | 2, 0, 0, 3, 3, 0, 7, 7, 9}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet()
+			m, first := p.begin(t)
+			p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
+			p.hears(t, 't')
+			p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
+			first.wait(t)
+			s := newSink(1)
+			j := &dispatch.Job{Func: 0, Units: 1, Data: []byte{3, 1, 2, 3}, Sink: s, More: &dispatch.More{Chunk: 3, Elements: 3}}
+			if err := m.Submit(j); err != nil {
+				t.Fatal(err)
+			}
+			p.hears(t, 't')
+			for _, f := range c.frames {
+				p.say(append([]byte(nil), f...))
+			}
+			if c.refused {
+				select {
+				case <-p.killed:
+				case <-time.After(limit):
+					t.Error("the worker was not given up")
+				}
+			} else {
+				s.wait(t)
+			}
+			p.end(t, m, s)
+		})
+	}
+}
