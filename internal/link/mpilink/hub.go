@@ -204,9 +204,13 @@ func (h *Hub) event(e *mpi.Event) {
 
 // head takes a message of a rank.
 func (h *Hub) head(peer int, b []byte) {
-	data, id, kind, ok := untrail(b)
+	data, id, number, kind, ok := untrail(b)
 	if !ok {
 		h.lose(peer, errHead)
+		return
+	}
+	if err := h.came.check(peer, number); err != nil {
+		h.lose(peer, err)
 		return
 	}
 	if kind == kindBye {

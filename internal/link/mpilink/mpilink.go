@@ -22,6 +22,7 @@ package mpilink
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -82,23 +83,45 @@ const longest = mpi.Eager
 
 const (
 	ahead      = 16  // receives of heads that wait
-	tail       = 9   // a head's number and kind
+	tail       = 13  // the end of a head: whose it is, its number, its kind
 	lengths    = 256 // so many lengths in one head
 	lengthSize = 8
 )
 
-// trail appends the tail of a head.
+// trail appends the tail of a head. Its number is filled in when it is queued.
 func trail(b []byte, id uint64, kind byte) []byte {
-	return append(binary.LittleEndian.AppendUint64(b, id), kind)
+	b = binary.LittleEndian.AppendUint64(b, id)
+	return append(binary.LittleEndian.AppendUint32(b, 0), kind)
 }
 
 // untrail takes the tail off a head.
-func untrail(b []byte) (rest []byte, id uint64, kind byte, ok bool) {
+func untrail(b []byte) (rest []byte, id uint64, number uint32, kind byte, ok bool) {
 	n := len(b) - tail
 	if n < 0 {
-		return nil, 0, 0, false
+		return nil, 0, 0, 0, false
 	}
-	return b[:n], binary.LittleEndian.Uint64(b[n:]), b[n+8], true
+	return b[:n], binary.LittleEndian.Uint64(b[n:]), binary.LittleEndian.Uint32(b[n+8:]), b[n+12], true
+}
+
+// sequence counts the heads that one side sends to the other, or has had of it. MPI keeps them in order and loses none; that it did is
+// looked at all the same, because what a head says has a meaning only behind those before it.
+type sequence struct{ last map[int]uint32 } // by peer
+
+// next returns the number of the next head.
+func (s *sequence) next(peer int) uint32 {
+	if s.last == nil {
+		s.last = map[int]uint32{}
+	}
+	s.last[peer]++
+	return s.last[peer]
+}
+
+// check compares the number of a head that has come with the one that is due.
+func (s *sequence) check(peer int, number uint32) error {
+	if due := s.next(peer); number != due {
+		return fmt.Errorf("%w: message %d came where %d was due: the MPI library has lost a message or changed their order", errHead, number, due)
+	}
+	return nil
 }
 
 // How long who polls spins, in one crossing into C and in all since something last happened; and how long while parts

@@ -297,9 +297,13 @@ func (r *rank) event(e *mpi.Event) {
 
 // head takes a message of the master. The lock is held.
 func (r *rank) head(b []byte) {
-	data, id, kind, ok := untrail(b)
+	data, id, number, kind, ok := untrail(b)
 	if !ok {
 		r.fail(errHead)
+		return
+	}
+	if err := r.came.check(r.master, number); err != nil {
+		r.fail(err)
 		return
 	}
 	r.heard = true

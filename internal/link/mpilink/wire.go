@@ -25,13 +25,26 @@ type wire struct {
 	// that of the heads.
 	sending sync.Mutex
 
+	queueing sync.Mutex // held while a head is numbered and queued
+	sent     sequence   // guarded by queueing
+	came     sequence   // belongs to who polls
+
 	mu   sync.Mutex // guards what follows; taken after sending
 	next uint64
-	open map[uint64]*transfer // operations that will report, by token
+	open map[uint64]operation // operations that will report, by token
 }
 
 // join has a wire use a port, and receive no more than this process can have.
 func (w *wire) join(p *mpi.Port) { w.port, w.post, w.limit = p, p.RecvFrom, memlimit.Bytes() }
+
+// queue numbers a head and queues it.
+func (w *wire) queue(peer int, head []byte) error {
+	w.queueing.Lock()
+	defer w.queueing.Unlock()
+	binary.LittleEndian.PutUint32(head[len(head)-5:], w.sent.next(peer))
+	_, err := w.port.Send(peer, headTag, head, 0)
+	return err
+}
 
 // largestPart is the most bytes that travel at once: the library does not tell of less.
 const largestPart = 64 << 20
@@ -48,6 +61,12 @@ func inParts(b []byte, f func(part []byte) error) error {
 
 // leastDoubted is how much a peer may announce that is backed by memory before it has come.
 const leastDoubted = 64 << 20
+
+// operation is one part of a transfer.
+type operation struct {
+	of  *transfer
+	len int
+}
 
 // transfer is the parts of one frame on their way. Its fields are guarded by wire.mu until it is complete.
 type transfer struct {
@@ -122,8 +141,7 @@ func (w *wire) parts() bool {
 
 // note sends a head of its own kind.
 func (w *wire) note(peer int, id uint64, kind byte, rest ...byte) error {
-	_, err := w.port.Send(peer, headTag, trail(rest, id, kind), 0)
-	return err
+	return w.queue(peer, trail(rest, id, kind))
 }
 
 // frame queues a frame. It returns nil when all of it was copied, else the transfer of its parts, whose waiter is the
@@ -131,7 +149,7 @@ func (w *wire) note(peer int, id uint64, kind byte, rest ...byte) error {
 func (w *wire) frame(peer int, id uint64, f link.Frame, waiter *parking) (*transfer, error) {
 	if len(f.Segments) == 0 && len(f.Stream) <= longest-tail {
 		b := trail(f.Stream, id, kindFrame)
-		_, err := w.port.Send(peer, headTag, b, 0)
+		err := w.queue(peer, b)
 		link.PutBuffer(b)
 		return nil, err
 	}
@@ -141,7 +159,7 @@ func (w *wire) frame(peer int, id uint64, f link.Frame, waiter *parking) (*trans
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.port.Send(peer, headTag, head, 0)
+	err = w.queue(peer, head)
 	link.PutBuffer(head)
 	t := &transfer{left: 1, waiter: waiter}
 	if asPart {
@@ -165,7 +183,7 @@ func (w *wire) head(peer int, id uint64, f link.Frame) (head []byte, asPart bool
 	for len(segments) > lengths {
 		b := appendLengths(link.GetBuffer(), segments[:lengths])
 		b = binary.LittleEndian.AppendUint32(b, lengths)
-		if _, err := w.port.Send(peer, headTag, trail(b, id, kindLength), 0); err != nil {
+		if err := w.queue(peer, trail(b, id, kindLength)); err != nil {
 			return nil, false, err
 		}
 		segments = segments[lengths:]
@@ -192,7 +210,7 @@ func appendLengths(b []byte, segments [][]byte) []byte {
 // part queues a segment, or a stream, of t.
 func (w *wire) part(peer int, data []byte, t *transfer) error {
 	return inParts(data, func(data []byte) error {
-		token := w.add(t)
+		token := w.add(t, len(data))
 		copied, err := w.port.Send(peer, partTag, data, token)
 		if copied || err != nil {
 			w.drop(token)
@@ -202,14 +220,14 @@ func (w *wire) part(peer int, data []byte, t *transfer) error {
 }
 
 // add counts an operation and returns its token.
-func (w *wire) add(t *transfer) uint64 {
+func (w *wire) add(t *transfer, n int) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.open == nil {
-		w.open = map[uint64]*transfer{}
+		w.open = map[uint64]operation{}
 	}
 	w.next++
-	w.open[w.next] = t
+	w.open[w.next] = operation{t, n}
 	t.left++
 	return w.next
 }
@@ -218,7 +236,7 @@ func (w *wire) add(t *transfer) uint64 {
 func (w *wire) drop(token uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open[token].left--
+	w.open[token].of.left--
 	delete(w.open, token)
 }
 
@@ -240,13 +258,16 @@ func (w *wire) finish(t *transfer, err error) bool {
 func (w *wire) settle(e *mpi.Event) *transfer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := w.open[e.Token]
+	op := w.open[e.Token]
+	t := op.of
 	if t == nil {
 		return nil
 	}
 	delete(w.open, e.Token)
 	if e.Err != nil {
 		t.err = e.Err
+	} else if e.Len != op.len {
+		t.err = fmt.Errorf("%w: a part of %d bytes came where %d were announced", errHead, e.Len, op.len)
 	} else if w.moved != nil {
 		w.moved(e.Peer)
 	}
@@ -339,7 +360,7 @@ func (w *wire) affords(l *lane, n uint64) error {
 // take queues the receive of a segment, or a stream, of t.
 func (w *wire) take(peer int, into []byte, t *transfer) error {
 	return inParts(into, func(into []byte) error {
-		token := w.add(t)
+		token := w.add(t, len(into))
 		err := w.post(peer, partTag, into, token)
 		if err != nil {
 			w.drop(token)

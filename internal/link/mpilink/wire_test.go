@@ -94,7 +94,7 @@ func TestWhatWasAnnouncedAndHasNotComeCountsForTheNext(t *testing.T) {
 	}
 	l.lengths, l.sum = nil, 0
 	for _, p := range *open {
-		w.settle(&mpi.Event{Kind: mpi.Done, Token: p.token})
+		w.settle(&mpi.Event{Kind: mpi.Done, Token: p.token, Len: len(p.into)})
 	}
 	if err := w.receive(&l, 1, kindParts, parts(nil, 0, limit)); err != nil {
 		t.Errorf("after all has come: %v", err)
@@ -166,7 +166,7 @@ func FuzzWire(f *testing.F) {
 		settle := func(i int, failed error) {
 			p := (*open)[i]
 			*open = append((*open)[:i:i], (*open)[i+1:]...)
-			w.settle(&mpi.Event{Kind: mpi.Done, Token: p.token, Err: failed})
+			w.settle(&mpi.Event{Kind: mpi.Done, Token: p.token, Len: len(p.into), Err: failed})
 		}
 		take := func() {
 			for in, ok := l.pop(); ok; in, ok = l.pop() {
@@ -237,7 +237,7 @@ func TestALargeSegmentComesInPartsOfWhichEachIsTold(t *testing.T) {
 		if in, ok := l.pop(); ok {
 			t.Fatalf("the frame is there after %d parts: %v", i, in.err)
 		}
-		w.settle(&mpi.Event{Kind: mpi.Done, Peer: 3, Token: p.token})
+		w.settle(&mpi.Event{Kind: mpi.Done, Peer: 3, Token: p.token, Len: len(p.into)})
 	}
 	if !slices.Equal(lengths, []int{largestPart, largestPart, 5}) || told != 3 {
 		t.Errorf("%d, of which %d were told", lengths, told)
@@ -253,11 +253,13 @@ func FuzzWordsOfARank(f *testing.F) {
 	f.Add(trail(appendWard(nil, 3, self()), 0, kindBuried))
 	f.Add(trail(startArgs(1, 2, 3), 4, kindStart))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		data, id, kind, ok := untrail(b)
+		data, id, number, kind, ok := untrail(b)
 		if !ok {
 			return
 		}
-		if again := trail(append([]byte(nil), data...), id, kind); string(again) != string(b) {
+		again := trail(append([]byte(nil), data...), id, kind)
+		binary.LittleEndian.PutUint32(again[len(data)+8:], number)
+		if string(again) != string(b) {
 			t.Errorf("%q became %q", b, again)
 		}
 		if rank, p, ok := readWard(data); ok && string(appendWard(nil, rank, p)) != string(data) {
@@ -267,4 +269,32 @@ func FuzzWordsOfARank(f *testing.F) {
 			t.Errorf("%q is not %d %v %d", data, slot, nap, group)
 		}
 	})
+}
+
+func TestAMessageThatTheLibraryLosesOrPutsBehindAnotherIsNoticed(t *testing.T) {
+	heads := sequence{}
+	for i := range uint32(3) {
+		for peer := range 2 {
+			if err := heads.check(peer, i+1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, number := range map[string]uint32{"lost": 5, "twice": 3} {
+		if err := (&sequence{map[int]uint32{7: 3}}).check(7, number); !errors.Is(err, errHead) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAPartThatIsShorterThanAnnouncedIsNoticed(t *testing.T) {
+	w, open := unplugged(1 << 20)
+	var l lane
+	if err := w.receive(&l, 1, kindParts, parts(nil, 100)); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(&mpi.Event{Kind: mpi.Done, Peer: 1, Token: (*open)[0].token, Len: 99})
+	if in, ok := l.pop(); !ok || !errors.Is(in.err, errHead) {
+		t.Errorf("%v, %v", in.err, ok)
+	}
 }
