@@ -27,7 +27,7 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := asyncresult.New(ex, f)
+	r := asyncresult.New(f)
 	r.Callback(func(y int) { fmt.Println("callback:", y) })
 	ex.Close() // waits for callbacks
 	fmt.Println(r.Get(context.Background()))
@@ -38,13 +38,13 @@ func ExampleNew() {
 
 // The deadline of a context bounds the wait, not the task: a later Get finds the result.
 func ExampleAsyncResult_Get() {
-	f := futures.NewFuture[string]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[string]()
+	r := asyncresult.New(p.Future())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	_, err := r.Get(ctx)
 	fmt.Println(errors.Is(err, futures.ErrTimeout), errors.Is(err, context.DeadlineExceeded))
-	f.SetResult("here")
+	p.SetResult("here")
 	fmt.Println(r.Get(ctx)) // what is ready counts, also when ctx has ended
 	// Output:
 	// true true
@@ -52,12 +52,12 @@ func ExampleAsyncResult_Get() {
 }
 
 func ExampleAsyncResult_Wait() {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	fmt.Println(r.Wait(ctx)) // not ready, and no error
-	f.SetError(errors.New("out of paper"))
+	p.SetError(errors.New("out of paper"))
 	fmt.Println(r.Wait(context.Background())) // ready: how it ended does not matter
 	// Output:
 	// false
@@ -65,10 +65,10 @@ func ExampleAsyncResult_Wait() {
 }
 
 func ExampleAsyncResult_Ready() {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
 	fmt.Println(r.Ready())
-	f.SetResult(42)
+	p.SetResult(42)
 	fmt.Println(r.Ready())
 	// Output:
 	// false
@@ -76,9 +76,9 @@ func ExampleAsyncResult_Ready() {
 }
 
 func ExampleAsyncResult_Done() {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
-	f.SetResult(42)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
+	p.SetResult(42)
 	select {
 	case <-r.Done():
 		fmt.Println(r.Get(context.Background()))
@@ -89,10 +89,10 @@ func ExampleAsyncResult_Done() {
 }
 
 func ExampleAsyncResult_String() {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
 	fmt.Println(r)
-	f.SetResult(42)
+	p.SetResult(42)
 	fmt.Println(r)
 	// Output:
 	// AsyncResult(not ready)
@@ -100,11 +100,11 @@ func ExampleAsyncResult_String() {
 }
 
 func ExampleAsyncResult_GetWithin() {
-	f := futures.NewFuture[string]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[string]()
+	r := asyncresult.New(p.Future())
 	_, err := r.GetWithin(time.Millisecond)
 	fmt.Println(errors.Is(err, futures.ErrTimeout), errors.Is(err, context.DeadlineExceeded))
-	f.SetResult("here")
+	p.SetResult("here")
 	fmt.Println(r.GetWithin(0)) // asks and does not wait
 	// Output:
 	// true true
@@ -112,11 +112,11 @@ func ExampleAsyncResult_GetWithin() {
 }
 
 func ExampleAsyncResult_Successful() {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
 	_, err := r.Successful()
 	fmt.Println(r.Ready(), errors.Is(err, futures.ErrNotReady))
-	f.SetError(errors.New("out of paper"))
+	p.SetError(errors.New("out of paper"))
 	ok, err := r.Successful()
 	fmt.Println(r.Ready(), ok, err)
 	// Output:
@@ -127,12 +127,12 @@ func ExampleAsyncResult_Successful() {
 // Callbacks run one after another, in the order in which they were added to a result.
 func ExampleAsyncResult_Callback() {
 	ex := executor()
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(ex, f)
+	p := futures.NewPromiseOn[int](ex)
+	r := asyncresult.New(p.Future())
 	r.Callback(func(y int) { fmt.Println("first:", y) })
 	r.Callback(func(y int) { fmt.Println("second:", y) }).
 		ErrorCallback(func(error) { fmt.Println("not called") })
-	f.SetResult(42)
+	p.SetResult(42)
 	ex.Close() // waits for callbacks
 	// Output:
 	// first: 42
@@ -141,21 +141,21 @@ func ExampleAsyncResult_Callback() {
 
 func ExampleAsyncResult_ErrorCallback() {
 	ex := executor()
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(ex, f)
+	p := futures.NewPromiseOn[int](ex)
+	r := asyncresult.New(p.Future())
 	r.Callback(func(int) { fmt.Println("not called") })
 	r.ErrorCallback(func(err error) { fmt.Println("failed:", err) })
-	f.SetError(errors.New("out of paper"))
+	p.SetError(errors.New("out of paper"))
 	ex.Close()
 	// Output: failed: out of paper
 }
 
 func ExampleAsyncResult_WaitCallbacks() {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
 	sum := 0
 	r.Callback(func(y int) { sum += y })
-	f.SetResult(42)
+	p.SetResult(42)
 	if err := r.WaitCallbacks(context.Background()); err != nil {
 		fmt.Println(err)
 	}

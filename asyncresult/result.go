@@ -3,8 +3,6 @@ package asyncresult
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
@@ -13,10 +11,7 @@ import (
 // AsyncResult is the result of a call, or of a whole map, that may not be there yet. It is ready when the call has
 // succeeded, has failed, or will never run, and does not change after that. It comes from package pool or from New; a nil one,
 // or a zero value, is a result that has failed. All methods may be called together from any goroutine.
-type AsyncResult[T any] struct {
-	ex futures.Executor
-	f  *futures.Future[T]
-}
+type AsyncResult[T any] struct{ f *futures.Future[T] }
 
 // ApplyResult is the result of one call (H34).
 type ApplyResult[R any] = AsyncResult[R]
@@ -24,24 +19,22 @@ type ApplyResult[R any] = AsyncResult[R]
 // MapResult is the result of a map: the slice of all results, or the first failure; with pool.KeepGoing both (H34).
 type MapResult[R any] = AsyncResult[[]R]
 
-// New returns the result that f holds. Its callbacks run where those of ex do: one after another. It panics when ex or f is
-// nil.
-func New[T any](ex futures.Executor, f *futures.Future[T]) *AsyncResult[T] {
-	if v := reflect.ValueOf(ex); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		panic("asyncresult: New: the executor is nil; make one with package futures")
-	}
+// New returns a future as a result, for programs that pass results on and get some from elsewhere than a pool: what
+// futures.SubmitEach returns, what futures.Then makes of another, the future of a futures.Promise. Callbacks run where those of f do.
+// It panics when f is nil.
+func New[T any](f *futures.Future[T]) *AsyncResult[T] {
 	if f == nil {
 		panic("asyncresult: New: the future is nil; look at the error of the call that was to return it")
 	}
-	return &AsyncResult[T]{ex: ex, f: f}
+	return &AsyncResult[T]{f: f}
 }
 
 // future returns what holds the result.
 func (r *AsyncResult[T]) future() *futures.Future[T] {
 	if r == nil || r.f == nil {
-		f := futures.NewFuture[T]()
-		_ = f.SetError(errNone)
-		return f
+		p := futures.NewPromise[T]()
+		_ = p.SetError(errNone)
+		return p.Future()
 	}
 	return r.f
 }
@@ -68,19 +61,10 @@ func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
 }
 
 // WaitCallbacks waits until the result is ready and the callbacks that were added before have run, or until ctx ends: what Join
-// of a pool waits for, but for one result. A callback must not call it: it would hold up those that it waits for, until ctx ends.
+// of a pool waits for, but for one result. A callback of the same pool cannot wait for others, of which it may hold up one: it gets
+// an error.
 func (r *AsyncResult[T]) WaitCallbacks(ctx context.Context) error {
-	if err := r.future().WaitCallbacks(ctx); err != nil || r == nil || r.ex == nil {
-		return err
-	}
-	ran := make(chan struct{}) // what notify has queued comes before
-	futures.Notify(r.ex, func() { close(ran) })
-	select {
-	case <-ran:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("asyncresult: gave up waiting for callbacks: %w", context.Cause(ctx))
-	}
+	return r.future().WaitCallbacks(ctx)
 }
 
 // Ready tells whether the result is there. It does not block.
@@ -130,18 +114,9 @@ func (r *AsyncResult[T]) ErrorCallback(fn func(error)) *AsyncResult[T] {
 	return r
 }
 
-// notify queues fn behind the other callbacks of the executor when the result is ready, also when it is ready now: run
-// at once, in the caller's goroutine, it could run together with another.
+// notify has fn called when the result is ready.
 func (r *AsyncResult[T]) notify(fn func(T, error)) {
-	r.future().AddDoneCallback(func(f *futures.Future[T]) {
-		if r == nil || r.ex == nil {
-			fn(f.ResultWithin(0))
-			return
-		}
-		futures.Notify(r.ex, func() {
-			fn(f.ResultWithin(0))
-		})
-	})
+	r.future().AddDoneCallback(func(f *futures.Future[T]) { fn(f.ResultWithin(0)) })
 }
 
 // String says where the result stands.

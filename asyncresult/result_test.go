@@ -14,15 +14,15 @@ import (
 
 func TestStringSaysWhereTheResultStands(t *testing.T) {
 	var got []string
-	for _, end := range []func(*futures.Future[int]){
-		func(*futures.Future[int]) {},
-		func(f *futures.Future[int]) { _ = f.SetResult(1) },
-		func(f *futures.Future[int]) { _ = f.SetError(errors.New("out of paper")) },
-		func(f *futures.Future[int]) { f.Cancel() },
+	for _, end := range []func(*futures.Promise[int]){
+		func(*futures.Promise[int]) {},
+		func(p *futures.Promise[int]) { _ = p.SetResult(1) },
+		func(p *futures.Promise[int]) { _ = p.SetError(errors.New("out of paper")) },
+		func(p *futures.Promise[int]) { p.Future().Cancel() },
 	} {
-		f := futures.NewFuture[int]()
-		end(f)
-		got = append(got, asyncresult.New(executor(), f).String())
+		p := futures.NewPromise[int]()
+		end(p)
+		got = append(got, asyncresult.New(p.Future()).String())
 	}
 	want := []string{"AsyncResult(not ready)", "AsyncResult(successful)", "AsyncResult(failed)", "AsyncResult(failed)"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -31,14 +31,14 @@ func TestStringSaysWhereTheResultStands(t *testing.T) {
 }
 
 func TestWaitIsReleasedByEitherEnd(t *testing.T) {
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(executor(), f)
+	p := futures.NewPromise[int]()
+	r := asyncresult.New(p.Future())
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Millisecond, cancel)
 	if r.Wait(ctx) {
 		t.Error("ready after the context had ended")
 	}
-	time.AfterFunc(time.Millisecond, func() { _ = f.SetResult(3) })
+	time.AfterFunc(time.Millisecond, func() { _ = p.SetResult(3) })
 	if !r.Wait(t.Context()) || !r.Wait(ctx) {
 		t.Error("not ready after the result was there")
 	}
@@ -47,11 +47,11 @@ func TestWaitIsReleasedByEitherEnd(t *testing.T) {
 
 func TestACancelledResultIsReadyAndNotSuccessful(t *testing.T) {
 	ex := executor()
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(ex, f)
+	p := futures.NewPromiseOn[int](ex)
+	r := asyncresult.New(p.Future())
 	var seen error
 	r.ErrorCallback(func(err error) { seen = err })
-	f.Cancel()
+	p.Future().Cancel()
 	if ok, err := r.Successful(); ok || err != nil || !r.Ready() {
 		t.Error(ok, err)
 	}
@@ -66,12 +66,12 @@ func TestACancelledResultIsReadyAndNotSuccessful(t *testing.T) {
 // Callbacks never run in the goroutine that adds them, where they could run together with others.
 func TestCallbacksOfAReadyResultKeepTheirOrder(t *testing.T) {
 	ex := executor()
-	f := futures.NewFuture[int]()
-	r := asyncresult.New(ex, f)
+	p := futures.NewPromiseOn[int](ex)
+	r := asyncresult.New(p.Future())
 	block := make(chan struct{})
 	var got []int
 	r.Callback(func(int) { <-block; got = append(got, 0) })
-	_ = f.SetResult(1)
+	_ = p.SetResult(1)
 	for i := 1; i < 50; i++ {
 		r.Callback(func(int) { got = append(got, i) })
 	}
@@ -89,7 +89,7 @@ func TestCallbacksOfAReadyResultKeepTheirOrder(t *testing.T) {
 }
 
 func TestANilCallbackPanicsWhereItIsAdded(t *testing.T) {
-	r := asyncresult.New(executor(), futures.NewFuture[int]())
+	r := asyncresult.New(new(futures.Future[int]))
 	for name, add := range map[string]func(){
 		"Callback": func() { r.Callback(nil) }, "ErrorCallback": func() { r.ErrorCallback(nil) },
 	} {

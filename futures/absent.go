@@ -8,7 +8,8 @@ var (
 	errInCallback = errors.New("futures: WaitCallbacks was called by a callback, and would wait for it")
 	errNotMade    = errors.New("futures: the executor is a zero value: make one with NewMPIPoolExecutor, NewProcessPoolExecutor, " +
 		"NewThreadPoolExecutor or With")
-	errNoFuture = errors.New("futures: the future is nil: look at the error of the call that was to return it")
+	errNoPromise = errors.New("futures: the promise is nil: make one with NewPromise")
+	errNoFuture  = errors.New("futures: the future is nil: look at the error of the call that was to return it")
 )
 
 // baseOf returns what an executor is made of, if it is one.
@@ -59,8 +60,8 @@ func absent() *executor { return &executor{class: absentClass} }
 // orFailed returns f, or one that has failed in the place of nil.
 func orFailed[T any](f *Future[T]) *Future[T] {
 	if f == nil {
-		f = NewFuture[T]()
-		_ = f.SetError(errNoFuture)
+		f = new(Future[T])
+		_, _ = f.fail(errNoFuture)
 	}
 	return f
 }

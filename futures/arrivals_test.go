@@ -119,7 +119,9 @@ func TestAFunctionForArrivalsCanHarmNobodyElse(t *testing.T) {
 // told waits until the callbacks that are due by now have run.
 func told(t *testing.T, ex futures.Executor) {
 	t.Helper()
-	done := make(chan struct{})
-	futures.Notify(ex, func() { close(done) })
-	<-done
+	p := futures.NewPromiseOn[int](ex)
+	_ = p.SetResult(0)
+	if err := p.Future().WaitCallbacks(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }

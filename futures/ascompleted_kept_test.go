@@ -12,16 +12,14 @@ func TestARangeOverAsCompletedKeepsNoFutureThatItHasYielded(t *testing.T) {
 	const n = 20
 	begin := func() (fs []*futures.Future[[]byte], refs []weak.Pointer[futures.Future[[]byte]]) {
 		for range n {
-			f := futures.NewFuture[[]byte]()
+			f := new(futures.Future[[]byte])
 			fs, refs = append(fs, f), append(refs, weak.Make(f))
 		}
 		return fs, refs
 	}
 	fs, refs := begin()
 	for _, f := range fs[:n/2] {
-		if err := f.SetResult(make([]byte, 1<<16)); err != nil {
-			t.Fatal(err)
-		}
+		set(t, f, make([]byte, 1<<16))
 	}
 	late := fs[n/2:]
 	yielded := 0
@@ -32,9 +30,7 @@ func TestARangeOverAsCompletedKeepsNoFutureThatItHasYielded(t *testing.T) {
 		if yielded++; yielded == n/2 { // the others are done while the consumer is busy
 			for i, f := range late {
 				late[i] = nil
-				if err := f.SetResult(make([]byte, 1<<16)); err != nil {
-					t.Fatal(err)
-				}
+				set(t, f, make([]byte, 1<<16))
 			}
 		}
 		clear(fs[:min(yielded, n/2)])

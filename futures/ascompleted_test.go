@@ -13,7 +13,7 @@ import (
 )
 
 func TestAsCompletedYieldsEachFutureOnceHoweverItEnded(t *testing.T) { // B19
-	fs := []*intFuture{done(t, 1), failed[int](t, errBoom), futures.NewFuture[int]()}
+	fs := []*intFuture{done(t, 1), failed[int](t, errBoom), new(futures.Future[int])}
 	fs[2].Cancel()
 	fs = append(fs, fs...)
 	var got []*intFuture
@@ -33,7 +33,7 @@ func TestAsCompletedYieldsTheFinishedFirstAndThenInTheOrderOfFinishing(t *testin
 		fs := newInts(5)
 		set(t, fs[3], 0)
 		for i, at := range map[int]time.Duration{0: 4, 1: 2, 2: 3, 4: 1} {
-			after(at*time.Second, func() { _ = fs[i].SetResult(0) })
+			after(at*time.Second, func() { fs[i].Settle(0, nil)() })
 		}
 		for _, busy := range []time.Duration{0, time.Hour} {
 			var got []*intFuture
@@ -59,7 +59,7 @@ func TestAsCompletedKeepsTheOrderWhileTheConsumerIsBusy(t *testing.T) { // B20
 	synctest.Test(t, func(t *testing.T) {
 		fs := newInts(4)
 		for i, at := range map[int]time.Duration{0: 1, 1: 4, 2: 2, 3: 3} {
-			after(at*time.Second, func() { _ = fs[i].SetResult(0) })
+			after(at*time.Second, func() { fs[i].Settle(0, nil)() })
 		}
 		var got []*intFuture
 		for f, err := range futures.AsCompleted(t.Context(), fs) {
@@ -79,7 +79,7 @@ func TestTheDeadlineIsOneBudgetForTheWholeIteration(t *testing.T) { // B22
 	synctest.Test(t, func(t *testing.T) {
 		fs := newInts(3)
 		for i := range fs {
-			after(time.Duration(i+1)*40*time.Millisecond, func() { _ = fs[i].SetResult(0) })
+			after(time.Duration(i+1)*40*time.Millisecond, func() { fs[i].Settle(0, nil)() })
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
 		defer cancel()
@@ -108,7 +108,7 @@ func TestTheDeadlineIsOneBudgetForTheWholeIteration(t *testing.T) { // B22
 }
 
 func TestAnEndedContextDoesNotHideWhatIsDone(t *testing.T) {
-	fs := []*intFuture{futures.NewFuture[int](), done(t, 1), done(t, 2)}
+	fs := []*intFuture{new(futures.Future[int]), done(t, 1), done(t, 2)}
 	n := 0
 	var last error
 	for _, err := range futures.AsCompleted(ended(t), fs) {

@@ -57,7 +57,7 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 // are shared, not copied, and closures are allowed (Local). It needs no Main, and respects no variable of the environment.
 //
 // A task may wait for tasks of its own executor. While it waits with its own context, or one made of it, for a future
-// of the executor, or one of NewFuture (Result, Exception, Wait, AsCompleted, Collect, Then, ranging over a Map), its slot is lent to
+// of the executor, or that of a Promise (Result, Exception, Wait, AsCompleted, Collect, Then, ranging over a Map), its slot is lent to
 // another task, and what it waits for goes to the head of the queue. A wait that ends with what it was for goes on when there
 // is a free slot, before anything that is queued; one that ends by its context returns at once, and there may be one task
 // more until the next wait. A task with several goroutines waits as long as one of them does. Each task that waits

@@ -34,25 +34,26 @@ func (b *capturedLog) String() string {
 	return b.text.String()
 }
 
-// ends are the three ways a future ends.
-var ends = map[string]func(*futures.Future[int]){
-	"success": func(f *futures.Future[int]) { _ = f.SetResult(1) },
-	"failure": func(f *futures.Future[int]) { _ = f.SetError(errBoom) },
-	"cancel":  func(f *futures.Future[int]) { f.Cancel() },
+// ends are the three ways the future of a promise ends.
+var ends = map[string]func(*futures.Promise[int]){
+	"success": func(p *futures.Promise[int]) { _ = p.SetResult(1) },
+	"failure": func(p *futures.Promise[int]) { _ = p.SetError(errBoom) },
+	"cancel":  func(p *futures.Promise[int]) { p.Future().Cancel() },
 }
 
 func TestACallbackRunsOnceWithTheFutureHoweverItEnds(t *testing.T) { // A21, A29
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			f, calls := futures.NewFuture[int](), 0
+			p, calls := futures.NewPromise[int](), 0
+			f := p.Future()
 			f.AddDoneCallback(func(g *futures.Future[int]) {
 				if g != f || !g.Done() {
 					t.Errorf("called with %p, done: %v", g, g.Done())
 				}
 				calls++
 			})
-			end(f)
-			end(f)
+			end(p)
+			end(p)
 			if calls != 1 {
 				t.Errorf("called %d times when the end returned", calls)
 			}
@@ -61,7 +62,7 @@ func TestACallbackRunsOnceWithTheFutureHoweverItEnds(t *testing.T) { // A21, A29
 }
 
 func TestCallbacksRunInTheOrderOfRegistrationAndTwiceWhenRegisteredTwice(t *testing.T) { // A22
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	var got []int
 	note := func(i int) func(*futures.Future[int]) { return func(*futures.Future[int]) { got = append(got, i) } }
 	twice := note(7)
@@ -76,9 +77,9 @@ func TestCallbacksRunInTheOrderOfRegistrationAndTwiceWhenRegisteredTwice(t *test
 
 func TestALateCallbackRunsBeforeTheRegistrationReturns(t *testing.T) { // A23
 	for name, end := range ends {
-		f, called := futures.NewFuture[int](), false
-		end(f)
-		f.AddDoneCallback(func(*futures.Future[int]) { called = true })
+		p, called := futures.NewPromise[int](), false
+		end(p)
+		p.Future().AddDoneCallback(func(*futures.Future[int]) { called = true })
 		if !called {
 			t.Errorf("after %s it did not", name)
 		}
@@ -88,7 +89,7 @@ func TestALateCallbackRunsBeforeTheRegistrationReturns(t *testing.T) { // A23
 func TestAPanicInACallbackIsLoggedAndTheOthersRun(t *testing.T) { // A25, A34
 	for _, value := range []any{"oops", errBoom, nil} {
 		log := captureLog(t)
-		f, calls := futures.NewFuture[int](), 0
+		f, calls := new(futures.Future[int]), 0
 		f.AddDoneCallback(func(*futures.Future[int]) { panic(value) })
 		f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
 		set(t, f, 1)
@@ -102,7 +103,7 @@ func TestAPanicInACallbackIsLoggedAndTheOthersRun(t *testing.T) { // A25, A34
 func TestALoggerThatPanicsStrandsNoCallback(t *testing.T) {
 	futures.SetLogger(slog.New(panickingHandler{}))
 	defer futures.SetLogger(nil)
-	f, calls := futures.NewFuture[int](), 0
+	f, calls := new(futures.Future[int]), 0
 	f.AddDoneCallback(func(*futures.Future[int]) { panic("oops") })
 	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
 	set(t, f, 1)
@@ -115,7 +116,7 @@ type panickingHandler struct{ slog.Handler }
 
 func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T) { // A25
 	log := captureLog(t)
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	released := f.Finished()
 	var wg sync.WaitGroup
 	var got []int
@@ -130,7 +131,7 @@ func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T
 	}
 	survived := false
 	wg.Go(func() {
-		_ = f.SetResult(1)
+		f.Settle(1, nil)()
 		survived = true
 	})
 	wg.Wait()
@@ -147,16 +148,18 @@ func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T
 }
 
 func TestACallbackMayUseItsFuture(t *testing.T) {
-	f, inner := futures.NewFuture[int](), 0
-	f.AddDoneCallback(func(f *futures.Future[int]) {
+	p, inner := futures.NewPromise[int](), 0
+	p.Future().AddDoneCallback(func(f *futures.Future[int]) {
 		wantResult(t, f, 1, nil)
 		f.AddDoneCallback(func(*futures.Future[int]) { inner++ })
-		if err := f.SetResult(2); !errors.Is(err, futures.ErrInvalidState) {
+		if err := p.SetResult(2); !errors.Is(err, futures.ErrInvalidState) {
 			t.Errorf("error is %v", err)
 		}
 		f.Cancel()
 	})
-	set(t, f, 1)
+	if err := p.SetResult(1); err != nil {
+		t.Error(err)
+	}
 	if inner != 1 {
 		t.Errorf("the callback of the callback ran %d times", inner)
 	}
@@ -168,7 +171,7 @@ func TestANilCallbackIsRefusedAtOnce(t *testing.T) {
 			t.Error("it was taken")
 		}
 	}()
-	futures.NewFuture[int]().AddDoneCallback(nil)
+	new(futures.Future[int]).AddDoneCallback(nil)
 }
 
 // A late callback used to overtake those that waited behind another future's slow one.
@@ -209,12 +212,13 @@ func TestCallbacksRunInTheOrderOfAddingAlsoWhenSomeAreAddedAfterTheEnd(t *testin
 }
 
 func TestCallbacksOfAPromiseAddedWhileOthersRunComeAfterThem(t *testing.T) {
-	f := futures.NewFuture[int]()
+	p := futures.NewPromise[int]()
+	f := p.Future()
 	running, hold := make(chan struct{}), make(chan struct{})
 	var got []int
 	f.AddDoneCallback(func(*futures.Future[int]) { close(running); <-hold; got = append(got, 0) })
 	over := make(chan struct{})
-	go func() { defer close(over); _ = f.SetResult(1) }()
+	go func() { defer close(over); _ = p.SetResult(1) }()
 	<-running
 	for i := 1; i < 4; i++ {
 		f.AddDoneCallback(func(*futures.Future[int]) { got = append(got, i) })

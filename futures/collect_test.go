@@ -47,9 +47,7 @@ func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T
 	set(t, fs[0], 1)
 	fs[1].Claim()
 	fs[2].Claim()
-	if err := fs[1].SetError(errBoom); err != nil {
-		t.Fatal(err)
-	}
+	fs[1].Settle(0, errBoom)()
 	wantState(t, all, "finished")
 	if _, err := all.ResultWithin(0); !same(err, errBoom) {
 		t.Errorf("error is %v", err)
@@ -58,9 +56,7 @@ func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T
 		wantState(t, fs[i], want)
 	}
 	wantNoFollowers(t, fs)
-	if err := fs[2].SetError(context.Canceled); err != nil {
-		t.Error(err)
-	}
+	fs[2].Settle(0, context.Canceled)()
 	if _, err := all.ResultWithin(0); !same(err, errBoom) {
 		t.Errorf("error has become %v", err)
 	}
@@ -126,7 +122,7 @@ func TestCollectIsSafeFromManyGoroutines(t *testing.T) { // G11
 				<-attached
 			}
 			for i := w; i < len(fs); i += 8 {
-				_ = fs[i].SetResult(i)
+				fs[i].Settle(i, nil)()
 			}
 		})
 	}
@@ -148,9 +144,9 @@ func TestCollectEndsOnceWhenEverythingHappensTogether(t *testing.T) {
 	for range 200 {
 		fs := newInts(20)
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = fs[3].SetError(errBoom) })
+		wg.Go(func() { fs[3].Settle(0, errBoom)() })
 		wg.Go(func() { fs[17].Cancel() })
-		wg.Go(func() { fs[5].Claim(); _ = fs[5].SetResult(1) })
+		wg.Go(func() { fs[5].Claim(); fs[5].Settle(1, nil)() })
 		all := futures.Collect(fs...)
 		calls := 0
 		var mu sync.Mutex
@@ -174,7 +170,7 @@ func TestWaitersOnACollectedFutureAreReleased(t *testing.T) {
 		all := futures.Collect(fs...)
 		go func() {
 			for _, f := range fs {
-				_ = f.SetResult(2)
+				f.Settle(2, nil)()
 			}
 		}()
 		if got, err := all.Result(t.Context()); err != nil || len(got) != 2 {

@@ -38,7 +38,7 @@ func TestComposeRefusesToPassOnWhatDoesNotFit(t *testing.T) {
 			t.Errorf("panic is %v", got)
 		}
 	}()
-	futures.Compose[int, string](futures.NewFuture[int](), nil, nil)
+	futures.Compose[int, string](new(futures.Future[int]), nil, nil)
 }
 
 func TestComposeRunsOnlyTheHandlerThatFits(t *testing.T) { // G12, G14
@@ -55,19 +55,19 @@ func TestComposeRunsOnlyTheHandlerThatFits(t *testing.T) { // G12, G14
 }
 
 func TestComposeDoesNotChain(t *testing.T) { // G15
-	inner := futures.NewFuture[int]()
+	inner := new(futures.Future[int])
 	wantResult(t, futures.Compose(done(t, 1), func(int) (*intFuture, error) { return inner, nil }, nil), inner, nil)
 }
 
 func TestCancelTravelsBothWaysThroughCompose(t *testing.T) { // G16
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	a := futures.Compose(f, never[int, string](t), never[error, string](t))
 	b := futures.Compose(a, never[string, int](t), never[error, int](t))
 	f.Cancel()
 	wantState(t, a, "cancelled")
 	wantState(t, b, "cancelled")
 
-	f = futures.NewFuture[int]()
+	f = new(futures.Future[int])
 	a = futures.Compose(f, never[int, string](t), never[error, string](t))
 	b = futures.Compose(a, never[string, int](t), never[error, int](t))
 	b.Cancel()
@@ -76,7 +76,7 @@ func TestCancelTravelsBothWaysThroughCompose(t *testing.T) { // G16
 }
 
 func TestCancellingTheOutputOfARunningFutureDropsTheHandlers(t *testing.T) {
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	f.Claim()
 	out := futures.Compose(f, never[int, string](t), never[error, string](t))
 	out.Cancel()
@@ -87,7 +87,7 @@ func TestCancellingTheOutputOfARunningFutureDropsTheHandlers(t *testing.T) {
 }
 
 func TestHandlersRunWhereTheFutureIsCompletedAndTheOutputNeverRuns(t *testing.T) { // G19
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	var order []int
 	f.AddDoneCallback(func(*intFuture) { order = append(order, 1) })
 	var out *futures.Future[string]
@@ -122,12 +122,12 @@ func TestAPanicInAHandlerFailsTheOutput(t *testing.T) {
 
 func TestGoexitInAHandlerFailsTheOutput(t *testing.T) {
 	captureLog(t)
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	a := futures.Compose(f, func(int) (int, error) { runtime.Goexit(); return 0, nil }, nil)
 	b := futures.ThenChain(f, func(int) (*intFuture, error) { runtime.Goexit(); return nil, nil }, nil)
 	c := futures.Compose(a, nil, func(error) (int, error) { return 3, nil })
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = f.SetResult(1) })
+	wg.Go(func() { f.Settle(1, nil)() })
 	wg.Wait()
 	for _, out := range []*intFuture{a, b} {
 		_, err := out.ResultWithin(0)
@@ -139,7 +139,7 @@ func TestGoexitInAHandlerFailsTheOutput(t *testing.T) {
 }
 
 func TestACancelTravelsUpADeepChain(t *testing.T) { // G35
-	head := futures.NewFuture[int]()
+	head := new(futures.Future[int])
 	tail := head
 	for range 100_000 {
 		tail = futures.Compose[int, int](tail, nil, nil)

@@ -3,7 +3,6 @@ package futures
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -15,10 +14,10 @@ import (
 // Future is the result of something that may not have happened yet.
 //
 // It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. Finished and
-// cancelled are done, for everybody and at once, and never change again (A02). The zero value is a pending future;
-// a Future must not be copied. Of a nil *Future, methods that can return an error return one; the others panic.
+// cancelled are done, for everybody and at once, and never change again (A02). The zero value is a pending future that nobody
+// completes; a Future must not be copied. Of a nil *Future, methods that can return an error return one; the others panic.
 //
-// An executor makes futures and completes them. NewFuture and the setters are for those who complete one themselves.
+// An executor makes futures and completes them. A [Promise] is a future that a program completes itself.
 // All methods may be called together from any goroutine.
 type Future[T any] struct {
 	core
@@ -83,10 +82,6 @@ type canceller interface {
 
 // closed is what Finished returns once it is too late for a channel of the future's own.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
-// NewFuture returns a pending future that belongs to nobody: it is done when its user calls SetResult, SetError or
-// Cancel.
-func NewFuture[T any]() *Future[T] { return new(Future[T]) }
 
 // base returns the part without a type; nil for no future.
 func (f *Future[T]) base() *core {
@@ -167,31 +162,6 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	return c.err, nil
 }
 
-// SetRunningOrNotifyCancel claims a pending future for whoever is about to do its work, and tells whether to do it:
-// false means that it was cancelled and the work must be skipped (A03, A04). To claim one that is running or finished
-// is a mistake, which is logged; false comes back then as well. So it does for a future that somebody else completes, as
-// an executor or Collect does.
-func (f *Future[T]) SetRunningOrNotifyCancel() bool {
-	switch {
-	case f.owned():
-		log(slog.LevelError+4, "futures: a future was claimed that is completed by what it came from")
-		return false
-	case f.claim():
-		return true
-	}
-	if s := f.is(); s != cancelled {
-		log(slog.LevelError+4, "futures: a future was claimed that is not pending", "state", s.String())
-	}
-	return false
-}
-
-// owned tells whether somebody has yet to complete the future who is not its user.
-func (c *core) owned() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.owner != nil && !c.isDone()
-}
-
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
 // the same ones each time (A15). A cancelled future has ErrCancelled (A14), or one that matches it and says why, where a context of
 // WithContext was the reason.
@@ -236,7 +206,7 @@ func (f *Future[T]) outcome() (T, error) {
 // Callbacks run one after another in the order in which they were added (A22), also when some are added after the end, and after
 // every waiting goroutine was released. Those of an executor's futures, and of what is made of them by Then, Collect and the like, run
 // on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
-// runs a moment later (A23). Those of a future from NewFuture run in the goroutine that completes or cancels it, or that
+// runs a moment later (A23). Those of a [Promise] run in the goroutine that completes or cancels it, or that
 // adds them after that. A panic is recovered and logged. A callback that calls runtime.Goexit ends its goroutine, after the other
 // callbacks have run. The callbacks of different futures run in no particular order.
 // AddDoneCallback panics when fn is nil.
@@ -289,47 +259,6 @@ type userCallback[T any] struct {
 }
 
 func (u *userCallback[T]) call(*runner) { u.fn(u.f) }
-
-// SetResult finishes the future with a value. It blocks for the callbacks only. A future that is done already stays as
-// it is (A07), and so does one that somebody else completes, as an executor or Collect does: the error matches
-// ErrInvalidState.
-func (f *Future[T]) SetResult(v T) error { return f.set("set the result", v, nil) }
-
-// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer
-// (A09); nil is success with the zero value (A08). Otherwise it is like SetResult.
-func (f *Future[T]) SetError(err error) error {
-	var zero T
-	return f.set("set the error", zero, err)
-}
-
-// SetPartial finishes the future with both: what there is, and the error that says what is missing. Result returns the two.
-// Otherwise it is like SetResult.
-func (f *Future[T]) SetPartial(v T, err error) error {
-	if f == nil {
-		return errNoFuture
-	}
-	f.mu.Lock()
-	if !f.Done() && f.owner == nil {
-		f.partial = err != nil
-	}
-	f.mu.Unlock()
-	return f.set("set a partial result", v, err)
-}
-
-func (f *Future[T]) set(verb string, v T, err error) error {
-	if f == nil {
-		return errNoFuture
-	}
-	if f.owned() {
-		return &stateError{verb: verb, owned: true}
-	}
-	list, ok := f.finish(v, err)
-	if !ok {
-		return &stateError{verb: verb, was: f.is()}
-	}
-	list.release().run()
-	return nil
-}
 
 // String says what the future is of, where it stands, and the type of its value or error (A33).
 func (f *Future[T]) String() string {

@@ -28,26 +28,30 @@ func ended(t *testing.T) context.Context {
 // done returns a finished future.
 func done[T any](t *testing.T, v T) *futures.Future[T] {
 	t.Helper()
-	f := futures.NewFuture[T]()
-	set(t, f, v)
-	return f
+	p := futures.NewPromise[T]()
+	if err := p.SetResult(v); err != nil {
+		t.Fatal(err)
+	}
+	return p.Future()
 }
 
 // failed returns a future that failed.
 func failed[T any](t *testing.T, err error) *futures.Future[T] {
 	t.Helper()
-	f := futures.NewFuture[T]()
-	if err := f.SetError(err); err != nil {
+	p := futures.NewPromise[T]()
+	if err := p.SetError(err); err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return p.Future()
 }
 
+// set finishes a future as an executor does.
 func set[T any](t *testing.T, f *futures.Future[T], v T) {
 	t.Helper()
-	if err := f.SetResult(v); err != nil {
-		t.Fatal(err)
+	if f.Done() {
+		t.Fatalf("it is done already: %v", f)
 	}
+	f.Settle(v, nil)()
 }
 
 // same tells whether two errors are the very same one, where errors.Is would let a wrapped one pass.
@@ -87,30 +91,32 @@ func TestAFutureIsSmall(t *testing.T) {
 }
 
 func TestAFreshFutureIsPending(t *testing.T) { // A01
-	wantState(t, futures.NewFuture[int](), "pending")
+	wantState(t, new(futures.Future[int]), "pending")
 	wantState(t, new(futures.Future[int]), "pending")
 }
 
 func TestAPendingFutureCanBeClaimedOrFinishedStraightAway(t *testing.T) { // A03
-	f := futures.NewFuture[int]()
-	if !f.SetRunningOrNotifyCancel() {
+	p := futures.NewPromise[int]()
+	if !p.SetRunningOrNotifyCancel() {
 		t.Error("the claim of a pending future failed")
 	}
-	wantState(t, f, "running")
-	set(t, f, 1)
-	wantState(t, f, "finished")
-	wantResult(t, f, 1, nil)
+	wantState(t, p.Future(), "running")
+	if err := p.SetResult(1); err != nil {
+		t.Error(err)
+	}
+	wantState(t, p.Future(), "finished")
+	wantResult(t, p.Future(), 1, nil)
 	wantResult(t, done(t, 2), 2, nil)
 }
 
 func TestClaimingACancelledFutureReportsFalseAndChangesNothing(t *testing.T) { // A04
 	log := captureLog(t)
-	f := futures.NewFuture[int]()
-	f.Cancel()
-	if f.SetRunningOrNotifyCancel() {
+	p := futures.NewPromise[int]()
+	p.Future().Cancel()
+	if p.SetRunningOrNotifyCancel() {
 		t.Error("the claim succeeded")
 	}
-	wantState(t, f, "cancelled")
+	wantState(t, p.Future(), "cancelled")
 	if log.String() != "" {
 		t.Errorf("something was logged: %s", log)
 	}
@@ -118,36 +124,39 @@ func TestClaimingACancelledFutureReportsFalseAndChangesNothing(t *testing.T) { /
 
 func TestABadClaimIsLoggedAboveErrorLevel(t *testing.T) { // A34
 	log := captureLog(t)
-	f := futures.NewFuture[int]()
-	f.SetRunningOrNotifyCancel()
-	if f.SetRunningOrNotifyCancel() {
+	p := futures.NewPromise[int]()
+	p.SetRunningOrNotifyCancel()
+	if p.SetRunningOrNotifyCancel() {
 		t.Error("the second claim succeeded")
 	}
-	wantState(t, f, "running")
+	wantState(t, p.Future(), "running")
 	if !strings.Contains(log.String(), "ERROR+4") || !strings.Contains(log.String(), "state=running") {
 		t.Errorf("log is %q, want level ERROR+4 and the state", log)
 	}
 }
 
 func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) { // A07
-	c := futures.NewFuture[int]()
-	c.Cancel()
-	for _, err := range []error{c.SetResult(1), c.SetError(errBoom)} {
+	c := futures.NewPromise[int]()
+	c.Future().Cancel()
+	for _, err := range []error{c.SetResult(1), c.SetError(errBoom), c.SetPartial(1, errBoom)} {
 		if !errors.Is(err, futures.ErrInvalidState) || !errors.Is(err, futures.ErrCancelled) ||
 			!strings.Contains(err.Error(), "cancelled") {
 			t.Errorf("error is %v", err)
 		}
 	}
-	wantState(t, c, "cancelled")
+	wantState(t, c.Future(), "cancelled")
 
-	f := done(t, 7)
-	for _, err := range []error{f.SetResult(1), f.SetError(errBoom)} {
+	f := futures.NewPromise[int]()
+	if err := f.SetResult(7); err != nil {
+		t.Error(err)
+	}
+	for _, err := range []error{f.SetResult(1), f.SetError(errBoom), f.SetPartial(1, errBoom)} {
 		if !errors.Is(err, futures.ErrInvalidState) || errors.Is(err, futures.ErrCancelled) ||
 			!strings.Contains(err.Error(), "finished") {
 			t.Errorf("error is %v", err)
 		}
 	}
-	wantResult(t, f, 7, nil)
+	wantResult(t, f.Future(), 7, nil)
 }
 
 func TestANilErrorIsSuccessWithTheZeroValue(t *testing.T) { // A08
@@ -165,7 +174,7 @@ func TestAnErrorThatHoldsANilPointerIsAFailure(t *testing.T) { // A09
 }
 
 func TestCancelOnAPendingFutureTakesHoldAtOnce(t *testing.T) { // A10
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	if !f.Cancel() {
 		t.Error("Cancel is false")
 	}
@@ -173,9 +182,9 @@ func TestCancelOnAPendingFutureTakesHoldAtOnce(t *testing.T) { // A10
 }
 
 func TestCancelOnARunningOrFinishedFutureChangesNothing(t *testing.T) { // A11
-	r := futures.NewFuture[int]()
-	r.SetRunningOrNotifyCancel()
-	f := done(t, 1)
+	p := futures.NewPromise[int]()
+	p.SetRunningOrNotifyCancel()
+	r, f := p.Future(), done(t, 1)
 	if r.Cancel() || f.Cancel() {
 		t.Error("Cancel is true")
 	}
@@ -184,7 +193,8 @@ func TestCancelOnARunningOrFinishedFutureChangesNothing(t *testing.T) { // A11
 }
 
 func TestCancelIsTrueAgainAndCallbacksAreNotRepeated(t *testing.T) { // A12
-	f := futures.NewFuture[int]()
+	p := futures.NewPromise[int]()
+	f := p.Future()
 	calls := 0
 	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
 	for range 3 {
@@ -192,14 +202,14 @@ func TestCancelIsTrueAgainAndCallbacksAreNotRepeated(t *testing.T) { // A12
 			t.Error("Cancel is false")
 		}
 	}
-	f.SetRunningOrNotifyCancel()
+	p.SetRunningOrNotifyCancel()
 	if calls != 1 {
 		t.Errorf("the callback ran %d times", calls)
 	}
 }
 
 func TestResultOfACancelledFutureIsErrCancelledWhateverTheTimeout(t *testing.T) { // A14
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	f.Cancel()
 	_, e1 := f.Result(t.Context())
 	_, e2 := f.Result(ended(t))
@@ -233,7 +243,7 @@ func TestExceptionReturnsTheStoredError(t *testing.T) { // A16
 			t.Errorf("Exception of %v is %v, %v", f, taskErr, waitErr)
 		}
 	}
-	taskErr, waitErr := futures.NewFuture[int]().Exception(ended(t))
+	taskErr, waitErr := new(futures.Future[int]).Exception(ended(t))
 	if taskErr != nil || !errors.Is(waitErr, context.Canceled) {
 		t.Errorf("Exception of a pending future is %v, %v", taskErr, waitErr)
 	}
@@ -247,7 +257,7 @@ func TestAFinishedResultBeatsAnEndedContext(t *testing.T) {
 
 func TestAnExpiringWaitLeavesTheFutureAlone(t *testing.T) { // A18, A32
 	synctest.Test(t, func(t *testing.T) {
-		f := futures.NewFuture[int]()
+		f := new(futures.Future[int])
 		start := time.Now()
 		for _, d := range []time.Duration{0, -5 * time.Second} {
 			if _, err := f.ResultWithin(d); !same(err, futures.ErrTimeout) {
@@ -279,7 +289,7 @@ func TestAnExpiringWaitLeavesTheFutureAlone(t *testing.T) { // A18, A32
 func TestAWaitThatIsCancelledSaysWhy(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errBoom)
-	_, err := futures.NewFuture[int]().Result(ctx)
+	_, err := new(futures.Future[int]).Result(ctx)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, errBoom) ||
 		errors.Is(err, futures.ErrTimeout) || errors.Is(err, futures.ErrCancelled) {
 		t.Errorf("error is %v", err)
@@ -304,13 +314,13 @@ func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) { // A
 		do   func(*futures.Future[int])
 		want error
 	}{
-		"success": {func(f *futures.Future[int]) { f.SetRunningOrNotifyCancel(); _ = f.SetResult(0) }, nil},
-		"failure": {func(f *futures.Future[int]) { f.SetRunningOrNotifyCancel(); _ = f.SetError(errBoom) }, errBoom},
+		"success": {func(f *futures.Future[int]) { f.Claim(); f.Settle(0, nil)() }, nil},
+		"failure": {func(f *futures.Future[int]) { f.Claim(); f.Settle(0, errBoom)() }, errBoom},
 		"cancel":  {func(f *futures.Future[int]) { f.Claim(); f.Unclaim(); f.Cancel() }, futures.ErrCancelled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := futures.NewFuture[int]()
+				f := new(futures.Future[int])
 				errs := make(chan error, 16)
 				for range 16 {
 					go func() { _, err := f.Result(context.Background()); errs <- err }()
@@ -338,7 +348,7 @@ func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) { // A
 }
 
 func TestFinishedIsClosedOnceDone(t *testing.T) {
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	early := f.Finished()
 	select {
 	case <-early:
@@ -353,11 +363,11 @@ func TestFinishedIsClosedOnceDone(t *testing.T) {
 }
 
 func TestTheTextShowsStateAndType(t *testing.T) { // A33
-	c, r := futures.NewFuture[int](), futures.NewFuture[[]byte]()
+	c, r := new(futures.Future[int]), new(futures.Future[[]byte])
 	c.Cancel()
 	r.Claim()
 	for want, f := range map[string]futures.Awaitable{
-		"Future[string](pending)":                        futures.NewFuture[string](),
+		"Future[string](pending)":                        new(futures.Future[string]),
 		"Future[int](cancelled)":                         c,
 		"Future[[]uint8](running)":                       r,
 		"Future[int](finished with int)":                 done(t, 1),
@@ -368,7 +378,7 @@ func TestTheTextShowsStateAndType(t *testing.T) { // A33
 			t.Errorf("text is %q, want %q", got, want)
 		}
 	}
-	a, b := futures.NewFuture[int](), futures.NewFuture[int]()
+	a, b := new(futures.Future[int]), new(futures.Future[int])
 	if m := map[*futures.Future[int]]int{a: 1, b: 2}; len(m) != 2 || m[a] != 1 {
 		t.Error("futures are no good as keys")
 	}
@@ -376,7 +386,8 @@ func TestTheTextShowsStateAndType(t *testing.T) { // A33
 
 func TestOnlyOneOfManyEndsWins(t *testing.T) {
 	for range 200 {
-		f := futures.NewFuture[int]()
+		p := futures.NewPromise[int]()
+		f := p.Future()
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		wins, calls := 0, 0
@@ -388,8 +399,8 @@ func TestOnlyOneOfManyEndsWins(t *testing.T) {
 			}
 		}
 		f.AddDoneCallback(func(*futures.Future[int]) { mu.Lock(); calls++; mu.Unlock() })
-		wg.Go(func() { won(f.SetResult(1) == nil) })
-		wg.Go(func() { won(f.SetError(errBoom) == nil) })
+		wg.Go(func() { won(p.SetResult(1) == nil) })
+		wg.Go(func() { won(p.SetError(errBoom) == nil) })
 		wg.Go(func() { won(f.Cancel()) })
 		wg.Go(func() {
 			if f.Claim() {
@@ -406,7 +417,7 @@ func TestOnlyOneOfManyEndsWins(t *testing.T) {
 
 func TestCancelAndClaimNeverBothWin(t *testing.T) {
 	for range 500 {
-		f := futures.NewFuture[int]()
+		f := new(futures.Future[int])
 		var claimed, cancelled bool
 		var wg sync.WaitGroup
 		wg.Go(func() { claimed = f.Claim() })
@@ -420,7 +431,7 @@ func TestCancelAndClaimNeverBothWin(t *testing.T) {
 
 func TestTheOwnerLearnsOfACancelAndOfNothingElse(t *testing.T) {
 	owned := func(told *int) *futures.Future[int] {
-		f := futures.NewFuture[int]()
+		f := new(futures.Future[int])
 		f.Own(func() { *told++ })
 		return f
 	}
@@ -439,9 +450,6 @@ func TestTheOwnerLearnsOfACancelAndOfNothingElse(t *testing.T) {
 
 	told = 0
 	e := owned(&told)
-	if err := e.SetResult(1); !errors.Is(err, futures.ErrInvalidState) || e.SetError(nil) == nil || e.SetRunningOrNotifyCancel() || e.Done() {
-		t.Errorf("somebody else's future was completed: %v, %v", err, e)
-	}
 	e.Settle(1, nil)()
 	g := owned(&told)
 	run, ok := g.Revoke()
@@ -460,7 +468,7 @@ func TestTheOwnerLearnsOfACancelAndOfNothingElse(t *testing.T) {
 }
 
 func TestSettleReleasesWaitersAndHandsOverTheCallbacks(t *testing.T) {
-	f, calls := futures.NewFuture[int](), 0
+	f, calls := new(futures.Future[int]), 0
 	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
 	f.Claim()
 	ch := f.Finished()
@@ -479,14 +487,14 @@ func TestSettleReleasesWaitersAndHandsOverTheCallbacks(t *testing.T) {
 		run()
 		t.Error("a finished future failed")
 	}
-	g := futures.NewFuture[int]()
+	g := new(futures.Future[int])
 	if run, ok := g.Fail(errBoom); !ok {
 		t.Error("a pending future did not fail")
 	} else {
 		run()
 	}
 	wantResult(t, g, 0, errBoom)
-	h := futures.NewFuture[int]()
+	h := new(futures.Future[int])
 	h.Settle(9, errBoom)()
 	wantResult(t, h, 0, errBoom)
 }
@@ -496,7 +504,7 @@ func BenchmarkSettleThenResult(b *testing.B) {
 	b.ReportAllocs()
 	ctx := context.Background()
 	for b.Loop() {
-		f := futures.NewFuture[int]()
+		f := new(futures.Future[int])
 		f.Claim()
 		f.Settle(1, nil)
 		if v, err := f.Result(ctx); v != 1 || err != nil {
@@ -509,8 +517,8 @@ func BenchmarkSettleThenResult(b *testing.B) {
 func BenchmarkResultOfADoneFuture(b *testing.B) {
 	b.ReportAllocs()
 	ctx := context.Background()
-	f := futures.NewFuture[int]()
-	_ = f.SetResult(1)
+	f := new(futures.Future[int])
+	f.Settle(1, nil)()
 	for b.Loop() {
 		if v, err := f.Result(ctx); v != 1 || err != nil {
 			b.Fatal(v, err)
@@ -529,7 +537,7 @@ func BenchmarkMillionResident(b *testing.B) {
 		runtime.ReadMemStats(&before)
 		fs := make([]*futures.Future[int], n)
 		for i := range fs {
-			fs[i] = futures.NewFuture[int]()
+			fs[i] = new(futures.Future[int])
 		}
 		runtime.ReadMemStats(&after)
 		perFuture = float64(after.HeapAlloc-before.HeapAlloc) / n

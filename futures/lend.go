@@ -124,10 +124,10 @@ func (w *wanted) add(c *core, home *dispatch.Home) {
 				w.add(in, home)
 			}
 			return
+		case nil, *beside: // whoever has the promise completes it
+			w.ours, w.Open = true, true
+			return
 		default:
-			if owner == nil {
-				w.ours, w.Open = true, true
-			}
 			return
 		}
 	}

@@ -61,12 +61,12 @@ var besides = map[string]struct {
 		return err
 	}},
 	"what a task behind the gang completes": {open: true, wait: func(ctx context.Context, b beside) error {
-		promise := futures.NewFuture[int]()
+		promise := futures.NewPromise[int]()
 		keep := futures.Local(func(_ context.Context, x int) (int, error) { return x, promise.SetResult(x) })
 		if _, err := futures.Submit(b.ex, keep, 1); err != nil {
 			return err
 		}
-		_, err := promise.Result(ctx)
+		_, err := promise.Future().Result(ctx)
 		return err
 	}},
 }
@@ -83,7 +83,7 @@ func TestAGangBeginsAlthoughASlotIsLentAndAStreamOfTasksFollowsIt(t *testing.T) 
 					before.CompareAndSwap(0, begun.Load())
 					return 1, nil
 				})
-				queued, gang := make(chan struct{}), futures.NewFuture[*futures.Future[[]int]]()
+				queued, gang := make(chan struct{}), futures.NewPromise[*futures.Future[[]int]]()
 				over := make(chan struct{})
 				var stream futures.Func[int, int]
 				stream = futures.Local(func(_ context.Context, n int) (int, error) {
@@ -112,7 +112,7 @@ func TestAGangBeginsAlthoughASlotIsLentAndAStreamOfTasksFollowsIt(t *testing.T) 
 					if workers > 1 { // else the stream needs this slot
 						<-queued
 					}
-					f, err := gang.Result(ctx)
+					f, err := gang.Future().Result(ctx)
 					if err != nil {
 						return 0, err
 					}

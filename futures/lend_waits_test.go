@@ -142,13 +142,13 @@ func TestEveryWaitOfATaskWithItsContextLendsItsSlot(t *testing.T) {
 
 func TestATaskMayWaitForAFutureThatATaskOfItsPoolCompletes(t *testing.T) {
 	ex := goroutines(t, 1)
-	promise := futures.NewFuture[int]()
+	promise := futures.NewPromise[int]()
 	keep := futures.Local(func(_ context.Context, x int) (int, error) { return 0, promise.SetResult(x) })
 	outer := futures.Local(func(ctx context.Context, _ int) (int, error) {
 		if _, err := futures.Submit(ex, keep, 7); err != nil {
 			return 0, err
 		}
-		return promise.Result(ctx)
+		return promise.Future().Result(ctx)
 	})
 	if got := result(t, ex, outer, 0); got != 7 {
 		t.Error(got)
@@ -179,9 +179,9 @@ func TestATaskWaitsForAChainWhoseSecondFutureIsQueuedWhenTheFirstIsDone(t *testi
 				return c.Result(ctx)
 			},
 			"Wait for a promise too": func(ctx context.Context, a *futures.Future[int], b func() *futures.Future[int]) (int, error) {
-				p := futures.NewFuture[int]()
+				p := futures.NewPromise[int]()
 				b().AddDoneCallback(func(*futures.Future[int]) { _ = p.SetResult(1) })
-				if _, _, err := futures.Wait(ctx, []*futures.Future[int]{a, p}, futures.AllCompleted); err != nil {
+				if _, _, err := futures.Wait(ctx, []*futures.Future[int]{a, p.Future()}, futures.AllCompleted); err != nil {
 					return 0, err
 				}
 				return a.Result(ctx)
@@ -237,14 +237,14 @@ func TestATaskReadsFuturesOfSeveralTypesAsTheyComplete(t *testing.T) {
 	ex := goroutines(t, 1)
 	one := futures.Local(func(context.Context, int) (int, error) { return 1, nil })
 	task := futures.Local(func(ctx context.Context, _ int) (int, error) {
-		done := futures.NewFuture[string]()
+		done := futures.NewPromise[string]()
 		_ = done.SetResult("done")
 		f, err := futures.Submit(ex, one, 0)
 		if err != nil {
 			return 0, err
 		}
 		n := 0
-		for _, err := range futures.AsCompleted(ctx, []futures.Awaitable{done, f}) {
+		for _, err := range futures.AsCompleted(ctx, []futures.Awaitable{done.Future(), f}) {
 			if err != nil {
 				return 0, err
 			}

@@ -19,7 +19,7 @@ var (
 	// wait whose context had a deadline matches both (A32). The future is unaffected.
 	ErrTimeout error = timeoutError{}
 
-	// ErrInvalidState is returned by the setters of a future that is done already, and by the results of a Map that have
+	// ErrInvalidState is returned by the setters of a promise whose future is done already, and by the results of a Map that have
 	// been read before. The error of a setter says which state it was in, and matches ErrCancelled too when it was cancelled, so that a producer can tell that it is not to blame.
 	ErrInvalidState = errors.New("futures: invalid state")
 
@@ -90,17 +90,12 @@ func (e *gaveUpError) Unwrap() []error { return e.errs }
 
 // stateError is the form ErrInvalidState takes: it names the state.
 type stateError struct {
-	verb  string
-	was   state
-	owned bool // somebody else completes it
+	verb string
+	was  state
 }
 
 // Error says what was tried and on what.
 func (e *stateError) Error() string {
-	if e.owned {
-		return fmt.Sprintf("futures: invalid state: cannot %s: the future is completed by what it came from; make one of your own "+
-			"with NewFuture", e.verb)
-	}
 	return fmt.Sprintf("futures: invalid state: cannot %s: the future is %s already", e.verb, e.was)
 }
 

@@ -60,7 +60,7 @@ func chainOn[T, R any]() func(T) (*Future[R], error) {
 	pass := passOn[T, R]("ThenChain")
 	return func(v T) (*Future[R], error) {
 		r, err := pass(v)
-		f := NewFuture[R]()
+		f := new(Future[R])
 		f.settle(r, err)
 		return f, nil
 	}

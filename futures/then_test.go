@@ -18,7 +18,7 @@ import (
 func addOne(v int) (int, error) { return v + 1, nil }
 
 func TestThenGivesDistinctFuturesInOrder(t *testing.T) { // G20, G34
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	var order []int
 	add := func(n int) func(int) (int, error) {
 		return func(v int) (int, error) { order = append(order, n); return v + n, nil }
@@ -68,13 +68,13 @@ func TestAHandlersFutureIsChainedTo(t *testing.T) { // G24
 		want int
 		err  error
 	}{
-		"success": {func(f *intFuture) { _ = f.SetResult(9) }, 9, nil},
-		"failure": {func(f *intFuture) { _ = f.SetError(errBoom) }, 0, errBoom},
+		"success": {func(f *intFuture) { f.Settle(9, nil)() }, 9, nil},
+		"failure": {func(f *intFuture) { f.Settle(0, errBoom)() }, 0, errBoom},
 		"cancel":  {func(f *intFuture) { f.Cancel() }, 0, futures.ErrCancelled}, // G27
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, early := range []bool{false, true} {
-				f, inner := futures.NewFuture[int](), futures.NewFuture[int]()
+				f, inner := new(futures.Future[int]), new(futures.Future[int])
 				if early {
 					tt.end(inner)
 				}
@@ -95,7 +95,7 @@ func TestAHandlersFutureIsChainedTo(t *testing.T) { // G24
 }
 
 func TestAFutureAsAValue(t *testing.T) { // G26
-	inner := futures.NewFuture[int]()
+	inner := new(futures.Future[int])
 	out := futures.Then(done(t, inner), func(f *intFuture) (bool, error) { return f == inner, nil }, nil)
 	wantResult(t, out, true, nil)
 
@@ -110,7 +110,7 @@ func TestAFutureAsAValue(t *testing.T) { // G26
 }
 
 func TestCancellingTheBaseCancelsTheOutputsOfThen(t *testing.T) { // G27
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	outs := []*intFuture{
 		futures.Then(f, never[int, int](t), never[error, int](t)),
 		futures.ThenChain(f, never[int, *intFuture](t), never[error, *intFuture](t)),
@@ -123,7 +123,7 @@ func TestCancellingTheBaseCancelsTheOutputsOfThen(t *testing.T) { // G27
 }
 
 func TestCancellingAnOutputOfThenLeavesTheOthersAlone(t *testing.T) {
-	f, inner := futures.NewFuture[int](), futures.NewFuture[int]()
+	f, inner := new(futures.Future[int]), new(futures.Future[int])
 	futures.Then(f, never[int, int](t), nil).Cancel()
 	futures.ThenChain(f, never[int, *intFuture](t), nil).Cancel()
 	wantState(t, f, "pending")
@@ -139,14 +139,14 @@ func TestCatch(t *testing.T) { // G30
 	wantResult(t, futures.Catch(done(t, 5), never[error, int](t)), 5, nil)
 	wantResult(t, futures.Catch(failed[int](t, errBoom), nil), 0, nil)
 	wantResult(t, futures.Catch(failed[int](t, errBoom), func(error) (int, error) { return 8, nil }), 8, nil)
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	out := futures.Catch(f, nil)
 	f.Cancel()
 	wantState(t, out, "cancelled")
 }
 
 func TestAFutureChainedToItselfIsACycle(t *testing.T) { // G33
-	f := futures.NewFuture[int]()
+	f := new(futures.Future[int])
 	var out *intFuture
 	self := func(int) (*intFuture, error) { return out, nil }
 	out = futures.ThenChain(f, self, nil)
@@ -155,7 +155,7 @@ func TestAFutureChainedToItselfIsACycle(t *testing.T) { // G33
 		t.Errorf("error is %v", err)
 	}
 
-	g := futures.NewFuture[int]()
+	g := new(futures.Future[int])
 	out = futures.ThenChain(g, self, func(err error) (*intFuture, error) {
 		if !errors.Is(err, futures.ErrChainCycle) {
 			t.Errorf("the handler got %v", err)
@@ -165,7 +165,7 @@ func TestAFutureChainedToItselfIsACycle(t *testing.T) { // G33
 	set(t, g, 1)
 	wantResult(t, out, 42, nil)
 
-	h := futures.NewFuture[int]()
+	h := new(futures.Future[int])
 	out = futures.ThenChain(h, self, func(error) (*intFuture, error) { return out, nil })
 	set(t, h, 1)
 	if _, err := out.ResultWithin(0); !errors.Is(err, futures.ErrChainCycle) {
@@ -174,7 +174,7 @@ func TestAFutureChainedToItselfIsACycle(t *testing.T) { // G33
 }
 
 func TestACycleThroughOthersIsFound(t *testing.T) {
-	f, g := futures.NewFuture[int](), futures.NewFuture[int]()
+	f, g := new(futures.Future[int]), new(futures.Future[int])
 	var b *intFuture
 	a := futures.ThenChain(f, func(int) (*intFuture, error) { return b, nil }, nil)
 	mid := futures.Compose(futures.Then(a, addOne, nil), addOne, nil)
@@ -191,13 +191,13 @@ func TestACycleThroughOthersIsFound(t *testing.T) {
 
 func TestACycleClosedFromTwoSidesIsFound(t *testing.T) {
 	for range 200 {
-		f, g := futures.NewFuture[int](), futures.NewFuture[int]()
+		f, g := new(futures.Future[int]), new(futures.Future[int])
 		var a, b *intFuture
 		a = futures.ThenChain(f, func(int) (*intFuture, error) { return b, nil }, nil)
 		b = futures.ThenChain(g, func(int) (*intFuture, error) { return a, nil }, nil)
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = f.SetResult(1) })
-		wg.Go(func() { _ = g.SetResult(1) })
+		wg.Go(func() { f.Settle(1, nil)() })
+		wg.Go(func() { g.Settle(1, nil)() })
 		wg.Wait()
 		for _, out := range []*intFuture{a, b} {
 			if _, err := out.ResultWithin(0); !errors.Is(err, futures.ErrChainCycle) {
@@ -228,7 +228,7 @@ func TestDeepChainsNeitherLeakNorExhaustTheStack(t *testing.T) { // G35
 		t.Run(name, func(t *testing.T) {
 			var freed atomic.Int64
 			all := make(chan struct{})
-			head := futures.NewFuture[int]()
+			head := new(futures.Future[int])
 			tail := head
 			for range deep {
 				tail = tt.next(tail)
@@ -259,7 +259,7 @@ func TestDeepChainsNeitherLeakNorExhaustTheStack(t *testing.T) { // G35
 }
 
 func TestACancelTravelsDownADeepChain(t *testing.T) { // G35
-	head := futures.NewFuture[int]()
+	head := new(futures.Future[int])
 	tail := head
 	for range 100_000 {
 		tail = futures.Then(tail, never[int, int](t), nil)

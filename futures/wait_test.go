@@ -18,7 +18,7 @@ type intFuture = futures.Future[int]
 func newInts(n int) []*intFuture {
 	fs := make([]*intFuture, n)
 	for i := range fs {
-		fs[i] = futures.NewFuture[int]()
+		fs[i] = new(futures.Future[int])
 	}
 	return fs
 }
@@ -63,8 +63,8 @@ var modes = []futures.WaitMode{futures.AllCompleted, futures.FirstCompleted, fut
 func after(d time.Duration, end func()) { time.AfterFunc(d, end) }
 
 func TestWaitReturnsWhatItsModeWaitsFor(t *testing.T) {
-	ok := func(f *intFuture) { f.Claim(); _ = f.SetResult(0) }
-	fail := func(f *intFuture) { _ = f.SetError(errBoom) }
+	ok := func(f *intFuture) { f.Claim(); f.Settle(0, nil)() }
+	fail := func(f *intFuture) { f.Settle(0, errBoom)() }
 	cancel := func(f *intFuture) { f.Cancel() }
 	type end = func(*intFuture)
 	const s = time.Second
@@ -207,7 +207,7 @@ func TestDuplicatesCollapseAndSequencesWork(t *testing.T) { // B12
 }
 
 func TestFuturesOfDifferentTypesCanBeWaitedForTogether(t *testing.T) { // B15
-	a, b := futures.NewFuture[int](), futures.NewFuture[string]()
+	a, b := new(futures.Future[int]), new(futures.Future[string])
 	fs := []futures.Awaitable{a, b}
 	set(t, b, "x")
 	done, notDone, err := futures.Wait(t.Context(), fs, futures.FirstCompleted)
@@ -221,7 +221,7 @@ func TestWaitMissesNoneThatFinishesMeanwhile(t *testing.T) {
 		fs := newInts(100)
 		go func() {
 			for _, f := range fs {
-				_ = f.SetResult(1)
+				f.Settle(1, nil)()
 			}
 		}()
 		done, _, err := futures.Wait(context.Background(), fs, futures.AllCompleted)

@@ -32,7 +32,7 @@ func ApplyAsync[A, R any](p *Pool, fn futures.Func[A, R], arg A, opts ...TaskOpt
 	if err != nil {
 		return nil, err
 	}
-	return asyncresult.New(p.ex, f), nil
+	return asyncresult.New(f), nil
 }
 
 func submit[A, R any](p *Pool, fn futures.Func[A, R], arg A, opts []TaskOption) (*futures.Future[R], error) {

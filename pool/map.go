@@ -138,11 +138,11 @@ func mapAsync[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Fu
 		p.endMap()
 		return nil, err
 	}
-	f := futures.NewFuture[[]R]()
+	promise := futures.NewPromiseOn[[]R](p.ex)
 	go func() {
 		defer p.endMap()
 		rs, err := l.collect()
-		_ = f.SetPartial(rs, err) // nobody else completes it
+		_ = promise.SetPartial(rs, err) // nobody else completes it
 	}()
-	return asyncresult.New(p.ex, f), nil
+	return asyncresult.New(promise.Future()), nil
 }

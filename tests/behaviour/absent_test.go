@@ -161,11 +161,11 @@ func TestWhatIsGivenAnExecutorThatIsNotThereReturnsAnErrorThatSaysSo(t *testing.
 		}
 		func() {
 			defer func() {
-				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, "futures: Notify: the executor is "+says) {
-					t.Errorf("Notify of %s: %v", name, v)
+				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, "futures: NewPromiseOn: the executor is "+says) {
+					t.Errorf("NewPromiseOn of %s: %v", name, v)
 				}
 			}()
-			futures.Notify(ex, func() {})
+			futures.NewPromiseOn[int](ex)
 		}()
 		if v := reflect.ValueOf(ex); !v.IsValid() || v.Type().Name() == "wrapped" || v.Type().String() == "*behaviour_test.wrapped" && says == "nil" {
 			return // somebody else's, or none at all, which has no methods
@@ -227,15 +227,13 @@ func TestAFutureThatIsNotThereIsAnErrorWhereverItIsUsed(t *testing.T) {
 		}
 	}
 	var none *futures.Future[int]
-	there := futures.NewFuture[int]()
+	there := new(futures.Future[int])
 	_, err := none.Result(ctx)
 	refused("Result", err)
 	_, err = none.ResultWithin(time.Second)
 	refused("ResultWithin", err)
 	_, err = none.Exception(ctx)
 	refused("Exception", err)
-	refused("SetResult", none.SetResult(1))
-	refused("SetError", none.SetError(nil))
 	if s := none.String(); s != "Future[int](nil)" {
 		t.Error(s)
 	}
@@ -321,9 +319,8 @@ func TestAPoolAResultAndACommunicatorThatAreNotThereAreErrors(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]func(){
-		"On":         func() { pool.On((*futures.MPIPoolExecutor)(nil)) },
-		"New":        func() { asyncresult.New[int](nil, futures.NewFuture[int]()) },
-		"New future": func() { asyncresult.New[int](new(futures.MPIPoolExecutor), nil) },
+		"On":  func() { pool.On((*futures.MPIPoolExecutor)(nil)) },
+		"New": func() { asyncresult.New[int](nil) },
 	} {
 		func() {
 			defer func() {

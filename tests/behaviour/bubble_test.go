@@ -101,7 +101,7 @@ func useEverything(t *testing.T) {
 		if _, err := r.Get(ctx); err != nil {
 			t.Error(err)
 		}
-		never := futures.NewFuture[int]()
+		never := new(futures.Future[int])
 		if _, err := never.ResultWithin(time.Millisecond); !errors.Is(err, futures.ErrTimeout) {
 			t.Error(err)
 		}

@@ -45,11 +45,11 @@ func TestOneCanWaitForTheCallbacksOfOneFuture(t *testing.T) {
 		if err := <-inside; err == nil {
 			t.Error("a callback has waited for itself")
 		}
-		own, failed := futures.NewFuture[int](), errors.New("failed")
-		own.AddDoneCallback(func(*futures.Future[int]) { called.Add(1) })
+		own, failed := futures.NewPromise[int](), errors.New("failed")
+		own.Future().AddDoneCallback(func(*futures.Future[int]) { called.Add(1) })
 		_ = own.SetError(failed)
-		if err := own.WaitCallbacks(within(t)); err != nil || called.Load() != 4 {
-			t.Errorf("of a future of one's own: %d callbacks have run, %v", called.Load(), err)
+		if err := own.Future().WaitCallbacks(within(t)); err != nil || called.Load() != 4 {
+			t.Errorf("of a promise: %d callbacks have run, %v", called.Load(), err)
 		}
 		if err := (*futures.Future[int])(nil).WaitCallbacks(within(t)); err == nil {
 			t.Error("of no future")

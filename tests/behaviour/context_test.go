@@ -331,9 +331,9 @@ func TestInterruptReachesWhatAFutureIsMadeOf(t *testing.T) {
 			t.Error("Then lets its future alone, which may have others depending on it")
 		}
 		running.Interrupt()
-		own := futures.NewFuture[int]()
+		own := futures.NewPromise[int]()
 		own.SetRunningOrNotifyCancel()
-		if own.Interrupt() {
+		if own.Future().Interrupt() {
 			t.Error("nobody runs it")
 		}
 	})

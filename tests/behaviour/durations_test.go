@@ -119,8 +119,8 @@ var everyDuration = map[string]timed{
 		_, err := f.ResultWithin(d)
 		return err
 	}),
-	"asyncresult.GetWithin": waiting(func(ex futures.Executor, f *futures.Future[time.Duration], d time.Duration) error {
-		_, err := asyncresult.New(ex, f).GetWithin(d)
+	"asyncresult.GetWithin": waiting(func(_ futures.Executor, f *futures.Future[time.Duration], d time.Duration) error {
+		_, err := asyncresult.New(f).GetWithin(d)
 		return err
 	}),
 	"futures.WithInterruptGrace": func(t *testing.T, b backend, d time.Duration) (error, error) {

@@ -1,0 +1,98 @@
+package futures
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/rankpool/rankpool/internal/lane"
+)
+
+// Promise is the other end of a [Future] that a program completes itself: who has the promise sets the result, who has the future
+// waits for it. It is done when SetResult, SetError or SetPartial is called, or when somebody cancels the future. The zero value
+// is ready; a Promise must not be copied. All methods may be called together from any goroutine.
+type Promise[T any] struct{ future Future[T] }
+
+// NewPromise returns a promise whose future is pending. Callbacks of the future run in the goroutine that completes or cancels it.
+func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
+
+// NewPromiseOn is NewPromise for those who build calls of their own on an executor, as pool.MapAsync is one: the callbacks of the
+// future run where those of the executor's own futures do, never together with one of them, and also when they are added late. Close
+// and Shutdown wait for those that are due, not for the promise to be kept. It panics when ex is nil or a zero value.
+func NewPromiseOn[T any](ex Executor) *Promise[T] {
+	e, err := baseOf(ex)
+	if err != nil {
+		panic("futures: NewPromiseOn: " + strings.TrimPrefix(err.Error(), "futures: "))
+	}
+	p := new(Promise[T])
+	p.future.owner = (*beside)(e)
+	return p
+}
+
+// beside is the executor as the owner of a promise's future: it has its callbacks, and nothing to do with its completion.
+type beside executor
+
+func (b *beside) cancelled() *callbackList { return nil }
+
+func (b *beside) lane() *lane.Lane { return &b.callbacks }
+
+// Future returns the future that the promise completes, the same each time; nil for a nil promise.
+func (p *Promise[T]) Future() *Future[T] {
+	if p == nil {
+		return nil
+	}
+	return &p.future
+}
+
+// SetRunningOrNotifyCancel claims the pending future for the caller, who is about to do its work, and tells whether to do it:
+// false means that the future was cancelled and the work must be skipped (A03, A04). To claim one that is running or finished
+// is a mistake, which is logged; false comes back then as well.
+func (p *Promise[T]) SetRunningOrNotifyCancel() bool {
+	switch {
+	case p == nil:
+		return false
+	case p.future.claim():
+		return true
+	}
+	if s := p.future.is(); s != cancelled {
+		log(slog.LevelError+4, "futures: a promise was claimed whose future is not pending", "state", s.String())
+	}
+	return false
+}
+
+// SetResult finishes the future with a value. It blocks for the callbacks only. A future that is done already stays as
+// it is (A07): the error matches ErrInvalidState.
+func (p *Promise[T]) SetResult(v T) error { return p.set("set the result", v, nil) }
+
+// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer
+// (A09); nil is success with the zero value (A08). Otherwise it is like SetResult.
+func (p *Promise[T]) SetError(err error) error {
+	var zero T
+	return p.set("set the error", zero, err)
+}
+
+// SetPartial finishes the future with both: what there is, and the error that says what is missing. Result returns the two.
+// Otherwise it is like SetResult.
+func (p *Promise[T]) SetPartial(v T, err error) error {
+	if p == nil {
+		return errNoPromise
+	}
+	f := &p.future
+	f.mu.Lock()
+	if !f.isDone() {
+		f.partial = err != nil
+	}
+	f.mu.Unlock()
+	return p.set("set a partial result", v, err)
+}
+
+func (p *Promise[T]) set(verb string, v T, err error) error {
+	if p == nil {
+		return errNoPromise
+	}
+	list, ok := p.future.finish(v, err)
+	if !ok {
+		return &stateError{verb: verb, was: p.future.is()}
+	}
+	list.release().run()
+	return nil
+}
