@@ -13,10 +13,10 @@ import (
 // or a zero value, is a result that has failed. All methods may be called together from any goroutine.
 type AsyncResult[T any] struct{ f *futures.Future[T] }
 
-// ApplyResult is the result of one call (H34).
+// ApplyResult is the result of one call.
 type ApplyResult[R any] = AsyncResult[R]
 
-// MapResult is the result of a map: the slice of all results, or the first failure; with pool.KeepGoing both (H34).
+// MapResult is the result of a map: the slice of all results, or the first failure; with pool.KeepGoing both.
 type MapResult[R any] = AsyncResult[[]R]
 
 // New returns a future as a result, for programs that pass results on and get some from elsewhere than a pool: what
@@ -44,7 +44,7 @@ var errNone = errors.New("asyncresult: there is no result: look at the error of 
 // Get waits until the result is ready, or until ctx ends, and returns the value or the error of the task. It may be
 // called again, with the same outcome.
 //
-// What is ready counts, also when ctx has ended (H17). Otherwise the error matches what ctx says, and
+// What is ready counts, also when ctx has ended. Otherwise the error matches what ctx says, and
 // futures.ErrTimeout after a deadline; the result is unaffected, and a later Get may find it. What will never run
 // because of Terminate has futures.ErrCancelled.
 func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) { return r.future().Result(ctx) }
@@ -52,8 +52,7 @@ func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) { return r.future()
 // GetWithin is Get with a time limit in place of a context. Zero or less asks and does not wait.
 func (r *AsyncResult[T]) GetWithin(d time.Duration) (T, error) { return r.future().ResultWithin(d) }
 
-// Wait waits until the result is ready, or until ctx ends, and tells whether it is ready. How the task ended does not
-// matter (H16).
+// Wait waits until the result is ready, or until ctx ends, and tells whether it is ready. How the task ended does not matter.
 func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
 	f := r.future()
 	_, _ = f.Exception(ctx)
@@ -73,8 +72,7 @@ func (r *AsyncResult[T]) Ready() bool { return r.future().Done() }
 // Done returns a channel that is closed when the result is ready, for a select.
 func (r *AsyncResult[T]) Done() <-chan struct{} { return r.future().Finished() }
 
-// Successful tells whether the task succeeded. It does not block: before the result is ready the error is
-// futures.ErrNotReady (H16).
+// Successful tells whether the task succeeded. It does not block: before the result is ready the error is futures.ErrNotReady.
 func (r *AsyncResult[T]) Successful() (bool, error) {
 	if !r.future().Done() {
 		return false, futures.ErrNotReady
@@ -84,7 +82,7 @@ func (r *AsyncResult[T]) Successful() (bool, error) {
 }
 
 // Callback has fn called with the value once the result is ready, if the task succeeded; for a map, once, with the
-// whole slice (H21). Callbacks of one pool run one after another, on a goroutine of the pool's own, so they may share
+// whole slice. Callbacks of one pool run one after another, on a goroutine of the pool's own, so they may share
 // variables without a lock, those of different results in no particular order; one that blocks delays the others, and Join. A panic in fn is recovered and logged. Callback
 // returns r and does not block; it panics when fn is nil.
 func (r *AsyncResult[T]) Callback(fn func(T)) *AsyncResult[T] {
@@ -100,8 +98,8 @@ func (r *AsyncResult[T]) Callback(fn func(T)) *AsyncResult[T] {
 }
 
 // ErrorCallback has fn called with the error once the result is ready, if the task failed or was cancelled; for a map,
-// once, with its first error (H21, H22). Otherwise it is like Callback. A task that Terminate kept from running has
-// futures.ErrCancelled, be it a call or a map (H30).
+// once, with its first error. Otherwise it is like Callback. A task that Terminate kept from running has
+// futures.ErrCancelled, be it a call or a map.
 func (r *AsyncResult[T]) ErrorCallback(fn func(error)) *AsyncResult[T] {
 	if fn == nil {
 		panic("asyncresult: ErrorCallback: the callback is nil; pass a function")

@@ -67,7 +67,7 @@ func TestPrimesWithoutArgumentsSaysTheTruthAboutItsOwnNumbers(t *testing.T) {
 	})
 }
 
-// The results before the failing element arrive, the error says what the task said, and nothing follows (row C048).
+// The results before the failing element arrive, the error says what the task said, and nothing follows.
 func TestPrimesStopsAtANumberWithoutFactors(t *testing.T) {
 	onEveryBackend(t, func(t *testing.T, b backend) {
 		o := run(t, b, start{example: "primes", args: []string{"7", "9", "1", "11"}})

@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// AsCompleted yields each of fs once (B19), as soon as it is done: first those that are done already, in the order of
-// fs, then the others as they finish, also those that finish while the consumer is busy (B20). A failed or a cancelled
+// AsCompleted yields each of fs once, as soon as it is done: first those that are done already, in the order of
+// fs, then the others as they finish, also those that finish while the consumer is busy. A failed or a cancelled
 // future is yielded like any other; the error beside it is nil.
 //
-// ctx bounds the whole iteration (B22). When it ends while nothing done is left to be yielded, the last element is no
+// ctx bounds the whole iteration. When it ends while nothing done is left to be yielded, the last element is no
 // future but an error, which matches what ctx says, and ErrTimeout as well if that was a deadline.
 //
 // If one of fs is nil, that is the only element, an error. fs is read at the call; nothing is attached to the futures
-// before the sequence is ranged over, and nothing stays attached when that ends, early or not (B25). A range keeps no future
+// before the sequence is ranged over, and nothing stays attached when that ends, early or not. A range keeps no future
 // that it has yielded. Ranging again starts over. Waiting for the next future is what blocks.
 func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 	if slices.ContainsFunc(fs, missing) {

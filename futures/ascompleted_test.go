@@ -12,7 +12,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestAsCompletedYieldsEachFutureOnceHoweverItEnded(t *testing.T) { // B19
+func TestAsCompletedYieldsEachFutureOnceHoweverItEnded(t *testing.T) {
 	fs := []*intFuture{done(t, 1), failed[int](t, errBoom), new(futures.Future[int])}
 	fs[2].Cancel()
 	fs = append(fs, fs...)
@@ -28,7 +28,7 @@ func TestAsCompletedYieldsEachFutureOnceHoweverItEnded(t *testing.T) { // B19
 	}
 }
 
-func TestAsCompletedYieldsTheFinishedFirstAndThenInTheOrderOfFinishing(t *testing.T) { // B20
+func TestAsCompletedYieldsTheFinishedFirstAndThenInTheOrderOfFinishing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := newInts(5)
 		set(t, fs[3], 0)
@@ -55,7 +55,7 @@ func TestAsCompletedYieldsTheFinishedFirstAndThenInTheOrderOfFinishing(t *testin
 	})
 }
 
-func TestAsCompletedKeepsTheOrderWhileTheConsumerIsBusy(t *testing.T) { // B20
+func TestAsCompletedKeepsTheOrderWhileTheConsumerIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := newInts(4)
 		for i, at := range map[int]time.Duration{0: 1, 1: 4, 2: 2, 3: 3} {
@@ -75,7 +75,7 @@ func TestAsCompletedKeepsTheOrderWhileTheConsumerIsBusy(t *testing.T) { // B20
 	})
 }
 
-func TestTheDeadlineIsOneBudgetForTheWholeIteration(t *testing.T) { // B22
+func TestTheDeadlineIsOneBudgetForTheWholeIteration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := newInts(3)
 		for i := range fs {
@@ -121,7 +121,7 @@ func TestAnEndedContextDoesNotHideWhatIsDone(t *testing.T) {
 	}
 }
 
-func TestABreakDetachesAndCancelsNothing(t *testing.T) { // B25
+func TestABreakDetachesAndCancelsNothing(t *testing.T) {
 	fs := newInts(4)
 	set(t, fs[0], 0)
 	for _, err := range futures.AsCompleted(t.Context(), fs) {
@@ -146,7 +146,7 @@ func TestASequenceNeverRangedOverAttachesNothing(t *testing.T) {
 	wantNoFollowers(t, fs)
 }
 
-func TestAsCompletedOfNothingEndsAtOnce(t *testing.T) { // B26
+func TestAsCompletedOfNothingEndsAtOnce(t *testing.T) {
 	for f, err := range futures.AsCompleted[*intFuture](ended(t), nil) {
 		t.Errorf("got %v, %v", f, err)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // MPIPoolExecutor runs tasks on whatever the program was started with. Under an mpiexec with several ranks those are the
-// workers, all of them, for every executor (E09); under `mpiexec -n 1` they are spawned; without an mpiexec, or without
+// workers, all of them, for every executor; under `mpiexec -n 1` they are spawned; without an mpiexec, or without
 // MPI in the program, they are processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise. Its methods are
 // those of [Executor].
 type MPIPoolExecutor struct{ executor }
@@ -120,7 +120,7 @@ func (e *executor) needsProcesses() error {
 	return errors.Join(problems...)
 }
 
-// chooseBackend decides what the workers are (C016).
+// chooseBackend decides what the workers are.
 func (e *executor) chooseBackend(env environment) (string, error) {
 	service, err := e.useService(env)
 	switch {
@@ -160,7 +160,7 @@ func (e *executor) chooseWorkers(env environment) int {
 		return max(e.comm.Size()-1, 1)
 	case e.cfg.workers > 0:
 		return e.cfg.workers
-	case env.workers > 0: // C087
+	case env.workers > 0: // not of a thread pool, which respects no variable
 		return env.workers
 	}
 	return cores()

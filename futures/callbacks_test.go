@@ -41,7 +41,7 @@ var ends = map[string]func(*futures.Promise[int]){
 	"cancel":  func(p *futures.Promise[int]) { p.Future().Cancel() },
 }
 
-func TestACallbackRunsOnceWithTheFutureHoweverItEnds(t *testing.T) { // A21, A29
+func TestACallbackRunsOnceWithTheFutureHoweverItEnds(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			p, calls := futures.NewPromise[int](), 0
@@ -61,7 +61,7 @@ func TestACallbackRunsOnceWithTheFutureHoweverItEnds(t *testing.T) { // A21, A29
 	}
 }
 
-func TestCallbacksRunInTheOrderOfRegistrationAndTwiceWhenRegisteredTwice(t *testing.T) { // A22
+func TestCallbacksRunInTheOrderOfRegistrationAndTwiceWhenRegisteredTwice(t *testing.T) {
 	f := new(futures.Future[int])
 	var got []int
 	note := func(i int) func(*futures.Future[int]) { return func(*futures.Future[int]) { got = append(got, i) } }
@@ -75,7 +75,7 @@ func TestCallbacksRunInTheOrderOfRegistrationAndTwiceWhenRegisteredTwice(t *test
 	}
 }
 
-func TestALateCallbackRunsBeforeTheRegistrationReturns(t *testing.T) { // A23
+func TestALateCallbackRunsBeforeTheRegistrationReturns(t *testing.T) {
 	for name, end := range ends {
 		p, called := futures.NewPromise[int](), false
 		end(p)
@@ -86,7 +86,7 @@ func TestALateCallbackRunsBeforeTheRegistrationReturns(t *testing.T) { // A23
 	}
 }
 
-func TestAPanicInACallbackIsLoggedAndTheOthersRun(t *testing.T) { // A25, A34
+func TestAPanicInACallbackIsLoggedAndTheOthersRun(t *testing.T) {
 	for _, value := range []any{"oops", errBoom, nil} {
 		log := captureLog(t)
 		f, calls := new(futures.Future[int]), 0
@@ -114,7 +114,7 @@ func TestALoggerThatPanicsStrandsNoCallback(t *testing.T) {
 
 type panickingHandler struct{ slog.Handler }
 
-func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T) { // A25
+func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T) {
 	log := captureLog(t)
 	f := new(futures.Future[int])
 	released := f.Finished()

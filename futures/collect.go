@@ -6,11 +6,11 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Collect returns a future of the results of fs, in their order whatever the order of finishing (G02). Of nothing it is
-// finished already, with a slice that is empty and not nil (G01).
+// Collect returns a future of the results of fs, in their order whatever the order of finishing. Of nothing it is
+// finished already, with a slice that is empty and not nil.
 //
-// The first of fs to fail, in time, fails it with the very same error and cancels those still pending (G05). One that
-// is cancelled cancels it and the others, and cancelling it cancels them all (G07). It is never running (G03). Collect
+// The first of fs to fail, in time, fails it with the very same error and cancels those still pending. One that
+// is cancelled cancels it and the others, and cancelling it cancels them all. It is never running. Collect
 // does not block, but for callbacks when it completes futures at the call. A nil future counts as one that has failed. For a sequence, pass slices.Collect of it.
 func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	c := new(collector[T])

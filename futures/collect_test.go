@@ -12,7 +12,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestCollectingNothingIsFinishedAndNotNil(t *testing.T) { // G01
+func TestCollectingNothingIsFinishedAndNotNil(t *testing.T) {
 	f := futures.Collect[int]()
 	wantState(t, f, "finished")
 	if v, err := f.ResultWithin(0); v == nil || len(v) != 0 || err != nil {
@@ -20,7 +20,7 @@ func TestCollectingNothingIsFinishedAndNotNil(t *testing.T) { // G01
 	}
 }
 
-func TestCollectedResultsAreInTheOrderOfTheInputs(t *testing.T) { // G02, G03
+func TestCollectedResultsAreInTheOrderOfTheInputs(t *testing.T) {
 	fs := newInts(4)
 	all := futures.Collect(slices.Collect(slices.Values(append(slices.Clone(fs), fs[0])))...)
 	for i, f := range slices.Backward(fs) {
@@ -34,14 +34,14 @@ func TestCollectedResultsAreInTheOrderOfTheInputs(t *testing.T) { // G02, G03
 	}
 }
 
-func TestCollectOfFinishedInputsIsFinishedAtReturn(t *testing.T) { // G03
+func TestCollectOfFinishedInputsIsFinishedAtReturn(t *testing.T) {
 	got, err := futures.Collect(done(t, 1), done(t, 2)).ResultWithin(0)
 	if diff := cmp.Diff([]int{1, 2}, got); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
 }
 
-func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T) { // G05
+func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T) {
 	fs := newInts(5)
 	all := futures.Collect(fs...)
 	set(t, fs[0], 1)
@@ -62,7 +62,7 @@ func TestTheFirstFailureFailsTheCollectedFutureAndCancelsThePending(t *testing.T
 	}
 }
 
-func TestAnInputThatFailedBeforeCancelsTheOthersAtOnce(t *testing.T) { // G05
+func TestAnInputThatFailedBeforeCancelsTheOthersAtOnce(t *testing.T) {
 	fs := newInts(3)
 	fs[1] = failed[int](t, errBoom)
 	all := futures.Collect(fs...)
@@ -73,7 +73,7 @@ func TestAnInputThatFailedBeforeCancelsTheOthersAtOnce(t *testing.T) { // G05
 	wantState(t, fs[2], "cancelled")
 }
 
-func TestACancelledInputCancelsTheCollectedFutureAndTheOthers(t *testing.T) { // G07
+func TestACancelledInputCancelsTheCollectedFutureAndTheOthers(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		fs := newInts(3)
 		if before {
@@ -89,7 +89,7 @@ func TestACancelledInputCancelsTheCollectedFutureAndTheOthers(t *testing.T) { //
 	}
 }
 
-func TestCancellingTheCollectedFutureCancelsAllInputs(t *testing.T) { // G07
+func TestCancellingTheCollectedFutureCancelsAllInputs(t *testing.T) {
 	fs := newInts(4)
 	set(t, fs[0], 1)
 	fs[1].Claim()
@@ -112,7 +112,7 @@ func TestCancellingTheCollectedFutureCancelsAllInputs(t *testing.T) { // G07
 	wantNoFollowers(t, fs[2:])
 }
 
-func TestCollectIsSafeFromManyGoroutines(t *testing.T) { // G11
+func TestCollectIsSafeFromManyGoroutines(t *testing.T) {
 	fs := newInts(1000)
 	attached := make(chan struct{})
 	var wg sync.WaitGroup

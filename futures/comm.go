@@ -6,12 +6,12 @@ import (
 	"github.com/rankpool/rankpool/comm"
 )
 
-// CommWorkers returns the communicator of all workers, for the task whose context this is (F01): its tasks on the other
+// CommWorkers returns the communicator of all workers, for the task whose context this is: its tasks on the other
 // workers call it as well. See package [comm] for what it can do, and [SubmitEach] for starting a task on every worker. It
 // does not block. [comm.FromContext] is the same for code that does not use this package.
 //
 // Everywhere else, in the master, in the task of a ThreadPoolExecutor, after the task has returned, the error is
-// [ErrNoWorkersComm] (F02). A goroutine that the task starts may use the task's context (F03).
+// [ErrNoWorkersComm]. A goroutine that the task starts may use the task's context.
 //
 // A function that has asked for the communicator is never sent to a worker together with other tasks, so one that waits
 // for another task keeps none of them waiting.

@@ -11,14 +11,14 @@ import (
 )
 
 // Compose returns a future that is completed by one of two handlers when f is done: onValue gets the value, or onError
-// the error, and what it returns is the outcome (G12, G14). Only the one that fits runs. Without onError the very same
+// the error, and what it returns is the outcome. Only the one that fits runs. Without onError the very same
 // error is passed on, and without onValue the value; that needs an R that can hold a T, else Compose panics.
 //
 // A handler runs where the callbacks of f do, among them and in their order; if f is done already, it is due at
-// once (G19). A panic or runtime.Goexit in it fails the returned future with a *PanicError. That one is never
+// once. A panic or runtime.Goexit in it fails the returned future with a *PanicError. That one is never
 // running. A nil f counts as one that has failed.
 //
-// When f is cancelled, so is the returned future, and no handler runs (G16). Cancelling the returned future cancels f
+// When f is cancelled, so is the returned future, and no handler runs. Cancelling the returned future cancels f
 // if that is pending; if it is running, the handlers are dropped.
 func Compose[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error) (R, error)) *Future[R] {
 	if onValue == nil {

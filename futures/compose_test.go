@@ -24,7 +24,7 @@ func never[A, R any](t *testing.T) func(A) (R, error) {
 	}
 }
 
-func TestComposeWithoutHandlersMirrors(t *testing.T) { // G12
+func TestComposeWithoutHandlersMirrors(t *testing.T) {
 	wantResult(t, futures.Compose[int, int](done(t, 4), nil, nil), 4, nil)
 	wantResult(t, futures.Compose[int, int](failed[int](t, errBoom), nil, nil), 0, errBoom)
 	wantResult(t, futures.Compose[int, any](done(t, 4), nil, nil), 4, nil)
@@ -41,7 +41,7 @@ func TestComposeRefusesToPassOnWhatDoesNotFit(t *testing.T) {
 	futures.Compose[int, string](new(futures.Future[int]), nil, nil)
 }
 
-func TestComposeRunsOnlyTheHandlerThatFits(t *testing.T) { // G12, G14
+func TestComposeRunsOnlyTheHandlerThatFits(t *testing.T) {
 	wantResult(t, futures.Compose(done(t, 4), text, never[error, string](t)), "4", nil)
 	wantResult(t, futures.Compose(failed[int](t, errBoom), never[int, string](t),
 		func(err error) (string, error) { return err.Error(), nil }), "boom", nil)
@@ -54,12 +54,12 @@ func TestComposeRunsOnlyTheHandlerThatFits(t *testing.T) { // G12, G14
 	wantResult(t, futures.Compose(failed[int](t, errBoom), text, func(error) (string, error) { return "", nil }), "", nil)
 }
 
-func TestComposeDoesNotChain(t *testing.T) { // G15
+func TestComposeDoesNotChain(t *testing.T) {
 	inner := new(futures.Future[int])
 	wantResult(t, futures.Compose(done(t, 1), func(int) (*intFuture, error) { return inner, nil }, nil), inner, nil)
 }
 
-func TestCancelTravelsBothWaysThroughCompose(t *testing.T) { // G16
+func TestCancelTravelsBothWaysThroughCompose(t *testing.T) {
 	f := new(futures.Future[int])
 	a := futures.Compose(f, never[int, string](t), never[error, string](t))
 	b := futures.Compose(a, never[string, int](t), never[error, int](t))
@@ -86,7 +86,7 @@ func TestCancellingTheOutputOfARunningFutureDropsTheHandlers(t *testing.T) {
 	wantState(t, out, "cancelled")
 }
 
-func TestHandlersRunWhereTheFutureIsCompletedAndTheOutputNeverRuns(t *testing.T) { // G19
+func TestHandlersRunWhereTheFutureIsCompletedAndTheOutputNeverRuns(t *testing.T) {
 	f := new(futures.Future[int])
 	var order []int
 	f.AddDoneCallback(func(*intFuture) { order = append(order, 1) })
@@ -138,7 +138,7 @@ func TestGoexitInAHandlerFailsTheOutput(t *testing.T) {
 	wantResult(t, c, 3, nil)
 }
 
-func TestACancelTravelsUpADeepChain(t *testing.T) { // G35
+func TestACancelTravelsUpADeepChain(t *testing.T) {
 	head := new(futures.Future[int])
 	tail := head
 	for range 100_000 {

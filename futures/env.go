@@ -18,7 +18,7 @@ import (
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
-// The environment variables. They are read when an executor starts (C006).
+// The environment variables. They are read when an executor starts.
 const (
 	envBackend    = "RANKPOOL_BACKEND"
 	envMaxWorkers = "RANKPOOL_MAX_WORKERS"
@@ -43,7 +43,7 @@ type environment struct {
 	service   *mpilink.Place
 }
 
-// environment reads the variables, unless the executor respects none (C087).
+// environment reads the variables, unless the executor respects none.
 func (e *executor) environment(log *slog.Logger) (environment, error) {
 	if e.class == threadClass {
 		return environment{backend: backendAuto, outOfBand: true}, nil
@@ -99,7 +99,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 		case "true", "yes", "on", "y", "1":
 		case "false", "no", "off", "n", "0":
 			e.outOfBand = false
-		default: // C093: not an error, but it means no
+		default: // not an error, but it means no
 			e.outOfBand = false
 			log.Warn("rankpool: the environment variable is neither yes nor no; taken for no", "name", envUsePkl5, "value", v)
 		}

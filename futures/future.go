@@ -14,7 +14,7 @@ import (
 // Future is the result of something that may not have happened yet.
 //
 // It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. Finished and
-// cancelled are done, for everybody and at once, and never change again (A02). The zero value is a pending future that nobody
+// cancelled are done, for everybody and at once, and never change again. The zero value is a pending future that nobody
 // completes; a Future must not be copied. Of a nil *Future, methods that can return an error return one; the others panic.
 //
 // An executor makes futures and completes them. A [Promise] is a future that a program completes itself.
@@ -107,11 +107,11 @@ func (f *Future[T]) Running() bool { return f.is() == running }
 // Cancelled tells whether it was cancelled.
 func (f *Future[T]) Cancelled() bool { return f.is() == cancelled }
 
-// Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before (A12). A
-// running or finished one stays as it is and false comes back (A11).
+// Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before. A
+// running or finished one stays as it is and false comes back.
 //
 // After true the work never starts and every waiting goroutine is released with [ErrCancelled]. The callbacks run where those of a
-// future that finishes do (A29): an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
+// future that finishes do: an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
 // latter can make Cancel block. A second call does not wait for those of the first.
 func (f *Future[T]) Cancel() bool {
 	list, ok := f.withdraw(nil)
@@ -149,7 +149,7 @@ func (c *core) doneChannel() <-chan struct{} {
 
 // Exception waits like Result and returns what the task failed with, apart from what went wrong with the waiting.
 //
-// taskErr is nil on success, and otherwise the very error that Result returns (A16). waitErr matches ErrCancelled for a
+// taskErr is nil on success, and otherwise the very error that Result returns. waitErr matches ErrCancelled for a
 // cancelled future, which has no outcome to speak of, and otherwise is the error of a wait that ctx ended.
 func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	c := f.base()
@@ -163,11 +163,11 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
-// the same ones each time (A15). A cancelled future has ErrCancelled (A14), or one that matches it and says why, where a context of
+// the same ones each time. A cancelled future has ErrCancelled, or one that matches it and says why, where a context of
 // WithContext was the reason.
 //
 // A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
-// ErrTimeout as well if that was a deadline; the future is unaffected (A18).
+// ErrTimeout as well if that was a deadline; the future is unaffected.
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	if err := f.base().await(ctx); err != nil {
 		var zero T
@@ -201,12 +201,12 @@ func (f *Future[T]) outcome() (T, error) {
 	return f.value, f.err
 }
 
-// AddDoneCallback has fn called with the future once that is done, however it ends, exactly once (A21). It may be done already.
+// AddDoneCallback has fn called with the future once that is done, however it ends, exactly once. It may be done already.
 //
-// Callbacks run one after another in the order in which they were added (A22), also when some are added after the end, and after
+// Callbacks run one after another in the order in which they were added, also when some are added after the end, and after
 // every waiting goroutine was released. Those of an executor's futures, and of what is made of them by Then, Collect and the like, run
 // on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
-// runs a moment later (A23). Those of a [Promise] run in the goroutine that completes or cancels it, or that
+// runs a moment later. Those of a [Promise] run in the goroutine that completes or cancels it, or that
 // adds them after that. A panic is recovered and logged. A callback that calls runtime.Goexit ends its goroutine, after the other
 // callbacks have run. The callbacks of different futures run in no particular order.
 // AddDoneCallback panics when fn is nil.
@@ -260,7 +260,7 @@ type userCallback[T any] struct {
 
 func (u *userCallback[T]) call(*runner) { u.fn(u.f) }
 
-// String says what the future is of, where it stands, and the type of its value or error (A33).
+// String says what the future is of, where it stands, and the type of its value or error.
 func (f *Future[T]) String() string {
 	name := reflect.TypeFor[T]().String()
 	if f == nil {

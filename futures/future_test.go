@@ -90,12 +90,12 @@ func TestAFutureIsSmall(t *testing.T) {
 	}
 }
 
-func TestAFreshFutureIsPending(t *testing.T) { // A01
+func TestAFreshFutureIsPending(t *testing.T) {
 	wantState(t, new(futures.Future[int]), "pending")
 	wantState(t, new(futures.Future[int]), "pending")
 }
 
-func TestAPendingFutureCanBeClaimedOrFinishedStraightAway(t *testing.T) { // A03
+func TestAPendingFutureCanBeClaimedOrFinishedStraightAway(t *testing.T) {
 	p := futures.NewPromise[int]()
 	if !p.SetRunningOrNotifyCancel() {
 		t.Error("the claim of a pending future failed")
@@ -109,7 +109,7 @@ func TestAPendingFutureCanBeClaimedOrFinishedStraightAway(t *testing.T) { // A03
 	wantResult(t, done(t, 2), 2, nil)
 }
 
-func TestClaimingACancelledFutureReportsFalseAndChangesNothing(t *testing.T) { // A04
+func TestClaimingACancelledFutureReportsFalseAndChangesNothing(t *testing.T) {
 	log := captureLog(t)
 	p := futures.NewPromise[int]()
 	p.Future().Cancel()
@@ -122,7 +122,7 @@ func TestClaimingACancelledFutureReportsFalseAndChangesNothing(t *testing.T) { /
 	}
 }
 
-func TestABadClaimIsLoggedAboveErrorLevel(t *testing.T) { // A34
+func TestABadClaimIsLoggedAboveErrorLevel(t *testing.T) {
 	log := captureLog(t)
 	p := futures.NewPromise[int]()
 	p.SetRunningOrNotifyCancel()
@@ -135,7 +135,7 @@ func TestABadClaimIsLoggedAboveErrorLevel(t *testing.T) { // A34
 	}
 }
 
-func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) { // A07
+func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) {
 	c := futures.NewPromise[int]()
 	c.Future().Cancel()
 	for _, err := range []error{c.SetResult(1), c.SetError(errBoom), c.SetPartial(1, errBoom)} {
@@ -159,11 +159,11 @@ func TestCompletingADoneFutureIsAnInvalidState(t *testing.T) { // A07
 	wantResult(t, f.Future(), 7, nil)
 }
 
-func TestANilErrorIsSuccessWithTheZeroValue(t *testing.T) { // A08
+func TestANilErrorIsSuccessWithTheZeroValue(t *testing.T) {
 	wantResult(t, failed[int](t, nil), 0, nil)
 }
 
-func TestAnErrorThatHoldsANilPointerIsAFailure(t *testing.T) { // A09
+func TestAnErrorThatHoldsANilPointerIsAFailure(t *testing.T) {
 	f := failed[int](t, (*fs.PathError)(nil))
 	if _, err := f.Result(t.Context()); err == nil {
 		t.Error("Result reports success")
@@ -173,7 +173,7 @@ func TestAnErrorThatHoldsANilPointerIsAFailure(t *testing.T) { // A09
 	}
 }
 
-func TestCancelOnAPendingFutureTakesHoldAtOnce(t *testing.T) { // A10
+func TestCancelOnAPendingFutureTakesHoldAtOnce(t *testing.T) {
 	f := new(futures.Future[int])
 	if !f.Cancel() {
 		t.Error("Cancel is false")
@@ -181,7 +181,7 @@ func TestCancelOnAPendingFutureTakesHoldAtOnce(t *testing.T) { // A10
 	wantState(t, f, "cancelled")
 }
 
-func TestCancelOnARunningOrFinishedFutureChangesNothing(t *testing.T) { // A11
+func TestCancelOnARunningOrFinishedFutureChangesNothing(t *testing.T) {
 	p := futures.NewPromise[int]()
 	p.SetRunningOrNotifyCancel()
 	r, f := p.Future(), done(t, 1)
@@ -192,7 +192,7 @@ func TestCancelOnARunningOrFinishedFutureChangesNothing(t *testing.T) { // A11
 	wantState(t, f, "finished")
 }
 
-func TestCancelIsTrueAgainAndCallbacksAreNotRepeated(t *testing.T) { // A12
+func TestCancelIsTrueAgainAndCallbacksAreNotRepeated(t *testing.T) {
 	p := futures.NewPromise[int]()
 	f := p.Future()
 	calls := 0
@@ -208,7 +208,7 @@ func TestCancelIsTrueAgainAndCallbacksAreNotRepeated(t *testing.T) { // A12
 	}
 }
 
-func TestResultOfACancelledFutureIsErrCancelledWhateverTheTimeout(t *testing.T) { // A14
+func TestResultOfACancelledFutureIsErrCancelledWhateverTheTimeout(t *testing.T) {
 	f := new(futures.Future[int])
 	f.Cancel()
 	_, e1 := f.Result(t.Context())
@@ -229,7 +229,7 @@ func TestResultOfACancelledFutureIsErrCancelledWhateverTheTimeout(t *testing.T) 
 	}
 }
 
-func TestResultCanBeReadRepeatedly(t *testing.T) { // A15
+func TestResultCanBeReadRepeatedly(t *testing.T) {
 	f, g := done(t, "x"), failed[string](t, errBoom)
 	for range 2 {
 		wantResult(t, f, "x", nil)
@@ -237,7 +237,7 @@ func TestResultCanBeReadRepeatedly(t *testing.T) { // A15
 	}
 }
 
-func TestExceptionReturnsTheStoredError(t *testing.T) { // A16
+func TestExceptionReturnsTheStoredError(t *testing.T) {
 	for want, f := range map[error]*futures.Future[int]{nil: done(t, 1), errBoom: failed[int](t, errBoom)} {
 		if taskErr, waitErr := f.Exception(ended(t)); !same(taskErr, want) || waitErr != nil {
 			t.Errorf("Exception of %v is %v, %v", f, taskErr, waitErr)
@@ -255,7 +255,7 @@ func TestAFinishedResultBeatsAnEndedContext(t *testing.T) {
 	}
 }
 
-func TestAnExpiringWaitLeavesTheFutureAlone(t *testing.T) { // A18, A32
+func TestAnExpiringWaitLeavesTheFutureAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := new(futures.Future[int])
 		start := time.Now()
@@ -299,7 +299,7 @@ func TestAWaitThatIsCancelledSaysWhy(t *testing.T) {
 	}
 }
 
-func TestErrTimeoutMatchesTheDeadlineOfAContext(t *testing.T) { // A32
+func TestErrTimeoutMatchesTheDeadlineOfAContext(t *testing.T) {
 	if !errors.Is(futures.ErrTimeout, context.DeadlineExceeded) {
 		t.Error("it does not")
 	}
@@ -309,7 +309,7 @@ func TestErrTimeoutMatchesTheDeadlineOfAContext(t *testing.T) { // A32
 	}
 }
 
-func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) { // A20
+func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) {
 	for name, end := range map[string]struct {
 		do   func(*futures.Future[int])
 		want error
@@ -362,7 +362,7 @@ func TestFinishedIsClosedOnceDone(t *testing.T) {
 	<-f.Finished()
 }
 
-func TestTheTextShowsStateAndType(t *testing.T) { // A33
+func TestTheTextShowsStateAndType(t *testing.T) {
 	c, r := new(futures.Future[int]), new(futures.Future[[]byte])
 	c.Cancel()
 	r.Claim()

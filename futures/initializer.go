@@ -39,7 +39,7 @@ func newInitializer[A, R any](f *function[A, R], arg A) (*initializer, error) {
 		return nil, fmt.Errorf("the argument of %s cannot be encoded: %w", f.name, err)
 	}
 	i.arg = e.Stream
-	// The argument as it was encoded, so that later changes to it have no effect (C003).
+	// The argument as it was encoded, so that later changes to it have no effect.
 	return i, nil
 }
 

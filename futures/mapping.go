@@ -278,7 +278,7 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 	}
 	if local {
 		for i, v := range values {
-			values[i] = zero // the map lives on, and must not hold what was read (C065)
+			values[i] = zero // the map lives on, and must not hold what was read
 			if !yield(v, nil) {
 				return false
 			}

@@ -21,18 +21,18 @@ type Communicator interface {
 
 // MPICommExecutor has the ranks of a communicator (nil: of the world) serve one of them for a
 // while, in a program that runs on all of them: see [MainAll]. All ranks of the communicator call it, with the same root. At
-// root, body is called with an executor whose workers are the other ranks, in their order (D03, D05); elsewhere nothing is
+// root, body is called with an executor whose workers are the other ranks, in their order; elsewhere nothing is
 // called, and the rank serves until that executor has been closed. Then all go on. It may be called again, with another
 // root or another communicator, one after the other.
 //
-// The executor is started at once (D04). When body returns nil, what is queued is finished and the executor is closed. When
+// The executor is started at once. When body returns nil, what is queued is finished and the executor is closed. When
 // body returns an error or panics, what is queued is cancelled; what runs may finish within DrainGrace, and is waited for, since
 // its ranks go on with this one. A communicator of one rank has one worker, a goroutine.
 //
 // Root waits for the other ranks as long as the start may take (WithStartTimeout); the other ranks wait for root until ctx ends.
 //
-// The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out of range
-// (D02); at root those of the options and of body.
+// The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out
+// of range; at root those of the options and of body.
 func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
 	const name = "MPICommExecutor"
 	if body == nil {

@@ -55,7 +55,7 @@ func newConfig(constructor string, opts []Option) (config, error) {
 	var problems []error
 	for _, o := range opts {
 		if o == nil {
-			continue // an unset option is the default (C004)
+			continue // an unset option is the default
 		}
 		if err := o.apply(&c); err != nil {
 			problems = append(problems, err)
@@ -114,7 +114,7 @@ func WithArgs(args ...string) Option {
 	})
 }
 
-// WithDir sets the working directory of the workers, before their environment, the initializer and any task (C104).
+// WithDir sets the working directory of the workers, before their environment, the initializer and any task.
 // Workers that are goroutines cannot have one of their own: the executor then refuses to start.
 func WithDir(dir string) Option {
 	return option(func(c *config) error {
@@ -151,7 +151,7 @@ func WithEnv(env map[string]string) Option {
 }
 
 // WithMPIInfo sets what MPI_Comm_spawn is told, as it is: keys like "host", "hostfile" or "wdir" mean what the MPI library
-// says. It replaces the default, which lets the library start fewer workers than asked for (C008). Where nothing is spawned
+// says. It replaces the default, which lets the library start fewer workers than asked for. Where nothing is spawned
 // it changes nothing.
 func WithMPIInfo(info map[string]string) Option {
 	return option(func(c *config) error {
@@ -166,7 +166,7 @@ func WithMPIInfo(info map[string]string) Option {
 }
 
 // WithOutOfBand says whether large slices travel beside the message, untouched (the default), or are copied into it. It
-// overrides RANKPOOL_USE_PKL5 and holds for both directions (C094). Results do not depend on it.
+// overrides RANKPOOL_USE_PKL5 and holds for both directions. Results do not depend on it.
 func WithOutOfBand(on bool) Option {
 	return option(func(c *config) error {
 		c.outOfBand = &on
@@ -258,7 +258,7 @@ type MapOption interface {
 	forMap(*mapConfig) error
 }
 
-// mapConfig is what MapOptions set. The checks are made in the order of the original (C046).
+// mapConfig is what MapOptions set. The checks are made in the order of the original.
 type mapConfig struct {
 	chunk, buffer       int
 	hasChunk, hasBuffer bool

@@ -44,7 +44,7 @@ func (p *Promise[T]) Future() *Future[T] {
 }
 
 // SetRunningOrNotifyCancel claims the pending future for the caller, who is about to do its work, and tells whether to do it:
-// false means that the future was cancelled and the work must be skipped (A03, A04). To claim one that is running or finished
+// false means that the future was cancelled and the work must be skipped. To claim one that is running or finished
 // is a mistake, which is logged; false comes back then as well.
 func (p *Promise[T]) SetRunningOrNotifyCancel() bool {
 	switch {
@@ -60,11 +60,10 @@ func (p *Promise[T]) SetRunningOrNotifyCancel() bool {
 }
 
 // SetResult finishes the future with a value. It blocks for the callbacks only. A future that is done already stays as
-// it is (A07): the error matches ErrInvalidState.
+// it is: the error matches ErrInvalidState.
 func (p *Promise[T]) SetResult(v T) error { return p.set("set the result", v, nil) }
 
-// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer
-// (A09); nil is success with the zero value (A08). Otherwise it is like SetResult.
+// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer; nil is success with the zero value. Otherwise it is like SetResult.
 func (p *Promise[T]) SetError(err error) error {
 	var zero T
 	return p.set("set the error", zero, err)

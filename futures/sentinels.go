@@ -9,14 +9,14 @@ import (
 )
 
 // The states a caller branches on, for errors.Is. They are unrelated to each other, where Python derives some of them
-// from one base class (A32); what an error matches besides is said at each.
+// from one base class; what an error matches besides is said at each.
 var (
 	// ErrCancelled is the result of a future that was cancelled before it began. It does not match context.Canceled:
 	// that one says that whoever waited gave up, and the future goes on.
 	ErrCancelled = errors.New("futures: cancelled before it began")
 
 	// ErrTimeout is what a wait returns when its time is up. It matches context.DeadlineExceeded, and the error of a
-	// wait whose context had a deadline matches both (A32). The future is unaffected.
+	// wait whose context had a deadline matches both. The future is unaffected.
 	ErrTimeout error = timeoutError{}
 
 	// ErrInvalidState is returned by the setters of a promise whose future is done already, and by the results of a Map that have

@@ -36,7 +36,7 @@ func (e *executor) setupMessage() ([]byte, error) {
 		return nil, err
 	}
 	s := setup{Settings: e.settings, Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.cfg.globals}
-	if e.joins { // E15
+	if e.joins { // another executor has set these ranks up
 		s.Dir, s.Env = "", nil
 	}
 	if e.backend == backendMPI { // others have it from their start, or share it
@@ -52,7 +52,7 @@ func (e *executor) setupMessage() ([]byte, error) {
 	return enc.Stream, nil
 }
 
-// applySetup prepares this worker: what the program has set, directory, environment, globals, initializer, in this order (C104). Workers that share the
+// applySetup prepares this worker: what the program has set, directory, environment, globals, initializer, in this order. Workers that share the
 // process share the initializer's run too, unless shared is nil.
 func applySetup(ctx context.Context, b []byte, shared *initialization) (int, context.Context, error) {
 	c, err := setupCodec()
@@ -114,7 +114,7 @@ func processService() dispatch.Service {
 	}
 }
 
-// threadService is what a worker that is a goroutine does. The initializer runs once for all of them (C085); in a thread pool
+// threadService is what a worker that is a goroutine does. The initializer runs once for all of them; in a thread pool
 // they need no other set-up.
 func (e *executor) threadService() dispatch.Service {
 	once := new(initialization)
@@ -127,7 +127,7 @@ func (e *executor) threadService() dispatch.Service {
 		registry.Default().Freeze("the start of an executor")
 		return s
 	}
-	s.NoPeers = true // F02
+	s.NoPeers = true // tasks of a thread pool have no communicator of the workers
 	s.Home = e.home
 	s.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {
 		ctx, err := withGlobals(ctx, e.cfg.globals)

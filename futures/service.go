@@ -27,9 +27,9 @@ import (
 // is not there yet, and for its turn where the server serves another master, but no longer than WithStartTimeout. When it is
 // closed it lets the server go. A server that ends before takes its tasks along: they fail with ErrBroken.
 //
-// The number of workers is the server's, and WithMaxWorkers counts for nothing (J09). WithDir, WithEnv and the initializer apply
-// as in workers of one's own (J11), and what they set stays for the next master. WithMPIInfo is for MPI_Comm_connect. The ranks of the
-// program's own world go before a service (E18), and so do RANKPOOL_BACKEND=processes and threads. It takes Open MPI; a program
+// The number of workers is the server's, and WithMaxWorkers counts for nothing. WithDir, WithEnv and the initializer apply
+// as in workers of one's own, and what they set stays for the next master. WithMPIInfo is for MPI_Comm_connect. The ranks of the
+// program's own world go before a service, and so do RANKPOOL_BACKEND=processes and threads. It takes Open MPI; a program
 // that was started without an mpiexec can use a service too, one that srun has started cannot, nor one that is on another host than
 // its mpiexec.
 func WithService(service string) Option {
@@ -59,7 +59,7 @@ func (e *executor) refuseService() error {
 	return errors.Join(problems...)
 }
 
-// useService returns the service that the workers of this executor are, or nil when they are something else (C016).
+// useService returns the service that the workers of this executor are, or nil when they are something else.
 func (e *executor) useService(env environment) (*mpilink.Place, error) {
 	if e.class != mpiClass || e.comm != nil || env.backend == backendProcesses || env.backend == backendThreads {
 		return nil, nil

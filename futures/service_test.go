@@ -8,7 +8,6 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// C016, C107
 func TestWithServiceIsRefusedWhereNothingConnects(t *testing.T) {
 	for name, tt := range map[string]struct {
 		make func() error

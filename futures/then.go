@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Then returns a future that is completed by one of two handlers when f is done, as a promise is (G20, G21). It is
+// Then returns a future that is completed by one of two handlers when f is done, as a promise is. It is
 // Compose but for two things: an error that onValue returns, or a panic in it, goes to onError, which may recover; and
 // to cancel the returned future does not cancel f, which may have others depending on it.
 //
@@ -21,7 +21,7 @@ func Then[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error
 }
 
 // Catch is Then with only the handler for errors. Without that too it swallows the error, and the value is zero. It
-// does not intercept a cancellation (G30).
+// does not intercept a cancellation.
 func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 	if onError == nil {
 		onError = func(error) (v T, _ error) { return v, nil }
@@ -30,11 +30,11 @@ func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 }
 
 // ThenChain is Then for handlers that return a future: the future that ThenChain returns waits for that one and ends
-// as it does, cancelled included (G24, G27). A handler that returns neither a future nor an error makes it succeed with
+// as it does, cancelled included. A handler that returns neither a future nor an error makes it succeed with
 // the zero value. Without onValue, a value that is a *Future[R] is chained to, and one that an R can hold is passed on.
 //
 // A future that would wait for itself, be it through others made by Then, ThenChain, Catch or Compose, fails with
-// ErrChainCycle. If onValue brought that about, onError gets the error first and may recover (G33). Cycles through
+// ErrChainCycle. If onValue brought that about, onError gets the error first and may recover. Cycles through
 // Collect are not looked for.
 func ThenChain[T, R any](
 	f *Future[T], onValue func(T) (*Future[R], error), onError func(error) (*Future[R], error),
@@ -212,7 +212,7 @@ func (c *chained[T, R]) awaits() *core {
 type dependent interface{ awaits() *core }
 
 // leadsTo tells whether c waits for target, be it through others. Nothing is logged anywhere: what a future waits for
-// is known to the future alone and forgotten when it is done, so a chain leaves nothing behind (G35).
+// is known to the future alone and forgotten when it is done, so a chain leaves nothing behind.
 func leadsTo(c, target *core) bool {
 	for c != nil {
 		if c == target {

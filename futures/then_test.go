@@ -17,7 +17,7 @@ import (
 
 func addOne(v int) (int, error) { return v + 1, nil }
 
-func TestThenGivesDistinctFuturesInOrder(t *testing.T) { // G20, G34
+func TestThenGivesDistinctFuturesInOrder(t *testing.T) {
 	f := new(futures.Future[int])
 	var order []int
 	add := func(n int) func(int) (int, error) {
@@ -38,7 +38,7 @@ func TestThenGivesDistinctFuturesInOrder(t *testing.T) { // G20, G34
 	wantResult(t, futures.Then(done(t, 1), text, nil), "1", nil)
 }
 
-func TestTheHandlersOfThen(t *testing.T) { // G21
+func TestTheHandlersOfThen(t *testing.T) {
 	other := errors.New("other")
 	fail := func(int) (int, error) { return 0, other }
 	wantResult(t, futures.Then(done(t, 1), fail, nil), 0, other)
@@ -62,7 +62,7 @@ func TestTheHandlersOfThen(t *testing.T) { // G21
 	}), 6, nil)
 }
 
-func TestAHandlersFutureIsChainedTo(t *testing.T) { // G24
+func TestAHandlersFutureIsChainedTo(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end  func(*intFuture)
 		want int
@@ -70,7 +70,7 @@ func TestAHandlersFutureIsChainedTo(t *testing.T) { // G24
 	}{
 		"success": {func(f *intFuture) { f.Settle(9, nil)() }, 9, nil},
 		"failure": {func(f *intFuture) { f.Settle(0, errBoom)() }, 0, errBoom},
-		"cancel":  {func(f *intFuture) { f.Cancel() }, 0, futures.ErrCancelled}, // G27
+		"cancel":  {func(f *intFuture) { f.Cancel() }, 0, futures.ErrCancelled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, early := range []bool{false, true} {
@@ -94,7 +94,7 @@ func TestAHandlersFutureIsChainedTo(t *testing.T) { // G24
 	}
 }
 
-func TestAFutureAsAValue(t *testing.T) { // G26
+func TestAFutureAsAValue(t *testing.T) {
 	inner := new(futures.Future[int])
 	out := futures.Then(done(t, inner), func(f *intFuture) (bool, error) { return f == inner, nil }, nil)
 	wantResult(t, out, true, nil)
@@ -109,7 +109,7 @@ func TestAFutureAsAValue(t *testing.T) { // G26
 	wantResult(t, futures.ThenChain(done(t, 4), func(int) (*intFuture, error) { return nil, errBoom }, nil), 0, errBoom)
 }
 
-func TestCancellingTheBaseCancelsTheOutputsOfThen(t *testing.T) { // G27
+func TestCancellingTheBaseCancelsTheOutputsOfThen(t *testing.T) {
 	f := new(futures.Future[int])
 	outs := []*intFuture{
 		futures.Then(f, never[int, int](t), never[error, int](t)),
@@ -135,7 +135,7 @@ func TestCancellingAnOutputOfThenLeavesTheOthersAlone(t *testing.T) {
 	wantNoFollowers(t, []*intFuture{inner})
 }
 
-func TestCatch(t *testing.T) { // G30
+func TestCatch(t *testing.T) {
 	wantResult(t, futures.Catch(done(t, 5), never[error, int](t)), 5, nil)
 	wantResult(t, futures.Catch(failed[int](t, errBoom), nil), 0, nil)
 	wantResult(t, futures.Catch(failed[int](t, errBoom), func(error) (int, error) { return 8, nil }), 8, nil)
@@ -145,7 +145,7 @@ func TestCatch(t *testing.T) { // G30
 	wantState(t, out, "cancelled")
 }
 
-func TestAFutureChainedToItselfIsACycle(t *testing.T) { // G33
+func TestAFutureChainedToItselfIsACycle(t *testing.T) {
 	f := new(futures.Future[int])
 	var out *intFuture
 	self := func(int) (*intFuture, error) { return out, nil }
@@ -207,7 +207,7 @@ func TestACycleClosedFromTwoSidesIsFound(t *testing.T) {
 	}
 }
 
-func TestDeepChainsNeitherLeakNorExhaustTheStack(t *testing.T) { // G35
+func TestDeepChainsNeitherLeakNorExhaustTheStack(t *testing.T) {
 	const deep = 100_000
 	defer debug.SetMaxStack(debug.SetMaxStack(1 << 20)) // a crash, should the depth grow with the chain
 	chain := func(f *intFuture) *intFuture {
@@ -258,7 +258,7 @@ func TestDeepChainsNeitherLeakNorExhaustTheStack(t *testing.T) { // G35
 	}
 }
 
-func TestACancelTravelsDownADeepChain(t *testing.T) { // G35
+func TestACancelTravelsDownADeepChain(t *testing.T) {
 	head := new(futures.Future[int])
 	tail := head
 	for range 100_000 {

@@ -33,16 +33,14 @@ func (m WaitMode) String() string {
 }
 
 // Wait blocks until what mode says has happened to fs, and returns which futures are done and which are not, each once
-// and in the order of fs. An empty fs is done at once (B10). A future that was done counts, and so does one that is
-// cancelled (B03, B16).
+// and in the order of fs. An empty fs is done at once. A future that was done counts, and so does one that is cancelled.
 //
 // When ctx ends first, the parts are as they are then, and the error matches what ctx says, and ErrTimeout too if that was a
-// deadline (B09). A context that has ended already gives a snapshot; what was waited for counts if it has happened, and then
-// there is no error. A mode that is none of the constants is always an error, as is a nil future, and then there are no
-// parts (B11).
+// deadline. A context that has ended already gives a snapshot; what was waited for counts if it has happened, and then
+// there is no error. A mode that is none of the constants is always an error, as is a nil future, and then there are no parts.
 //
-// Failures of the futures are not errors of Wait (B08). The futures may belong to different executors; Wait takes
-// nothing from them and can be repeated (B15). For a sequence, pass slices.Collect of it; for futures of different
+// Failures of the futures are not errors of Wait. The futures may belong to different executors; Wait takes
+// nothing from them and can be repeated. For a sequence, pass slices.Collect of it; for futures of different
 // types, a slice of Awaitable.
 func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDone []F, err error) {
 	if mode < AllCompleted || mode > FirstException {
@@ -138,7 +136,7 @@ func waitFor[F Awaitable](ctx context.Context, fs []F, mode WaitMode) {
 	}
 }
 
-// distinct returns a copy of fs in which each future occurs once, at its first place (B12).
+// distinct returns a copy of fs in which each future occurs once, at its first place.
 func distinct[F Awaitable](fs []F) []F {
 	const few = 16 // up to here comparing each with each beats a map
 	out := make([]F, 0, len(fs))

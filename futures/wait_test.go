@@ -47,7 +47,7 @@ func wantParts(t *testing.T, fs, done, notDone []*intFuture, want ...int) {
 	}
 }
 
-// wantNoFollowers checks that nothing stays attached (B25).
+// wantNoFollowers checks that nothing stays attached.
 func wantNoFollowers[F futures.Awaitable](t *testing.T, fs []F) {
 	t.Helper()
 	for i, f := range fs {
@@ -76,18 +76,18 @@ func TestWaitReturnsWhatItsModeWaitsFor(t *testing.T) {
 		took  time.Duration
 		want  []int
 	}{
-		{"B01 the first one done", futures.FirstCompleted, []end{nil, nil}, []end{nil, ok}, 2 * s, []int{1}},
-		{"B01 the first one failed", futures.FirstCompleted, []end{nil, nil}, []end{fail, ok}, s, []int{0}},
-		{"B03 some done already", futures.FirstCompleted, []end{ok, nil, fail}, []end{nil, ok, nil}, 0, []int{0, 2}},
-		{"B04 the first failure and what was before", futures.FirstException,
+		{"the first one done", futures.FirstCompleted, []end{nil, nil}, []end{nil, ok}, 2 * s, []int{1}},
+		{"the first one failed", futures.FirstCompleted, []end{nil, nil}, []end{fail, ok}, s, []int{0}},
+		{"some done already", futures.FirstCompleted, []end{ok, nil, fail}, []end{nil, ok, nil}, 0, []int{0, 2}},
+		{"the first failure and what was before", futures.FirstException,
 			[]end{nil, nil, nil}, []end{ok, fail, ok}, 2 * s, []int{0, 1}},
-		{"B06 a failure already there", futures.FirstException, []end{fail, nil}, []end{nil, ok}, 0, []int{0}},
-		{"B07 no failure at all", futures.FirstException, []end{nil, nil, ok}, []end{ok, ok, nil}, 2 * s, []int{0, 1, 2}},
-		{"B07 a cancel fails nothing", futures.FirstException, []end{cancel, nil}, []end{nil, ok}, 2 * s, []int{0, 1}},
-		{"B08 everything", futures.AllCompleted, []end{nil, nil, ok}, []end{fail, ok, nil}, 2 * s, []int{0, 1, 2}},
-		{"B08 everything there already", futures.AllCompleted, []end{fail, ok}, []end{nil, nil}, 0, []int{0, 1}},
-		{"B16 a cancel during the wait", futures.FirstCompleted, []end{nil, nil}, []end{cancel, nil}, s, []int{0}},
-		{"B16 a cancel completes the rest", futures.AllCompleted, []end{nil, ok}, []end{cancel, nil}, s, []int{0, 1}},
+		{"a failure already there", futures.FirstException, []end{fail, nil}, []end{nil, ok}, 0, []int{0}},
+		{"no failure at all", futures.FirstException, []end{nil, nil, ok}, []end{ok, ok, nil}, 2 * s, []int{0, 1, 2}},
+		{"a cancel fails nothing", futures.FirstException, []end{cancel, nil}, []end{nil, ok}, 2 * s, []int{0, 1}},
+		{"everything", futures.AllCompleted, []end{nil, nil, ok}, []end{fail, ok, nil}, 2 * s, []int{0, 1, 2}},
+		{"everything there already", futures.AllCompleted, []end{fail, ok}, []end{nil, nil}, 0, []int{0, 1}},
+		{"a cancel during the wait", futures.FirstCompleted, []end{nil, nil}, []end{cancel, nil}, s, []int{0}},
+		{"a cancel completes the rest", futures.AllCompleted, []end{nil, ok}, []end{cancel, nil}, s, []int{0, 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestWaitReturnsWhatItsModeWaitsFor(t *testing.T) {
 				wantParts(t, fs, done, notDone, tt.want...)
 				wantNoFollowers(t, notDone)
 
-				done, notDone, err = futures.Wait(t.Context(), fs, tt.mode) // B15
+				done, notDone, err = futures.Wait(t.Context(), fs, tt.mode)
 				if err != nil {
 					t.Error(err)
 				}
@@ -120,7 +120,7 @@ func TestWaitReturnsWhatItsModeWaitsFor(t *testing.T) {
 	}
 }
 
-func TestADeadlineYieldsThePartsAndAnErrorThatSaysSo(t *testing.T) { // B09
+func TestADeadlineYieldsThePartsAndAnErrorThatSaysSo(t *testing.T) {
 	for _, mode := range []futures.WaitMode{futures.AllCompleted, futures.FirstException} {
 		synctest.Test(t, func(t *testing.T) {
 			fs := newInts(3)
@@ -160,7 +160,7 @@ func TestACancelledWaitYieldsThePartsAndAnError(t *testing.T) {
 	wantParts(t, fs, done, notDone, 0)
 }
 
-func TestWaitingForNothingReturnsAtOnce(t *testing.T) { // B10
+func TestWaitingForNothingReturnsAtOnce(t *testing.T) {
 	for _, mode := range modes {
 		done, notDone, err := futures.Wait[*intFuture](ended(t), nil, mode)
 		if len(done)+len(notDone) != 0 || err != nil {
@@ -169,7 +169,7 @@ func TestWaitingForNothingReturnsAtOnce(t *testing.T) { // B10
 	}
 }
 
-func TestAnUnknownModeIsAlwaysAnError(t *testing.T) { // B11
+func TestAnUnknownModeIsAlwaysAnError(t *testing.T) {
 	for _, mode := range []futures.WaitMode{-1, 3} {
 		for _, fs := range [][]*intFuture{nil, {done(t, 1)}, newInts(1)} {
 			if done, notDone, err := futures.Wait(t.Context(), fs, mode); err == nil || done != nil || notDone != nil {
@@ -187,7 +187,7 @@ func TestAnUnknownModeIsAlwaysAnError(t *testing.T) { // B11
 	wantResult(t, fs[0], 1, nil)
 }
 
-func TestDuplicatesCollapseAndSequencesWork(t *testing.T) { // B12
+func TestDuplicatesCollapseAndSequencesWork(t *testing.T) {
 	for _, n := range []int{1, 16, 17, 100} {
 		fs := newInts(n)
 		for _, f := range fs {
@@ -206,7 +206,7 @@ func TestDuplicatesCollapseAndSequencesWork(t *testing.T) { // B12
 	}
 }
 
-func TestFuturesOfDifferentTypesCanBeWaitedForTogether(t *testing.T) { // B15
+func TestFuturesOfDifferentTypesCanBeWaitedForTogether(t *testing.T) {
 	a, b := new(futures.Future[int]), new(futures.Future[string])
 	fs := []futures.Awaitable{a, b}
 	set(t, b, "x")

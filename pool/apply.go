@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// Apply calls fn with arg on a worker and returns what it returns (H05). It blocks until then, or until ctx ends: the call is
+// Apply calls fn with arg on a worker and returns what it returns. It blocks until then, or until ctx ends: the call is
 // cancelled then, and if it has begun the context of its task ends.
 //
 // The error is that of the task, or of futures.Submit: futures.ErrShutdown after Close, futures.ErrBroken, an argument

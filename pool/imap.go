@@ -7,12 +7,11 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// Imap calls fn on every element of xs, a slice or a sequence, and returns the results one by one in the order of the
-// input (H08).
+// Imap calls fn on every element of xs, a slice or a sequence, and returns the results one by one in the order of the input.
 //
 // The elements of a slice are submitted at the call; a sequence is drawn while the results are read, a few tasks per
 // worker ahead, on a goroutine of its own: what it shares with the loop that reads must be guarded. The failure of an
-// element comes in its place, as a *futures.ElementError, and the others follow (H10). The end of ctx, of the pool, or what is wrong
+// element comes in its place, as a *futures.ElementError, and the others follow. The end of ctx, of the pool, or what is wrong
 // with the call ends the sequence with one error. When the reader stops early, what has not begun is withdrawn, and the contexts of
 // the tasks that run end. The results can be read once, by one goroutine: to range over them again yields an error that matches
 // futures.ErrInvalidState.
@@ -22,7 +21,7 @@ func Imap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn future
 	return each[A, R](ctx, "Imap", p, fn, any(xs), opts)
 }
 
-// ImapUnordered is Imap with the results as they come, quick ones first; within a chunk the order is kept (H08).
+// ImapUnordered is Imap with the results as they come, quick ones first; within a chunk the order is kept.
 func ImapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
 	return each[A, R](ctx, "ImapUnordered", p, fn, any(xs), opts, futures.Unordered())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// Map calls fn on every element of xs, a slice or a sequence, and returns all results in the order of the input (H07).
+// Map calls fn on every element of xs, a slice or a sequence, and returns all results in the order of the input.
 //
 // It blocks until they are there, an element fails, or ctx ends. Then what has not begun is withdrawn, the contexts of the tasks
 // that run end, and the error comes back, without results: of the element that has failed first, wherever it is in the input, a
@@ -25,7 +25,7 @@ func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures
 // A slice is submitted before MapAsync returns and may then be changed; a sequence is read to its end. Without
 // WithChunkSize it blocks until the workers have started, for the default depends on their number. The error is what
 // shows at the call: a wrong chunk size, futures.ErrShutdown, the end of ctx. Everything else, a failing element first
-// of all, is the result's (H22).
+// of all, is the result's.
 func MapAsync[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) (*MapResult[R], error) {
 	return mapAsync[A, R](ctx, "MapAsync", p, fn, any(xs), opts)
 }
@@ -48,7 +48,7 @@ type list[R any] struct {
 	results iter.Seq2[R, error]
 }
 
-// listInput checks a call and reads its input to the end (H14).
+// listInput checks a call and reads its input to the end.
 func listInput[A any](ctx context.Context, p *Pool, verb string, xs any, opts []MapOption) (mapConfig, []A, error) {
 	if err := p.usable(); err != nil {
 		return mapConfig{}, nil, err
@@ -74,7 +74,7 @@ func listInput[A any](ctx context.Context, p *Pool, verb string, xs any, opts []
 func startList[A, R any](ctx context.Context, p *Pool, c mapConfig, fn futures.Func[A, R], xs []A) (list[R], error) {
 	opts := c.rest
 	if c.chunk == 0 && len(xs) > 0 {
-		workers, err := p.ex.NumWorkers(ctx) // H15; 0 when the pool is broken, which the map finds out
+		workers, err := p.ex.NumWorkers(ctx) // starts them; 0 when the pool is broken, which the map finds out
 		if err != nil {
 			return list[R]{}, err
 		}

@@ -27,8 +27,8 @@ func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
 	return futures.WithInitializer(fn, arg)
 }
 
-// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Below 1 the verb returns an error and takes
-// nothing of its input (H12).
+// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Below 1 the verb returns an
+// error and takes nothing of its input.
 func WithChunkSize(n int) MapOption { return chunkSize{futures.WithChunkSize(n), n} }
 
 // chunkSize is WithChunkSize. It carries the executor's option, so that it is one.

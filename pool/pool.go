@@ -32,8 +32,8 @@ type Pool struct {
 }
 
 // New returns a pool whose workers are what the program was started with: processes of this machine, or the ranks of an
-// MPI job. Nothing starts before the pool is first used (H03). Every option of an executor is an option of a pool. The
-// error lists every option that is wrong (H01).
+// MPI job. Nothing starts before the pool is first used. Every option of an executor is an option of a pool. The
+// error lists every option that is wrong.
 func New(opts ...Option) (*Pool, error) {
 	ex, err := futures.NewMPIPoolExecutor(opts...)
 	if err != nil {
@@ -43,7 +43,7 @@ func New(opts ...Option) (*Pool, error) {
 }
 
 // On returns a pool with the workers of an executor, which belongs to the pool from then on: Close, Terminate and Join
-// shut it down (H04). It panics when ex is nil.
+// shut it down. It panics when ex is nil.
 func On(ex futures.Executor) *Pool {
 	if v := reflect.ValueOf(ex); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("pool: On: the executor is nil; make one with package futures")
@@ -63,7 +63,7 @@ var errNone = errors.New("pool: there is no pool: make one with New, With, On or
 
 func (p *Pool) none() bool { return p == nil || p.ex == nil }
 
-// Close forbids further calls, which get futures.ErrShutdown. What was submitted still runs. It does not wait (H24).
+// Close forbids further calls, which get futures.ErrShutdown. What was submitted still runs. It does not wait.
 func (p *Pool) Close() {
 	if p.none() {
 		return
@@ -73,7 +73,7 @@ func (p *Pool) Close() {
 }
 
 // Terminate is Close that cancels what has not begun and ends the contexts of the tasks that run. It does not wait for
-// them (H28): a task that does not heed its context runs to its end. What was cancelled has futures.ErrCancelled, for
+// them: a task that does not heed its context runs to its end. What was cancelled has futures.ErrCancelled, for
 // those who wait in Get, read an Imap, or hold an ErrorCallback.
 func (p *Pool) Terminate() {
 	if p.none() {
@@ -84,7 +84,7 @@ func (p *Pool) Terminate() {
 }
 
 // Join waits until everything that was submitted has run, its callbacks too, and the workers have left, or until ctx
-// ends; then the error says which tasks still run, and they go on. It implies Close (H26). Called by a callback, it does
+// ends; then the error says which tasks still run, and they go on. It implies Close. Called by a callback, it does
 // not wait for callbacks, of which it would be one.
 func (p *Pool) Join(ctx context.Context) error {
 	if p.none() {

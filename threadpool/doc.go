@@ -48,5 +48,5 @@
 // # From Python
 //
 // multiprocessing.pool.ThreadPool has one thread per core when no number is given, and so has this; mpi4py's has one
-// thread in all (H33). An initializer is called once for all workers.
+// thread in all. An initializer is called once for all workers.
 package threadpool

@@ -34,7 +34,7 @@ func start(t *testing.T, opts ...pool.Option) *pool.Pool {
 	return p
 }
 
-func TestWithoutASizeThereIsOneWorkerPerCore(t *testing.T) { // H33, and where it differs
+func TestWithoutASizeThereIsOneWorkerPerCore(t *testing.T) { // where the original has one
 	t.Setenv("RANKPOOL_MAX_WORKERS", "97")
 	n, err := start(t).Executor().NumWorkers(t.Context())
 	if want := min(runtime.NumCPU(), runtime.GOMAXPROCS(0)); n != want || err != nil {
@@ -42,7 +42,7 @@ func TestWithoutASizeThereIsOneWorkerPerCore(t *testing.T) { // H33, and where i
 	}
 }
 
-func TestArgumentsAndResultsAreShared(t *testing.T) { // H33
+func TestArgumentsAndResultsAreShared(t *testing.T) {
 	p := start(t)
 	same := futures.Local(func(_ context.Context, x *int) (*int, error) { *x++; return x, nil })
 	xs := []*int{new(int), new(int)}

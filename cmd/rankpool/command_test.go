@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	testkit.Main(m)
 }
 
-// E04: whatever follows the program's name is the program's.
+// Whatever follows the program's name is the program's.
 func TestTheParserNeverSeesTheProgramsOptions(t *testing.T) {
 	app := kong.Must(&commands{}, kong.Bind(surroundings{}))
 	for line, want := range map[string]string{
@@ -64,7 +64,7 @@ func started(rank int, args ...string) (status int, out, complaint string) {
 	return status, o.String(), e.String()
 }
 
-// E02, in a job: one rank tells, and the others do not end the job before it has.
+// In a job one rank tells, and the others do not end the job before it has.
 func TestAMistakeIsToldByOneRank(t *testing.T) {
 	for _, args := range [][]string{{"run"}, {"run", "-c"}, {"run", "--bogus"}, {"bogus"}, {}} {
 		if status, out, complaint := started(0, args...); status != 1 || out != "" || !strings.Contains(complaint, "Usage: rankpool") {

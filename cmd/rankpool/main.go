@@ -26,7 +26,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// exitFailure is the status of everything that goes wrong before the program starts (E02).
+// exitFailure is the status of everything that goes wrong before the program starts.
 const exitFailure = 1
 
 // commands is the grammar of the command line.
@@ -142,7 +142,7 @@ func isParseError(err error) bool {
 	return errors.As(err, &p)
 }
 
-// protect keeps the parser away from what belongs to the program that is to be run (E04): it marks the end of the options
+// protect keeps the parser away from what belongs to the program that is to be run: it marks the end of the options
 // before the first argument of run, exec and serve that is none, and behind the operand of -c and -m. The error is that the last
 // option lacks its operand.
 func protect(root *kong.Node, args []string) ([]string, error) {

@@ -272,7 +272,7 @@ type stoppedError struct{ signal os.Signal }
 
 func (e *stoppedError) Error() string { return "signal: " + e.signal.String() }
 
-// status is the exit status that a shell would report (E07).
+// status is the exit status that a shell would report.
 func (e *stoppedError) status() int {
 	if n, ok := e.signal.(syscall.Signal); ok {
 		return 128 + int(n)

@@ -172,7 +172,7 @@ type descriptor int
 func (d descriptor) Write(p []byte) (int, error) { return unix.Write(int(d), p) }
 
 // supervise runs the program as a child and ends as it does, but never by a signal: the status is then 128 and its number.
-// With a wire it has MPICH's launcher end the job when the program fails (E22). This process outlives every signal that the
+// With a wire it has MPICH's launcher end the job when the program fails. This process outlives every signal that the
 // program may want to see: launchers send them to both, as a terminal does.
 func (p *program) supervise(wire io.Writer) error {
 	path, err := p.prepare()

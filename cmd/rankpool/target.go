@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// form is what a TARGET is (E01).
+// form is what a TARGET is.
 type form int
 
 // The forms.
@@ -29,7 +29,7 @@ const (
 // target is a program to be started, as the command line names it.
 type target struct {
 	form form
-	name string   // the program's os.Args[0], which marks the form (E04)
+	name string   // the program's os.Args[0], which marks the form
 	path string   // absolute; of a file, a directory or a binary
 	text string   // the import path, or the statements
 	args []string // the program's own arguments

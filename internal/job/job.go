@@ -37,14 +37,14 @@ type Job interface {
 	// Abort ends every process of the job, if this one is part of one.
 	Abort(status int)
 
-	// Run runs a program that is no local worker: as the master, or as a rank that serves it (E05). It returns the exit status.
+	// Run runs a program that is no local worker: as the master, or as a rank that serves it. It returns the exit status.
 	Run(p Program) (status int)
 
-	// ServeMasters serves masters that were started apart instead of running the program (J01).
+	// ServeMasters serves masters that were started apart instead of running the program.
 	ServeMasters(p Program, s Server) error
 
-	// Ranks makes the group of an executor whose workers are ranks: those of the world, whatever their number, or spawned ones
-	// (E09). Shared tells that other executors have used them.
+	// Ranks makes the group of an executor whose workers are ranks: those of the world, whatever their number, or spawned ones.
+	// Shared tells that other executors have used them.
 	Ranks(r Request) (g Group, world, shared bool, err error)
 
 	// Connect makes the group of an executor whose workers serve at a place.
@@ -90,7 +90,7 @@ type Comm interface {
 	Rank() int
 	Size() int
 
-	// Enter refuses a communicator whose other ranks serve this one already, and would never answer (D08).
+	// Enter refuses a communicator whose other ranks serve this one already, and would never answer.
 	Enter() (leave func(), err error)
 
 	// Group makes the group of the other ranks.

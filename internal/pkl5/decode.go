@@ -45,7 +45,7 @@ func (d *Decoder) Rest() []byte { return d.in[d.pos:] }
 
 // Decode reads the next value, of type c.Type(), into the zero value at p.
 //
-// It does not block. The error is a *ValueError: about ErrCorrupt (I05, I30), about ErrUnregistered, or what an
+// It does not block. The error is a *ValueError: about ErrCorrupt, about ErrUnregistered, or what an
 // unmarshaller returned or panicked with. Then d is where it was and the memory at p holds a part of the value. What
 // a hostile stream makes Decode allocate is bounded by a small multiple of the stream and its segments.
 func (c *Codec) Decode(d *Decoder, p unsafe.Pointer) error {

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// DefaultThreshold is the size in bytes from which memory travels out of band (I02).
+// DefaultThreshold is the size in bytes from which memory travels out of band.
 const DefaultThreshold = 256 << 10
 
 // maxDepth is how deep slices, maps and interfaces may nest in each other. Chains of pointers have no limit.
@@ -26,7 +26,7 @@ type Encoder struct {
 	Segments [][]byte
 
 	// Threshold is the size in bytes from which a slice, string or array goes out of band. Zero means
-	// DefaultThreshold (I04); a negative one keeps everything in band.
+	// DefaultThreshold; a negative one keeps everything in band.
 	Threshold int
 
 	// Snapshot copies what would otherwise alias.

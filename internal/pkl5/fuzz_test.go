@@ -69,7 +69,7 @@ func decodeHostile(t testing.TB, typ reflect.Type, stream []byte, segments [][]b
 	return root, err
 }
 
-func FuzzDecode(f *testing.F) { // I05, I30
+func FuzzDecode(f *testing.F) {
 	for _, v := range values() {
 		p := reflect.New(reflect.TypeOf(v))
 		p.Elem().Set(reflect.ValueOf(v))
@@ -132,7 +132,7 @@ type mixed struct {
 	Pads []padded
 }
 
-func FuzzRoundTrip(f *testing.F) { // I01
+func FuzzRoundTrip(f *testing.F) {
 	f.Add(int64(0), 0.0, "", []byte{}, 0)
 	f.Add(int64(math.MinInt64), math.Copysign(0, -1), "text", []byte("some bytes to cut into pieces"), 4)
 	f.Add(int64(248), nan(9), "\xff", bytes.Repeat([]byte{0xF8}, 300), 64)

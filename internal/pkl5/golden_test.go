@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestTheFormatIsGolden(t *testing.T) { // I07
+func TestTheFormatIsGolden(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 || unsafe.Sizeof(0) != 8 {
 		t.Skip("the golden files hold memory of 64-bit little-endian machines")
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/rankpool/rankpool/internal/pkl5"
 )
 
-func TestAStreamCutAnywhereIsCorrupt(t *testing.T) { // I05, I30
+func TestAStreamCutAnywhereIsCorrupt(t *testing.T) {
 	for _, v := range []any{wideValue(), []any{1, "a", map[string]any{"x": []int{1}}}, node{1, &node{2, nil}}, tree{1, []tree{{}}}} {
 		typ := reflect.TypeOf(v)
 		c, err := pkl5.Compile(typ)
@@ -37,7 +37,7 @@ func huge(prefix ...byte) []byte {
 	return append(prefix, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0x40) // 1<<62
 }
 
-func TestHostileLengthsAllocateLittle(t *testing.T) { // I30
+func TestHostileLengthsAllocateLittle(t *testing.T) {
 	const cells = math.MaxInt >> 20 // 8 TiB where addresses have 64 bits
 	type giant struct{ Cells [cells]byte }
 	type gap struct {

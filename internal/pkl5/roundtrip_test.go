@@ -108,7 +108,7 @@ func wideValue() wide {
 	return w
 }
 
-// values are the table of I01: what must arrive as it was sent.
+// values are what must arrive as it was sent.
 func values() []any {
 	loop := map[string]any{"x": 1}
 	var vs []any
@@ -163,7 +163,7 @@ func transfer(t testing.TB, v any, threshold int) any {
 	return out.Elem().Interface()
 }
 
-func TestValuesArriveAsTheyWereSent(t *testing.T) { // I01
+func TestValuesArriveAsTheyWereSent(t *testing.T) {
 	for _, threshold := range []int{0, -1, 1, 8, 100} {
 		for i, v := range values() {
 			t.Run(fmt.Sprintf("threshold %d/%d %T", threshold, i, v), func(t *testing.T) {
@@ -315,7 +315,7 @@ func TestNestingWithoutEndIsAnErrorWithADepth(t *testing.T) {
 	}
 }
 
-func TestSegmentsAliasOnTheWayOutAndIn(t *testing.T) { // I02, I05
+func TestSegmentsAliasOnTheWayOutAndIn(t *testing.T) {
 	in := struct {
 		Small, Large []float64
 		Text         string
@@ -367,7 +367,7 @@ func TestSegmentsAliasOnTheWayOutAndIn(t *testing.T) { // I02, I05
 	}
 }
 
-func TestTheThresholdHasADefaultAndCanBeTurnedOff(t *testing.T) { // I02, I04
+func TestTheThresholdHasADefaultAndCanBeTurnedOff(t *testing.T) {
 	for _, tc := range []struct{ n, threshold, want int }{
 		{pkl5.DefaultThreshold, 0, 1}, {pkl5.DefaultThreshold - 1, 0, 0}, {1 << 20, -1, 0}, {10, 10, 1}, {9, 10, 0}, {0, 1, 0},
 	} {

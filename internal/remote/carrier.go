@@ -32,7 +32,7 @@ func RegisterErrorType[T error](name string) error {
 }
 
 // RegisterError makes errors of type t keep it across processes with all their fields, so that errors.As finds it on the
-// other side (C031). Name is what the type travels under, the same in every process that registers it; where it is not
+// other side. Name is what the type travels under, the same in every process that registers it; where it is not
 // registered such an error arrives as text.
 //
 // T is the type of the values that are returned, so a pointer type when the methods are on the pointer. The error says

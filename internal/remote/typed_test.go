@@ -31,7 +31,6 @@ type list []string
 
 func (e list) Error() string { return strings.Join(e, ",") }
 
-// C031
 func TestARegisteredTypeAndItsFieldsArriveIntact(t *testing.T) {
 	must(t, remote.RegisterErrorType[*quota]("quota"))
 	must(t, remote.RegisterErrorType[*quota]("quota"))

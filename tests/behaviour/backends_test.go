@@ -1,5 +1,5 @@
-// Package behaviour_test is the one suite of behaviours, run over every kind of worker. The names in brackets are the
-// rows of the specification that a test stands for; docs/parity.md lists those that differ on purpose.
+// Package behaviour_test is the one suite of behaviours, run over every kind of worker. docs/parity.md
+// says which behaviour of the original each test stands for, and where rankpool differs on purpose.
 package behaviour_test
 
 import (

@@ -217,7 +217,7 @@ func submitEach[A, R any](t *testing.T, ex futures.Executor, fn futures.Func[A, 
 	return result(t, f)
 }
 
-func TestAParallelTaskComputesPi_F08(t *testing.T) {
+func TestAParallelTaskComputesPi(t *testing.T) {
 	for _, workers := range []int{1, 2, 3, 4} {
 		onTalking(t, workers, func(t *testing.T, _ backend, ex futures.Executor) {
 			for _, got := range submitEach(t, ex, pi, 128) {
@@ -229,7 +229,7 @@ func TestAParallelTaskComputesPi_F08(t *testing.T) {
 	}
 }
 
-func TestEveryCollectiveOperationWithEveryRoot_F01_I24_I25(t *testing.T) {
+func TestEveryCollectiveOperationWithEveryRoot(t *testing.T) {
 	for _, workers := range []int{1, 2, 3} {
 		onTalking(t, workers, func(t *testing.T, _ backend, ex futures.Executor) {
 			for _, length := range []int{3, 50_000} { // in band and beside the message
@@ -243,7 +243,6 @@ func TestEveryCollectiveOperationWithEveryRoot_F01_I24_I25(t *testing.T) {
 	}
 }
 
-// F07
 func TestTasksSubmittedOneByOneFindEachOther(t *testing.T) {
 	onTalking(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		for round := range 20 {
@@ -339,7 +338,6 @@ func TestTheEndOfATasksTimeEndsItsWaitForOthers(t *testing.T) {
 	})
 }
 
-// F02
 func TestThereIsNoCommunicatorElsewhere(t *testing.T) {
 	if _, err := futures.CommWorkers(t.Context()); !errors.Is(err, futures.ErrNoWorkersComm) {
 		t.Error(err)
@@ -355,7 +353,7 @@ func TestThereIsNoCommunicatorElsewhere(t *testing.T) {
 	}, func(b backend) bool { return !talks(b) })
 }
 
-func TestMisuseOfTheCommunicatorIsAnError_I25_I26(t *testing.T) {
+func TestMisuseOfTheCommunicatorIsAnError(t *testing.T) {
 	onTalking(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, wrong := range submitEach(t, ex, misused, 0) {
 			if wrong != "" {

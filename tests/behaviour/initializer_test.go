@@ -16,7 +16,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestTheInitializerRunsOncePerProcessBeforeAnyTask_C078_C085(t *testing.T) {
+func TestTheInitializerRunsOncePerProcessBeforeAnyTask(t *testing.T) {
 	on(t, 4, func(t *testing.T, b backend, ex futures.Executor) {
 		before := calls.Load()
 		for range 20 {
@@ -103,7 +103,7 @@ func TestAFailingInitializerFailsThePoolInTheSameWordsOnEveryBackend(t *testing.
 	}
 }
 
-func TestWorkersStartInTheOrderOfTheOriginal_C098_C102_C103_C104(t *testing.T) {
+func TestWorkersStartInTheOrderOfTheOriginal(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		dir, err := filepath.EvalSymlinks(t.TempDir())
 		if err != nil {
@@ -149,7 +149,7 @@ func TestWorkersStartInTheOrderOfTheOriginal_C098_C102_C103_C104(t *testing.T) {
 	})
 }
 
-func TestAFailingInitializerBreaksTheExecutor_C015_C019_C079_C084(t *testing.T) {
+func TestAFailingInitializerBreaksTheExecutor(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		g := newGate(t)
 		ex := b.start(t, 2, futures.WithInitializer(refuse, g))
@@ -172,7 +172,7 @@ func TestAFailingInitializerBreaksTheExecutor_C015_C019_C079_C084(t *testing.T) 
 	})
 }
 
-func TestABrokenPoolRefusesMapsWithTheCause_C079(t *testing.T) {
+func TestABrokenPoolRefusesMapsWithTheCause(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		g := newGate(t)
 		ex := b.start(t, 2, futures.WithInitializer(refuse, g))
@@ -202,7 +202,7 @@ func TestABrokenPoolRefusesMapsWithTheCause_C079(t *testing.T) {
 	})
 }
 
-func TestTheCauseOfABrokenPoolKeepsItsTypeAndPlace_C084(t *testing.T) {
+func TestTheCauseOfABrokenPoolKeepsItsTypeAndPlace(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		for _, how := range []string{"too slow", "panic"} {
 			ex := b.start(t, 1, futures.WithInitializer(refuseAs, how))
@@ -225,7 +225,7 @@ func TestTheCauseOfABrokenPoolKeepsItsTypeAndPlace_C084(t *testing.T) {
 	})
 }
 
-func TestAbandoningAPoolWhoseInitializerFailsReleasesEverything_C083(t *testing.T) {
+func TestAbandoningAPoolWhoseInitializerFailsReleasesEverything(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		before := runtime.NumGoroutine()
 		for _, opts := range [][]futures.ShutdownOption{nil, {futures.NoWait()}, {futures.CancelFutures()}, {futures.NoWait(), futures.CancelFutures()}} {

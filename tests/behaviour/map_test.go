@@ -55,7 +55,7 @@ func expect[R any](t *testing.T, want []R, seq iter.Seq2[R, error]) {
 	}
 }
 
-func TestMapEqualsTheBuiltinAndStopsAtTheShortest_C040_C041(t *testing.T) {
+func TestMapEqualsTheBuiltinAndStopsAtTheShortest(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		expect(t, squares(100), futures.Map(within(t), ex, square, upTo(100)))
 		expect(t, squares(100), futures.Map(within(t), ex, square, slices.Values(upTo(100))))
@@ -67,7 +67,7 @@ func TestMapEqualsTheBuiltinAndStopsAtTheShortest_C040_C041(t *testing.T) {
 	})
 }
 
-func TestResultsComeInOrderWhateverTheChunks_C043_C044(t *testing.T) {
+func TestResultsComeInOrderWhateverTheChunks(t *testing.T) {
 	on(t, 3, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, chunk := range []int{1, 6, 40, 50} {
 			before := ex.Stats().Submitted
@@ -84,7 +84,7 @@ func TestResultsComeInOrderWhateverTheChunks_C043_C044(t *testing.T) {
 	})
 }
 
-func TestBadOptionsAreTheFirstAndOnlyErrorAndNothingIsDrawn_C045_C046(t *testing.T) {
+func TestBadOptionsAreTheFirstAndOnlyErrorAndNothingIsDrawn(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		var drawn atomic.Int64
 		input := func(yield func(int) bool) { drawn.Add(1); yield(1) }
@@ -111,7 +111,7 @@ func TestBadOptionsAreTheFirstAndOnlyErrorAndNothingIsDrawn_C045_C046(t *testing
 	})
 }
 
-func TestAFailureComesInItsPlaceAndTheMapGoesOn_C048(t *testing.T) {
+func TestAFailureComesInItsPlaceAndTheMapGoesOn(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, chunk := range []int{1, 2, 3, 10} {
 			for _, lazily := range []bool{false, true} {
@@ -138,7 +138,7 @@ func TestAFailureComesInItsPlaceAndTheMapGoesOn_C048(t *testing.T) {
 	})
 }
 
-func TestUnorderedDeliversAsTheyComeAndTheQuickOnesBeforeADeadline_C054(t *testing.T) {
+func TestUnorderedDeliversAsTheyComeAndTheQuickOnesBeforeADeadline(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		got, err := gather(futures.Map(within(t), ex, square, upTo(200), futures.Unordered(), futures.WithChunkSize(7)))
 		slices.Sort(got)
@@ -184,7 +184,7 @@ func TestADeadlineEndsAMapWithATimeOut(t *testing.T) {
 	})
 }
 
-func TestUnorderedKeepsTheOrderInsideAChunk_C055(t *testing.T) {
+func TestUnorderedKeepsTheOrderInsideAChunk(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		got, err := gather(futures.Map(within(t), ex, failOn, upTo(60), futures.Unordered(), futures.WithChunkSize(6)))
 		if err != nil || len(got) != 60 {
@@ -200,7 +200,7 @@ func TestUnorderedKeepsTheOrderInsideAChunk_C055(t *testing.T) {
 	})
 }
 
-func TestUnorderedRaisesAFailureWhenItHappens_C055(t *testing.T) {
+func TestUnorderedRaisesAFailureWhenItHappens(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		held := scene{place: place{filepath.Join(t.TempDir(), "held"), newGate(t)}}
 		// The first element stays out for good: an ordered map would wait for it.
@@ -211,7 +211,7 @@ func TestUnorderedRaisesAFailureWhenItHappens_C055(t *testing.T) {
 	})
 }
 
-func TestAFailureCancelsTheRestAndEndsWhatRuns_C048_C055(t *testing.T) {
+func TestAFailureCancelsTheRestAndEndsWhatRuns(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, opts := range [][]futures.MapOption{nil, {futures.Unordered()}} {
 			dir, g := t.TempDir(), newGate(t)
@@ -234,7 +234,7 @@ func TestAFailureCancelsTheRestAndEndsWhatRuns_C048_C055(t *testing.T) {
 	})
 }
 
-func TestBufferAndChunkSizesInAnyCombination_C058_C062(t *testing.T) {
+func TestBufferAndChunkSizesInAnyCombination(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		sizes := []int{1, 2, 9, 10, 11}
 		for _, buffer := range sizes {
@@ -255,7 +255,7 @@ func TestBufferAndChunkSizesInAnyCombination_C058_C062(t *testing.T) {
 	})
 }
 
-func TestAShutdownWithCancelUnderAnOpenMapEndsItWithCancelled_C064(t *testing.T) {
+func TestAShutdownWithCancelUnderAnOpenMapEndsItWithCancelled(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		seq := futures.Map(within(t), ex, wait, []gate{"", g, "", ""})
@@ -281,7 +281,7 @@ func TestAShutdownWithCancelUnderAnOpenMapEndsItWithCancelled_C064(t *testing.T)
 	})
 }
 
-func TestResultsAreSinglePass_C065(t *testing.T) {
+func TestResultsAreSinglePass(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, opts := range [][]futures.MapOption{nil, {futures.WithBufferSize(2)}} {
 			seq := futures.Map(within(t), ex, square, upTo(5), opts...)
@@ -339,7 +339,7 @@ func TestAMapThatIsNeverReadStillRuns(t *testing.T) {
 	})
 }
 
-func TestMapAfterShutdownIsRefused_C018(t *testing.T) {
+func TestMapAfterShutdownIsRefused(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		result(t, submit(t, ex, square, 1))
 		if err := ex.Close(); err != nil {
@@ -397,7 +397,7 @@ func TestAMillionTinyElements(t *testing.T) {
 	})
 }
 
-func TestAShutdownUnderABufferedMapEndsItAfterWhatWasDrawn_C061(t *testing.T) {
+func TestAShutdownUnderABufferedMapEndsItAfterWhatWasDrawn(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		next, stop := iter.Pull2(futures.Map(within(t), ex, square, upTo(10), futures.WithBufferSize(3)))
 		defer stop()
@@ -420,7 +420,7 @@ func TestAShutdownUnderABufferedMapEndsItAfterWhatWasDrawn_C061(t *testing.T) {
 	})
 }
 
-func TestAMapDoesNotRetainWhatItHasDelivered_C065(t *testing.T) {
+func TestAMapDoesNotRetainWhatItHasDelivered(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		for name, opts := range map[string][]futures.MapOption{
 			"ordered": nil, "unordered": {futures.Unordered()}, "chunks": {futures.WithChunkSize(4)}, "buffered": {futures.WithBufferSize(2)},

@@ -45,7 +45,7 @@ func TestBadVariablesAreNamedWithTheRemedy(t *testing.T) {
 	}
 }
 
-func TestUsePkl5FollowsTheVariableAndItsOddities_C093(t *testing.T) {
+func TestUsePkl5FollowsTheVariableAndItsOddities(t *testing.T) {
 	for value, want := range map[string]struct{ on, warns bool }{
 		"true": {on: true}, "Yes": {on: true}, "ON": {on: true}, "y": {on: true}, "1": {on: true},
 		"false": {}, "No": {}, "OFF": {}, "n": {}, "0": {}, "maybe": {warns: true}, "": {warns: true},
@@ -76,7 +76,7 @@ func quoted(value string) string {
 	return value
 }
 
-func TestTheOptionOverridesTheVariable_C093_C105(t *testing.T) {
+func TestTheOptionOverridesTheVariable(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		each(t, func(t *testing.T, b backend) {
 			t.Setenv("RANKPOOL_USE_PKL5", map[bool]string{true: "no", false: "yes"}[on])
@@ -87,7 +87,7 @@ func TestTheOptionOverridesTheVariable_C093_C105(t *testing.T) {
 	}
 }
 
-func TestTheThresholdSaysWhatIsLarge_C105(t *testing.T) {
+func TestTheThresholdSaysWhatIsLarge(t *testing.T) {
 	const size = 1 << 19 // of the slice that aliases sends
 	for name, tc := range map[string]struct {
 		variable string
@@ -110,7 +110,7 @@ func TestTheThresholdSaysWhatIsLarge_C105(t *testing.T) {
 	}
 }
 
-func TestTheMasterDecidesHowLargeSlicesTravel_C094(t *testing.T) {
+func TestTheMasterDecidesHowLargeSlicesTravel(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		each(t, func(t *testing.T, b backend) {
 			opposite := map[bool]string{true: "no", false: "yes"}[on]
@@ -130,7 +130,7 @@ func TestTheMasterDecidesHowLargeSlicesTravel_C094(t *testing.T) {
 	}
 }
 
-func TestWorkersRunTheExecutableAndArgumentsGiven_C095_C096(t *testing.T) {
+func TestWorkersRunTheExecutableAndArgumentsGiven(t *testing.T) {
 	this, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func TestWorkersRunTheExecutableAndArgumentsGiven_C095_C096(t *testing.T) {
 	}, inside)
 }
 
-func TestAnyBackOffGivesTheSameResults_C106(t *testing.T) {
+func TestAnyBackOffGivesTheSameResults(t *testing.T) {
 	for _, value := range []string{"", "0.01", "2ms"} {
 		each(t, func(t *testing.T, b backend) {
 			t.Setenv("RANKPOOL_BACKOFF", value)
@@ -187,7 +187,7 @@ func TestAnyBackOffGivesTheSameResults_C106(t *testing.T) {
 	}
 }
 
-func TestAGlobalThatWasNotSetIsNotFound_C098(t *testing.T) {
+func TestAGlobalThatWasNotSetIsNotFound(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		if _, err := submit(t, ex, lookup, "answer").Result(within(t)); !errors.Is(err, futures.ErrGlobalNotSet) || !contains(err, `global "setting"`) {
 			t.Errorf("%v", err)
@@ -195,7 +195,7 @@ func TestAGlobalThatWasNotSetIsNotFound_C098(t *testing.T) {
 	})
 }
 
-func TestExecutorsInOneProcessKeepTheirGlobalsApart_C098(t *testing.T) {
+func TestExecutorsInOneProcessKeepTheirGlobalsApart(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		var all []futures.Executor
 		for i := range 3 {

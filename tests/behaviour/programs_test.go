@@ -73,7 +73,7 @@ func leaveTasks(opts ...futures.Option) (futures.Executor, error) {
 }
 
 // A program that returns from Main's function has its executors closed for it, whatever it forgot.
-func TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds_C076_C075(t *testing.T) {
+func TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds(t *testing.T) {
 	this := itself(t)
 	for name, want := range map[string]struct {
 		status, tasks int

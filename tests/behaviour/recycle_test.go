@@ -8,7 +8,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestWorkersAreReplacedAfterSoManyTasksAndTheOrderIsKept_H02(t *testing.T) {
+func TestWorkersAreReplacedAfterSoManyTasksAndTheOrderIsKept(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		greet := futures.WithInitializer(remember, "kept")
 		ex := b.start(t, 2, futures.WithMaxTasksPerChild(3), greet)

@@ -86,5 +86,5 @@ func TestTheVariablesOfWithEnvArriveAsTheyAre(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
-	}, func(b backend) bool { return b.apart && b.workers == 0 }) // of ranks the first executor sets the environment (E15)
+	}, func(b backend) bool { return b.apart && b.workers == 0 }) // of ranks the first executor sets the environment
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestShutdownOfAnExecutorThatNeverStartedOnlyForbidsCalls_C066(t *testing.T) {
+func TestShutdownOfAnExecutorThatNeverStartedOnlyForbidsCalls(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, opts := range [][]futures.ShutdownOption{
 			nil, {futures.NoWait()}, {futures.CancelFutures()}, {futures.NoWait(), futures.CancelFutures()}, nil, {futures.NoWait()},
@@ -28,7 +28,7 @@ func TestShutdownOfAnExecutorThatNeverStartedOnlyForbidsCalls_C066(t *testing.T)
 	})
 }
 
-func TestAWaitingShutdownLetsAllQueuedTasksFinish_C067_C075(t *testing.T) {
+func TestAWaitingShutdownLetsAllQueuedTasksFinish(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		var fs []*futures.Future[bool]
@@ -78,7 +78,7 @@ func closeInBackground(ex futures.Executor) <-chan error {
 	return closed
 }
 
-func TestANonWaitingShutdownReturnsAtOnceAndALaterOneJoins_C068(t *testing.T) {
+func TestANonWaitingShutdownReturnsAtOnceAndALaterOneJoins(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		running, queued := submit(t, ex, wait, g), submit(t, ex, square, 3)
@@ -98,7 +98,7 @@ func TestANonWaitingShutdownReturnsAtOnceAndALaterOneJoins_C068(t *testing.T) {
 	})
 }
 
-func TestCancelFuturesSparesWhatRunsOrIsDone_C070_C071(t *testing.T) {
+func TestCancelFuturesSparesWhatRunsOrIsDone(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		done := submit(t, ex, square, 2)
 		result(t, done)
@@ -128,7 +128,7 @@ func TestCancelFuturesSparesWhatRunsOrIsDone_C070_C071(t *testing.T) {
 	})
 }
 
-func TestCancelFuturesIsHarmlessOnPoolsWithNothingQueued_C070(t *testing.T) {
+func TestCancelFuturesIsHarmlessOnPoolsWithNothingQueued(t *testing.T) {
 	on(t, 2, func(t *testing.T, b backend, idle futures.Executor) {
 		if got := result(t, submit(t, idle, square, 2)); got != 4 {
 			t.Error(got)
@@ -165,7 +165,7 @@ func TestAShutdownThatIsCutShortSaysWhatRuns(t *testing.T) {
 	})
 }
 
-func TestAfterAWaitingShutdownNoWorkerIsLeft_C077(t *testing.T) {
+func TestAfterAWaitingShutdownNoWorkerIsLeft(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		before := runtime.NumGoroutine()
 		ex := b.start(t, 3)

@@ -18,7 +18,7 @@ import (
 	"github.com/rankpool/rankpool/pool"
 )
 
-func TestConstructionStartsNothing_C001(t *testing.T) {
+func TestConstructionStartsNothing(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		before := runtime.NumGoroutine()
 		ex := b.start(t, 3)
@@ -34,7 +34,7 @@ func TestConstructionStartsNothing_C001(t *testing.T) {
 	})
 }
 
-func TestBadOptionsAreAllListedAtConstruction_C002_C004(t *testing.T) {
+func TestBadOptionsAreAllListedAtConstruction(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		_, err := b.make(futures.WithMaxWorkers(0), futures.WithLiveness(-1), nil, futures.WithOutOfBandThreshold(0))
 		for _, text := range []string{"WithMaxWorkers(0)", "WithLiveness", "WithOutOfBandThreshold"} {
@@ -48,7 +48,7 @@ func TestBadOptionsAreAllListedAtConstruction_C002_C004(t *testing.T) {
 	})
 }
 
-func TestInitializersAreCheckedAtConstruction_C003(t *testing.T) {
+func TestInitializersAreCheckedAtConstruction(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		if _, err := b.make(futures.WithInitializer(futures.Func[int, int]{}, 1)); !contains(err, "Register") {
 			t.Errorf("an initializer that is not registered: %v", err)
@@ -63,7 +63,7 @@ func TestInitializersAreCheckedAtConstruction_C003(t *testing.T) {
 	})
 }
 
-func TestWhatOptionsWereGivenIsCopiedAtConstruction_C003(t *testing.T) {
+func TestWhatOptionsWereGivenIsCopiedAtConstruction(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		xs, global, env, args := []int{1}, map[string]int{"x": 1}, map[string]string{"BEHAVIOUR": "1"}, []string{"1"}
 		opts := []futures.Option{futures.WithInitializer(keep, xs), futures.WithGlobal(setting, global)}
@@ -94,7 +94,7 @@ func TestWhatOptionsWereGivenIsCopiedAtConstruction_C003(t *testing.T) {
 	})
 }
 
-func TestTheNumberOfWorkersIsReadWhenThePoolStarts_C006_C087(t *testing.T) {
+func TestTheNumberOfWorkersIsReadWhenThePoolStarts(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex, err := b.make()
 		if err != nil {
@@ -116,7 +116,7 @@ func TestThereAreAsManyWorkersAsGoTakesFromTheQuotaOfAContainer(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as the runtime sets it from the cgroup
 	each(t, func(t *testing.T, b backend) {
 		if b.workers > 0 {
-			t.Skip("the world decides how many workers there are (E09)")
+			t.Skip("the world decides how many workers there are")
 		}
 		for procs, want := range map[int]int{1: 1, 64: runtime.NumCPU()} {
 			runtime.GOMAXPROCS(procs)
@@ -132,7 +132,7 @@ func TestThereAreAsManyWorkersAsGoTakesFromTheQuotaOfAContainer(t *testing.T) {
 	}, func(b backend) bool { return b.reports != "mpi" })
 }
 
-func TestAThreadPoolRespectsNoVariable_C087(t *testing.T) {
+func TestAThreadPoolRespectsNoVariable(t *testing.T) {
 	for name, value := range map[string]string{
 		"RANKPOOL_BACKEND": "no such", "RANKPOOL_MAX_WORKERS": "many", "RANKPOOL_PKL5_THRESHOLD": "much", "RANKPOOL_BACKOFF": "long",
 		"RANKPOOL_USE_PKL5": "perhaps", "RANKPOOL_SERVICE": "tcp:nowhere:port", "RANKPOOL_NO_SUCH": "1",
@@ -160,7 +160,7 @@ func TestAThreadPoolRespectsNoVariable_C087(t *testing.T) {
 	}
 }
 
-func TestNumWorkersStartsThePoolAndKnowsItsEnd_C008_C009_C010(t *testing.T) {
+func TestNumWorkersStartsThePoolAndKnowsItsEnd(t *testing.T) {
 	on(t, 2, func(t *testing.T, b backend, ex futures.Executor) {
 		if n, err := ex.NumWorkers(within(t)); n != 2 || err != nil {
 			t.Errorf("%d, %v", n, err)
@@ -230,7 +230,7 @@ func TestWithAndJoinSayWhyThePoolBroke(t *testing.T) {
 	}
 }
 
-func TestNumWorkersIsTheSizeAskedForAndNoMoreTasksRunAtOnce_C088(t *testing.T) {
+func TestNumWorkersIsTheSizeAskedForAndNoMoreTasksRunAtOnce(t *testing.T) {
 	on(t, 3, func(t *testing.T, b backend, ex futures.Executor) {
 		dir, g := t.TempDir(), newGate(t)
 		var fs []*futures.Future[int]
@@ -260,7 +260,7 @@ func TestNumWorkersIsTheSizeAskedForAndNoMoreTasksRunAtOnce_C088(t *testing.T) {
 	})
 }
 
-func TestSubmitDoesNotWaitForASlowStart_C011(t *testing.T) {
+func TestSubmitDoesNotWaitForASlowStart(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		g := newGate(t)
 		ex := b.start(t, 1, futures.WithInitializer(wait, g))
@@ -278,7 +278,7 @@ func TestSubmitDoesNotWaitForASlowStart_C011(t *testing.T) {
 	})
 }
 
-func TestBootupMayBeRepeatedAndIsRefusedAfterShutdown_C012_C013(t *testing.T) {
+func TestBootupMayBeRepeatedAndIsRefusedAfterShutdown(t *testing.T) {
 	on(t, 2, func(t *testing.T, b backend, ex futures.Executor) {
 		for _, boot := range []func() error{ex.Start, ex.Start, func() error { return ex.Bootup(within(t)) }, ex.Start} {
 			if err := boot(); err != nil {
@@ -300,7 +300,7 @@ func TestBootupMayBeRepeatedAndIsRefusedAfterShutdown_C012_C013(t *testing.T) {
 	})
 }
 
-func TestAPoolThatIsStartedAndAbandonedEndsByItself_C014(t *testing.T) {
+func TestAPoolThatIsStartedAndAbandonedEndsByItself(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		before := runtime.NumGoroutine()
 		ex := b.start(t, 2)
@@ -316,7 +316,7 @@ func TestAPoolThatIsStartedAndAbandonedEndsByItself_C014(t *testing.T) {
 	})
 }
 
-func TestBootupWaitsForASlowInitializerAsLongAsItsContext_C086(t *testing.T) {
+func TestBootupWaitsForASlowInitializerAsLongAsItsContext(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		g := newGate(t)
 		ex := b.start(t, 2, futures.WithInitializer(wait, g))
@@ -335,7 +335,7 @@ func TestBootupWaitsForASlowInitializerAsLongAsItsContext_C086(t *testing.T) {
 	})
 }
 
-func TestTheClassChoosesTheBackendBeforeTheVariable_C016(t *testing.T) {
+func TestTheClassChoosesTheBackendBeforeTheVariable(t *testing.T) {
 	for _, tc := range []struct {
 		env                   string
 		mpi, process, threads string
@@ -373,7 +373,7 @@ func TestTheClassChoosesTheBackendBeforeTheVariable_C016(t *testing.T) {
 	}
 }
 
-func TestTheFirstTasksLandOneOnEachWorkerInOrder_F07(t *testing.T) {
+func TestTheFirstTasksLandOneOnEachWorkerInOrder(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex := b.start(t, 3)
 		dir, g := t.TempDir(), newGate(t)
@@ -391,7 +391,7 @@ func TestTheFirstTasksLandOneOnEachWorkerInOrder_F07(t *testing.T) {
 	}, apart)
 }
 
-func TestWorkersAreProcessesOfTheirOwnOrNot_C100(t *testing.T) {
+func TestWorkersAreProcessesOfTheirOwnOrNot(t *testing.T) {
 	if futures.InWorker() {
 		t.Error("the master takes itself for a worker")
 	}
@@ -405,7 +405,7 @@ func TestWorkersAreProcessesOfTheirOwnOrNot_C100(t *testing.T) {
 	})
 }
 
-func TestTheBackendIsReadWhenThePoolStarts_C006(t *testing.T) {
+func TestTheBackendIsReadWhenThePoolStarts(t *testing.T) {
 	t.Setenv("RANKPOOL_BACKEND", "processes")
 	ex, err := futures.NewMPIPoolExecutor(futures.WithMaxWorkers(1))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-func TestSubmitStartsThePoolAndReturnsAFuture_C017(t *testing.T) {
+func TestSubmitStartsThePoolAndReturnsAFuture(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		f := submit(t, ex, pow, futures.Pair[float64, float64]{First: 2, Second: 8})
 		if got := result(t, f); got != 256 {
@@ -28,7 +28,7 @@ func TestSubmitStartsThePoolAndReturnsAFuture_C017(t *testing.T) {
 	})
 }
 
-func TestSubmitAfterShutdownIsRefusedAtTheCall_C018(t *testing.T) {
+func TestSubmitAfterShutdownIsRefusedAtTheCall(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		result(t, submit(t, ex, square, 2))
 		if err := ex.Close(); err != nil {
@@ -40,7 +40,7 @@ func TestSubmitAfterShutdownIsRefusedAtTheCall_C018(t *testing.T) {
 	})
 }
 
-func TestAFutureTurnsRunningWhenItIsHandedOverAndCannotBeCancelledThen_C023_A11(t *testing.T) {
+func TestAFutureTurnsRunningWhenItIsHandedOverAndCannotBeCancelledThen(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		running, queued := submit(t, ex, wait, g), submit(t, ex, wait, g)
@@ -89,7 +89,7 @@ func TestACancelledTaskNeverRuns(t *testing.T) {
 	})
 }
 
-func TestFailuresOfEncodingLandWhereTheyBelongAndThePoolGoesOn_C027(t *testing.T) {
+func TestFailuresOfEncodingLandWhereTheyBelongAndThePoolGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex := b.start(t, 1)
 		_, err := submit(t, ex, stubborn, 1).Result(within(t))
@@ -113,7 +113,7 @@ func TestFailuresOfEncodingLandWhereTheyBelongAndThePoolGoesOn_C027(t *testing.T
 	}, encodes)
 }
 
-func TestAnArgumentThatCannotBeEncodedIsReportedByTheCall_C029(t *testing.T) {
+func TestAnArgumentThatCannotBeEncodedIsReportedByTheCall(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex := b.start(t, 1)
 		if _, err := futures.Submit(ex, takes, Stubborn{1}); !errors.Is(err, errHook) || !contains(err, "takes") {
@@ -129,7 +129,7 @@ func TestAnArgumentThatCannotBeEncodedIsReportedByTheCall_C029(t *testing.T) {
 	}, encodes)
 }
 
-func TestLargeSlicesAreSentFromWhereTheyAre_C029(t *testing.T) {
+func TestLargeSlicesAreSentFromWhereTheyAre(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex := b.start(t, 1)
 		if !aliases(t, ex) {
@@ -165,7 +165,7 @@ func aliases(t *testing.T, ex futures.Executor) bool {
 //go:norace
 func scribble(xs []int) { xs[0] = 1 }
 
-func TestArgumentsAreASnapshotAndThreadPoolsShareThem_C029(t *testing.T) {
+func TestArgumentsAreASnapshotAndThreadPoolsShareThem(t *testing.T) {
 	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
 		g := newGate(t)
 		hold := submit(t, ex, wait, g)
@@ -190,7 +190,7 @@ func TestArgumentsAreASnapshotAndThreadPoolsShareThem_C029(t *testing.T) {
 	})
 }
 
-func TestLargeSlicesSurviveInBothDirectionsAndSnapshotsAreTaken_C105(t *testing.T) {
+func TestLargeSlicesSurviveInBothDirectionsAndSnapshotsAreTaken(t *testing.T) {
 	for _, outOfBand := range []bool{true, false} {
 		t.Run(fmt.Sprint("out of band ", outOfBand), func(t *testing.T) {
 			on(t, 2, func(t *testing.T, b backend, ex futures.Executor) {
@@ -227,7 +227,7 @@ func TestLargeSlicesSurviveInBothDirectionsAndSnapshotsAreTaken_C105(t *testing.
 	}
 }
 
-func TestMarshallersRunForArgumentsAndResults_C030(t *testing.T) {
+func TestMarshallersRunForArgumentsAndResults(t *testing.T) {
 	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
 		want := Hooked{N: 2, Encoded: 2, Decoded: 2}
 		if b.shares {
@@ -239,7 +239,7 @@ func TestMarshallersRunForArgumentsAndResults_C030(t *testing.T) {
 	})
 }
 
-func TestAFailureTouchesOnlyItsOwnFutureAndKeepsItsTypeAndFields_C031(t *testing.T) {
+func TestAFailureTouchesOnlyItsOwnFutureAndKeepsItsTypeAndFields(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		var good []*futures.Future[int]
 		bad := submit(t, ex, failOn, -3)
@@ -256,11 +256,11 @@ func TestAFailureTouchesOnlyItsOwnFutureAndKeepsItsTypeAndFields_C031(t *testing
 				t.Error("another task was touched")
 			}
 		}
-		if _, again := bad.Result(within(t)); again != err { //nolint:errorlint // it is the very same (A15)
+		if _, again := bad.Result(within(t)); again != err { //nolint:errorlint // it is the very same
 			t.Error("the second Result gave another error")
 		}
 		taskErr, waitErr := bad.Exception(within(t))
-		if waitErr != nil || taskErr != err { //nolint:errorlint // A16
+		if waitErr != nil || taskErr != err { //nolint:errorlint // it is the very same
 			t.Errorf("exception: %v, %v", taskErr, waitErr)
 		}
 	})
@@ -284,7 +284,7 @@ func TestErrorsKeepTheirIdentityAcrossProcesses(t *testing.T) {
 	})
 }
 
-func TestAFunctionThatCannotTravelIsRefusedAtSubmit_C034(t *testing.T) {
+func TestAFunctionThatCannotTravelIsRefusedAtSubmit(t *testing.T) {
 	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
 		n := 40
 		closure := futures.Local(func(_ context.Context, x int) (int, error) { return n + x, nil })
@@ -305,7 +305,7 @@ func TestAFunctionThatCannotTravelIsRefusedAtSubmit_C034(t *testing.T) {
 	})
 }
 
-func TestSubmitFromManyGoroutines_C039(t *testing.T) {
+func TestSubmitFromManyGoroutines(t *testing.T) {
 	on(t, 4, func(t *testing.T, _ backend, ex futures.Executor) {
 		var wg sync.WaitGroup
 		for g := range 16 {

@@ -44,7 +44,7 @@ func parts[R any](t *testing.T, what string, done, rest, wantDone, wantRest []*f
 
 type ints = []*futures.Future[int]
 
-func TestATaskThatEndsReleasesEverybodyWhoWaits_A20(t *testing.T) {
+func TestATaskThatEndsReleasesEverybodyWhoWaits(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		dir, g := t.TempDir(), newGate(t)
 		succeeds := submit(t, ex, stage, scene{place: place{filepath.Join(dir, "begun"), g}})
@@ -77,7 +77,7 @@ func TestATaskThatEndsReleasesEverybodyWhoWaits_A20(t *testing.T) {
 	})
 }
 
-func TestCancelOfAQueuedTaskHasItsCallbacksRunOnceAndSoon_A10_A12_A14_A29(t *testing.T) {
+func TestCancelOfAQueuedTaskHasItsCallbacksRunOnceAndSoon(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		hold, queued := submit(t, ex, wait, g), submit(t, ex, wait, g)
@@ -110,7 +110,7 @@ func TestCancelOfAQueuedTaskHasItsCallbacksRunOnceAndSoon_A10_A12_A14_A29(t *tes
 	})
 }
 
-func TestCallbacksRunForSuccessFailureAndDropAlikeAndSoonOnDoneFutures_A21_A23(t *testing.T) {
+func TestCallbacksRunForSuccessFailureAndDropAlikeAndSoonOnDoneFutures(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		good, bad := submit(t, ex, failOn, 1), submit(t, ex, failOn, -1)
@@ -136,7 +136,7 @@ func TestCallbacksRunForSuccessFailureAndDropAlikeAndSoonOnDoneFutures_A21_A23(t
 	})
 }
 
-func TestAPanickingCallbackIsLoggedAndHarmsNobody_A25_A34(t *testing.T) {
+func TestAPanickingCallbackIsLoggedAndHarmsNobody(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		var log lockedText
 		futures.SetLogger(slog.New(slog.NewTextHandler(&log, nil)))
@@ -179,7 +179,7 @@ func (l *lockedText) String() string {
 	return l.b.String()
 }
 
-func TestTheTextOfATasksFutureTellsItsStateAndTypes_A33(t *testing.T) {
+func TestTheTextOfATasksFutureTellsItsStateAndTypes(t *testing.T) {
 	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
 		g := newGate(t)
 		running, pending := submit(t, ex, wait, g), submit(t, ex, wait, g)
@@ -207,12 +207,12 @@ func TestTheTextOfATasksFutureTellsItsStateAndTypes_A33(t *testing.T) {
 	})
 }
 
-func TestWaitForTheFirstOfSomeTasks_B01_B03_B12_B15(t *testing.T) {
+func TestWaitForTheFirstOfSomeTasks(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		a, b := submit(t, ex, failOn, 1), submit(t, ex, failOn, -1)
 		done, rest, err := futures.Wait(within(t), ints{a, b}, futures.AllCompleted)
-		parts(t, "failures are data (B08)", done, rest, ints{a, b}, nil, err)
+		parts(t, "failures are data", done, rest, ints{a, b}, nil, err)
 		slow := submit(t, ex, stage, scene{place: place{filepath.Join(t.TempDir(), "begun"), g}})
 		for range 2 {
 			done, rest, err = futures.Wait(within(t), ints{slow, a, slow, b, a}, futures.FirstCompleted)
@@ -224,7 +224,7 @@ func TestWaitForTheFirstOfSomeTasks_B01_B03_B12_B15(t *testing.T) {
 	})
 }
 
-func TestWaitForTheFirstFailureOfSomeTasks_B04_B06_B07(t *testing.T) {
+func TestWaitForTheFirstFailureOfSomeTasks(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		dir, held, second := t.TempDir(), newGate(t), newGate(t)
 		slow := submit(t, ex, stage, scene{place: place{filepath.Join(dir, "slow"), held}})
@@ -252,7 +252,7 @@ func unlessTimeout(err error) error {
 	return fmt.Errorf("not an error that says that the time is up: %w", err)
 }
 
-func TestADeadlineSplitsTasksAndACancelEndsAWait_B09_B16(t *testing.T) {
+func TestADeadlineSplitsTasksAndACancelEndsAWait(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
 		quick := submit(t, ex, square, 2)
@@ -281,7 +281,7 @@ func TestADeadlineSplitsTasksAndACancelEndsAWait_B09_B16(t *testing.T) {
 	})
 }
 
-func TestAsCompletedYieldsTasksInTheOrderTheyEnd_B19_B20_B22_B25_B26(t *testing.T) {
+func TestAsCompletedYieldsTasksInTheOrderTheyEnd(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		dir := t.TempDir()
 		gates := []gate{newGate(t), newGate(t)}
@@ -329,7 +329,7 @@ func TestAsCompletedYieldsTasksInTheOrderTheyEnd_B19_B20_B22_B25_B26(t *testing.
 	})
 }
 
-func TestTasksOfExecutorsOfEveryKindAreWaitedForTogether_B15(t *testing.T) {
+func TestTasksOfExecutorsOfEveryKindAreWaitedForTogether(t *testing.T) {
 	var all ints
 	for _, b := range backends {
 		if b.env != "" {
@@ -356,7 +356,7 @@ func TestTasksOfExecutorsOfEveryKindAreWaitedForTogether_B15(t *testing.T) {
 	}
 }
 
-func TestAFinishedResultBeatsAnExpiredDeadline_A18(t *testing.T) {
+func TestAFinishedResultBeatsAnExpiredDeadline(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		f := submit(t, ex, square, 6)
 		result(t, f)
@@ -376,7 +376,7 @@ func TestAFinishedResultBeatsAnExpiredDeadline_A18(t *testing.T) {
 	})
 }
 
-func TestCollectComposeAndThenOverTasks_G02_G12_G20(t *testing.T) {
+func TestCollectComposeAndThenOverTasks(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		var fs []*futures.Future[int]
 		for i := range 10 {
@@ -395,7 +395,7 @@ func TestCollectComposeAndThenOverTasks_G02_G12_G20(t *testing.T) {
 	})
 }
 
-func TestCallbacksOfAnExecutorsFuturesRunOnceInOrderAndDoNotHoldThePool_C038_A21_A22(t *testing.T) {
+func TestCallbacksOfAnExecutorsFuturesRunOnceInOrderAndDoNotHoldThePool(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g, release, order := newGate(t), make(chan struct{}), make(chan int, 10)
 		f := submit(t, ex, wait, g) // not done before it has its callbacks, which would run here then
@@ -419,7 +419,7 @@ func TestCallbacksOfAnExecutorsFuturesRunOnceInOrderAndDoNotHoldThePool_C038_A21
 	})
 }
 
-func TestResultsOfExecutorsUsedTogetherDoNotMix_C090_B15(t *testing.T) {
+func TestResultsOfExecutorsUsedTogetherDoNotMix(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		var all []*futures.Future[int]
 		for k := range 3 {

@@ -45,7 +45,6 @@ func aProgram(t *testing.T) string {
 	return path
 }
 
-// E01, E05
 func TestOneHostBuildsAProgramAndAllRunIt(t *testing.T) {
 	inEveryJob(t, []string{"run", aProgram(t), "Ada", "Grace", "Barbara"}, func(t *testing.T, o outcome, folder string) {
 		bySrun := strings.HasSuffix(t.Name(), "/srun")

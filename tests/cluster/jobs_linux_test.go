@@ -18,7 +18,6 @@ import (
 func right() string { return map[string]string{"openmpi": "pmix", "mpich": "pmi2"}[library] }
 func wrong() string { return map[string]string{"openmpi": "pmi2", "mpich": "pmix"}[library] }
 
-// E05
 func TestSrunStartsTheWorld(t *testing.T) {
 	want := onThreads(t, "julia").picture(t)
 	for name, nodes := range map[string]string{"one node": "1", "three nodes": "3"} {

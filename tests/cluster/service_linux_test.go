@@ -115,7 +115,6 @@ func (s serving) under(t *testing.T, place, host, program string, args ...string
 	return finished(t, s.dir, r, err)
 }
 
-// J01, J05
 func TestAMasterUsesAServerOnAnotherHost(t *testing.T) {
 	s := connects(t)
 	want := onThreads(t, "julia").picture(t)
@@ -199,7 +198,6 @@ func TestRanksOnAnotherHostThanTheirMpiexecsAreNoServerAndNoMaster(t *testing.T)
 	}
 }
 
-// E05
 func TestServersAndMastersUnderSlurm(t *testing.T) {
 	s := connects(t)
 	program := binaries.Build(t, apart)

@@ -13,14 +13,12 @@ import (
 	"time"
 )
 
-// E07
 func TestTheStatusIsTheProgramsOwn(t *testing.T) {
 	start("run", greet, "fail").run(t).expect(t, 1, "told to fail")
 	start("run", greet, "panic").run(t).expect(t, 1, "told to panic", "goroutine ")
 	start("exec", "-c", "os.Exit(7)").run(t).expect(t, 7)
 }
 
-// E07
 func TestAnInterruptEndsWith130(t *testing.T) {
 	for _, tt := range []struct {
 		signal syscall.Signal

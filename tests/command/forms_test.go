@@ -13,7 +13,6 @@ import (
 
 const module = "github.com/rankpool/rankpool"
 
-// E01, E04, E05
 func TestEveryFormRunsOnceAndSeesItsOwnArguments(t *testing.T) {
 	alone := source(t, read(t, greet)) // in no module
 	binary := filepath.Join(t.TempDir(), "built")
@@ -103,7 +102,6 @@ func TestBuildTagsReachTheProgram(t *testing.T) {
 	}
 }
 
-// E02
 func TestMistakesOnTheCommandLineEndWithOneAndTheUsage(t *testing.T) {
 	notProgram := filepath.Join(t.TempDir(), "notes.txt")
 	if err := os.WriteFile(notProgram, []byte("no program"), 0o600); err != nil {

@@ -57,7 +57,6 @@ func hung(t *testing.T) (where string, asked <-chan struct{}) {
 	return where, waits
 }
 
-// E07
 func TestASignalEndsACommandThatAHungFileSystemHolds(t *testing.T) {
 	for name, c := range map[string]func(where string) call{
 		"the folder": func(where string) call {

@@ -16,7 +16,6 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
-// E01, E04, E05
 func TestOneRankBuildsAndAllRunTheProgram(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
 		for name, c := range map[string]call{
@@ -81,7 +80,6 @@ func TestSeveralJobsBuildInOneFolder(t *testing.T) {
 	})
 }
 
-// E07
 func TestAnErrorOfTheMasterEndsTheJobWithOne(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
 		start("run", greet, "fail").ranks(t, library, 3).expect(t, 1, "told to fail")
@@ -89,7 +87,6 @@ func TestAnErrorOfTheMasterEndsTheJobWithOne(t *testing.T) {
 	})
 }
 
-// E21
 func TestAPanicOfAWorkerOutsideOfATaskEndsTheJob(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
 		r := start("run", greet, "outside").ranks(t, library, 2)
@@ -99,7 +96,6 @@ func TestAPanicOfAWorkerOutsideOfATaskEndsTheJob(t *testing.T) {
 	})
 }
 
-// E02
 func TestAMistakeIsToldOnceInAJob(t *testing.T) {
 	refused := source(t, "package main\n\nfunc main() { undefinedName() }\n")
 	onEach(t, func(t *testing.T, library string) {
@@ -158,7 +154,6 @@ func main() {
 }
 `
 
-// E22
 func TestExecRunsAProgramOnEveryRankAndEndsTheJobWhenOneFails(t *testing.T) {
 	program := source(t, failing)
 	onEach(t, func(t *testing.T, library string) {

@@ -40,7 +40,6 @@ func nameServer(t *testing.T) string {
 	return uri
 }
 
-// J01, J02, J03
 func TestServeStartsWorkersThatAMasterConnectsTo(t *testing.T) {
 	uri := nameServer(t)
 	program := filepath.Join(t.TempDir(), "built")

@@ -68,7 +68,7 @@ func TestAValueOfAVariableThatMakesNoSenseIsAnErrorWithTheRemedy(t *testing.T) {
 
 func TestWhatMayBeATypingErrorInTheEnvironmentIsLogged(t *testing.T) {
 	t.Setenv("RANKPOOL_WORKERS", "3")
-	t.Setenv("RANKPOOL_USE_PKL5", "perhaps") // C093: means no
+	t.Setenv("RANKPOOL_USE_PKL5", "perhaps") // means no
 	var b logged
 	ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithLogger(slog.New(slog.NewTextHandler(&b, nil))))
 	works(t, ex)

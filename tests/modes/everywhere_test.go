@@ -7,7 +7,6 @@ import (
 
 const everywhere = "github.com/rankpool/rankpool/tests/modes/everywhere"
 
-// D03, D05, D10, D16
 func TestEveryRankOfACommunicatorCanBeServedByTheOthers(t *testing.T) {
 	needsMPI(t)
 	o := world.succeed(t, everywhere, []string{"roots"})
@@ -23,7 +22,6 @@ func TestAProgramForEveryRankRunsAloneToo(t *testing.T) {
 	}
 }
 
-// D02, D08
 func TestWhatCannotBeServedIsRefusedOnAllRanks(t *testing.T) {
 	needsMPI(t)
 	o := world.succeed(t, everywhere, []string{"misuse"})
@@ -38,7 +36,6 @@ func TestWhatCannotBeServedIsRefusedOnAllRanks(t *testing.T) {
 	}
 }
 
-// D12
 func TestAFailingInitializerLetsTheServingRanksGoOn(t *testing.T) {
 	needsMPI(t)
 	world.succeed(t, everywhere, []string{"initializer"}).contains(t, "rank 0 goes on", "rank 1 goes on", "rank 2 goes on")

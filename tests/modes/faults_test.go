@@ -64,7 +64,6 @@ func TestAnInitializerThatExitsEndsTheJob(t *testing.T) {
 	})
 }
 
-// E21
 func TestAPanicOutsideOfATaskEndsTheJob(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.run(t, probe, []string{"outside"})

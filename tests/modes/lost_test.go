@@ -175,7 +175,6 @@ func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
 	})
 }
 
-// E07
 func TestASIGTERMEndsAJobInEveryPhase(t *testing.T) {
 	want := map[string][]string{
 		"starting": {"a task: true futures: the program was told to end by a signal"},

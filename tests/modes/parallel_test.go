@@ -36,11 +36,11 @@ func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
 	})
 }
 
-// F04: the workers are the spawned processes, or the world but for its master. For the ranks of a communicator see
+// The workers are the spawned processes, or the world but for its master. For the ranks of a communicator see
 // TestEveryRankOfACommunicatorCanBeServedByTheOthers, for those of a service TestAMasterUsesTheRanksOfAServerThatWasStartedApart.
 func TestTheCommunicatorHasAllWorkersAndNobodyElse(t *testing.T) {
 	for _, m := range modes() {
-		if m.backend != threads.backend { // goroutines have none (F02)
+		if m.backend != threads.backend { // goroutines have none
 			t.Run(m.name, func(t *testing.T) {
 				m.succeed(t, parallel, []string{"sizes"}).contains(t, "2 workers: [[0 2] [1 2]]")
 			})
@@ -48,7 +48,7 @@ func TestTheCommunicatorHasAllWorkersAndNobodyElse(t *testing.T) {
 	}
 }
 
-// C097: Open MPI's key wdir is the directory of the spawned processes.
+// Open MPI's key wdir is the directory of the spawned processes.
 func TestHintsReachTheLibraryAsTheyAre(t *testing.T) {
 	needsMPI(t)
 	if library != "openmpi" {

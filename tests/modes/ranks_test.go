@@ -43,7 +43,7 @@ func (o outcome) contains(t *testing.T, want ...string) {
 	}
 }
 
-// E20: the suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of the
+// The suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of the
 // worlds of two and three those tests that ask for one worker and for two.
 func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	needsMPI(t)
@@ -75,12 +75,10 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// E16
 func TestAProgramThatStartsNoExecutorEnds(t *testing.T) {
 	onEvery(t, func(t *testing.T, m mode) { m.succeed(t, probe, []string{"idle"}) })
 }
 
-// E09, E12
 func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
 	needsMPI(t)
 	o := world.succeed(t, probe, []string{"many"})
@@ -89,7 +87,6 @@ func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
 	}
 }
 
-// E15
 func TestTheFirstExecutorSetsTheRanksUp(t *testing.T) {
 	needsMPI(t)
 	world.succeed(t, probe, []string{"env"}).contains(t, `executor 0: "set" <nil>`, `executor 1: "" <nil>`)

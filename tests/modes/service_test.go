@@ -136,7 +136,6 @@ func (n names) under() mode {
 	return mode{name: "under mpiexec", backend: "auto", ranks: 1, options: n.option()}
 }
 
-// J01, J05, J07, J09, C107
 func TestAMasterUsesTheRanksOfAServerThatWasStartedApart(t *testing.T) {
 	n := startNames(t)
 	file := filepath.Join(t.TempDir(), "port")
@@ -164,7 +163,6 @@ func TestAMasterUsesTheRanksOfAServerThatWasStartedApart(t *testing.T) {
 	}
 }
 
-// J11
 func TestAServerThatKeepsServesOneMasterAfterAnotherUntilItIsTold(t *testing.T) {
 	n := startNames(t)
 	file := filepath.Join(t.TempDir(), "port")
@@ -338,7 +336,6 @@ func TestAHangUpEndsNobodysServer(t *testing.T) {
 	o.contains(t, "has closed its pool")
 }
 
-// J12
 func TestAServerEndsWithAMasterThatDies(t *testing.T) {
 	n := startNames(t)
 	for _, m := range []mode{alone, n.under()} {
@@ -383,7 +380,6 @@ func TestANameServerThatHasEndedIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// E18
 func TestTheRanksOfTheWorldGoBeforeAService(t *testing.T) {
 	needsMPI(t)
 	world.succeed(t, apart, []string{"-service", "anything"}).contains(t, "backend mpi, workers 2, sum 110")

@@ -58,7 +58,7 @@ func refused(t *testing.T, p *pool.Pool) {
 	}
 }
 
-func TestCloseDoesNotWaitAndWhatIsQueuedRuns(t *testing.T) { // H24
+func TestCloseDoesNotWaitAndWhatIsQueuedRuns(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		g := newGate(t)
 		var rs []*pool.ApplyResult[int]
@@ -133,7 +133,7 @@ func TestJoinIsBoundedByItsContext(t *testing.T) {
 	})
 }
 
-func TestJoinAndTerminateRepeatInAnyOrder(t *testing.T) { // H26
+func TestJoinAndTerminateRepeatInAnyOrder(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		for _, order := range []string{"j", "jj", "jt", "tj", "ttjj", "cjtjct", "tcj"} {
 			p := b.start(t)
@@ -158,7 +158,7 @@ func TestJoinAndTerminateRepeatInAnyOrder(t *testing.T) { // H26
 	})
 }
 
-func TestTerminateDoesNotWaitAndCancelsWhatIsQueued(t *testing.T) { // H28
+func TestTerminateDoesNotWaitAndCancelsWhatIsQueued(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		m, g := newMarks(t), newGate(t) // the gate stays shut: contexts end the tasks
 		var rs []*pool.ApplyResult[int]

@@ -15,7 +15,7 @@ import (
 	"github.com/rankpool/rankpool/pool"
 )
 
-func TestAResultIsReadyWhenItIsDone(t *testing.T) { // H16, H17
+func TestAResultIsReadyWhenItIsDone(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		g := newGate(t)
 		r, err := pool.ApplyAsync(p, work, job{X: 6, Gate: g})
@@ -57,7 +57,7 @@ func TestAResultIsReadyWhenItIsDone(t *testing.T) { // H16, H17
 	})
 }
 
-func TestAFailedResultIsReadyAndNotSuccessful(t *testing.T) { // H17
+func TestAFailedResultIsReadyAndNotSuccessful(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		r, err := pool.ApplyAsync(p, work, job{X: -1})
 		if err != nil {
@@ -77,7 +77,7 @@ func TestAFailedResultIsReadyAndNotSuccessful(t *testing.T) { // H17
 	})
 }
 
-func TestOneOfTheCallbacksIsCalledOnce(t *testing.T) { // H21
+func TestOneOfTheCallbacksIsCalledOnce(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		var values [][]int // not guarded: callbacks do not run together
 		var failures []error
@@ -119,7 +119,7 @@ func TestOneOfTheCallbacksIsCalledOnce(t *testing.T) { // H21
 	})
 }
 
-func TestAFailingElementCancelsTheRestOfAMap(t *testing.T) { // H22
+func TestAFailingElementCancelsTheRestOfAMap(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		m, g := newMarks(t), newGate(t) // stays shut
 		in := waiting(1000, m, g)
@@ -140,7 +140,7 @@ func TestAFailingElementCancelsTheRestOfAMap(t *testing.T) { // H22
 	})
 }
 
-// The error callbacks of a call and of a map agree (H30).
+// The error callbacks of a call and of a map agree.
 func TestErrorCallbacksSeeThatTheTaskWasCancelled(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		m, g := newMarks(t), newGate(t)

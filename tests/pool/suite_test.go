@@ -1,5 +1,4 @@
-// Package pool_test is the suite of package pool's behaviours, run over every kind of worker from one table. The names
-// in brackets are the rows of the specification that a test stands for.
+// Package pool_test is the suite of package pool's behaviours, run over every kind of worker from one table.
 //
 // Built with -tags mpi, the suite starts itself again under an mpiexec, once with ranks that serve and once with workers
 // that are spawned.

@@ -17,7 +17,7 @@ import (
 	"github.com/rankpool/rankpool/pool"
 )
 
-func TestEveryFormEqualsTheBuiltin(t *testing.T) { // H07, H08
+func TestEveryFormEqualsTheBuiltin(t *testing.T) {
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
 		for _, n := range []int{1, 2, 9, 100} {
 			for _, chunk := range []int{-1, 1, 20, 1000} {
@@ -90,7 +90,7 @@ func drain[R any](results iter.Seq2[R, error]) (all []R, err error) {
 	return all, nil
 }
 
-func TestApplyReturnsResultsAndErrors(t *testing.T) { // H05
+func TestApplyReturnsResultsAndErrors(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		if y, err := pool.Apply(within(t), p, work, job{X: 7}); y != 49 || err != nil {
 			t.Error(y, err)
@@ -116,7 +116,7 @@ func TestApplyReturnsResultsAndErrors(t *testing.T) { // H05
 	})
 }
 
-// The results before the failing element come first where they come one by one, and nothing comes after it (H10).
+// The results before the failing element come first where they come one by one, and nothing comes after it.
 func TestAFailingElementEndsEveryForm(t *testing.T) {
 	const n = 30
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
@@ -144,7 +144,7 @@ func TestAFailingElementEndsEveryForm(t *testing.T) {
 	})
 }
 
-func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) { // H12
+func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) {
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
 		m := newMarks(t)
 		var drawn atomic.Int64
@@ -239,7 +239,7 @@ func naturals(drawn *atomic.Int64) iter.Seq[job] {
 	}
 }
 
-func TestAnEndlessSequenceIsDrawnAWindowAhead(t *testing.T) { // H14
+func TestAnEndlessSequenceIsDrawnAWindowAhead(t *testing.T) {
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
 		var drawn atomic.Int64
 		if f.list { // it is read to its end, which does not come: the context ends that
@@ -338,7 +338,7 @@ func TestAReaderThatStopsEarlyEndsTheRest(t *testing.T) {
 	})
 }
 
-func TestQuickResultsComeFirstWithoutOrder(t *testing.T) { // H08
+func TestQuickResultsComeFirstWithoutOrder(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		g := newGate(t)
 		in := jobs(6)
@@ -358,7 +358,7 @@ func TestQuickResultsComeFirstWithoutOrder(t *testing.T) { // H08
 	})
 }
 
-func TestOnlyTheDefaultChunkStartsWorkers(t *testing.T) { // H15
+func TestOnlyTheDefaultChunkStartsWorkers(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		m := newMarks(t)
 		p := b.start(t, pool.WithInitializer(initialize, job{Marks: m}))
@@ -425,7 +425,7 @@ func TestABrokenPoolSaysWhyToEveryVerb(t *testing.T) {
 	})
 }
 
-func TestAMistakeInTheOptionsShowsAtNew(t *testing.T) { // H01
+func TestAMistakeInTheOptionsShowsAtNew(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		for _, n := range []int{0, -1} {
 			if p, err := b.make(pool.WithProcesses(n)); err == nil || p != nil {
@@ -496,7 +496,7 @@ func TestInitializersRunBeforeTheFirstTask(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b.reports == "threads" {
-			n = 1 // all workers are of one process (C085)
+			n = 1 // all workers are of one process
 		}
 		if got := m.count(t); got != n {
 			t.Errorf("it ran %d times, want %d", got, n)

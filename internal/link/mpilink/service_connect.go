@@ -28,7 +28,7 @@ type Connection struct {
 }
 
 // NewConnected returns a group whose workers are the ranks of a program that was started apart and serves (ServeMasters), all of
-// them (J09). It connects when it is opened, and lets them go when it is closed.
+// them. It connects when it is opened, and lets them go when it is closed.
 func NewConnected(c Connection) *Group { return newGroup(c.Config, nil, &connecting{spec: c}) }
 
 // awaitServer is for how long a server that is not there yet is waited for: both may have been started by one script.

@@ -16,7 +16,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// Place is where a master finds a service: under a published name, in a file, or at an address (J02, J05).
+// Place is where a master finds a service: under a published name, in a file, or at an address.
 type Place struct {
 	kind  placeKind
 	where string // the name, the absolute path, host:port
@@ -30,7 +30,7 @@ const (
 	byAddress
 )
 
-// What is taken where a place leaves something out (J03).
+// What is taken where a place leaves something out.
 const (
 	DefaultName = "rankpool"
 	defaultHost = "127.0.0.1"

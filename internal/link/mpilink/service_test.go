@@ -19,7 +19,6 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// J03, J05
 func TestAPlaceIsANameAFileOrAnAddress(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {

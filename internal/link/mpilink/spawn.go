@@ -21,7 +21,7 @@ type Spawn struct {
 	Args    []string
 	Workers int // at most
 
-	// Info is passed to MPI_Comm_spawn as it is. Without it the library may start fewer workers than asked for (C008).
+	// Info is passed to MPI_Comm_spawn as it is. Without it the library may start fewer workers than asked for.
 	Info map[string]string
 }
 

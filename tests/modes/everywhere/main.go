@@ -86,7 +86,7 @@ var acts = map[string]func(ctx context.Context, rank, size int) error{
 	},
 }
 
-// roots has every rank be the root in turn (D03, D05).
+// roots has every rank be the root in turn.
 func roots(ctx context.Context, rank, size int) error {
 	for root := range size {
 		served := true
@@ -126,7 +126,7 @@ func roots(ctx context.Context, rank, size int) error {
 	return nil
 }
 
-// rounds enters again and again, with and without use, and counts what is left (D10, D16).
+// rounds enters again and again, with and without use, and counts what is left.
 func rounds(ctx context.Context, rank, size int) error {
 	var before int
 	for i := range 100 {
@@ -160,7 +160,7 @@ func rounds(ctx context.Context, rank, size int) error {
 	return nil
 }
 
-// misuse passes what cannot be (D02, D08).
+// misuse passes what cannot be.
 func misuse(ctx context.Context, rank, size int) error {
 	body := func(context.Context, futures.Executor) error { return errors.New("body was called") }
 	for _, root := range []int{-1, -size, size} {
