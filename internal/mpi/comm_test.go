@@ -10,20 +10,11 @@ import (
 	"syscall"
 	"testing"
 
-	empi "github.com/emer/empi/mpi"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
-
-func TestExactlyOneMPILibraryIsLinked(t *testing.T) {
-	libs, err := mpitest.Libraries(must(os.Executable())(t))
-	if err != nil || len(libs) != 1 {
-		t.Fatalf("linked with %q (%v)", libs, err)
-	}
-	t.Log("linked with", libs[0])
-}
 
 func TestInitFindsTheEnvironmentAndAWorldOfTheRightSize(t *testing.T) {
 	if !mpitest.Under(t, 2) {
@@ -125,40 +116,6 @@ func TestErrorsAreReturnedWithTheirClass(t *testing.T) {
 	}
 }
 
-func TestTheBridgeToEmpiKeepsTheCommunicator(t *testing.T) {
-	if !mpitest.Under(t, 3) {
-		return
-	}
-	w := must(mpi.World())(t)
-	theirs := must(empi.NewComm([]int{0, 2}))(t)
-	if w.Rank() != 1 {
-		c := must(mpi.FromEmpi(theirs))(t)
-		if c.Size() != 2 || c.Rank() != w.Rank()/2 {
-			t.Errorf("taken in: %v", c)
-		}
-		if err := c.Barrier(); err != nil {
-			t.Error(err)
-		}
-	} else if _, err := mpi.FromEmpi(nil); !errors.Is(err, mpi.ErrFreed) {
-		t.Errorf("nil gave %v", err)
-	}
-	ours := must(w.Split(0, -w.Rank()))(t)
-	out := must(mpi.Empi[empi.Comm](ours))(t)
-	if again := must(mpi.Empi[empi.Comm](ours))(t); again != out {
-		t.Error("handed out twice: each has a group that nobody frees")
-	}
-	if out.Rank() != 2-w.Rank() || out.Size() != 3 {
-		t.Errorf("handed out: rank %d of %d", out.Rank(), out.Size())
-	}
-	sum := []int{0}
-	if err := out.AllReduceInt(empi.OpSum, sum, []int{w.Rank() + 1}); err != nil || sum[0] != 6 {
-		t.Errorf("sum is %v (%v)", sum, err)
-	}
-	if err := ours.Free(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestSIGUSR1ReachesGoAfterInit(t *testing.T) {
 	if !mpitest.Under(t, 2) {
 		return
@@ -187,28 +144,6 @@ func TestANilDereferenceIsAPanicAndNoAbort(t *testing.T) {
 	}()
 	var p *mpi.Environment
 	t.Log(p.Host)
-}
-
-func TestAProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
-	if mpitest.InRank() {
-		_, err := mpi.Init(mpi.Options{})
-		var refused *mpi.LauncherError
-		if !errors.As(err, &refused) {
-			t.Fatalf("got %v", err)
-		}
-		t.Log(err)
-		return
-	}
-	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}
-	libs := must(mpitest.Libraries(must(os.Executable())(t)))(t)
-	r, err := mpitest.Run(t.Context(), mpitest.Job{
-		Ranks: 2, Launcher: other[mpitest.LauncherOf(libs[0])], Env: []string{noStart + "=1"},
-		Args: []string{"-test.v", "-test.run=^" + t.Name() + "$"},
-	})
-	if err != nil || r.Code != 0 || strings.Count(r.Output, "start it with") != 2 {
-		t.Fatalf("%v, status %d:\n%s", err, r.Code, r.Output)
-	}
-	t.Log("\n" + r.Output)
 }
 
 func TestSpawnedProcessesMeetTheirParentOrTheErrorSaysHowToStart(t *testing.T) {

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && !mpiload
 
 // Ports and published names, MPI 4.0 section 11.9.
 #ifndef RANKPOOL_DYNPORT_H

@@ -63,6 +63,7 @@ type Options struct {
 type Environment struct {
 	Family   Family
 	Library  string      // first line of the library's own description
+	Chosen   string      // how it was chosen: "linked", or the file, why that one, and what was looked at before
 	Level    ThreadLevel // what the library gave
 	Adopted  bool        // somebody else had called MPI_Init; Finalize is theirs too
 	Host     string      // MPI_Get_processor_name
@@ -203,7 +204,11 @@ func holdThread(o Options, started chan<- outcome, finish <-chan chan error) {
 
 // start is Init on its own thread.
 func start(o Options) (*Environment, error) {
-	env := &Environment{Family: Family(rawFamily()), Launcher: FindLauncher(os.LookupEnv)}
+	how, err := rawLoad()
+	if err != nil {
+		return nil, err
+	}
+	env := &Environment{Family: Family(rawFamily()), Chosen: how, Launcher: FindLauncher(os.LookupEnv)}
 	text := rawLibrary()
 	env.Library = oneLine(strings.SplitN(text, "\n", 2)[0])
 	if got := familyOf(text); got != env.Family && got != OtherMPI && env.Family != OtherMPI {
@@ -256,6 +261,9 @@ func (env *Environment) settle(o Options) error {
 		if err := CheckLauncher(os.LookupEnv, env.Family, d.size); err != nil {
 			return err
 		}
+	}
+	if err := rawConfirm(); err != nil {
+		return err
 	}
 	env.Host = rawProcessor()
 	if env.Level < Serialized {

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && !mpiload
 
 #ifndef RANKPOOL_EXIT_H
 #define RANKPOOL_EXIT_H

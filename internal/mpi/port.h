@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && !mpiload
 
 // Many messages in one crossing: the loop under Port.
 #ifndef RANKPOOL_PORT_H

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && !mpiload
 
 #define _GNU_SOURCE
 #include "shim.h"

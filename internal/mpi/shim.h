@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && !mpiload
 
 // What differs between MPI libraries, made equal: every handle is a uintptr_t (0 is the null handle), every error class,
 // reduction and element type has a number of ours, every macro is a function. The Go files see nothing of <mpi.h>.

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && !mpiload
 
 // The loss of processes, as a library tells of it that has User-Level Failure Mitigation: Open MPI since version 5.
 #ifndef RANKPOOL_ULFM_H

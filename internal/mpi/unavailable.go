@@ -1,4 +1,4 @@
-//go:build !mpi || !cgo
+//go:build !mpi || (!cgo && !(linux && (amd64 || arm64)))
 
 package mpi
 
@@ -16,6 +16,8 @@ const notBuilt = -1
 
 type rawPort struct{}
 
+func rawLoad() (string, error)  { return "", ErrNotBuilt }
+func rawConfirm() error         { return ErrNotBuilt }
 func rawFamily() int            { return int(OtherMPI) }
 func rawClass(int) int          { return int(ClassUnknown) }
 func rawOnline() int            { return 0 }

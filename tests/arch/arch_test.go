@@ -37,7 +37,10 @@ var layers = map[string][]string{
 	"internal/life":         {"internal/dispatch", "internal/lane", "internal/job", "internal/mpi", "internal/link/proc", "internal/registry", "internal/settings"},
 	"internal/job":          {"internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
 	"internal/owndir":       {},
-	"internal/mpi":          {"internal/fresh"},
+	"internal/mpi":          {"internal/fresh", "internal/mpi/abi", "internal/mpi/clib", "internal/mpi/find"},
+	"internal/mpi/abi":      {},
+	"internal/mpi/clib":     {},
+	"internal/mpi/find":     {"internal/mpi/abi"},
 	"internal/mpi/mpitest":  {},
 	"internal/testkit":      {},
 	"internal/registry":     {"internal/pkl5"},
@@ -110,6 +113,10 @@ func verdict(f file, imported string) string {
 	switch {
 	case imported == "C" && f.pkg != "internal/mpi":
 		return "only internal/mpi imports C"
+	case strings.HasPrefix(imported, "github.com/ebitengine/purego") && f.pkg != "internal/mpi/clib":
+		return "only internal/mpi/clib loads libraries, so that a program without MPI is static and starts no C"
+	case imported == module+"/internal/mpi/clib" && !strings.HasPrefix(f.name, "internal/mpi/loaded") && f.pkg != "internal/mpi/clib":
+		return "only the files of internal/mpi that are for a loaded library import it, so that a program without MPI is static"
 	case strings.HasPrefix(imported, "github.com/emer/empi") && f.pkg != "mpicomm" && !f.test:
 		return "only mpicomm imports empi, so that other programs do not link it"
 	case (imported == "testing" || strings.HasPrefix(imported, "testing/")) && !f.test && !fitsAny(f.pkg, testOnly):
@@ -288,6 +295,11 @@ func TestTheRulesTellUpFromDown(t *testing.T) {
 		{"internal/link/link.go", module + "/internal/link/proc", false},
 		{"internal/link/mpilink/group.go", module + "/internal/mpi", true},
 		{"internal/mpi/comm.go", "C", true},
+		{"internal/mpi/clib/clib.go", "github.com/ebitengine/purego", true},
+		{"internal/mpi/loaded_port.go", module + "/internal/mpi/clib", true},
+		{"internal/mpi/loaded_port.go", "github.com/ebitengine/purego", false},
+		{"internal/mpi/env.go", module + "/internal/mpi/clib", false},
+		{"internal/job/run.go", module + "/internal/mpi/clib", false},
 		{"mpicomm/workers.go", "github.com/emer/empi/mpi", true},
 		{"internal/mpi/mpitest/mpitest.go", "C", false},
 		{"futures/comm.go", "C", false},

@@ -264,7 +264,11 @@ func commandLine(j Job) (name string, args []string) {
 	return name, append(args, j.Args...)
 }
 
-// Linked returns the launcher of the one MPI library that this program is linked with.
+// Launcher is the variable that says under which launcher a program runs that loads its MPI library, so that any would do: "openmpi"
+// or "mpich". Unless it is set that is Open MPI's, where it is installed.
+const Launcher = "MPITEST_LAUNCHER"
+
+// Linked returns the launcher of the one MPI library that this program is linked with, or the one that it is to run under.
 func Linked() (launcher string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -277,6 +281,17 @@ func linked(program string) (launcher string, err error) {
 	libs, err := Libraries(program)
 	if err != nil {
 		return "", err
+	}
+	if len(libs) == 0 {
+		if launcher = os.Getenv(Launcher); launcher != "" {
+			return launcher, nil
+		}
+		if _, err := exec.LookPath("mpiexec.openmpi"); err != nil {
+			if _, err := exec.LookPath("mpiexec.mpich"); err == nil {
+				return "mpich", nil
+			}
+		}
+		return "openmpi", nil
 	}
 	if len(libs) != 1 {
 		return "", fmt.Errorf("mpitest: %s links the MPI libraries %q, want exactly one", program, libs)

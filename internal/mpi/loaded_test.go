@@ -1,0 +1,184 @@
+//go:build mpi && linux && (amd64 || arm64) && (!cgo || mpiload)
+
+package mpi_test
+
+import (
+	"debug/elf"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+)
+
+// launchers are those that are installed.
+func launchers(t *testing.T) (all []string) {
+	for _, l := range []string{"openmpi", "mpich"} {
+		if _, err := exec.LookPath("mpiexec." + l); err == nil {
+			all = append(all, l)
+		}
+	}
+	if len(all) == 0 {
+		t.Skip("no mpiexec.openmpi and no mpiexec.mpich")
+	}
+	return all
+}
+
+func other(launcher string) string {
+	return map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[launcher]
+}
+
+func TestTheSameFileRunsUnderEveryLauncherWithTheLibraryOfEach(t *testing.T) {
+	if mpitest.InRank() {
+		env, err := mpi.Init(mpi.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := must(mpi.World())(t); w.Size() != 2 {
+			t.Errorf("a world of %d", w.Size())
+		}
+		t.Logf("family=%s chosen=%s", env.Family, env.Chosen)
+		if err := mpi.Finalize(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, l := range launchers(t) {
+		r, err := mpitest.Run(t.Context(), mpitest.Job{
+			Ranks: 2, Launcher: l, Env: []string{noStart + "=1"}, Args: []string{"-test.v", "-test.run=^" + t.Name() + "$"},
+		})
+		want := "family=" + map[string]string{"openmpi": "Open MPI", "mpich": "MPICH"}[l]
+		if err != nil || r.Code != 0 || strings.Count(r.Output, want) != 2 {
+			t.Errorf("%s: %v, status %d:\n%s", l, err, r.Code, r.Output)
+		}
+		t.Log("\n" + r.Output)
+	}
+}
+
+func TestALibraryThatIsNotItsLaunchersIsRefusedWithTheRightStart(t *testing.T) {
+	if mpitest.InRank() {
+		_, err := mpi.Init(mpi.Options{})
+		var refused *mpi.LauncherError
+		if !errors.As(err, &refused) {
+			t.Fatalf("got %v", err)
+		}
+		t.Log(err)
+		return
+	}
+	if len(launchers(t)) < 2 {
+		t.Skip("one MPI is installed")
+	}
+	for _, l := range launchers(t) {
+		r, err := mpitest.Run(t.Context(), mpitest.Job{
+			Ranks: 2, Launcher: l, Env: []string{noStart + "=1", "RANKPOOL_MPI=" + other(l)}, Args: []string{"-test.v", "-test.run=^" + t.Name() + "$"},
+		})
+		if err != nil || r.Code != 0 || strings.Count(r.Output, "start it with") != 2 {
+			t.Errorf("%s: %v, status %d:\n%s", l, err, r.Code, r.Output)
+		}
+		t.Log("\n" + r.Output)
+	}
+}
+
+// failedInit runs a rank whose RANKPOOL_MPI is value, and returns what Init has said.
+func failedInit(t *testing.T, value string, env ...string) string {
+	t.Helper()
+	r, err := mpitest.Run(t.Context(), mpitest.Job{
+		Ranks: 2, Env: append(env, noStart+"=1", "RANKPOOL_MPI="+value), Args: []string{"-test.v", "-test.run=^TestInitSaysWhyItFails$"},
+	})
+	if err != nil || r.Code != 0 || strings.Count(r.Output, "init failed: ") != 2 {
+		t.Errorf("%s: %v, status %d:\n%s", value, err, r.Code, r.Output)
+	}
+	return r.Output
+}
+
+// TestInitSaysWhyItFails is the rank of failedInit.
+func TestInitSaysWhyItFails(t *testing.T) {
+	if !mpitest.InRank() {
+		t.Skip("this is a rank of other tests")
+	}
+	_, err := mpi.Init(mpi.Options{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	t.Logf("init failed: %v", err)
+	if _, again := mpi.Init(mpi.Options{}); again == nil || mpi.Started() {
+		t.Error("a second Init succeeds")
+	}
+}
+
+func TestAFileThatCannotBeTheLibraryIsAnErrorThatSaysWhatItIs(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "libmpi.so.12")
+	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	libc := ""
+	for _, pattern := range []string{"/lib/*-linux-gnu/libz.so.1", "/usr/lib64/libz.so.1", "/lib/*-linux-gnu/libm.so.6", "/lib64/libm.so.6"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			libc = found[0]
+			break
+		}
+	}
+	narrow := filepath.Join(dir, "narrow.so")
+	header := must(os.ReadFile(must(os.Executable())(t)))(t)[:0x34]
+	header[elf.EI_CLASS], header[0x10] = byte(elf.ELFCLASS32), byte(elf.ET_DYN)
+	header[0x12], header[0x13] = byte(elf.EM_386), 0
+	copy(header[0x1c:], make([]byte, 0x34-0x1c))
+	if err := os.WriteFile(narrow, header, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]string{
+		text:                     "it is no shared library of this system",
+		"/nowhere/libmpi.so.40":  "no such file or directory",
+		narrow:                   "it is for programs of 32 bits (EM_386), and this one has 64",
+		libc:                     "it is no MPI library: it has no MPI_Init_thread",
+		"libnothing_mpi.so.12":   "not there",
+		"lam":                    "is neither a path nor one of openmpi, mpich, abi",
+		must(os.Executable())(t): "cannot be used",
+	} {
+		if value == "" {
+			continue
+		}
+		if said := failedInit(t, value); !strings.Contains(said, want) || !strings.Contains(said, value) {
+			t.Errorf("%s: want %q, got\n%s", value, want, said)
+		}
+	}
+}
+
+// An MPI that is older than 3.0, or not whole.
+func TestALibraryThatLacksFunctionsIsAnErrorThatNamesThem(t *testing.T) {
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("there is no C compiler")
+	}
+	dir := t.TempDir()
+	source, library := filepath.Join(dir, "mpi.c"), filepath.Join(dir, "libmpi.so.12")
+	if err := os.WriteFile(source, []byte("int MPI_Init_thread(void) { return 0; }\nint MPI_Isend(void) { return 0; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(compiler, "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if said := failedInit(t, library); !strings.Contains(said, "it lacks MPI_Abort, ") || strings.Contains(said, "MPI_Isend,") {
+		t.Error(said)
+	}
+}
+
+func TestWhereThereIsNoMPIEveryRankSaysWhatWasLookedFor(t *testing.T) {
+	if there, _ := filepath.Glob("/usr/lib/*/libmpi_abi*"); len(there) > 0 {
+		t.Skip("a library with the standard interface is installed")
+	}
+	said := failedInit(t, "abi")
+	for _, want := range []string{
+		"found no library of MPI 5's standard interface for ", "RANKPOOL_MPI=/path/to/libmpi.so", "in the process already: none",
+		"libmpi_abi.so.1 (the system's search path): not there",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("want %q, got\n%s", want, said)
+		}
+	}
+}
