@@ -75,12 +75,12 @@ func ExampleAsyncResult_Ready() {
 	// true
 }
 
-func ExampleAsyncResult_Done() {
+func ExampleAsyncResult_DoneChan() {
 	p := futures.NewPromise[int]()
 	r := asyncresult.New(p.Future())
 	p.SetResult(42)
 	select {
-	case <-r.Done():
+	case <-r.DoneChan():
 		fmt.Println(r.Get(context.Background()))
 	case <-time.After(time.Minute):
 		fmt.Println("still waiting")

@@ -69,8 +69,8 @@ func (r *AsyncResult[T]) WaitCallbacks(ctx context.Context) error {
 // Ready tells whether the result is there. It does not block.
 func (r *AsyncResult[T]) Ready() bool { return r.future().Done() }
 
-// Done returns a channel that is closed when the result is ready, for a select.
-func (r *AsyncResult[T]) Done() <-chan struct{} { return r.future().Finished() }
+// DoneChan returns a channel that is closed when the result is ready, for a select.
+func (r *AsyncResult[T]) DoneChan() <-chan struct{} { return r.future().DoneChan() }
 
 // Successful tells whether the task succeeded. It does not block: before the result is ready the error is futures.ErrNotReady.
 func (r *AsyncResult[T]) Successful() (bool, error) {

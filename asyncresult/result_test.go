@@ -42,7 +42,7 @@ func TestWaitIsReleasedByEitherEnd(t *testing.T) {
 	if !r.Wait(t.Context()) || !r.Wait(ctx) {
 		t.Error("not ready after the result was there")
 	}
-	<-r.Done()
+	<-r.DoneChan()
 }
 
 func TestACancelledResultIsReadyAndNotSuccessful(t *testing.T) {

@@ -63,7 +63,7 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 // more until the next wait. A task with several goroutines waits as long as one of them does. Each task that waits
 // keeps a worker with three goroutines; a tree of tasks has about as many of these as it is deep.
 //
-// Other waits are not noticed: with another context, ResultWithin, Finished, channels, locks. If all tasks wait in such a way for what
+// Other waits are not noticed: with another context, ResultWithin, DoneChan, channels, locks. If all tasks wait in such a way for what
 // is queued, the executor stands still. Close and Shutdown by a task of the executor return an error at once, unless NoWait is
 // given. None of this holds for other executors, RANKPOOL_BACKEND=threads among them: their tasks are written for processes, where an
 // executor cannot be reached by a task. The methods are those of [Executor].

@@ -17,7 +17,7 @@ import (
 type callbackList struct {
 	of    *core
 	lane  *lane.Lane    // where the calls run; nil: on the goroutine that completes the future
-	done  chan struct{} // Finished; nil until somebody asks
+	done  chan struct{} // DoneChan; nil until somebody asks
 	hooks ring[hook]    // ours: Wait, AsCompleted, Collect. They are cheap and never run a user's code
 	calls ring[caller]  // those that do
 	next  *callbackList

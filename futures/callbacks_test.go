@@ -117,7 +117,7 @@ type panickingHandler struct{ slog.Handler }
 func TestGoexitInACallbackStrandsNeitherWaitersNorTheOtherCallbacks(t *testing.T) {
 	log := captureLog(t)
 	f := new(futures.Future[int])
-	released := f.Finished()
+	released := f.DoneChan()
 	var wg sync.WaitGroup
 	var got []int
 	for i := range 4 {

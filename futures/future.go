@@ -31,7 +31,7 @@ type Awaitable interface {
 	Cancelled() bool
 	Running() bool
 	Done() bool
-	Finished() <-chan struct{}
+	DoneChan() <-chan struct{}
 	Exception(ctx context.Context) (taskErr, waitErr error)
 	fmt.Stringer
 
@@ -80,7 +80,7 @@ type canceller interface {
 	lane() *lane.Lane
 }
 
-// closed is what Finished returns once it is too late for a channel of the future's own.
+// closed is what DoneChan returns once it is too late for a channel of the future's own.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // base returns the part without a type; nil for no future.
@@ -127,10 +127,10 @@ func (f *Future[T]) Cancel() bool {
 // What is cancelled along with the future, as by Cancel of what [Collect] or [Compose] has returned, is interrupted likewise.
 func (f *Future[T]) Interrupt() bool { return f.interrupt(nil) }
 
-// Finished returns a channel that is closed when the future is done, before the callbacks run.
-func (f *Future[T]) Finished() <-chan struct{} { return f.doneChannel() }
+// DoneChan returns a channel that is closed when the future is done, before the callbacks run.
+func (f *Future[T]) DoneChan() <-chan struct{} { return f.doneChannel() }
 
-// doneChannel returns what Finished does.
+// doneChannel returns what DoneChan does.
 func (c *core) doneChannel() <-chan struct{} {
 	if c.isDone() {
 		return closed

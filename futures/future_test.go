@@ -349,7 +349,7 @@ func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) {
 
 func TestFinishedIsClosedOnceDone(t *testing.T) {
 	f := new(futures.Future[int])
-	early := f.Finished()
+	early := f.DoneChan()
 	select {
 	case <-early:
 		t.Error("closed too early")
@@ -359,7 +359,7 @@ func TestFinishedIsClosedOnceDone(t *testing.T) {
 		<-early // released before the callbacks run
 	})
 	set(t, f, 1)
-	<-f.Finished()
+	<-f.DoneChan()
 }
 
 func TestTheTextShowsStateAndType(t *testing.T) {
@@ -471,7 +471,7 @@ func TestSettleReleasesWaitersAndHandsOverTheCallbacks(t *testing.T) {
 	f, calls := new(futures.Future[int]), 0
 	f.AddDoneCallback(func(*futures.Future[int]) { calls++ })
 	f.Claim()
-	ch := f.Finished()
+	ch := f.DoneChan()
 	run := f.Settle(4, nil)
 	<-ch
 	if calls != 0 {

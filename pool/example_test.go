@@ -313,7 +313,7 @@ func ExampleStarmapAsync() {
 		if err != nil {
 			return err
 		}
-		<-r.Done() // or Wait, or a select
+		<-r.DoneChan() // or Wait, or a select
 		fmt.Println(r.Get(ctx))
 		return nil
 	}, pool.WithProcesses(2)))

@@ -311,7 +311,7 @@ func TestAPoolAResultAndACommunicatorThatAreNotThereAreErrors(t *testing.T) {
 		if ok || err != nil || !r.Ready() || !r.Wait(ctx) || r.String() != "AsyncResult(failed)" {
 			t.Errorf("%v, %v, %v", ok, err, r)
 		}
-		<-r.Done()
+		<-r.DoneChan()
 		called := false
 		r.Callback(func(int) { t.Error("it has a value") }).ErrorCallback(func(err error) { called = true; refused("ErrorCallback", err) })
 		if !called {

@@ -210,7 +210,7 @@ func TestTheMethodsOfAnErrorCannotHarmTheMaster(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		for _, how := range []string{"nil", "itself", "plain"} {
 			f := submit(t, ex, trap, how)
-			<-f.Finished()
+			<-f.DoneChan()
 			if taskErr, waitErr := f.Exception(within(t)); taskErr == nil || waitErr != nil {
 				t.Errorf("%s: %v, %v", how, taskErr, waitErr)
 			}

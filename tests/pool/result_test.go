@@ -42,7 +42,7 @@ func TestAResultIsReadyWhenItIsDone(t *testing.T) {
 			}
 		}
 		g.open()
-		await(t, "the result", r.Done())
+		await(t, "the result", r.DoneChan())
 		if ok, err := r.Successful(); !ok || err != nil || !r.Ready() || !r.Wait(short) {
 			t.Error("not ready, or not successful:", ok, err)
 		}
