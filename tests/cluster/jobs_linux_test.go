@@ -54,6 +54,18 @@ func TestTheWorkersOfSrunAddUpTheirPartsOfPi(t *testing.T) {
 	}
 }
 
+func TestSrunEndsWithTheStatusOfTheProgramThatReturnsAnError(t *testing.T) {
+	probe := binaries.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")
+	command := []string{"srun", "--mpi=" + right(), "-N", "1", "-n", "3", probe}
+	if o := slurmRun(t, nil, append(command, "exitcode")...); o.code != 3 {
+		t.Errorf("status %d, want 3:\n%s", o.code, o.output)
+	}
+	// After os.Exit Slurm kills the other ranks, and the status is theirs.
+	if o := slurmRun(t, nil, append(command, "osexit")...); o.code == 0 || !strings.Contains(o.output, "task 0: Exited with exit code 3") {
+		t.Errorf("status %d, and srun does not name that of the master:\n%s", o.code, o.output)
+	}
+}
+
 func TestRanksOfSrunAreWhereSlurmPutThem(t *testing.T) {
 	o := slurmRun(t, nil, "srun", "--mpi="+right(), "-N", "3", "-n", "3", build(t, "hello"), "Ada", "Grace").succeeded(t)
 	if d := cmp.Diff([]string{"node2", "node3"}, o.greeters()); d != "" {
