@@ -20,14 +20,14 @@ const (
 )
 
 // Comm is the communicator of the workers, in the hands of one task. It may be used until the task returns, by any of its
-// goroutines; the collective operations by one at a time. It comes from [FromContext]: a nil one, or a zero value, has
+// goroutines; the collective operations by one at a time. It comes from [Workers]: a nil one, or a zero value, has
 // no ranks, and its operations return errors.
 type Comm struct{ peers *dispatch.Peers }
 
-// FromContext returns the communicator of all workers, for the task whose context ctx is or descends from. It is
+// Workers returns the communicator of all workers, for the task whose context ctx is or descends from. It is
 // [futures.CommWorkers] for code that needs nothing else of package futures, and does not block. Outside of a task that has other
 // workers the error is [futures.ErrNoWorkersComm].
-func FromContext(ctx context.Context) (*Comm, error) {
+func Workers(ctx context.Context) (*Comm, error) {
 	p, err := dispatch.Workers(ctx)
 	if err != nil {
 		return nil, err

@@ -347,7 +347,7 @@ func TestParkedWaitersAreReleasedByEveryEndAndNotByTheClaim(t *testing.T) {
 	}
 }
 
-func TestFinishedIsClosedOnceDone(t *testing.T) {
+func TestDoneChanIsClosedOnceDone(t *testing.T) {
 	f := new(futures.Future[int])
 	early := f.DoneChan()
 	select {
