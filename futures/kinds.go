@@ -12,27 +12,27 @@ func (p *MPIPoolExecutor) base() *executor {
 	return &p.executor
 }
 
-// Bootup implements [Executor].
+// Bootup starts the workers and waits until they are ready, or until ctx ends: see [Executor].
 func (p *MPIPoolExecutor) Bootup(ctx context.Context) error { return p.base().Bootup(ctx) }
 
-// Start implements [Executor].
+// Start is Bootup without the waiting: see [Executor].
 func (p *MPIPoolExecutor) Start() error { return p.base().Start() }
 
-// NumWorkers implements [Executor].
+// NumWorkers starts the workers if nothing did before, and returns how many there are: see [Executor].
 func (p *MPIPoolExecutor) NumWorkers(ctx context.Context) (int, error) {
 	return p.base().NumWorkers(ctx)
 }
 
-// Backend implements [Executor].
+// Backend says what the workers are, "processes", "threads" or "mpi": see [Executor].
 func (p *MPIPoolExecutor) Backend() string { return p.base().Backend() }
 
-// Stats implements [Executor].
+// Stats returns the counters of the pool as they are now: see [Executor].
 func (p *MPIPoolExecutor) Stats() Stats { return p.base().Stats() }
 
-// Close implements [Executor].
+// Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *MPIPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown implements [Executor].
+// Shutdown is Close that waits no longer than until ctx ends, or does as the options say: see [Executor].
 func (p *MPIPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }
@@ -44,27 +44,27 @@ func (p *ProcessPoolExecutor) base() *executor {
 	return &p.executor
 }
 
-// Bootup implements [Executor].
+// Bootup starts the workers and waits until they are ready, or until ctx ends: see [Executor].
 func (p *ProcessPoolExecutor) Bootup(ctx context.Context) error { return p.base().Bootup(ctx) }
 
-// Start implements [Executor].
+// Start is Bootup without the waiting: see [Executor].
 func (p *ProcessPoolExecutor) Start() error { return p.base().Start() }
 
-// NumWorkers implements [Executor].
+// NumWorkers starts the workers if nothing did before, and returns how many there are: see [Executor].
 func (p *ProcessPoolExecutor) NumWorkers(ctx context.Context) (int, error) {
 	return p.base().NumWorkers(ctx)
 }
 
-// Backend implements [Executor].
+// Backend says what the workers are, "processes", "threads" or "mpi": see [Executor].
 func (p *ProcessPoolExecutor) Backend() string { return p.base().Backend() }
 
-// Stats implements [Executor].
+// Stats returns the counters of the pool as they are now: see [Executor].
 func (p *ProcessPoolExecutor) Stats() Stats { return p.base().Stats() }
 
-// Close implements [Executor].
+// Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *ProcessPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown implements [Executor].
+// Shutdown is Close that waits no longer than until ctx ends, or does as the options say: see [Executor].
 func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }
@@ -76,27 +76,27 @@ func (p *ThreadPoolExecutor) base() *executor {
 	return &p.executor
 }
 
-// Bootup implements [Executor].
+// Bootup starts the workers and waits until they are ready, or until ctx ends: see [Executor].
 func (p *ThreadPoolExecutor) Bootup(ctx context.Context) error { return p.base().Bootup(ctx) }
 
-// Start implements [Executor].
+// Start is Bootup without the waiting: see [Executor].
 func (p *ThreadPoolExecutor) Start() error { return p.base().Start() }
 
-// NumWorkers implements [Executor].
+// NumWorkers starts the workers if nothing did before, and returns how many there are: see [Executor].
 func (p *ThreadPoolExecutor) NumWorkers(ctx context.Context) (int, error) {
 	return p.base().NumWorkers(ctx)
 }
 
-// Backend implements [Executor].
+// Backend says what the workers are, "processes", "threads" or "mpi": see [Executor].
 func (p *ThreadPoolExecutor) Backend() string { return p.base().Backend() }
 
-// Stats implements [Executor].
+// Stats returns the counters of the pool as they are now: see [Executor].
 func (p *ThreadPoolExecutor) Stats() Stats { return p.base().Stats() }
 
-// Close implements [Executor].
+// Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *ThreadPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown implements [Executor].
+// Shutdown is Close that waits no longer than until ctx ends, or does as the options say: see [Executor].
 func (p *ThreadPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// AsyncResult is what the asynchronous verbs return: see package asyncresult.
+// AsyncResult is what the asynchronous verbs return. Its methods are those of [asyncresult.AsyncResult].
 type AsyncResult[T any] = asyncresult.AsyncResult[T]
 
-// ApplyResult is the AsyncResult of ApplyAsync.
+// ApplyResult is the [AsyncResult] of [ApplyAsync].
 type ApplyResult[R any] = asyncresult.ApplyResult[R]
 
-// MapResult is the AsyncResult of MapAsync and StarmapAsync.
+// MapResult is the [AsyncResult] of [MapAsync] and [StarmapAsync].
 type MapResult[R any] = asyncresult.MapResult[R]
 
 // Pool is a pool of workers. It comes from New, With, On or package threadpool. Its methods and the verbs may be called
