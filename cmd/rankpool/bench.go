@@ -11,44 +11,20 @@ import (
 	"time"
 )
 
-// benchCommand is `rankpool bench`.
-type benchCommand struct {
-	JSON     bool     `name:"json" help:"Print one JSON object for each figure, a line each, instead of a table."`
-	Quick    bool     `help:"Less work in each run: it ends within 50 s, and leaves out what there is no time for."`
-	Runs     int      `default:"5" help:"How often each program is run; the median counts. At least 5."`
-	Backends []string `name:"backend" placeholder:"LIST" help:"Only these: threads, processes, openmpi, openmpi-spawned, mpich, mpich-spawned. Default: all that are here."`
-	Plot     string   `placeholder:"FILE" help:"Draw the curves over workers, chunk sizes and message sizes (.svg, .png or .pdf)."`
-	Profile  string   `placeholder:"DIR" help:"Also take profiles of the processor's time, of our master and workers, into this folder, for go tool pprof."`
-	Hosts    string   `placeholder:"LIST" help:"The hosts of the figure hosts, as mpiexec -H (Open MPI: a:1,b:1) or -hosts (MPICH: a,b) wants them."`
-	Options  string   `name:"mpiexec-options" placeholder:"TEXT" help:"Further options for every mpiexec."`
-	Dir      string   `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where programs are built: with --hosts, a folder that all of them share. Default: one for temporary files."`
-	Module   string   `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, if the command cannot tell where it is."`
+// benchOptions say what is measured and how.
+type benchOptions struct {
+	JSON     bool     // one object for each figure, instead of a table
+	Quick    bool     // less work in each run
+	Runs     int      // of each program
+	Backends []string // only these; none: all that are here
+	Plot     string   // the file of a drawing, if there is to be one
+	Profile  string   // the folder of profiles, if there are to be any
+	Hosts    string   // of the figure hosts, as the launcher wants them
+	Options  string   // further ones of every mpiexec
+	Dir      string   // where programs are built, if the user says
+	Module   string   // the folder of the library's source, if the user says
 
-	Figures []string `arg:"" optional:"" help:"What to measure; default: everything."`
-}
-
-// Help is what --help says beyond the options.
-func (benchCommand) Help() string {
-	var b strings.Builder
-	b.WriteString(`It measures this library on every backend and MPI library that is here, and beside it, in turns, its peers: the same work in C and plain MPI, a ping over a socket pair, mpi4py.futures, multiprocessing.Pool, and the pools of other Go modules. Programs in C are compiled and those in Go built; what is not here is left out, with the reason. Every program has a limit of time.
-
-Figures:
-
-`)
-	for _, name := range append([]string{"hello"}, figureNames...) {
-		fmt.Fprintf(&b, "    %-9s%s\n", name, aboutFigures[name])
-	}
-	b.WriteString(`
-Examples:
-
-    rankpool bench --quick
-    rankpool bench submit map latency
-    rankpool bench --backend processes,openmpi --plot curves.svg
-    rankpool bench hosts --hosts node1:1,node2:1 --dir /shared/bench
-    mpiexec -n 4 rankpool bench hello
-
-Status: 0 also when targets are missed; 1 when nothing could be measured.`)
-	return b.String()
+	Figures []string // what to measure; none: everything
 }
 
 // quickLimit is what --quick may take; ending the programs comes on top.
@@ -57,8 +33,8 @@ const quickLimit = 46 * time.Second
 // backendNames are what --backend knows.
 var backendNames = []string{"threads", "processes", "openmpi", "openmpi-spawned", "mpich", "mpich-spawned"}
 
-// Validate refuses what makes no sense.
-func (c *benchCommand) Validate() error {
+// check refuses what makes no sense.
+func (c benchOptions) check() error {
 	for _, name := range c.Figures {
 		if _, ok := aboutFigures[name]; !ok {
 			return fmt.Errorf("there is no figure %q: there are hello, %s", name, strings.Join(figureNames, ", "))
@@ -79,12 +55,12 @@ func (c *benchCommand) Validate() error {
 }
 
 // wanted tells whether a backend is to be measured.
-func (c *benchCommand) wanted(backend string) bool {
+func (c benchOptions) wanted(backend string) bool {
 	return len(c.Backends) == 0 || slices.Contains(c.Backends, backend)
 }
 
-// Run measures and prints.
-func (c *benchCommand) Run(s surroundings) error {
+// run measures and prints. It blocks until that is done; a signal ends it. The error is that nothing could be measured, among others.
+func (c benchOptions) run(s surroundings) error {
 	hello := slices.Contains(c.Figures, "hello")
 	if s.launcher.Found() {
 		if hello {
@@ -154,7 +130,7 @@ func (c *benchCommand) Run(s surroundings) error {
 }
 
 // chosen are the figures to measure. The curves and the soak take long: they are when named, the curves when needed too.
-func (c *benchCommand) chosen() []string {
+func (c benchOptions) chosen() []string {
 	if len(c.Figures) == 0 {
 		return slices.DeleteFunc(slices.Clone(figureNames), func(n string) bool { return n == "soak" || n == "curves" && c.Plot == "" })
 	}
@@ -165,7 +141,7 @@ func (c *benchCommand) chosen() []string {
 }
 
 // hello greets from every backend that is here.
-func (c *benchCommand) hello(ctx context.Context, s surroundings, f *field) error {
+func (c benchOptions) hello(ctx context.Context, s surroundings, f *field) error {
 	const workers = 2
 	var all []*entrant
 	for _, backend := range []string{"threads", "processes"} {

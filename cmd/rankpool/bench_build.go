@@ -68,6 +68,9 @@ func (f *field) buildExtra(ctx context.Context, name string) error {
 	return f.build(ctx, name, "bench/extra/"+name, folder, []string{"GOWORK=off"})
 }
 
+// compileLimit is what a C compiler may take.
+const compileLimit = 20 * time.Second
+
 // buildLimit is what the go command may take, downloads included.
 const buildLimit = 5 * time.Minute
 
@@ -122,7 +125,7 @@ func (f *field) compileC(ctx context.Context, out string, source []byte, compile
 	if err := os.WriteFile(file, source, 0o600); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	ctx, cancel := context.WithTimeout(ctx, compileLimit)
 	defer cancel()
 	args := slices.Concat(cc[1:], []string{"-O2"}, compile, []string{"-o", out, file}, link)
 	if text, err := exec.CommandContext(ctx, cc[0], args...).CombinedOutput(); err != nil {

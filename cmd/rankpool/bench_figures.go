@@ -28,6 +28,15 @@ var aboutFigures = map[string]string{
 	"soak":    "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
 }
 
+// listFigures has a line for each figure.
+func listFigures() string {
+	var b strings.Builder
+	for _, name := range append([]string{"hello"}, figureNames...) {
+		fmt.Fprintf(&b, "    %-9s%s\n", name, aboutFigures[name])
+	}
+	return b.String()
+}
+
 // add adds a figure, "hello" excepted.
 func (p *plan) add(figure string) {
 	switch figure {

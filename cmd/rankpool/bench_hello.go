@@ -14,22 +14,14 @@ import (
 const helloLimit = time.Minute
 
 // helloInJob greets from every worker of the job that this process is a rank of. It does not return when that works.
-func (c *benchCommand) helloInJob(s surroundings) error {
+func (c benchOptions) helloInJob(s surroundings) error {
 	if mpi.Built {
 		ours.Main(ours.Job{Backend: "auto", Specs: []string{"hello"}, Limit: helloLimit})
 		return nil
 	}
-	ctx, stop := untilSignal()
-	defer stop()
-	o := startOptions{MPI: automatic, Module: c.Module, Dir: c.Dir, Wait: 5 * time.Minute}
 	name := module + "/cmd/rankpool"
-	t := target{form: importPath, name: name, text: name, args: []string{"bench-work", "--limit", helloLimit.String(), "--", "hello"}}
-	p, err := o.provide(ctx, s, t, true)
-	if err != nil {
-		return err
-	}
-	stop()
-	return p.become()
+	words := []string{"bench-work", "--limit", helloLimit.String(), "--", "hello"}
+	return startOptions{Package: &name, Words: words, MPI: automatic, Module: c.Module, Dir: c.Dir, Wait: 5 * time.Minute}.run(s, false)
 }
 
 // greet prints rank, size and host of every worker of an entrant.

@@ -157,29 +157,20 @@ func (e *entrant) run(ctx context.Context, specs []string) (map[string]float64, 
 	defer cancel()
 	argv := e.command(specs)
 	values := map[string]float64{}
-	out, err := runMarked(ctx, append(asRoot(nil), "RANKPOOL_BACKEND=mpi"), argv[0], argv[1:], func(line string) {
-		if _, text, ok := strings.Cut(line, ours.Mark); ok {
+	out, err := runMarked(ctx, append(asRoot(nil), "RANKPOOL_BACKEND=mpi"), argv[0], argv[1:], func(line string) (keep bool) {
+		_, text, ok := strings.Cut(line, ours.Mark)
+		if ok {
 			_ = json.Unmarshal([]byte(text), &values) // a line that is cut is a value that is not there
 		}
+		return !ok
 	})
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("it was killed after %v: %s", limit, lastWords(said(out), nil))
+		return nil, fmt.Errorf("it was killed after %v: %s", limit, lastWords(out, nil))
 	case err != nil:
-		return nil, fmt.Errorf("it failed: %s", lastWords(said(out), err))
+		return nil, fmt.Errorf("it failed: %s", lastWords(out, err))
 	}
 	return values, nil
-}
-
-// said is what a program printed but for its figures.
-func said(out string) string {
-	var b strings.Builder
-	for line := range strings.Lines(out) {
-		if !strings.Contains(line, ours.Mark) {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
 }
 
 // mostWantedFirst orders the groups for when there may be no time for all of them.

@@ -61,7 +61,7 @@ func (c *buildCommand) Run(s surroundings) error {
 		return err
 	}
 	fmt.Fprintf(s.err, "rankpool: building for %s (%s)\n", found.family, found.source)
-	args := []string{"build", "-tags", compiler{mpi: found, tags: c.Tags}.allTags()}
+	args := []string{"build", "-tags", allTags(true, c.Tags)}
 	if c.Output != "" {
 		args = append(args, "-o", c.Output)
 	}

@@ -9,11 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"time"
 )
 
 // compiler makes programs of targets with the go command.
@@ -42,7 +39,7 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 	if job.install {
 		args = []string{"install", "-buildvcs=false"}
 	}
-	if tags := c.allTags(); tags != "" {
+	if tags := allTags(c.mpi != nil, c.tags); tags != "" {
 		args = append(args, "-tags", tags)
 	}
 	if len(job.overlay) > 0 {
@@ -84,40 +81,6 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 	return check(t, out)
 }
 
-// goGrace is how long the go command may take to end.
-const goGrace = 5 * time.Second
-
-// goCommand is the go command in a folder. It is ended gently, so that it ends what it has started.
-func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = environment()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = goGrace
-	return cmd
-}
-
-// environment is what the go command is started with. It needs a home, which services and batch jobs may lack; the program that it
-// builds gets none by this.
-func environment() []string {
-	env := os.Environ()
-	if os.Getenv("HOME") == "" && runtime.GOOS != "windows" {
-		if me, err := user.Current(); err == nil && me.HomeDir != "" {
-			env = append(env, "HOME="+me.HomeDir)
-		}
-	}
-	return env
-}
-
-// adopt takes the one program that go install has left in a folder.
-func adopt(folder, out string) error {
-	found, err := os.ReadDir(folder)
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("the package is no program: go install left %d files (%w)", len(found), err)
-	}
-	return os.Rename(filepath.Join(folder, found[0].Name()), out)
-}
-
 // check refuses what go build writes for a package that is no program: an archive.
 func check(t target, out string) error {
 	f, err := os.Open(out)
@@ -133,23 +96,6 @@ func check(t target, out string) error {
 		return fmt.Errorf("cannot run %s: it is no program, for its package is not main", t)
 	}
 	return nil
-}
-
-// allTags are the build tags: mpi, those that were asked for, and those that GOFLAGS has, which -tags would hide.
-func (c compiler) allTags() string {
-	var tags []string
-	if c.mpi != nil {
-		tags = append(tags, "mpi")
-	}
-	if c.tags != "" {
-		tags = append(tags, c.tags)
-	}
-	for _, f := range strings.Fields(os.Getenv("GOFLAGS")) {
-		if v, ok := strings.CutPrefix(strings.TrimLeft(f, "-"), "tags="); ok && len(tags) > 0 {
-			tags = append(tags, v)
-		}
-	}
-	return strings.Join(tags, ",")
 }
 
 // work is one call of the go command.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -77,43 +76,31 @@ func (f *findings) close() []finding {
 	return f.all
 }
 
-// doctorCommand is `rankpool doctor`.
-type doctorCommand struct {
-	JSON    bool          `name:"json" help:"Print one JSON object instead of text."`
-	Mpiexec string        `name:"mpiexec" placeholder:"PATH" help:"The mpiexec to examine; default: the one on the path."`
-	Limit   time.Duration `name:"limit" default:"55s" help:"When to give up whatever hangs; at most 55s."`
-}
-
-// Help is what --help says beyond the options.
-func (doctorCommand) Help() string {
-	return `It starts small MPI programs of its own and reports which MPI this is, whether launcher and library belong together, thread level, slots, binding, spawning, connecting, whether other ranks live on when one is lost, what SIGTERM does, round trip and bandwidth between two ranks, host names and the scheduler. Every finding that is not ok has a remedy. Under an mpiexec or srun it examines that job instead.
-
-It needs a command that was built with MPI:
-
-    eval "$(rankpool build --env)"
-    go install -tags mpi github.com/rankpool/rankpool/cmd/rankpool@latest
-
-Examples:
-
-    rankpool doctor
-    rankpool doctor --mpiexec /opt/openmpi/bin/mpiexec
-    srun -N 2 -n 4 rankpool doctor
-    rankpool doctor --json
-
-Status: 1 when a finding says fail, otherwise 0. It takes 60 seconds at most, and leaves no process behind.`
-}
-
 // doctorLimit is what the examination may take at most; printing and killing come on top.
 const doctorLimit = 55 * time.Second
 
-// Run examines and prints.
-func (c *doctorCommand) Run(s surroundings) error {
+// doctorOptions say what is examined, and for how long.
+type doctorOptions struct {
+	mpiexec string        // the one to examine; empty: the one on the path
+	limit   time.Duration // doctorLimit at most
+}
+
+// doctorReport is what an examination has found.
+type doctorReport struct {
+	Version  string    `json:"version"`
+	Host     string    `json:"host"`
+	Seconds  float64   `json:"seconds"`
+	Status   verdict   `json:"status"` // the worst of the findings
+	Findings []finding `json:"findings"`
+}
+
+// examineAll examines the MPI and the machine that this process runs on. It blocks until that is done, until the limit, or until ctx
+// ends, when the cause is the error.
+func examineAll(stoppable context.Context, s surroundings, o doctorOptions) (*doctorReport, error) {
 	begin := time.Now()
-	stoppable, stop := untilSignal()
-	defer stop()
-	ctx, cancel := context.WithTimeout(stoppable, min(c.Limit, doctorLimit))
+	ctx, cancel := context.WithTimeout(stoppable, min(o.limit, doctorLimit))
 	defer cancel()
-	d := &doctor{surroundings: s, mpiexec: c.Mpiexec, findings: new(findings)}
+	d := &doctor{surroundings: s, mpiexec: o.mpiexec, findings: new(findings)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -127,48 +114,40 @@ func (c *doctorCommand) Run(s surroundings) error {
 		case <-time.After(3 * time.Second):
 		}
 	}
-	if err := stoppable.Err(); err != nil {
-		return &silentError{report(s, context.Cause(stoppable))}
+	if stoppable.Err() != nil {
+		return nil, context.Cause(stoppable)
 	}
 	all := d.findings.close()
-	if !speaks(s.launcher) {
-		return nil
-	}
-	worst := printFindings(s.out, all, time.Since(begin), c.JSON)
-	if worst == broken {
-		return &silentError{exitFailure}
-	}
-	return nil
+	host, _ := os.Hostname()
+	return &doctorReport{Version: version(), Host: host, Seconds: time.Since(begin).Seconds(), Status: worst(all), Findings: all}, nil
 }
 
-// printFindings prints a report and returns the worst verdict.
-func printFindings(w io.Writer, all []finding, took time.Duration, asJSON bool) verdict {
-	worst := fine
+// worst is the worst verdict of all.
+func worst(all []finding) verdict {
+	w := fine
 	for _, f := range all {
-		if f.Status == broken || worst == fine {
-			worst = f.Status
+		if f.Status == broken || w == fine {
+			w = f.Status
 		}
 	}
-	if asJSON {
-		host, _ := os.Hostname()
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		_ = e.Encode(map[string]any{ // a reader that has gone away is nobody to tell
-			"version": version(), "host": host, "seconds": took.Seconds(), "status": worst, "findings": all,
-		})
-		return worst
-	}
-	for _, f := range all {
+	return w
+}
+
+// writeJSON prints a report as one object. A reader that has gone away is nobody to tell.
+func (r *doctorReport) writeJSON(w io.Writer) {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(r)
+}
+
+// writeText prints a report for a reader.
+func (r *doctorReport) writeText(w io.Writer) {
+	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%-4s  %-11s %s\n", f.Status, f.Subject, indent(f.Text))
 		if f.Remedy != "" {
 			fmt.Fprintf(w, "%18s-> %s\n", "", indent(f.Remedy))
 		}
 	}
-	return worst
-}
-
-func indent(s string) string {
-	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n"+strings.Repeat(" ", 18))
 }
 
 // doctor is one examination.

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,84 +15,26 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// launcher is an mpiexec.
-type launcher struct {
-	path    string
-	family  mpi.Family
-	version string
-}
-
-// findLauncher returns the mpiexec on the path, or the one given.
-func findLauncher(ctx context.Context, given string) (launcher, error) {
-	name := given
-	if name == "" {
-		name = "mpiexec"
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return launcher{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	out, err := runMarked(ctx, asRoot(nil), path, []string{"--version"}, nil)
-	if err != nil && out == "" {
-		return launcher{path: path}, fmt.Errorf("%s --version: %w", path, err)
-	}
-	l := launcher{path: path}
-	l.version, _, _ = strings.Cut(strings.TrimSpace(out), "\n")
-	switch {
-	case strings.Contains(out, "OpenRTE"), strings.Contains(out, "Open MPI"), strings.Contains(out, "PRRTE"), strings.Contains(out, "prte"):
-		l.family = mpi.OpenMPI
-	case strings.Contains(out, "HYDRA"), strings.Contains(out, "Intel(R) MPI"), strings.Contains(out, "MPICH"):
-		l.family = mpi.MPICH
-		if _, v, ok := strings.Cut(out, "Version:"); ok {
-			v, _, _ = strings.Cut(v, "\n")
-			l.version = "Hydra " + strings.TrimSpace(v)
-		}
-	}
-	return l, nil
-}
-
-// names are what an mpiexec of a family is also called.
-func names(f mpi.Family) []string {
-	switch f {
-	case mpi.OpenMPI:
-		return []string{"mpiexec.openmpi", "orterun", "prterun"}
-	case mpi.MPICH:
-		return []string{"mpiexec.mpich", "mpiexec.hydra"}
-	}
-	return nil
-}
-
-// asRoot adds what Open MPI's mpiexec wants from a user that is root.
-func asRoot(env []string) []string {
-	if os.Geteuid() == 0 {
-		env = append(env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-			"PRTE_ALLOW_RUN_AS_ROOT=1", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1") // since Open MPI 5, for a program that spawns without mpiexec
-	}
-	return env
-}
-
 // launch starts the probe on ranks and returns its facts. enough, which may be nil, tells when no more are needed. The error
 // is that the job has failed, or that it was killed at the limit; there may be facts all the same.
-func (l launcher) launch(ctx context.Context, limit time.Duration, ranks int, options []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
+func launch(ctx context.Context, l launcher, limit time.Duration, ranks int, options []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, "", err
 	}
-	return l.start(ctx, limit, ranks, options, []string{self}, probe, enough)
+	return startProbe(ctx, l, limit, ranks, options, []string{self}, probe, enough)
 }
 
 // launchStaying is launch with a process beside each rank.
-func (l launcher) launchStaying(ctx context.Context, limit time.Duration, ranks int, options []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
+func launchStaying(ctx context.Context, l launcher, limit time.Duration, ranks int, options []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, "", err
 	}
-	return l.start(ctx, limit, ranks, options, []string{self, "run", "--stay", self}, probe, enough)
+	return startProbe(ctx, l, limit, ranks, options, []string{self, "run", "--stay", self}, probe, enough)
 }
 
-func (l launcher) start(ctx context.Context, limit time.Duration, ranks int, options, command []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
+func startProbe(ctx context.Context, l launcher, limit time.Duration, ranks int, options, command []string, probe string, enough func([]fact) bool) ([]fact, string, error) {
 	args := append(slices.Clone(options), "-n", fmt.Sprint(ranks))
 	args = append(append(args, command...), "doctor-probe", "--limit", limit.String(), probe)
 	return probed(ctx, limit, l.path, args, enough)
@@ -108,11 +47,11 @@ func probed(ctx context.Context, limit time.Duration, name string, args []string
 	var mu sync.Mutex
 	var facts []fact
 	satisfied := false
-	out, err := runMarked(ctx, asRoot(nil), name, args, func(line string) {
+	out, err := runMarked(ctx, asRoot(nil), name, args, func(line string) (keep bool) {
 		_, text, ok := strings.Cut(line, factMark)
 		var f fact
 		if !ok || json.Unmarshal([]byte(text), &f) != nil {
-			return
+			return !ok
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -120,6 +59,7 @@ func probed(ctx context.Context, limit time.Duration, name string, args []string
 			satisfied = true
 			cancel()
 		}
+		return false
 	})
 	mu.Lock()
 	defer mu.Unlock()
@@ -130,45 +70,6 @@ func probed(ctx context.Context, limit time.Duration, name string, args []string
 		err = fmt.Errorf("it did not end within %v and was killed", limit)
 	}
 	return facts, out, err
-}
-
-// runMarked runs a command until its end or until ctx ends, and returns what it printed, without the facts; each line goes
-// to see first. Nothing that it has started is left when it returns.
-func runMarked(ctx context.Context, env []string, name string, args []string, see func(line string)) (string, error) {
-	mark := newMark()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(append(os.Environ(), env...), mark)
-	ownGroup(cmd)
-	cmd.Cancel = func() error {
-		killMarked(mark)
-		return cmd.Process.Kill()
-	}
-	cmd.WaitDelay = 2 * time.Second
-	read, write := io.Pipe()
-	cmd.Stdout, cmd.Stderr = write, write
-	var text strings.Builder
-	var done sync.WaitGroup
-	done.Go(func() {
-		lines := bufio.NewScanner(read)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			if see != nil {
-				see(lines.Text())
-			}
-			if !strings.Contains(lines.Text(), factMark) && text.Len() < 64<<10 {
-				text.WriteString(lines.Text() + "\n")
-			}
-		}
-		_, _ = io.Copy(io.Discard, read) // a line that is too long is nobody's
-	})
-	err := cmd.Run()
-	_ = write.Close()
-	done.Wait()
-	killMarked(mark)
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil
-	}
-	return text.String(), err
 }
 
 // inJob examines the job that this process is a rank of. The probe is a child, so that a crash of the MPI library is a
@@ -313,10 +214,10 @@ const (
 // pair starts two ranks, and tells whether it makes sense to go on.
 func (d *doctor) pair(ctx context.Context, l launcher) bool {
 	defer d.findings.during("a job of two ranks")()
-	facts, out, err := l.launch(ctx, pairLimit, 2, nil, "look", nil)
+	facts, out, err := launch(ctx, l, pairLimit, 2, nil, "look", nil)
 	if len(facts) == 0 && strings.Contains(out, "slots") && l.family == mpi.OpenMPI {
 		d.findings.add(finding{"slots", warning, "mpiexec has no room for two ranks", "start with `mpiexec --oversubscribe`, or with a hostfile that has slots=N", nil})
-		facts, out, err = l.launch(ctx, pairLimit, 2, []string{"--oversubscribe"}, "look", nil)
+		facts, out, err = launch(ctx, l, pairLimit, 2, []string{"--oversubscribe"}, "look", nil)
 	}
 	return d.judge(facts, out, err)
 }
@@ -324,7 +225,7 @@ func (d *doctor) pair(ctx context.Context, l launcher) bool {
 // spawning spawns one process from a job of one rank.
 func (d *doctor) spawning(ctx context.Context, l launcher) {
 	defer d.findings.during("spawning a process")()
-	facts, out, err := l.launch(ctx, spawnLimit, 1, nil, "spawn", func(all []fact) bool { return all[len(all)-1].Kind == aboutSpawn })
+	facts, out, err := launch(ctx, l, spawnLimit, 1, nil, "spawn", func(all []fact) bool { return all[len(all)-1].Kind == aboutSpawn })
 	d.findings.add(spawnFinding(facts, out, err))
 }
 
@@ -363,7 +264,7 @@ func (d *doctor) losing(ctx context.Context, l launcher) {
 		return
 	}
 	live := func(all []fact) bool { return survivors(all) == 2 }
-	facts, out, err := l.launch(ctx, loseLimit, 3, options, "lose", live)
+	facts, out, err := launch(ctx, l, loseLimit, 3, options, "lose", live)
 	if survivors(facts) == 2 {
 		d.findings.add(finding{subject, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
 		return
@@ -372,7 +273,7 @@ func (d *doctor) losing(ctx context.Context, l launcher) {
 		"a lost rank ends the whole job here: keep jobs short, or write results as they come", nil}
 	if l.family == mpi.MPICH {
 		// Its launcher takes the end of a rank by a signal for the end of all that are on the same host.
-		if facts, _, _ = l.launchStaying(ctx, loseLimit, 3, options, "lose", live); survivors(facts) == 2 {
+		if facts, _, _ = launchStaying(ctx, l, loseLimit, 3, options, "lose", live); survivors(facts) == 2 {
 			f.Text = fmt.Sprintf("with `mpiexec %s` a rank that is killed takes the others of its host along", options[0])
 			f.Remedy = fmt.Sprintf("start programs with `mpiexec %s -n N rankpool run --stay PROGRAM`: then they live on", options[0])
 		}
@@ -387,24 +288,4 @@ func survivors(all []fact) (n int) {
 		}
 	}
 	return n
-}
-
-// lastWords are the lines of an output that say most, on one line.
-func lastWords(out string, err error) string {
-	var kept []string
-	for line := range strings.Lines(out) {
-		if line = strings.Trim(line, "-= \t\n"); line != "" {
-			kept = append(kept, line)
-		}
-	}
-	text := strings.Join(kept[:min(len(kept), 6)], " ")
-	switch {
-	case err != nil && text != "":
-		return fmt.Sprintf("%v (%s)", err, text)
-	case err != nil:
-		return err.Error()
-	case text == "":
-		return "it ended without a word"
-	}
-	return text
 }

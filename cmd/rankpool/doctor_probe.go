@@ -16,14 +16,6 @@ import (
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
-// probeCommand is the small MPI program that the doctor starts. It prints facts, one a line, as soon as it knows them, so
-// that what hangs or crashes later does not take them along.
-type probeCommand struct {
-	What  string        `arg:"" enum:"look,all,spawn,child,lose,accept,connect"`
-	Port  string        `help:"Where to connect."`
-	Limit time.Duration `default:"30s"`
-}
-
 // fact is what a probe prints.
 type fact struct {
 	Kind  string // one of the kinds below
@@ -85,12 +77,13 @@ func tell(f fact) {
 	fmt.Printf("%s%s\n", factMark, text)
 }
 
-// Run is the program. It ends by itself at its limit, whatever hangs.
-func (c *probeCommand) Run() error {
+// probe is the small MPI program that the doctor starts. It prints facts, one a line, as soon as it knows them, so that what hangs or
+// crashes later does not take them along. It ends by itself at its limit, whatever hangs.
+func probe(what, port string, limit time.Duration) error {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT) // the doctor decides
-	ctx, cancel := context.WithTimeout(context.Background(), c.Limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	time.AfterFunc(saturate.Add(c.Limit, time.Second), func() { os.Exit(exitFailure) })
+	time.AfterFunc(saturate.Add(limit, time.Second), func() { os.Exit(exitFailure) })
 	env, err := mpi.Init(mpi.Options{AnyLauncher: true})
 	if err != nil {
 		tell(fact{Kind: aboutStart, Error: err.Error()})
@@ -100,7 +93,7 @@ func (c *probeCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	switch c.What {
+	switch what {
 	case "child":
 		err = beChild(ctx)
 	case "spawn":
@@ -112,7 +105,7 @@ func (c *probeCommand) Run() error {
 	case "lose":
 		return lose(ctx, world)
 	case "accept", "connect":
-		meetOther(ctx, world, c.Port)
+		meetOther(ctx, world, port)
 	default:
 		err = look(ctx, env, world)
 	}

@@ -1,7 +1,7 @@
 package main
 
 // execCommand is `rankpool exec`.
-type execCommand struct{ startOptions }
+type execCommand struct{ startFlags }
 
 // Help is what --help says beyond the options.
 func (execCommand) Help() string {
@@ -19,20 +19,4 @@ Status: the program's, as the launcher reports it; 1 when there is no program to
 }
 
 // Run starts the program on this rank.
-func (c *execCommand) Run(s surroundings) error {
-	ctx, stop := untilSignal()
-	defer stop()
-	t, err := c.find(ctx, s)
-	if err != nil {
-		return err
-	}
-	p, err := c.provide(ctx, s, t, false)
-	if err != nil {
-		return err
-	}
-	stop()
-	if wire := findAbortWire(s.launcher); wire != nil {
-		return p.supervise(wire)
-	}
-	return p.become()
-}
+func (c *execCommand) Run(s surroundings) error { return startOptions(c.startFlags).exec(s) }

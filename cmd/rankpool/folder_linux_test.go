@@ -132,12 +132,12 @@ func TestASignalAndTheLimitEndWhatAHungFileSystemHolds(t *testing.T) {
 	})
 	s := surroundings{launcher: mpi.Launcher{Rank: -1}, err: io.Discard}
 	text := "return nil"
-	build := startOptions{Dir: filepath.Join(where, "run"), chosen: chosen{Statements: &text}}
+	build := startOptions{Dir: filepath.Join(where, "run"), Statements: &text}
 	provide := func(ctx context.Context) error {
 		_, err := build.provide(ctx, s, target{form: statements}, true)
 		return err
 	}
-	look := startOptions{chosen: chosen{Words: []string{filepath.Join(where, "x.go")}}}
+	look := startOptions{Words: []string{filepath.Join(where, "x.go")}}
 	find := func(ctx context.Context) error {
 		_, err := look.find(ctx, s)
 		return err

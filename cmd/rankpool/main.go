@@ -18,16 +18,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 )
-
-// exitFailure is the status of everything that goes wrong before the program starts.
-const exitFailure = 1
 
 // commands is the grammar of the command line.
 type commands struct {
@@ -57,39 +53,6 @@ func (versionFlag) BeforeReset(app *kong.Kong) error {
 	app.Exit(0)
 	return nil
 }
-
-// version is the version of this command, and whether it was built with MPI.
-func version() string {
-	v := "(unknown version)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	if mpi.Built {
-		return v + ", built with MPI"
-	}
-	return v + ", built without MPI"
-}
-
-// surroundings is what a subcommand is told of the process it runs in.
-type surroundings struct {
-	launcher mpi.Launcher
-	out, err io.Writer // of this process; nowhere in the ranks that keep quiet
-}
-
-// speaks tells whether this process is the one of the job that tells the user what all of them find.
-func speaks(l mpi.Launcher) bool { return l.Rank <= 0 }
-
-// silentError is an error that another rank has printed, or that nobody needs to hear of.
-type silentError struct{ status int }
-
-func (e *silentError) Error() string { return fmt.Sprintf("status %d", e.status) }
-
-// usageError is a command line that makes no sense. The usage is printed with it.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 func main() {
 	mpi.Exit(start(os.Args[1:], surroundings{launcher: mpi.FindLauncher(os.LookupEnv), out: os.Stdout, err: os.Stderr}))

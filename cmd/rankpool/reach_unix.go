@@ -74,14 +74,9 @@ func (l *latest) String() string {
 	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// reachCommand is the process that looks.
-type reachCommand struct {
-	Paths []string `arg:""`
-}
-
-// Run looks at the paths, and names each before it does.
-func (c *reachCommand) Run() error {
-	for _, path := range c.Paths {
+// reach looks at paths, in the process that reached starts, and names each before it does.
+func reach(paths []string) error {
+	for _, path := range paths {
 		fmt.Println(path)
 		if f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil { // a pipe is not waited for
 			_, _ = f.Readdirnames(1)

@@ -1,15 +1,8 @@
 package main
 
-import "os"
-
-// ucxTransports is what UCX, which MPICH uses, reads when it is loaded, so before the program can set it. Its transport cma ends
-// its own process when it cannot read the memory of another one: a rank that is killed while its result is fetched took the
-// master along in 12 of 12 jobs.
-const ucxTransports = "UCX_TLS"
-
 // runCommand is `rankpool run`.
 type runCommand struct {
-	startOptions
+	startFlags
 
 	Stay bool `help:"Stay beside the program instead of becoming it. Under MPICH's mpiexec -disable-auto-cleanup a rank that is killed then leaves the others of its host alive."`
 }
@@ -34,25 +27,4 @@ Status: the program's. 1 when there is no program to run or it cannot be built; 
 }
 
 // Run starts the program; it returns only when that failed.
-func (c *runCommand) Run(s surroundings) error {
-	ctx, stop := untilSignal()
-	defer stop()
-	t, err := c.find(ctx, s)
-	if err != nil {
-		return err
-	}
-	p, err := c.provide(ctx, s, t, true)
-	if err != nil {
-		return err
-	}
-	stop()
-	if c.Stay {
-		if _, set := os.LookupEnv(ucxTransports); !set {
-			if err := os.Setenv(ucxTransports, "^cma"); err != nil {
-				return err
-			}
-		}
-		return p.supervise(nil)
-	}
-	return p.become()
-}
+func (c *runCommand) Run(s surroundings) error { return startOptions(c.startFlags).run(s, c.Stay) }

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
-	"github.com/rankpool/rankpool/internal/mpi"
 )
 
 // serveCommand is `rankpool serve`.
 type serveCommand struct {
-	startOptions
+	startFlags
 
 	Service  *string `short:"s" placeholder:"PLACE" env:"RANKPOOL_SERVICE" help:"Where masters find the server: NAME (published), file:PATH (written), tcp:HOST:PORT (listened at). Default: the name rankpool."`
 	PortFile *string `placeholder:"FILE" help:"The same as --service file:FILE."`
@@ -38,48 +35,13 @@ Master and server must both know a secret: it is in the port file; for NAME and 
 Status: 0 when the master has closed its pool, or when SIGTERM has ended a server that waited; 1 when there is no name server, when another server is at PLACE, or when a master is lost, which takes the server along.`
 }
 
-// The environment variables that make a program a server; package futures reads them.
-const (
-	serveVariable = "RANKPOOL_SERVE"
-	keepVariable  = "RANKPOOL_SERVE_KEEP"
-	bindVariable  = "RANKPOOL_SERVE_BIND"
-)
-
 // Run starts the program as a server on this rank.
 func (c *serveCommand) Run(s surroundings) error {
-	ctx, stop := untilSignal()
-	defer stop()
 	place, err := c.place()
 	if err != nil {
 		return err
 	}
-	t, err := c.find(ctx, s)
-	if err != nil {
-		return err
-	}
-	if err := finished(ctx, c.Wait, fileGrace, "looking for the name server", func() error { return servable(s.launcher) }); err != nil {
-		if !speaks(s.launcher) {
-			return &silentError{}
-		}
-		return err
-	}
-	p, err := c.provide(ctx, s, t, true)
-	if err != nil {
-		return err
-	}
-	stop()
-	if err := os.Setenv(serveVariable, place.String()); err != nil {
-		return err
-	}
-	if c.Keep {
-		if err := os.Setenv(keepVariable, "1"); err != nil {
-			return err
-		}
-	}
-	if err := os.Setenv(bindVariable, c.Bind); err != nil {
-		return err
-	}
-	return p.become()
+	return startOptions(c.startFlags).serve(s, server{place: place, bind: c.Bind, keep: c.Keep})
 }
 
 // place is where masters find the server.
@@ -101,28 +63,4 @@ func (c *serveCommand) place() (mpilink.Place, error) {
 		return place, usagef("--bind and tcp:HOST:PORT say the same thing: give HOST there, and leave --bind out")
 	}
 	return place, nil
-}
-
-// servable refuses what cannot be a server, before anything is built.
-func servable(l mpi.Launcher) error {
-	switch {
-	case !l.Found():
-		return errors.New("serve: a server is a job of its own: start it with `mpiexec --ompi-server file:URIFILE -n N rankpool serve PROGRAM`; " +
-			"without an mpiexec, programs use processes of this machine by themselves (rankpool run)")
-	case l.Family == mpi.MPICH:
-		return errors.New("serve: " + l.Name + ": programs that were started apart cannot connect with MPICH (4.0.2 over UCX opens no " +
-			"port): start master and workers together, with `mpiexec -n N`, or use Open MPI")
-	}
-	if err := mpi.CheckApart(os.LookupEnv); err != nil {
-		return fmt.Errorf("serve: %w", err)
-	}
-	names, err := mpi.FindNameServer(os.LookupEnv)
-	if err != nil {
-		return err
-	}
-	if names.URI == "" {
-		return errors.New("serve: this job was started without a name server, by which Open MPI connects programs that were started " +
-			"apart: start one, once, with `(umask 077; ompi-server --no-daemonize -r URIFILE) &`, and this job with `mpiexec --ompi-server file:URIFILE`")
-	}
-	return nil
 }

@@ -5,27 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/owndir"
 )
 
-// startOptions are what run and exec have in common.
+// startOptions say what is started and how. At most one of Package and Statements is set.
 type startOptions struct {
-	chosen
+	Package    *string  // an import path
+	Statements *string  // Go statements
+	Words      []string // the program, unless one of the two is set, and its arguments
 
-	MPI    choice        `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, mpicc (that of the mpicc on the path), none; auto is the launcher's, and none without a launcher."`
-	Tags   string        `placeholder:"LIST" help:"Further build tags, separated by commas."`
-	Module string        `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, for a program that is in no module."`
-	Dir    string        `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where the program is built: a folder that all hosts of the job share and that no other user may change. Default: rankpool/run in the user's cache."`
-	Wait   time.Duration `default:"5m" env:"RANKPOOL_RUN_WAIT" help:"How long ranks wait for each other while one builds, and for a file system that does not answer."`
-	Job    string        `placeholder:"NAME" env:"RANKPOOL_RUN_JOB" help:"What tells this job from others, where its launcher gives it no name that all ranks know."`
+	MPI    choice        // the MPI to build for
+	Tags   string        // further build tags, separated by commas
+	Module string        // the folder of the library's source, if the user says
+	Dir    string        // where the program is built, if the user says
+	Wait   time.Duration // how long ranks wait for each other, and for a file system
+	Job    string        // a name for the job, if the user gives it one
 }
 
 // ownVariables are the environment variables that are for this command and that its programs do not see.
@@ -252,55 +252,6 @@ func (p *program) leave() {
 // childEnv is the environment of the program.
 func childEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, ownVariables) })
-}
-
-// report prints an error and returns the exit status that goes with it.
-func report(s surroundings, err error) int {
-	if stopped := (*stoppedError)(nil); errors.As(err, &stopped) {
-		fmt.Fprintln(s.err, "rankpool: ended by signal:", stopped.signal)
-		return stopped.status()
-	}
-	if silent := (*silentError)(nil); errors.As(err, &silent) {
-		return silent.status
-	}
-	fmt.Fprintln(s.err, "rankpool:", err)
-	return exitFailure
-}
-
-// stoppedError is a signal that ended what this command did.
-type stoppedError struct{ signal os.Signal }
-
-func (e *stoppedError) Error() string { return "signal: " + e.signal.String() }
-
-// status is the exit status that a shell would report.
-func (e *stoppedError) status() int {
-	if n, ok := e.signal.(syscall.Signal); ok {
-		return 128 + int(n)
-	}
-	return exitFailure
-}
-
-// untilSignal returns a context that ends, with a *stoppedError, when this process is told to end. Call stop before it becomes
-// another program.
-func untilSignal() (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		if !signal.Ignored(sig) {
-			signal.Notify(c, sig)
-		}
-	}
-	go func() {
-		select {
-		case sig := <-c:
-			cancel(&stoppedError{sig})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(c)
-		cancel(nil)
-	}
 }
 
 // find returns the target. Every rank looks at the file system of its own host, so what is wrong there is told once per host;

@@ -105,16 +105,11 @@ func keepToOurselves() (restore func()) {
 	}
 }
 
-// tidyCommand is what leaveTidy starts.
-type tidyCommand struct {
-	Name string `arg:""`
-}
-
 // inherited is the descriptor of the folder that leaveTidy hands on.
 const inherited = 3
 
-// Run blocks until the folder is free.
-func (c *tidyCommand) Run() error {
+// tidy is what leaveTidy starts: it removes a folder of the inherited one. It blocks until nobody needs that.
+func tidy(name string) error {
 	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	if err := unix.Fchdir(inherited); err != nil {
 		return err
@@ -126,28 +121,12 @@ func (c *tidyCommand) Run() error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	f, err := take(root, c.Name, true)
+	f, err := take(root, name, true)
 	if err != nil {
 		return err // no locks here, or removed by somebody else
 	}
 	defer f.close()
 	return f.remove()
-}
-
-// ownersOfThis returns who owns the file of this command.
-func ownersOfThis() []uint32 {
-	self, err := os.Executable()
-	if err != nil {
-		return nil
-	}
-	info, err := os.Stat(self)
-	if err != nil {
-		return nil
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return []uint32{st.Uid}
-	}
-	return nil
 }
 
 // findAbortWire returns the connection to MPICH's launcher, which takes no notice of a rank that fails before it has

@@ -35,33 +35,25 @@ type target struct {
 	args []string // the program's own arguments
 }
 
-// chosen is what the options -m and -c leave: at most one of them is set.
-type chosen struct {
-	Package    *string `name:"package" short:"m" placeholder:"PATH" help:"Run the package with this import path; PATH@VERSION is fetched."`
-	Statements *string `name:"statements" short:"c" placeholder:"TEXT" help:"Run these Go statements. See below for what they find around them."`
-
-	Words []string `arg:"" optional:"" name:"words" help:"The program: a Go file, a directory with one, a program that is built already, or - for a Go file from standard input; then its arguments."`
-}
-
 // target returns what is to be run. It touches the file system only to tell the forms apart.
-func (c chosen) target() (target, error) {
+func (o *startOptions) target() (target, error) {
 	switch {
-	case c.Package != nil && (*c.Package == "" || strings.HasPrefix(*c.Package, "-")):
-		return target{}, usagef("-m needs the import path of a package, and %q is none", *c.Package)
-	case c.Package != nil:
-		return target{form: importPath, name: *c.Package, text: *c.Package, args: c.Words}, nil
-	case c.Statements != nil && strings.TrimSpace(*c.Statements) == "":
+	case o.Package != nil && (*o.Package == "" || strings.HasPrefix(*o.Package, "-")):
+		return target{}, usagef("-m needs the import path of a package, and %q is none", *o.Package)
+	case o.Package != nil:
+		return target{form: importPath, name: *o.Package, text: *o.Package, args: o.Words}, nil
+	case o.Statements != nil && strings.TrimSpace(*o.Statements) == "":
 		return target{}, usagef("-c needs statements")
-	case c.Statements != nil:
-		return target{form: statements, name: "-c", text: *c.Statements, args: c.Words}, nil
-	case len(c.Words) == 0:
+	case o.Statements != nil:
+		return target{form: statements, name: "-c", text: *o.Statements, args: o.Words}, nil
+	case len(o.Words) == 0:
 		return target{}, usagef("no program: give a Go file, a directory, a built program, -m PACKAGE, -c STATEMENTS or -")
-	case c.Words[0] == "":
+	case o.Words[0] == "":
 		return target{}, usagef("no program: its name is empty")
-	case c.Words[0] == "-":
-		return target{form: standardInput, name: "-", args: c.Words[1:]}, nil
+	case o.Words[0] == "-":
+		return target{form: standardInput, name: "-", args: o.Words[1:]}, nil
 	}
-	t := target{name: c.Words[0], args: c.Words[1:]}
+	t := target{name: o.Words[0], args: o.Words[1:]}
 	var err error
 	if t.path, err = filepath.Abs(t.name); err != nil {
 		return target{}, err

@@ -1,0 +1,50 @@
+package main
+
+import "time"
+
+// doctorCommand is `rankpool doctor`.
+type doctorCommand struct {
+	JSON    bool          `name:"json" help:"Print one JSON object instead of text."`
+	Mpiexec string        `name:"mpiexec" placeholder:"PATH" help:"The mpiexec to examine; default: the one on the path."`
+	Limit   time.Duration `name:"limit" default:"55s" help:"When to give up whatever hangs; at most 55s."`
+}
+
+// Help is what --help says beyond the options.
+func (doctorCommand) Help() string {
+	return `It starts small MPI programs of its own and reports which MPI this is, whether launcher and library belong together, thread level, slots, binding, spawning, connecting, whether other ranks live on when one is lost, what SIGTERM does, round trip and bandwidth between two ranks, host names and the scheduler. Every finding that is not ok has a remedy. Under an mpiexec or srun it examines that job instead.
+
+It needs a command that was built with MPI:
+
+    eval "$(rankpool build --env)"
+    go install -tags mpi github.com/rankpool/rankpool/cmd/rankpool@latest
+
+Examples:
+
+    rankpool doctor
+    rankpool doctor --mpiexec /opt/openmpi/bin/mpiexec
+    srun -N 2 -n 4 rankpool doctor
+    rankpool doctor --json
+
+Status: 1 when a finding says fail, otherwise 0. It takes 60 seconds at most, and leaves no process behind.`
+}
+
+// Run examines and prints.
+func (c *doctorCommand) Run(s surroundings) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	r, err := examineAll(ctx, s, doctorOptions{mpiexec: c.Mpiexec, limit: c.Limit})
+	switch {
+	case err != nil:
+		return err
+	case !speaks(s.launcher):
+		return nil
+	case c.JSON:
+		r.writeJSON(s.out)
+	default:
+		r.writeText(s.out)
+	}
+	if r.Status == broken {
+		return &silentError{exitFailure}
+	}
+	return nil
+}

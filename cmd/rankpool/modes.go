@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/rankpool/rankpool/internal/link/mpilink"
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// ucxTransports is what UCX, which MPICH uses, reads when it is loaded, so before the program can set it. Its transport cma ends
+// its own process when it cannot read the memory of another one: a rank that is killed while its result is fetched took the
+// master along in 12 of 12 jobs.
+const ucxTransports = "UCX_TLS"
+
+// The environment variables that make a program a server; package futures reads them.
+const (
+	serveVariable = "RANKPOOL_SERVE"
+	keepVariable  = "RANKPOOL_SERVE_KEEP"
+	bindVariable  = "RANKPOOL_SERVE_BIND"
+)
+
+// run starts a program that uses the library, beside this process when stay is true. It returns only when that failed, or when the
+// program that it stayed beside has ended.
+func (o startOptions) run(s surroundings, stay bool) error {
+	p, err := o.obtain(s, true, nil)
+	if err != nil {
+		return err
+	}
+	if !stay {
+		return p.become()
+	}
+	if _, set := os.LookupEnv(ucxTransports); !set {
+		if err := os.Setenv(ucxTransports, "^cma"); err != nil {
+			return err
+		}
+	}
+	return p.supervise(nil)
+}
+
+// exec starts any program on this rank. It returns only when that failed, or when the program has failed under a launcher that takes no
+// notice.
+func (o startOptions) exec(s surroundings) error {
+	p, err := o.obtain(s, false, nil)
+	if err != nil {
+		return err
+	}
+	if wire := findAbortWire(s.launcher); wire != nil {
+		return p.supervise(wire)
+	}
+	return p.become()
+}
+
+// server is where masters find the workers that a program serves with, and for how long.
+type server struct {
+	place mpilink.Place
+	bind  string // the address for masters on other hosts
+	keep  bool   // serve one master after another
+}
+
+// serve starts a program as a server on this rank. It returns only when that failed.
+func (o startOptions) serve(s surroundings, at server) error {
+	p, err := o.obtain(s, true, func(ctx context.Context) error {
+		err := finished(ctx, o.Wait, fileGrace, "looking for the name server", func() error { return servable(s.launcher) })
+		if err != nil && !speaks(s.launcher) {
+			return &silentError{}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.Setenv(serveVariable, at.place.String()); err != nil {
+		return err
+	}
+	if at.keep {
+		if err := os.Setenv(keepVariable, "1"); err != nil {
+			return err
+		}
+	}
+	if err := os.Setenv(bindVariable, at.bind); err != nil {
+		return err
+	}
+	return p.become()
+}
+
+// obtain finds the target and provides its program, unless before, which may be nil, refuses. A signal ends it.
+func (o *startOptions) obtain(s surroundings, workers bool, before func(context.Context) error) (*program, error) {
+	ctx, stop := untilSignal()
+	defer stop()
+	t, err := o.find(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		if err := before(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return o.provide(ctx, s, t, workers)
+}
+
+// servable refuses what cannot be a server, before anything is built.
+func servable(l mpi.Launcher) error {
+	switch {
+	case !l.Found():
+		return errors.New("serve: a server is a job of its own: start it with `mpiexec --ompi-server file:URIFILE -n N rankpool serve PROGRAM`; " +
+			"without an mpiexec, programs use processes of this machine by themselves (rankpool run)")
+	case l.Family == mpi.MPICH:
+		return errors.New("serve: " + l.Name + ": programs that were started apart cannot connect with MPICH (4.0.2 over UCX opens no " +
+			"port): start master and workers together, with `mpiexec -n N`, or use Open MPI")
+	}
+	if err := mpi.CheckApart(os.LookupEnv); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	names, err := mpi.FindNameServer(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if names.URI == "" {
+		return errors.New("serve: this job was started without a name server, by which Open MPI connects programs that were started " +
+			"apart: start one, once, with `(umask 077; ompi-server --no-daemonize -r URIFILE) &`, and this job with `mpiexec --ompi-server file:URIFILE`")
+	}
+	return nil
+}
