@@ -1,185 +1,52 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"time"
+
+	"github.com/rankpool/rankpool/internal/bench"
+	"github.com/rankpool/rankpool/internal/command"
 )
 
-// benchOptions say what is measured and how.
-type benchOptions struct {
-	JSON     bool     // one object for each figure, instead of a table
-	Quick    bool     // less work in each run
-	Runs     int      // of each program
-	Backends []string // only these; none: all that are here
-	Plot     string   // the file of a drawing, if there is to be one
-	Profile  string   // the folder of profiles, if there are to be any
-	Hosts    string   // of the figure hosts, as the launcher wants them
-	Options  string   // further ones of every mpiexec
-	Dir      string   // where programs are built, if the user says
-	Module   string   // the folder of the library's source, if the user says
+// benchCommand is `rankpool bench`. Its options are benchOptions, field by field.
+type benchCommand struct {
+	JSON     bool     `name:"json" help:"Print one JSON object for each figure, a line each, instead of a table."`
+	Quick    bool     `help:"Less work in each run: it ends within 50 s, and leaves out what there is no time for."`
+	Runs     int      `default:"5" help:"How often each program is run; the median counts. At least 5."`
+	Backends []string `name:"backend" placeholder:"LIST" help:"Only these: threads, processes, openmpi, openmpi-spawned, mpich, mpich-spawned. Default: all that are here."`
+	Plot     string   `placeholder:"FILE" help:"Draw the curves over workers, chunk sizes and message sizes (.svg, .png or .pdf)."`
+	Profile  string   `placeholder:"DIR" help:"Also take profiles of the processor's time, of our master and workers, into this folder, for go tool pprof."`
+	Hosts    string   `placeholder:"LIST" help:"The hosts of the figure hosts, as mpiexec -H (Open MPI: a:1,b:1) or -hosts (MPICH: a,b) wants them."`
+	Options  string   `name:"mpiexec-options" placeholder:"TEXT" help:"Further options for every mpiexec."`
+	Dir      string   `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where programs are built: with --hosts, a folder that all of them share. Default: one for temporary files."`
+	Module   string   `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, if the command cannot tell where it is."`
 
-	Figures []string // what to measure; none: everything
+	Figures []string `arg:"" optional:"" help:"What to measure; default: everything."`
 }
 
-// quickLimit is what --quick may take; ending the programs comes on top.
-const quickLimit = 46 * time.Second
+// Help is what --help says beyond the options.
+func (benchCommand) Help() string {
+	var b strings.Builder
+	b.WriteString(`It measures this library on every backend and MPI library that is here, and beside it, in turns, its peers: the same work in C and plain MPI, a ping over a socket pair, mpi4py.futures, multiprocessing.Pool, and the pools of other Go modules. Programs in C are compiled and those in Go built; what is not here is left out, with the reason. Every program has a limit of time.
 
-// backendNames are what --backend knows.
-var backendNames = []string{"threads", "processes", "openmpi", "openmpi-spawned", "mpich", "mpich-spawned"}
+Figures:
 
-// check refuses what makes no sense.
-func (c benchOptions) check() error {
-	for _, name := range c.Figures {
-		if _, ok := aboutFigures[name]; !ok {
-			return fmt.Errorf("there is no figure %q: there are hello, %s", name, strings.Join(figureNames, ", "))
-		}
-	}
-	for _, name := range c.Backends {
-		if !slices.Contains(backendNames, name) {
-			return fmt.Errorf("there is no backend %q: there are %s", name, strings.Join(backendNames, ", "))
-		}
-	}
-	if c.Runs < 5 {
-		return fmt.Errorf("--runs=%d: a median needs 5 runs at least", c.Runs)
-	}
-	if slices.Contains(c.Figures, "hello") && len(c.Figures) > 1 {
-		return fmt.Errorf("hello measures nothing: name it alone")
-	}
-	return nil
+`)
+	b.WriteString(bench.Figures())
+	b.WriteString(`
+Examples:
+
+    rankpool bench --quick
+    rankpool bench submit map latency
+    rankpool bench --backend processes,openmpi --plot curves.svg
+    rankpool bench hosts --hosts node1:1,node2:1 --dir /shared/bench
+    mpiexec -n 4 rankpool bench hello
+
+Status: 0 also when targets are missed; 1 when nothing could be measured.`)
+	return b.String()
 }
 
-// wanted tells whether a backend is to be measured.
-func (c benchOptions) wanted(backend string) bool {
-	return len(c.Backends) == 0 || slices.Contains(c.Backends, backend)
-}
+// Validate refuses what makes no sense.
+func (c *benchCommand) Validate() error { return bench.Options(*c).Check() }
 
-// run measures and prints. It blocks until that is done; a signal ends it. The error is that nothing could be measured, among others.
-func (c benchOptions) run(s surroundings) error {
-	hello := slices.Contains(c.Figures, "hello")
-	if s.launcher.Found() {
-		if hello {
-			return c.helloInJob(s)
-		}
-		return usagef("bench starts its own jobs: run it without %s (only `bench hello` greets from a job)", s.launcher.Name)
-	}
-	begin := time.Now()
-	ctx, stop := untilSignal()
-	defer stop()
-	dir, remove, err := scratch(c.Dir, "rankpool-bench-")
-	if err != nil {
-		return err
-	}
-	defer remove()
-	r := &runner{runs: c.Runs, log: progress(s)}
-	measuring := ctx
-	if c.Quick {
-		r.budget = begin.Add(quickLimit)
-		limited, cancel := context.WithDeadline(ctx, r.budget)
-		defer cancel()
-		measuring = limited
-	}
-	f := newField(dir.Name(), c.Module, r.log)
-	f.options, f.hosts = strings.Fields(c.Options), c.Hosts
-	if c.Profile != "" {
-		if f.profile, err = filepath.Abs(c.Profile); err == nil {
-			err = os.MkdirAll(f.profile, 0o755)
-		}
-		if err != nil {
-			return fmt.Errorf("no folder for profiles: %w", err)
-		}
-	}
-	f.survey(measuring)
-	if hello {
-		return c.hello(ctx, s, f)
-	}
-	p := &plan{f: f, quick: c.Quick, wanted: c.wanted}
-	for _, name := range c.chosen() {
-		p.add(name)
-	}
-	if c.Quick {
-		p.mostWantedFirst()
-	}
-	prepare(measuring, p.groups)
-	out := &printer{w: s.out, asJSON: c.JSON, machine: thisMachine()}
-	for _, g := range p.groups {
-		r.measure(measuring, g)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		for _, row := range g.rows {
-			out.print(row.settle(out.machine))
-		}
-	}
-	r.log("")
-	out.close()
-	if c.Plot != "" {
-		if err := f.plot(ctx, c.Plot, p.groups); err != nil {
-			return fmt.Errorf("cannot draw %s: %w", c.Plot, err)
-		}
-	}
-	if !slices.ContainsFunc(out.all, func(r record) bool { return r.Value != nil }) {
-		return &silentError{exitFailure}
-	}
-	return nil
-}
-
-// chosen are the figures to measure. The curves and the soak take long: they are when named, the curves when needed too.
-func (c benchOptions) chosen() []string {
-	if len(c.Figures) == 0 {
-		return slices.DeleteFunc(slices.Clone(figureNames), func(n string) bool { return n == "soak" || n == "curves" && c.Plot == "" })
-	}
-	if c.Plot != "" && !slices.Contains(c.Figures, "curves") {
-		return append(slices.Clone(c.Figures), "curves")
-	}
-	return c.Figures
-}
-
-// hello greets from every backend that is here.
-func (c benchOptions) hello(ctx context.Context, s surroundings, f *field) error {
-	const workers = 2
-	var all []*entrant
-	for _, backend := range []string{"threads", "processes"} {
-		if c.wanted(backend) {
-			all = append(all, f.local(backend, workers))
-		}
-	}
-	at := here
-	if f.hosts != "" {
-		at = abroad
-	}
-	for _, i := range f.mpis {
-		if c.wanted(i.name) {
-			all = append(all, f.world(i, at, workers))
-		}
-		if c.wanted(i.name + "-spawned") {
-			all = append(all, f.spawned(i, 1))
-		}
-	}
-	ok := false
-	for _, e := range all {
-		ok = greet(ctx, s, e, c.JSON, thisMachine()) || ok
-	}
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if !ok {
-		return &silentError{exitFailure}
-	}
-	return nil
-}
-
-// survey finds out which MPI libraries are here, and whether Python has mpi4py. It blocks while their programs answer.
-func (f *field) survey(ctx context.Context) {
-	var all sync.WaitGroup
-	for _, i := range f.mpis {
-		all.Go(func() { _ = i.look.done(ctx) }) // the entrants that need it tell
-	}
-	all.Go(func() { _ = f.mpi4py.look.done(ctx) })
-	all.Wait()
-}
+// Run measures and prints.
+func (c *benchCommand) Run(s command.Surroundings) error { return bench.Options(*c).Run(s) }

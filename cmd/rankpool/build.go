@@ -8,15 +8,18 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rankpool/rankpool/internal/command"
+	"github.com/rankpool/rankpool/internal/findmpi"
+	"github.com/rankpool/rankpool/internal/gobuild"
 	"github.com/rankpool/rankpool/internal/owndir"
 )
 
 // buildCommand is `rankpool build`.
 type buildCommand struct {
-	Output string `short:"o" placeholder:"FILE" help:"The program, or a folder for several."`
-	MPI    choice `name:"mpi" enum:"auto,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, or mpicc, that of the mpicc on the path; auto is mpicc, else what pkg-config knows."`
-	Tags   string `placeholder:"LIST" help:"Further build tags, separated by commas."`
-	Env    bool   `help:"Print the variables to build with, for eval, and build nothing."`
+	Output string         `short:"o" placeholder:"FILE" help:"The program, or a folder for several."`
+	MPI    findmpi.Choice `name:"mpi" enum:"auto,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, or mpicc, that of the mpicc on the path; auto is mpicc, else what pkg-config knows."`
+	Tags   string         `placeholder:"LIST" help:"Further build tags, separated by commas."`
+	Env    bool           `help:"Print the variables to build with, for eval, and build nothing."`
 
 	Packages []string `arg:"" optional:"" help:"What to build, as for go build; default: the package in the working directory."`
 }
@@ -35,13 +38,13 @@ Status: that of go build; 1 when there is no MPI to build with.`
 }
 
 // Run builds, or prints what to build with.
-func (c *buildCommand) Run(s surroundings) error {
-	ctx, stop := untilSignal()
+func (c *buildCommand) Run(s command.Surroundings) error {
+	ctx, stop := command.UntilSignal()
 	defer stop()
 	if c.Env && len(c.Packages) > 0 {
-		return usagef("--env builds nothing: leave %s out", strings.Join(c.Packages, " "))
+		return command.Usagef("--env builds nothing: leave %s out", strings.Join(c.Packages, " "))
 	}
-	found, err := findSettings(ctx, c.MPI.family(), c.MPI)
+	found, err := findmpi.FindSettings(ctx, c.MPI.Family(), c.MPI)
 	if err != nil {
 		return err
 	}
@@ -51,51 +54,51 @@ func (c *buildCommand) Run(s surroundings) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("there is no go command on the path: install Go (%w)", err)
 	}
-	dir, remove, err := scratch("", "rankpool-build-")
+	dir, remove, err := owndir.Scratch("", "rankpool-build-")
 	if err != nil {
 		return err
 	}
 	defer remove()
-	env, err := found.environment(dir.Name())
+	env, err := found.Environment(dir.Name())
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "rankpool: building for %s (%s)\n", found.family, found.source)
-	args := []string{"build", "-tags", allTags(true, c.Tags)}
+	fmt.Fprintf(s.Err, "rankpool: building for %s (%s)\n", found.Family, found.Source)
+	args := []string{"build", "-tags", gobuild.Tags(true, c.Tags)}
 	if c.Output != "" {
 		args = append(args, "-o", c.Output)
 	}
-	cmd := goCommand(ctx, "", append(append(args, "--"), c.Packages...)...)
+	cmd := gobuild.Command(ctx, "", append(append(args, "--"), c.Packages...)...)
 	cmd.Env = append(cmd.Env, env...)
-	cmd.Stdout, cmd.Stderr = s.out, s.err
+	cmd.Stdout, cmd.Stderr = s.Out, s.Err
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &silentError{max(cmd.ProcessState.ExitCode(), exitFailure)}
+		return &command.SilentError{Status: max(cmd.ProcessState.ExitCode(), command.Failure)}
 	}
 	return nil
 }
 
 // printEnvironment writes the settings where they stay, and prints them for a shell.
-func printEnvironment(s surroundings, found *settings) error {
+func printEnvironment(s command.Surroundings, found *findmpi.Settings) error {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("no place to keep the settings: %w", err)
 	}
-	folder := filepath.Join(cache, "rankpool", "mpi-"+found.identity())
+	folder := filepath.Join(cache, "rankpool", "mpi-"+found.Identity())
 	dir, err := owndir.Parent(folder) // go executes what is in it
 	if err != nil {
 		return fmt.Errorf("no place to keep the settings: %w; choose another cache with XDG_CACHE_HOME", err)
 	}
 	defer dir.Close()
-	env, err := found.environment(folder)
+	env, err := found.Environment(folder)
 	if err != nil {
 		return err
 	}
 	for _, v := range env {
 		name, value, _ := strings.Cut(v, "=")
-		fmt.Fprintf(s.out, "export %s=%s\n", name, shellQuote(value))
+		fmt.Fprintf(s.Out, "export %s=%s\n", name, findmpi.ShellQuote(value))
 	}
 	return nil
 }

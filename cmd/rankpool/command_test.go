@@ -9,20 +9,21 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "reach" { // this program is the command
-		os.Exit(start(os.Args[1:], surroundings{out: os.Stdout, err: os.Stderr}))
+		os.Exit(start(os.Args[1:], command.Surroundings{Out: os.Stdout, Err: os.Stderr}))
 	}
 	testkit.Main(m)
 }
 
 // Whatever follows the program's name is the program's.
 func TestTheParserNeverSeesTheProgramsOptions(t *testing.T) {
-	app := kong.Must(&commands{}, kong.Bind(surroundings{}))
+	app := kong.Must(&commands{}, kong.Bind(command.Surroundings{}))
 	for line, want := range map[string]string{
 		"run x.go -v --help":             "run -- x.go -v --help",
 		"run --mpi none x.go -c y":       "run --mpi=none -- x.go -c y",
@@ -44,7 +45,7 @@ func TestTheParserNeverSeesTheProgramsOptions(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"run -c", "run -m", "exec --mpi"} {
-		if _, err := protect(app.Model.Node, strings.Fields(line)); !errors.As(err, new(*usageError)) {
+		if _, err := protect(app.Model.Node, strings.Fields(line)); !errors.As(err, new(*command.UsageError)) {
 			t.Errorf("%s: %v, want a usage error", line, err)
 		}
 	}
@@ -57,7 +58,7 @@ func started(rank int, args ...string) (status int, out, complaint string) {
 	if rank >= 0 {
 		l = mpi.Launcher{Name: "mpiexec", Size: 4, Rank: rank}
 	}
-	status = start(args, surroundings{launcher: l, out: &o, err: &e})
+	status = start(args, command.Surroundings{Launcher: l, Out: &o, Err: &e})
 	return status, o.String(), e.String()
 }
 

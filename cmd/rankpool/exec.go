@@ -1,5 +1,10 @@
 package main
 
+import (
+	"github.com/rankpool/rankpool/internal/command"
+	"github.com/rankpool/rankpool/internal/launch"
+)
+
 // execCommand is `rankpool exec`.
 type execCommand struct{ startFlags }
 
@@ -19,4 +24,4 @@ Status: the program's, as the launcher reports it; 1 when there is no program to
 }
 
 // Run starts the program on this rank.
-func (c *execCommand) Run(s surroundings) error { return startOptions(c.startFlags).exec(s) }
+func (c *execCommand) Run(s command.Surroundings) error { return launch.Options(c.startFlags).Exec(s) }

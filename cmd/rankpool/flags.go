@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"github.com/rankpool/rankpool/internal/findmpi"
+)
 
 // startFlags are what run, exec and serve have in common. They are startOptions, field by field.
 type startFlags struct {
@@ -9,10 +13,10 @@ type startFlags struct {
 
 	Words []string `arg:"" optional:"" name:"words" help:"The program: a Go file, a directory with one, a program that is built already, or - for a Go file from standard input; then its arguments."`
 
-	MPI    choice        `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, mpicc (that of the mpicc on the path), none; auto is the launcher's, and none without a launcher."`
-	Tags   string        `placeholder:"LIST" help:"Further build tags, separated by commas."`
-	Module string        `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, for a program that is in no module."`
-	Dir    string        `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where the program is built: a folder that all hosts of the job share and that no other user may change. Default: rankpool/run in the user's cache."`
-	Wait   time.Duration `default:"5m" env:"RANKPOOL_RUN_WAIT" help:"How long ranks wait for each other while one builds, and for a file system that does not answer."`
-	Job    string        `placeholder:"NAME" env:"RANKPOOL_RUN_JOB" help:"What tells this job from others, where its launcher gives it no name that all ranks know."`
+	MPI    findmpi.Choice `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, mpicc (that of the mpicc on the path), none; auto is the launcher's, and none without a launcher."`
+	Tags   string         `placeholder:"LIST" help:"Further build tags, separated by commas."`
+	Module string         `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, for a program that is in no module."`
+	Dir    string         `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where the program is built: a folder that all hosts of the job share and that no other user may change. Default: rankpool/run in the user's cache."`
+	Wait   time.Duration  `default:"5m" env:"RANKPOOL_RUN_WAIT" help:"How long ranks wait for each other while one builds, and for a file system that does not answer."`
+	Job    string         `placeholder:"NAME" env:"RANKPOOL_RUN_JOB" help:"What tells this job from others, where its launcher gives it no name that all ranks know."`
 }

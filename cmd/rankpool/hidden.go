@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/bench/ours"
+	"github.com/rankpool/rankpool/internal/bench"
+	"github.com/rankpool/rankpool/internal/doctor"
+	"github.com/rankpool/rankpool/internal/launch"
 )
 
 // The commands that this one starts itself have their words here.
@@ -14,7 +17,7 @@ type tidyCommand struct {
 }
 
 // Run blocks until the folder is free.
-func (c *tidyCommand) Run() error { return tidy(c.Name) }
+func (c *tidyCommand) Run() error { return launch.Tidy(c.Name) }
 
 // reachCommand looks at paths that may hang.
 type reachCommand struct {
@@ -22,7 +25,7 @@ type reachCommand struct {
 }
 
 // Run blocks for as long as they do.
-func (c *reachCommand) Run() error { return reach(c.Paths) }
+func (c *reachCommand) Run() error { return launch.Reach(c.Paths) }
 
 // probeCommand is the MPI program of the doctor.
 type probeCommand struct {
@@ -32,7 +35,7 @@ type probeCommand struct {
 }
 
 // Run blocks until the program is done, and for the limit at most.
-func (c *probeCommand) Run() error { return probe(c.What, c.Port, c.Limit) }
+func (c *probeCommand) Run() error { return doctor.Probe(c.What, c.Port, c.Limit) }
 
 // workCommand is the program that rankpool bench starts, on every backend, to measure this library.
 type workCommand struct {
@@ -57,7 +60,7 @@ type aloneCommand struct {
 }
 
 // Run starts the processes and prints the figure.
-func (c *aloneCommand) Run() error { return alone(c.Workers, c.N, c.Limit) }
+func (c *aloneCommand) Run() error { return bench.Alone(c.Workers, c.N, c.Limit) }
 
 // sleeperCommand is one process of it.
 type sleeperCommand struct {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -49,27 +50,27 @@ type versionFlag bool
 
 // BeforeReset is called by the parser.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
-	fmt.Fprintln(app.Stdout, "rankpool", version())
+	fmt.Fprintln(app.Stdout, "rankpool", command.Version())
 	app.Exit(0)
 	return nil
 }
 
 func main() {
-	mpi.Exit(start(os.Args[1:], surroundings{launcher: mpi.FindLauncher(os.LookupEnv), out: os.Stdout, err: os.Stderr}))
+	mpi.Exit(start(os.Args[1:], command.Surroundings{Launcher: mpi.FindLauncher(os.LookupEnv), Out: os.Stdout, Err: os.Stderr}))
 }
 
 // start parses the command line, runs the subcommand and returns the exit status. Under an mpiexec every rank finds the
 // same mistakes: one of them tells, and has the status. The others end with 0, for a status of theirs might end the job
 // before the one has told.
-func start(args []string, s surroundings) int {
-	if !speaks(s.launcher) {
-		s.out = io.Discard
+func start(args []string, s command.Surroundings) int {
+	if !command.Speaks(s.Launcher) {
+		s.Out = io.Discard
 	}
 	status, done := 0, false
 	exit := func(code int) { status, done = code, true }
 	var c commands
 	app := kong.Must(&c,
-		kong.Name("rankpool"), kong.Writers(s.out, s.err), kong.Exit(exit),
+		kong.Name("rankpool"), kong.Writers(s.Out, s.Err), kong.Exit(exit),
 		kong.Description("Starts, builds and examines programs whose pools of workers scale from goroutines to an MPI job."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
 		kong.Help(help), kong.Bind(s))
@@ -83,21 +84,21 @@ func start(args []string, s surroundings) int {
 	case err == nil:
 		err = parsed.Run()
 	}
-	switch usage := (*usageError)(nil); {
+	switch usage := (*command.UsageError)(nil); {
 	case err == nil:
 		return 0
 	case !isParseError(err) && !errors.As(err, &usage):
-		return report(s, err)
-	case !speaks(s.launcher):
+		return command.Report(s, err)
+	case !command.Speaks(s.Launcher):
 		return 0
 	}
-	fmt.Fprintf(s.err, "rankpool: %v\n\n", err)
-	app.Stdout = s.err
+	fmt.Fprintf(s.Err, "rankpool: %v\n\n", err)
+	app.Stdout = s.Err
 	if p := (*kong.ParseError)(nil); errors.As(err, &p) {
 		parsed = p.Context
 	}
 	_ = parsed.PrintUsage(true)
-	return exitFailure
+	return command.Failure
 }
 
 func isParseError(err error) bool {
@@ -135,7 +136,7 @@ func protect(root *kong.Node, args []string) ([]string, error) {
 			safe = append(safe, arg)
 			continue
 		case !glued && len(rest) == 1:
-			return safe, usagef("%s needs an operand: %s", arg, flag.Help)
+			return safe, command.Usagef("%s needs an operand: %s", arg, flag.Help)
 		case !glued:
 			rest = rest[1:]
 			value = rest[0]

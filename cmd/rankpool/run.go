@@ -1,5 +1,10 @@
 package main
 
+import (
+	"github.com/rankpool/rankpool/internal/command"
+	"github.com/rankpool/rankpool/internal/launch"
+)
+
 // runCommand is `rankpool run`.
 type runCommand struct {
 	startFlags
@@ -27,4 +32,6 @@ Status: the program's. 1 when there is no program to run or it cannot be built; 
 }
 
 // Run starts the program; it returns only when that failed.
-func (c *runCommand) Run(s surroundings) error { return startOptions(c.startFlags).run(s, c.Stay) }
+func (c *runCommand) Run(s command.Surroundings) error {
+	return launch.Options(c.startFlags).Run(s, c.Stay)
+}

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/rankpool/rankpool/internal/command"
+	"github.com/rankpool/rankpool/internal/launch"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 )
 
@@ -36,20 +38,20 @@ Status: 0 when the master has closed its pool, or when SIGTERM has ended a serve
 }
 
 // Run starts the program as a server on this rank.
-func (c *serveCommand) Run(s surroundings) error {
+func (c *serveCommand) Run(s command.Surroundings) error {
 	place, err := c.place()
 	if err != nil {
 		return err
 	}
-	return startOptions(c.startFlags).serve(s, server{place: place, bind: c.Bind, keep: c.Keep})
+	return launch.Options(c.startFlags).Serve(s, launch.Server{Place: place, Bind: c.Bind, Keep: c.Keep})
 }
 
-// place is where masters find the server.
+// Place is where masters find the server.
 func (c *serveCommand) place() (mpilink.Place, error) {
 	said := ""
 	switch {
 	case c.PortFile != nil && c.Service != nil && os.Getenv("RANKPOOL_SERVICE") != *c.Service:
-		return mpilink.Place{}, usagef("--service and --port-file say the same thing: give one of them")
+		return mpilink.Place{}, command.Usagef("--service and --port-file say the same thing: give one of them")
 	case c.PortFile != nil:
 		said = "file:" + *c.PortFile
 	case c.Service != nil:
@@ -57,10 +59,10 @@ func (c *serveCommand) place() (mpilink.Place, error) {
 	}
 	place, err := mpilink.ParsePlace(said)
 	if err != nil {
-		return place, usagef("%v", err)
+		return place, command.Usagef("%v", err)
 	}
 	if c.Bind != "" && strings.HasPrefix(place.String(), "tcp:") {
-		return place, usagef("--bind and tcp:HOST:PORT say the same thing: give HOST there, and leave --bind out")
+		return place, command.Usagef("--bind and tcp:HOST:PORT say the same thing: give HOST there, and leave --bind out")
 	}
 	return place, nil
 }

@@ -52,6 +52,16 @@ var layers = map[string][]string{
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
 
+	// What the command does is no part of the library.
+	"internal/command": {"internal/mpi"},
+	"internal/marked":  {},
+	"internal/findmpi": {"internal/marked", "internal/mpi"},
+	"internal/gobuild": {"internal/owndir"},
+	"internal/launch":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/owndir", "internal/mpi", "internal/link/mpilink"},
+	"internal/doctor":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/marked", "internal/owndir", "internal/mpi", "internal/saturate"},
+	"internal/bench": {"bench/ours", "bench/peers", "internal/command", "internal/findmpi", "internal/gobuild", "internal/launch", "internal/marked",
+		"internal/owndir", "internal/mpi", "internal/saturate"},
+
 	"comm":        {"internal/..."},
 	"mpicomm":     {"internal/..."},
 	"futures":     {"comm", "internal/..."},
@@ -60,7 +70,7 @@ var layers = map[string][]string{
 	"threadpool":  {"pool", "asyncresult", "futures", "internal/..."},
 
 	// Programs use what users use.
-	"cmd/...":      {"bench/ours", "bench/peers", "futures", "asyncresult", "pool", "threadpool", "internal/..."},
+	"cmd/...":      {"bench/ours", "internal/..."},
 	"bench/...":    {"futures", "asyncresult", "pool", "threadpool"},
 	"examples/...": {"comm", "mpicomm", "futures", "asyncresult", "pool", "threadpool"},
 	"tests/...":    {"comm", "mpicomm", "futures", "asyncresult", "pool", "threadpool", "internal/..."},
@@ -69,6 +79,11 @@ var layers = map[string][]string{
 
 // testOnly are the packages that only tests and other such packages import; they alone may import testing.
 var testOnly = []string{"internal/link/linktest", "internal/mpi/mpitest", "internal/testkit", "tests/..."}
+
+// commandOnly are the packages of the command: a program that uses the library links none of them.
+var commandOnly = []string{
+	"internal/bench", "internal/command", "internal/doctor", "internal/findmpi", "internal/gobuild", "internal/launch", "internal/marked",
+}
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{
@@ -140,6 +155,9 @@ func verdict(f file, imported string) string {
 	}
 	if f.test && fits(own, "internal/...") && fits(target, "internal/link/...") && target != "internal/link/mpilink" {
 		return "" // a test may put a real group under what it tests
+	}
+	if fitsAny(target, commandOnly) && !fitsAny(f.pkg, append([]string{"cmd/..."}, commandOnly...)) {
+		return "only the command imports it"
 	}
 	if !fitsAny(target, layers[own]) {
 		return "imports point down: " + own + " may import " + strings.Join(layers[own], ", ")
@@ -306,9 +324,13 @@ func TestTheRulesTellUpFromDown(t *testing.T) {
 		{"examples/cpi/main.go", "github.com/emer/empi/mpi", false},
 		{"examples/julia/main.go", module + "/futures", true},
 		{"examples/julia/main.go", module + "/internal/dispatch", false},
-		{"cmd/rankpool/main.go", module + "/futures", true},
-		{"cmd/rankpool/bench_work.go", module + "/bench/ours", true},
-		{"cmd/rankpool/bench_work.go", module + "/bench/extra/plot", false},
+		{"cmd/rankpool/hidden.go", module + "/bench/ours", true},
+		{"cmd/rankpool/main.go", module + "/internal/launch", true},
+		{"internal/bench/work.go", module + "/bench/ours", true},
+		{"internal/bench/work.go", module + "/bench/extra/plot", false},
+		{"internal/launch/start.go", module + "/internal/doctor", false},
+		{"futures/executor.go", module + "/internal/launch", false},
+		{"tests/behaviour/start_test.go", module + "/internal/gobuild", false},
 		{"bench/ours/ours.go", module + "/futures", true},
 		{"bench/ours/ours.go", module + "/internal/dispatch", false},
 		{"futures/executor.go", module + "/bench/ours", false},

@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+func TestTheSchedulerIsToldFromTheEnvironment(t *testing.T) {
+	for _, tt := range []struct {
+		env  []string
+		want string
+	}{
+		{nil, "none"},
+		{[]string{"SLURM_JOB_ID=7", "SLURM_JOB_NUM_NODES=2", "SLURM_NTASKS=8"}, "Slurm job 7, 2 hosts, 8 tasks"},
+		{[]string{"PBS_JOBID=7.head", "PBS_NP=4"}, "PBS job 7.head, 4 tasks"},
+		{[]string{"LSB_JOBID=7"}, "LSF job 7"},
+		{[]string{"FLUX_JOB_ID=f7", "FLUX_JOB_SIZE=4"}, "Flux job f7, 4 tasks"},
+		{[]string{"FLUX_URI=local:///x"}, "a Flux instance"},
+		{[]string{"JOB_ID=7", "SGE_ROOT=/x"}, "Grid Engine job 7"},
+		{[]string{"JOB_ID=7"}, "none"},
+	} {
+		if got := scheduler(lookup(tt.env...)); !strings.HasPrefix(got.Text, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.env, got.Text, tt.want)
+		}
+	}
+}
+
+func TestSIGTERMIsAWarningUnderOpenMPIUnlessItsLimitWasRaised(t *testing.T) {
+	const name = "OMPI_MCA_odls_base_sigkill_timeout"
+	open4 := func(env ...string) Verdict {
+		return sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, false, lookup(env...))).Status
+	}
+	got := []Verdict{
+		open4(), open4(name + "=1"), open4(name + "=60"),
+		sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, true, lookup(name+"=60"))).Status, // version 5 does not know it
+		sigterm(mpi.MPICH, mpi.EndingBy(mpi.MPICH, false, lookup())).Status,
+		sigterm(mpi.OtherMPI, mpi.EndingBy(mpi.OtherMPI, false, lookup())).Status,
+	}
+	if d := cmp.Diff([]Verdict{warning, warning, fine, warning, fine, fine}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestWhatHasNotEndedIsAFindingAndNothingIsAddedLater(t *testing.T) {
+	var f findings
+	done := f.during("this")
+	f.during("that")
+	done()
+	f.add(Finding{"a", fine, "b", "", nil})
+	all := f.close()
+	f.add(Finding{"late", fine, "", "", nil})
+	if len(all) != 2 || all[1].Status != Broken || !strings.Contains(all[1].Text, "that did not end") || len(f.all) != 2 {
+		t.Errorf("findings: %+v", f.all)
+	}
+	for _, tt := range []struct {
+		all  []Finding
+		want Verdict
+	}{{nil, fine}, {[]Finding{{Status: fine}, {Status: warning}}, warning}, {[]Finding{{Status: Broken}, {Status: warning}, {Status: fine}}, Broken}} {
+		if got := worst(tt.all); got != tt.want {
+			t.Errorf("%v: worst is %s", tt.all, got)
+		}
+	}
+}
+
+func TestEveryFindingThatIsNotOKHasARemedy(t *testing.T) {
+	facts := []fact{
+		{Kind: aboutStart, Library: "x", World: 1, Promised: 4, Error: "wrong"}, {Kind: aboutStart, Error: "no"}, {},
+	}
+	for _, f := range facts {
+		d := &doctor{findings: new(findings)}
+		d.judge([]fact{f}, "out", errors.New("ended"))
+		d.judge(nil, "out", errors.New("ended"))
+		all := append(d.findings.close(), speed(fact{RoundTrip: time.Second}), spawnFinding(nil, "", nil),
+			binding([]rankFact{{Binding: mpi.Binding{Allowed: 1, Online: 2, Procs: 1}}}, mpi.OpenMPI),
+			connectingInJob(mpi.MPICH, lookup()), connectingInJob(mpi.OpenMPI, lookup()), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, lookup(), ""),
+			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, lookup(), ""), survivorsInJob(mpi.Launcher{}, lookup(), ""),
+			survivorsInJob(mpi.Launcher{}, lookup(), "KillOnBadExit = 1"), connectingInJob(mpi.OpenMPI, lookup("OMPI_MCA_orte_num_nodes=2")))
+		for _, f := range all {
+			if f.Status != fine && f.Remedy == "" {
+				t.Errorf("no remedy: %+v", f)
+			}
+		}
+	}
+}
+
+func TestSlurmTellsWhetherSrunLeavesSurvivorsAlone(t *testing.T) {
+	const zero, one = "InactiveLimit           = 0 sec\nKillOnBadExit           = 0\nKillWait = 5 sec\n", "KillOnBadExit = 1\n"
+	for _, tt := range []struct {
+		env, slurm string
+		status     Verdict
+		want       string
+	}{
+		{"", zero, fine, "the others live on when one is killed: KillOnBadExit is 0"},
+		{"", one, warning, "KillOnBadExit is 1"},
+		{"SLURM_KILL_BAD_EXIT=1", zero, warning, "SLURM_KILL_BAD_EXIT is 1"},
+		{"SLURM_KILL_BAD_EXIT=0", one, fine, "SLURM_KILL_BAD_EXIT is 0"},
+		{"", "", warning, "cannot be told"},
+	} {
+		f := survivorsInJob(mpi.Launcher{Name: "srun"}, lookup(strings.Fields(tt.env)...), tt.slurm)
+		if f.Status != tt.status || !strings.Contains(f.Text, tt.want) {
+			t.Errorf("%q, %q: %+v, want %q", tt.env, tt.slurm, f, tt.want)
+		}
+	}
+}
+
+func lookup(env ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, e := range env {
+			if k, v, _ := strings.Cut(e, "="); k == name {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}

@@ -1,0 +1,73 @@
+// Package gobuild calls the go command, and finds the source of this library for programs that are in no module.
+package gobuild
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Suffix is what the names of programs end in.
+func Suffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// Grace is how long the go command may take to end.
+const Grace = 5 * time.Second
+
+// Command is the go command in a folder. It is ended gently, so that it ends what it has started.
+func Command(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = environment()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = Grace
+	return cmd
+}
+
+// environment is what the go command is started with. It needs a home, which services and batch jobs may lack; the program that it
+// builds gets none by this.
+func environment() []string {
+	env := os.Environ()
+	if os.Getenv("HOME") == "" && runtime.GOOS != "windows" {
+		if me, err := user.Current(); err == nil && me.HomeDir != "" {
+			env = append(env, "HOME="+me.HomeDir)
+		}
+	}
+	return env
+}
+
+// Adopt takes the one program that go install has left in a folder.
+func Adopt(folder, out string) error {
+	found, err := os.ReadDir(folder)
+	if err != nil || len(found) != 1 {
+		return fmt.Errorf("the package is no program: go install left %d files (%w)", len(found), err)
+	}
+	return os.Rename(filepath.Join(folder, found[0].Name()), out)
+}
+
+// Tags are the build tags: mpi, those that were asked for, and those that GOFLAGS has, which -tags would hide.
+func Tags(withMPI bool, asked string) string {
+	var tags []string
+	if withMPI {
+		tags = append(tags, "mpi")
+	}
+	if asked != "" {
+		tags = append(tags, asked)
+	}
+	for _, f := range strings.Fields(os.Getenv("GOFLAGS")) {
+		if v, ok := strings.CutPrefix(strings.TrimLeft(f, "-"), "tags="); ok && len(tags) > 0 {
+			tags = append(tags, v)
+		}
+	}
+	return strings.Join(tags, ",")
+}

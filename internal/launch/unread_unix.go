@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package launch
+
+// unreadBytes is unknown here.
+func unreadBytes(int) int { return 0 }
