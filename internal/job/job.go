@@ -75,7 +75,7 @@ type Request struct {
 // Group is a group of ranks.
 type Group interface {
 	link.Group
-	Help(done func() bool)
+	link.Helper
 }
 
 // Server is what a process is told that is to serve masters which are started apart.

@@ -78,6 +78,15 @@ type Attender interface {
 	Attend(on bool)
 }
 
+// Helper is a Group that goroutines which wait for a result can look after, in the place of its own: that saves two changes of thread.
+type Helper interface {
+	// Help delivers what workers send, from the caller's goroutine and whoever it is for, until done returns true or nothing has come
+	// for a while. It returns at once when there is nothing to look at: before Open, after Close, or while somebody else helps. So it
+	// may end early, and who called it goes on waiting. done is called often, in the same goroutine, and does not block. Calls may run
+	// together.
+	Help(done func() bool)
+}
+
 // Mover is a Group that can tell whether a frame is on its way.
 type Mover interface {
 	// Moved returns a number that changes whenever bytes of a frame to or from the worker in slot w have moved: not only when a frame

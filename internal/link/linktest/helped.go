@@ -2,31 +2,31 @@ package linktest
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// Helper is a group that goroutines which wait for a result can look after.
-type Helper interface {
+// helper is a group that goroutines which wait for a result can look after.
+type helper interface {
 	link.Group
-	Help(done func() bool)
+	link.Helper
 }
 
-// Helped returns a group that several goroutines help while it is open, now for long and now for a moment.
-func Helped(g Helper) link.Group { return &helped{Helper: g} }
-
+// helped is a group that several goroutines help while it is open, now for long and now for a moment.
 type helped struct {
-	Helper
+	helper
 	starting sync.Mutex // a WaitGroup must not grow from zero while Close waits for it
 	helpers  sync.WaitGroup
 	over     atomic.Bool
 }
 
 func (h *helped) Open(ctx context.Context, handler link.Handler) (int, error) {
-	n, err := h.Helper.Open(ctx, handler)
+	n, err := h.helper.Open(ctx, handler)
 	h.starting.Lock()
 	defer h.starting.Unlock()
 	if h.over.Load() {
@@ -45,10 +45,116 @@ func (h *helped) Open(ctx context.Context, handler link.Handler) (int, error) {
 }
 
 func (h *helped) Close(ctx context.Context) error {
-	err := h.Helper.Close(ctx)
+	err := h.helper.Close(ctx)
 	h.starting.Lock()
 	h.over.Store(true)
 	h.starting.Unlock()
 	h.helpers.Wait()
 	return err
+}
+
+// helpTests are what Help itself must keep.
+var helpTests = []test{
+	{"who helps delivers until what it waits for is there", testHelpDelivers},
+	{"who helps does nothing when there is nothing to wait for", testHelpDone},
+	{"who helps is not held while no frame comes", testHelpEnds},
+	{"help before open and after close does nothing", testHelpClosed},
+}
+
+// count is a handler that counts frames.
+type count struct{ frames atomic.Int64 }
+
+func (c *count) Receive(_ int, f link.Frame) {
+	link.PutBuffer(f.Stream)
+	c.frames.Add(1)
+}
+
+func (c *count) Lost(int, link.Loss) {}
+
+// counted opens a group of one worker whose frames are counted.
+func counted(t *testing.T, h Harness) (helper, *count) {
+	t.Helper()
+	g, c := h.New(1).(helper), new(count)
+	if _, err := g.Open(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := g.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	g.Start(0)
+	return g, c
+}
+
+func testHelpDelivers(t *testing.T, h Harness) {
+	g, c := counted(t, h)
+	end := time.Now().Add(patience)
+	for n := int64(1); n <= 500; n++ {
+		g.Send(0, command(verbEcho))
+		there := func() bool { return c.frames.Load() >= n }
+		for !there() {
+			if g.Help(there); time.Now().After(end) {
+				t.Fatalf("%d of %d frames", c.frames.Load(), n)
+			}
+			runtime.Gosched()
+		}
+	}
+}
+
+func testHelpDone(t *testing.T, h Harness) {
+	g, _ := counted(t, h)
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		for range 100 {
+			g.Help(func() bool { return true })
+		}
+	}()
+	select {
+	case <-returned:
+	case <-time.After(patience):
+		t.Fatal("Help goes on although all is done")
+	}
+}
+
+// A group that keeps who helps until it has something would hold a goroutine whose context has ended.
+func testHelpEnds(t *testing.T, h Harness) {
+	g, c := counted(t, h)
+	g.Send(0, command(verbEcho)) // the worker is up
+	for end := time.Now().Add(patience); c.frames.Load() == 0; runtime.Gosched() {
+		if g.Help(func() bool { return c.frames.Load() > 0 }); time.Now().After(end) {
+			t.Fatal("no frame came")
+		}
+	}
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		g.Help(func() bool { return false })
+	}()
+	select {
+	case <-returned:
+	case <-time.After(patience):
+		t.Fatal("Help does not end while nothing comes")
+	}
+}
+
+func testHelpClosed(t *testing.T, h Harness) {
+	g := h.New(1).(helper)
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		g.Help(func() bool { return false })
+		if err := g.Close(context.Background()); err != nil {
+			t.Errorf("Close before Open: %v", err)
+		}
+		g.Help(func() bool { return false })
+	}()
+	select {
+	case <-returned:
+	case <-time.After(patience):
+		t.Fatal("Help goes on in a group that is not open")
+	}
 }

@@ -26,12 +26,15 @@ type Harness struct {
 	Small bool
 }
 
-// Run runs the suite. It calls newHarness once per test.
+// A test is one promise of the interface.
+type test struct {
+	name string
+	run  func(*testing.T, Harness)
+}
+
+// Run runs the suite, and for a group that is a link.Helper once more while goroutines help it. It calls newHarness once per test.
 func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
-	tests := []struct {
-		name string
-		run  func(*testing.T, Harness)
-	}{
+	tests := []test{
 		{"frames arrive in order", testOrder},
 		{"empty frames and empty segments arrive", testEmpty},
 		{"large segments arrive both ways", testLargeSegments},
@@ -61,6 +64,32 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newHarness(t)) })
 	}
+	if !isHelper(t, newHarness(t)) {
+		return
+	}
+	for _, test := range helpTests {
+		t.Run(test.name, func(t *testing.T) { test.run(t, newHarness(t)) })
+	}
+	t.Run("while goroutines that wait help", func(t *testing.T) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				h := newHarness(t)
+				alone := h.New
+				h.New = func(slots int) link.Group { return &helped{helper: alone(slots).(helper)} }
+				test.run(t, h)
+			})
+		}
+	})
+}
+
+// isHelper tells whether goroutines that wait can look after a kind of group.
+func isHelper(t *testing.T, h Harness) bool {
+	g := h.New(1)
+	if err := g.Close(t.Context()); err != nil {
+		t.Errorf("Close before Open: %v", err)
+	}
+	_, ok := g.(link.Helper)
+	return ok
 }
 
 // fixture is an open group with a recorder, closed by the test's cleanup.

@@ -8,22 +8,10 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
-	"github.com/rankpool/rankpool/internal/link/linktest"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
-
-func TestRanksPassTheSuiteWhileGoroutinesThatWaitHelp(t *testing.T) {
-	if !mpitest.Under(t, 3) {
-		return
-	}
-	linktest.Run(t, func(*testing.T) linktest.Harness {
-		return linktest.Harness{Small: true, New: func(slots int) link.Group {
-			return linktest.Helped(hub.Group(mpilink.Config{Slots: slots}))
-		}}
-	})
-}
 
 // one is a handler of a single worker that echoes.
 type one struct{ frames atomic.Int64 }

@@ -13,31 +13,23 @@ import (
 )
 
 func TestSuite(t *testing.T) {
-	suite(t, func(g *proc.Group) link.Group { return g })
-}
-
-func TestSuiteWhileGoroutinesThatWaitHelp(t *testing.T) {
-	suite(t, func(g *proc.Group) link.Group { return linktest.Helped(g) })
+	suite(t)
 }
 
 func TestSuiteByTheSocketAlone(t *testing.T) {
-	suite(t, func(g *proc.Group) link.Group { return g }, socketAlone)
-}
-
-func TestSuiteByTheSocketAloneWhileGoroutinesThatWaitHelp(t *testing.T) {
-	suite(t, func(g *proc.Group) link.Group { return linktest.Helped(g) }, socketAlone)
+	suite(t, socketAlone)
 }
 
 // socketAlone is the setting with which no process reads another's memory.
 const socketAlone = "RANKPOOL_PROC_SOCKET=1"
 
-func suite(t *testing.T, as func(*proc.Group) link.Group, env ...string) {
+func suite(t *testing.T, env ...string) {
 	stderr := discard(t)
 	linktest.Run(t, func(*testing.T) linktest.Harness {
 		return linktest.Harness{
 			Proof: true,
 			New: func(slots int) link.Group {
-				return as(proc.New(proc.Config{Slots: slots, Args: []string{}, Env: append(env[:len(env):len(env)], quickExit), Stderr: stderr}))
+				return proc.New(proc.Config{Slots: slots, Args: []string{}, Env: append(env[:len(env):len(env)], quickExit), Stderr: stderr})
 			},
 		}
 	})
