@@ -28,7 +28,6 @@ const (
 	envWorker     = "RANKPOOL_WORKER"      // set by a master for its local workers
 	envProcSocket = "RANKPOOL_PROC_SOCKET" // 1: local processes do not read each other's memory, see internal/link/proc
 	envService    = "RANKPOOL_SERVICE"     // where workers are that were started apart, see WithService
-	envServe      = "RANKPOOL_SERVE"       // set by rankpool serve: serve masters there
 	envServeKeep  = "RANKPOOL_SERVE_KEEP"  // set by rankpool serve: 1 to serve one after another
 	envServeBind  = "RANKPOOL_SERVE_BIND"  // set by rankpool serve: the host or address to listen at
 )
@@ -62,7 +61,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvThreads,
-				job.EnvStage, envService, envServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
+				job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // returns. Every function must be registered before.
 //
 // Code before Main, in package variables, init functions and main, runs in every worker too: keep output and side effects
-// inside run. Flags may be parsed on either side: tasks see what run has set, see the section on what a program sets.
+// inside run, or ask InWorker. Flags may be parsed on either side: tasks see what run has set, see the section on what a program sets.
 //
 // When run returns nil, executors that are still open finish what is queued and are closed, and the status is 0.
 //
@@ -38,7 +38,13 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	mpi.Exit(program(run, opts).Main(registry.Caller(0)))
 }
 
-// InWorker tells whether this process is a worker.
+// InWorker tells whether this process is a worker: a local process, a rank that serves (all but rank 0 of what mpiexec or srun has
+// started, those that were spawned, all of rankpool serve), and a rank as long as it serves an [MPICommExecutor]. It says so before Main
+// too, in package-level variables and init functions: there it looks at what the launcher has put into the environment, and starts
+// nothing.
+//
+// Workers that are goroutines share the master's process, where it is false. In a program of package spmd, whose ranks all run its
+// function, it is false before that begins, but for local processes.
 func InWorker() bool { return life.InWorker() }
 
 // outputGone ends this program when its worker was ended by a write that nobody reads: the next write of its own would do the

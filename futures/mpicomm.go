@@ -8,8 +8,6 @@ import (
 
 	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/life"
-	"github.com/rankpool/rankpool/internal/mpi"
-	"github.com/rankpool/rankpool/internal/registry"
 )
 
 // Communicator is a communicator of MPI: a *Comm of github.com/emer/empi/mpi, in a program that uses that. It is an interface so that
@@ -20,8 +18,8 @@ type Communicator interface {
 }
 
 // MPICommExecutor has the ranks of a communicator (nil: of the world) serve one of them for a
-// while, in a program that runs on all of them: see [MainAll]. All ranks of the communicator call it, with the same root. At
-// root, body is called with an executor whose workers are the other ranks, in their order; elsewhere nothing is
+// while, in a program that runs on all of them: see [github.com/rankpool/rankpool/spmd]. All ranks of the communicator call it,
+// with the same root. At root, body is called with an executor whose workers are the other ranks, in their order; elsewhere nothing is
 // called, and the rank serves until that executor has been closed. Then all go on. It may be called again, with another
 // root or another communicator, one after the other.
 //
@@ -39,7 +37,7 @@ func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ct
 		return errors.New("futures: MPICommExecutor: the function is nil")
 	}
 	if !life.Began() {
-		return errors.New("futures: MPICommExecutor: call it in the function given to futures.MainAll, which runs on every rank")
+		return errors.New("futures: MPICommExecutor: call it in the function given to spmd.Main, which runs on every rank")
 	}
 	var given any = c
 	if v := reflect.ValueOf(c); v.IsValid() && v.Kind() == reflect.Pointer && v.IsNil() {
@@ -85,17 +83,4 @@ func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ct
 		return errors.Join(err, ex.giveUp(ctx))
 	}
 	return ex.Close()
-}
-
-// MainAll is Main for a program that runs on every rank of an MPI job: run is called on all of them. What is a pool there is
-// said by MPICommExecutor; other executors use processes of the rank's own machine. When run fails on one rank, by an error or
-// a panic, the whole job ends, with the status that Main has for it, after what runs on the executors of that rank has had
-// DrainGrace to finish. Without an mpiexec it is Main.
-func MainAll(run func(ctx context.Context) error, opts ...MainOption) {
-	if run == nil {
-		panic("futures: MainAll: the function is nil")
-	}
-	p := program(run, opts)
-	p.Everywhere = true
-	mpi.Exit(p.Main(registry.Caller(0)))
 }

@@ -95,16 +95,16 @@ func readService() (*mpilink.Place, error) {
 
 // serveAsked tells whether this process is such a server. Programs that its tasks start are not.
 func serveAsked() (s job.Server, asked bool, err error) {
-	v, asked := os.LookupEnv(envServe)
+	v, asked := os.LookupEnv(job.EnvServe)
 	if !asked {
 		return s, false, nil
 	}
 	s.Keep, s.Bind = os.Getenv(envServeKeep) == "1", os.Getenv(envServeBind)
-	if err := errors.Join(os.Unsetenv(envServe), os.Unsetenv(envServeKeep), os.Unsetenv(envServeBind)); err != nil {
+	if err := errors.Join(os.Unsetenv(job.EnvServe), os.Unsetenv(envServeKeep), os.Unsetenv(envServeBind)); err != nil {
 		return s, true, err
 	}
 	if s.Place, err = mpilink.ParsePlace(v); err != nil {
-		err = fmt.Errorf("%s: %w", envServe, err)
+		err = fmt.Errorf("%s: %w", job.EnvServe, err)
 	}
 	return s, true, err
 }

@@ -15,6 +15,9 @@ const (
 	EnvStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
 )
 
+// EnvServe is set by rankpool serve: serve masters there, instead of running the program.
+const EnvServe = "RANKPOOL_SERVE"
+
 // Job is the MPI job of this process. There are two: with MPI in the program, and without.
 type Job interface {
 	// Built tells whether MPI is in this program.
@@ -24,8 +27,12 @@ type Job interface {
 	// otherwise.
 	Launched() bool
 
-	// Loading tells whether this process is a rank that is to serve. It is asked before the program has begun: a process that
-	// was spawned alone looks like a master until MPI has started.
+	// WillServe tells whether this process is a rank that is to serve. It is asked before the program has begun, and looks at the
+	// environment alone.
+	WillServe() bool
+
+	// Loading is WillServe for what must not be mistaken. It starts MPI in a process that looks like a master alone: a library may
+	// not say in the environment that it was spawned.
 	Loading() bool
 
 	// Leads tells whether this process is the master of a world with other ranks.

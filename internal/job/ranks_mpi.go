@@ -120,14 +120,20 @@ func launched() bool { return mpi.FindLauncher(os.LookupEnv).Found() }
 // Launched implements Job.
 func (r *ranks) Launched() bool { return !r.Serves() && launched() }
 
-// Loading implements Job.
-func (*ranks) Loading() bool {
+// WillServe implements Job.
+func (*ranks) WillServe() bool {
 	l := mpi.FindLauncher(os.LookupEnv)
-	if !l.Found() {
-		return false
+	_, asked := os.LookupEnv(EnvServe)
+	return l.Found() && (asked || l.Rank > 0 || mpi.Spawned(os.LookupEnv))
+}
+
+// Loading implements Job.
+func (r *ranks) Loading() bool {
+	if r.WillServe() {
+		return true
 	}
-	if l.Size > 1 {
-		return l.Rank > 0
+	if mpi.FindLauncher(os.LookupEnv).Size != 1 {
+		return false
 	}
 	if _, err := startMPI(); err != nil {
 		return false // Main will say so

@@ -16,12 +16,13 @@ var This Job = none{}
 // none is what remains of a job without MPI in the program.
 type none struct{}
 
-func (none) Built() bool    { return false }
-func (none) Launched() bool { return false }
-func (none) Loading() bool  { return false }
-func (none) Leads() bool    { return false }
-func (none) Serves() bool   { return false }
-func (none) Abort(int)      {}
+func (none) Built() bool     { return false }
+func (none) Launched() bool  { return false }
+func (none) WillServe() bool { return false }
+func (none) Loading() bool   { return false }
+func (none) Leads() bool     { return false }
+func (none) Serves() bool    { return false }
+func (none) Abort(int)       {}
 
 func (none) Run(p Program) int { return p.Master() }
 

@@ -26,8 +26,7 @@ type Program struct {
 	Recovered func(v any, stack []byte) error // makes an error of a panic, or for nil of runtime.Goexit
 	Test      bool                            // Run runs tests, and its error may be a TestsFailed
 
-	Everywhere bool // Run runs on every rank of a job
-	Ending     Ending
+	Ending Ending
 
 	Prepare func()                                     // called before anything else, when all functions are registered
 	Service func() dispatch.Service                    // what a worker does for its master

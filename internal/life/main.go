@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/everyrank"
 	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/registry"
@@ -23,11 +24,23 @@ func Began() bool { return began.Load() }
 
 // Main is the program: it serves a master, or is one. It returns the exit status. Where names the place of the call.
 func (p Program) Main(where string) (status int) {
+	spmdAt, called := everyrank.Called()
+	if called {
+		where = spmdAt
+	}
+	if willServe() && !called {
+		Serving() // for good
+	}
 	if began.Swap(true) {
 		fmt.Fprintf(os.Stderr, "rankpool: Main was called a second time, at %s; call it once, from main\n", where)
 		return ExitFailure
 	}
-	ending, everywhere = p.Ending, p.Everywhere
+	if everyrank.Linked() && !called && !(p.Test && !job.This.Launched()) {
+		fmt.Fprintf(os.Stderr, "rankpool: %s\n", p.contradiction(where))
+		job.This.Abort(ExitFailure)
+		return ExitFailure
+	}
+	ending, everywhere = p.Ending, called
 	origin = settings.Begin()
 	registry.Default().Freeze(where)
 	p.Prepare()
@@ -45,7 +58,7 @@ func (p Program) Main(where string) (status int) {
 		}
 		return 0
 	}
-	inJob := job.Program{Everywhere: p.Everywhere, Master: p.runMaster, Service: p.Service, LeaveSignals: ignoreSignals}
+	inJob := job.Program{Everywhere: everywhere, Master: p.runMaster, Service: p.Service, LeaveSignals: ignoreSignals}
 	if s, asked, err := p.Server(); asked {
 		if err == nil {
 			err = job.This.ServeMasters(inJob, s)
@@ -86,8 +99,23 @@ func Serving() (over func()) {
 	return func() { serving.Add(-1) }
 }
 
-// InWorker tells whether this process is a worker.
-func InWorker() bool { return proc.IsWorker() || job.This.Serves() || serving.Load() > 0 }
+// InWorker tells whether this process is a worker, or will be one when its program calls Main.
+func InWorker() bool {
+	return proc.IsWorker() || job.This.Serves() || serving.Load() > 0 || !began.Load() && willServe()
+}
+
+// willServe tells, before Main, whether this process is a rank that is to serve.
+func willServe() bool { return !everyrank.Linked() && job.This.WillServe() }
+
+// contradiction says what is wrong with a program of package spmd that has called another function than spmd.Main.
+func (p Program) contradiction(where string) string {
+	if p.Test {
+		return fmt.Sprintf("the tests of a program that imports package spmd call futures.TestMain, at %s: run them without an mpiexec, or move "+
+			"what they test into a package that does not import spmd", where)
+	}
+	return fmt.Sprintf("futures.Main was called, at %s, in a program that imports package spmd, so futures.InWorker was false on ranks that "+
+		"would serve: call spmd.Main and have all ranks run the function, or leave the import out", where)
+}
 
 // BeMaster says whether this process may start workers that run its program again.
 func BeMaster() error {
@@ -102,7 +130,7 @@ func BeMaster() error {
 // RefuseInIdleWorker ends a worker process whose program reaches an executor before Main: it would start workers without
 // end.
 func RefuseInIdleWorker(what string) {
-	if began.Load() || !proc.IsWorker() && !job.This.Loading() {
+	if began.Load() || !proc.IsWorker() && (everyrank.Linked() || !job.This.Loading()) {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+

@@ -92,6 +92,14 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 	return l
 }
 
+// Spawned tells whether the environment says that this process was spawned by another one of MPI: Open MPI gives it the port at which
+// that one listens, MPICH says so in a variable of its own.
+func Spawned(lookup func(string) (string, bool)) bool {
+	e := environ(lookup)
+	n, _ := e.number("PMI_SPAWNED")
+	return n > 0 || e.text("OMPI_PARENT_PORT") != ""
+}
+
 // managed tells whether this process has a process manager that an MPICH can talk to.
 func managed(lookup func(string) (string, bool)) bool {
 	for _, name := range []string{"PMI_FD", "PMI_PORT", "PMI_SIZE"} {

@@ -54,6 +54,25 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestTheEnvironmentTellsThatAProcessWasSpawned(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  []string
+		want bool
+	}{
+		"nothing":        {nil, false},
+		"open mpi":       {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0", "OMPI_PARENT_PORT=1773535233.0:3605478330"}, true},
+		"open mpi world": {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0"}, false},
+		"mpich":          {[]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_SPAWNED=1"}, true},
+		"mpich world":    {[]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_SPAWNED=0"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := mpi.Spawned(lookup(c.env...)); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAWorldThatIsNotWhatTheLauncherPromisedIsRefusedWithTheRemedy(t *testing.T) {
 	for name, c := range map[string]struct {
 		env     []string

@@ -14,7 +14,7 @@ import (
 )
 
 // public are the packages that programs import.
-var public = []string{"asyncresult", "comm", "futures", "mpicomm", "pool", "threadpool"}
+var public = []string{"asyncresult", "comm", "futures", "mpicomm", "pool", "spmd", "threadpool"}
 
 // loaded returns the public packages as the compiler sees them.
 func loaded(t *testing.T) []*types.Package {

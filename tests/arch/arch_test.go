@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"internal/goid":         {},
 	"internal/lane":         {"internal/goid"},
 	"internal/lines":        {},
-	"internal/life":         {"internal/dispatch", "internal/lane", "internal/job", "internal/mpi", "internal/link/proc", "internal/registry", "internal/settings"},
+	"internal/life":         {"internal/dispatch", "internal/everyrank", "internal/lane", "internal/job", "internal/mpi", "internal/link/proc", "internal/registry", "internal/settings"},
 	"internal/job":          {"internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh", "internal/mpi/abi", "internal/mpi/clib", "internal/mpi/find"},
@@ -48,6 +48,10 @@ var layers = map[string][]string{
 	"internal/link":         {},
 	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/lines", "internal/memlimit"},
 	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
+
+	// What tells programs of package spmd from others. The second imports nothing else, see there.
+	"internal/everyrank":      {},
+	"internal/everyrank/mark": {"internal/everyrank"},
 
 	// The scheduler knows the seam and none of the groups behind it.
 	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
@@ -65,6 +69,7 @@ var layers = map[string][]string{
 	"comm":        {"internal/..."},
 	"mpicomm":     {"internal/..."},
 	"futures":     {"comm", "internal/..."},
+	"spmd":        {"futures", "internal/..."},
 	"asyncresult": {"futures", "internal/..."},
 	"pool":        {"asyncresult", "futures", "internal/..."},
 	"threadpool":  {"pool", "asyncresult", "futures", "internal/..."},
@@ -72,8 +77,8 @@ var layers = map[string][]string{
 	// Programs use what users use.
 	"cmd/...":      {"bench/ours", "internal/..."},
 	"bench/...":    {"futures", "asyncresult", "pool", "threadpool"},
-	"examples/...": {"comm", "mpicomm", "futures", "asyncresult", "pool", "threadpool"},
-	"tests/...":    {"comm", "mpicomm", "futures", "asyncresult", "pool", "threadpool", "internal/..."},
+	"examples/...": {"comm", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
+	"tests/...":    {"comm", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
 	"tools/...":    {},
 }
 
@@ -87,7 +92,7 @@ var commandOnly = []string{
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{
-	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "mpicomm", "pool", "tests", "threadpool", "tools",
+	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "mpicomm", "pool", "spmd", "tests", "threadpool", "tools",
 }
 
 // A file is a Go file with what it imports.

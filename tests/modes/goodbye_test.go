@@ -11,7 +11,7 @@ import (
 const goodbye = "github.com/rankpool/rankpool/tests/modes/testdata/goodbye"
 
 // goodbyes are the forms in which a program of ranks ends.
-var goodbyes = []string{"Main", "MainAll", "TestMain"}
+var goodbyes = []string{"Main", "spmd.Main", "TestMain"}
 
 // builtWith are programs that go build makes with one more flag.
 func builtWith(t *testing.T, flag string) *testkit.Programs {
@@ -22,8 +22,13 @@ func builtWith(t *testing.T, flag string) *testkit.Programs {
 func TestTheExitHandlersOfLibcRunInEveryRank(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, form := range goodbyes {
-			if form == "MainAll" && m.ranks == 1 {
-				continue // it has no other ranks
+			if form == "spmd.Main" {
+				if m.ranks == 1 {
+					continue // it has no other ranks
+				}
+				m.binaries = &testkit.Programs{Dir: t.TempDir(), Tags: "mpi,everyrank"}
+			} else {
+				m.binaries = nil
 			}
 			for _, status := range []int{0, 3} {
 				if form != "Main" && status != 0 {

@@ -156,6 +156,7 @@ func TestAMasterUsesTheRanksOfAServerThatWasStartedApart(t *testing.T) {
 			o := ended()
 			o.ok(t)
 			o.contains(t, "2 workers wait for a master at", "has closed its pool")
+			o.counts(t, 2, "a worker before Main\n")
 			if _, err := os.Stat(file); !os.IsNotExist(err) {
 				t.Errorf("the port file is still there: %v", err)
 			}

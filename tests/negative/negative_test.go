@@ -117,6 +117,7 @@ func TestWrongProgramsFailAndSayWhatToMend(t *testing.T) {
 		{name: "nilfunction", status: 2, want: []string{`Register("nothing")`, "the function is nil"}},
 		{name: "unencodable", status: 2, want: []string{`"do"`, "unencodable/main.go:17", "Parts", "Done", "chan bool"}},
 		{name: "reused", status: 1, want: []string{"first failed on worker 0", "its argument was written to", "WithSnapshot"}},
+		{name: "spmdmain", status: 1, want: []string{"futures.Main was called", "spmdmain/main.go:23", "package spmd", "call spmd.Main", "leave the import out"}},
 		{name: "late", status: 1, want: []string{`"late"`, "too late", "late/main.go:12", "late/main.go:11", "package-level variable"}},
 	} {
 		t.Run(strings.Join(append([]string{tt.name}, tt.args...), " "), func(t *testing.T) {

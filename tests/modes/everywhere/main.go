@@ -11,6 +11,7 @@ import (
 	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/spmd"
 )
 
 var (
@@ -192,7 +193,7 @@ func misuse(ctx context.Context, rank, size int) error {
 }
 
 func main() {
-	futures.MainAll(func(ctx context.Context) error {
+	spmd.Main(func(ctx context.Context) error {
 		if len(os.Args) != 2 || acts[os.Args[1]] == nil {
 			return errors.New("usage: everywhere ACT")
 		}

@@ -40,6 +40,9 @@ var (
 )
 
 func main() {
+	if futures.InWorker() {
+		fmt.Println("a worker before Main")
+	}
 	flag.Parse()
 	futures.Main(run)
 }

@@ -68,20 +68,16 @@ func (tests) Run() int {
 	return 0
 }
 
+var forms = map[string]func(){
+	"Main":     func() { futures.Main(run) },
+	"TestMain": func() { futures.TestMain(tests{}) },
+}
+
 func main() {
 	if os.Args[2] == "hangs" {
 		C.register_hang()
 	} else {
 		C.register_say()
 	}
-	switch os.Args[1] {
-	case "Main":
-		futures.Main(run)
-	case "MainAll":
-		futures.MainAll(func(ctx context.Context) error {
-			return futures.MPICommExecutor(ctx, nil, 0, onEach)
-		})
-	case "TestMain":
-		futures.TestMain(tests{})
-	}
+	forms[os.Args[1]]()
 }
