@@ -18,16 +18,16 @@ type mainOption func(*life.Ending)
 
 func (o mainOption) applyMain(c *life.Ending) { o(c) }
 
-// DrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn.
+// WithDrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn.
 // From the signal on nothing begins: what is queued fails with ErrDrained, and so does what is
 // submitted. The results of the tasks that finish in time are delivered. Then, or as soon as nothing runs, the contexts of
 // the tasks and of Main's function end, and what does not end with its context may go on for another second.
 //
 // The default is 5 s, or less where the launcher kills earlier after its SIGTERM: the message, what was done by then and what
 // the program defers are to be out before. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s, and four tenths of
-// that are what tasks have, also where DrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
-// choose less. After a signal of DrainOn nobody kills, so that all of DrainGrace holds.
-func DrainGrace(d time.Duration) MainOption {
+// that are what tasks have, also where WithDrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
+// choose less. After a signal of DrainOn nobody kills, so that all of WithDrainGrace holds.
+func WithDrainGrace(d time.Duration) MainOption {
 	return mainOption(func(c *life.Ending) { c.Grace, c.Asked = max(d, 0), true })
 }
 

@@ -18,7 +18,7 @@ import (
 // When run returns nil, executors that are still open finish what is queued and are closed, and the status is 0.
 //
 // When run returns an error or panics, that is printed at once, on standard error and as it is. What is queued is cancelled,
-// and tasks that run may finish, for DrainGrace at most; then their contexts end, and a second later the process. The status
+// and tasks that run may finish, for WithDrainGrace at most; then their contexts end, and a second later the process. The status
 // is what a method ExitCode() int of the error says, found as by errors.As, if that is from 0 to 255; otherwise, and after a
 // panic, it is 1. A launcher may report another: see docs/clusters.md. A deferred Close belongs to run and comes before all
 // of that: With is the form in which a program that fails stops.
@@ -27,7 +27,7 @@ import (
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
 // most, or less where the launcher kills before. The status is then 130. SIGTERM, and the signals of DrainOn, let the tasks
-// that run finish first: see DrainGrace. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
+// that run finish first: see WithDrainGrace. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
 // SIGINT ends the process at once, also when run ignores the first; so does a second SIGTERM, unless it comes within 2 s, for
 // launchers send several. SIGINT or SIGTERM in a drain that a signal of DrainOn has begun ends the contexts. A signal that the
 // process was started to ignore stays ignored. Workers act on none of them: the master decides.

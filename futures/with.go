@@ -20,7 +20,7 @@ import (
 // ends.
 //
 // When body returns an error or panics, With does not wait: it returns that error, or the panic goes on. What is queued is
-// cancelled. A task that runs may finish within the grace period of the program (DrainGrace; 5 s unless set); then its
+// cancelled. A task that runs may finish within the grace period of the program (WithDrainGrace; 5 s unless set); then its
 // context ends. If ctx has ended, also while With waits, the contexts of tasks end at once.
 //
 // The error is that of the options, of body, or of the end: a *ShutdownError when ctx ended first.

@@ -135,5 +135,5 @@ func sigterm(family mpi.Family, e mpi.Ending) Finding {
 	return Finding{subject, fine, "Slurm kills a while after its SIGTERM, 30s unless KillWait is set otherwise; srun itself kills at once when it gets one: use scancel", "", values}
 }
 
-// leastToEnd is what a program should have between the signal and the kill: less than the default of DrainGrace leaves little.
+// leastToEnd is what a program should have between the signal and the kill: less than the default of WithDrainGrace leaves little.
 const leastToEnd = 5 * time.Second

@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// Graces returns how long what runs may go on after a signal, when DrainGrace was given asked, or not given (negative).
+// Graces returns how long what runs may go on after a signal, when WithDrainGrace was given asked, or not given (negative).
 func Graces(asked time.Duration, s os.Signal, e mpi.Ending) (drain, rest time.Duration, short string) {
 	var c Ending
 	if asked >= 0 {

@@ -56,7 +56,7 @@ func (c Ending) gracesAfter(s os.Signal, e mpi.Ending) graces {
 		most = graces{rest: most.drain + most.rest}
 	}
 	if c.Asked && g.drain > most.drain {
-		g.short = fmt.Sprintf("tasks that run have %v, not the %v of DrainGrace: the launcher kills %v after its %v; "+
+		g.short = fmt.Sprintf("tasks that run have %v, not the %v of WithDrainGrace: the launcher kills %v after its %v; "+
 			"to have more time, tell the program by another signal (DrainOn)", most.drain, g.drain, e.Kills, s)
 	}
 	g.drain, g.rest = min(g.drain, most.drain), min(g.rest, most.rest)

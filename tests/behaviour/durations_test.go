@@ -73,7 +73,7 @@ func grace() []futures.MainOption {
 	if err != nil {
 		return nil
 	}
-	return []futures.MainOption{futures.DrainGrace(d)}
+	return []futures.MainOption{futures.WithDrainGrace(d)}
 }
 
 // drains is a program that is told to end while a task runs.
@@ -159,13 +159,13 @@ var everyDuration = map[string]timed{
 		}
 		return nil, nil
 	},
-	"futures.DrainGrace": func(t *testing.T, b backend, d time.Duration) (error, error) {
+	"futures.WithDrainGrace": func(t *testing.T, b backend, d time.Duration) (error, error) {
 		this := itself(t)
 		c := exec.CommandContext(within(t), this)
 		c.Env = append(os.Environ(), programVariable+"=drains", backendVariable+"="+b.name, graceVariable+"="+d.String())
 		out, err := c.CombinedOutput()
 		if status := c.ProcessState.ExitCode(); status != 128+int(syscall.SIGTERM) {
-			t.Errorf("DrainGrace(%d): %v\n%s", d, err, out)
+			t.Errorf("WithDrainGrace(%d): %v\n%s", d, err, out)
 		}
 		if strings.Contains(string(out), "20ms: <nil>") {
 			return nil, nil
@@ -177,7 +177,7 @@ var everyDuration = map[string]timed{
 func TestEveryDurationFromTheShortestToTheLongestIsSafe(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		for name, use := range everyDuration {
-			if use == nil || b.name == "ranks" && name == "futures.DrainGrace" { // which starts this binary again: see itself
+			if use == nil || b.name == "ranks" && name == "futures.WithDrainGrace" { // which starts this binary again: see itself
 				continue
 			}
 			for _, d := range durations {

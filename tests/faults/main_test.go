@@ -24,7 +24,7 @@ const markVariable = "FAULTS_RUN"
 
 func TestMain(m *testing.M) {
 	if run, ok := roles[os.Getenv(roleVariable)]; ok {
-		futures.Main(run, futures.DrainOn(syscall.SIGUSR1), futures.DrainGrace(3*time.Second))
+		futures.Main(run, futures.DrainOn(syscall.SIGUSR1), futures.WithDrainGrace(3*time.Second))
 	}
 	if os.Getenv(roleVariable) == "test" {
 		futures.TestMain(careless{})
