@@ -76,14 +76,14 @@ func RetryTimeouts() RetryOption {
 	})
 }
 
-// RetryBackoff has a task pause before it is queued again: first for first, and each time for twice as long, up to most. A random part
+// WithRetryBackoff has a task pause before it is queued again: first for first, and each time for twice as long, up to most. A random part
 // of each pause, up to a half, is left out, so that tasks which failed together do not come back together. A task that pauses is
 // pending: it takes no worker, and Cancel, the contexts of WithContext and of a map, and a shutdown that cancels end the pause.
 // Close waits for it. Without the option there is no pause.
-func RetryBackoff(first, most time.Duration) RetryOption {
+func WithRetryBackoff(first, most time.Duration) RetryOption {
 	return retryOption(func(a *dispatch.Again) error {
 		if first < 0 || most < first {
-			return fmt.Errorf("RetryBackoff(%v, %v): the first pause must not be negative, and the longest not be shorter", first, most)
+			return fmt.Errorf("WithRetryBackoff(%v, %v): the first pause must not be negative, and the longest not be shorter", first, most)
 		}
 		a.Pause = func(tries int) time.Duration { return jittered(backoff(first, most, tries)) }
 		return nil

@@ -143,10 +143,10 @@ var everyDuration = map[string]timed{
 		_, err := f.Result(within(t))
 		return nil, err
 	},
-	"futures.RetryBackoff": func(t *testing.T, b backend, d time.Duration) (error, error) {
+	"futures.WithRetryBackoff": func(t *testing.T, b backend, d time.Duration) (error, error) {
 		ex := b.start(t, max(b.workers, 1))
 		always := futures.RetryIf(func(error) bool { return true })
-		f, err := futures.Submit(ex, failOn, -1, futures.WithRetries(1, always, futures.RetryBackoff(d, d)))
+		f, err := futures.Submit(ex, failOn, -1, futures.WithRetries(1, always, futures.WithRetryBackoff(d, d)))
 		if err != nil {
 			return err, nil
 		}

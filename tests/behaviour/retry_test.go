@@ -128,7 +128,7 @@ func TestElementsOfAMapRunAgain(t *testing.T) {
 				xs = append(xs, trial{Dir: t.TempDir(), Fails: i % 3})
 			}
 			ns, err := gather(futures.Map(within(t), ex, try, xs, futures.WithChunkSize(chunk),
-				futures.WithRetries(9, futures.RetryIf(busy), futures.RetryBackoff(1, time.Millisecond))))
+				futures.WithRetries(9, futures.RetryIf(busy), futures.WithRetryBackoff(1, time.Millisecond))))
 			if err != nil || len(ns) != len(xs) {
 				t.Fatalf("%d results, %v", len(ns), err)
 			}
@@ -146,7 +146,7 @@ func pauses(t *testing.T, ex futures.Executor, opts ...futures.TaskOption) *futu
 	t.Helper()
 	before := ex.Stats().Retried
 	f := submit(t, ex, failOn, -1, append(opts, futures.WithRetries(1, futures.RetryIf(func(error) bool { return true }),
-		futures.RetryBackoff(time.Hour, time.Hour)))...)
+		futures.WithRetryBackoff(time.Hour, time.Hour)))...)
 	eventually(t, "it is to run again", func() bool { return ex.Stats().Retried > before })
 	return f
 }
@@ -186,7 +186,7 @@ func TestAMapThatEndsTakesBackWhatPauses(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		next := futures.Map(ctx, ex, failOn, []int{1, -1, -2}, futures.WithRetries(1,
-			futures.RetryIf(func(error) bool { return true }), futures.RetryBackoff(time.Hour, time.Hour)))
+			futures.RetryIf(func(error) bool { return true }), futures.WithRetryBackoff(time.Hour, time.Hour)))
 		eventually(t, "two pause", func() bool { return ex.Stats().Retried == 2 })
 		cancel(errEnough)
 		_, err := gather(next)
@@ -201,7 +201,7 @@ func TestAMapThatEndsTakesBackWhatPauses(t *testing.T) {
 func TestCloseWaitsForATaskThatPauses(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		x := trial{Dir: t.TempDir(), Fails: 3}
-		f := submit(t, ex, try, x, futures.WithRetries(3, futures.RetryIf(busy), futures.RetryBackoff(short, short)))
+		f := submit(t, ex, try, x, futures.WithRetries(3, futures.RetryIf(busy), futures.WithRetryBackoff(short, short)))
 		mustClose(t, ex)
 		if !f.Done() {
 			t.Error("Close has not waited")
@@ -294,9 +294,9 @@ func TestThePickOfAnErrorMayDoWhatItLikes(t *testing.T) {
 func TestRetriesThatMakeNoSenseAreRefused(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		for name, o := range map[string]futures.TaskOption{
-			"WithRetries":  futures.WithRetries(-1),
-			"RetryIf":      futures.WithRetries(1, futures.RetryIf(nil)),
-			"RetryBackoff": futures.WithRetries(1, futures.RetryBackoff(2, 1)),
+			"WithRetries":      futures.WithRetries(-1),
+			"RetryIf":          futures.WithRetries(1, futures.RetryIf(nil)),
+			"WithRetryBackoff": futures.WithRetries(1, futures.WithRetryBackoff(2, 1)),
 		} {
 			if _, err := futures.Submit(ex, square, 1, o); !contains(err, name) {
 				t.Errorf("%s: %v", name, err)
