@@ -9,7 +9,7 @@ import (
 )
 
 // AsyncResult is the result of a call, or of a whole map, that may not be there yet. It is ready when the call has
-// succeeded, has failed, or will never run, and does not change after that. It comes from package pool or from New; a nil one,
+// succeeded, has failed, or will never run, and does not change after that. It comes from package pool or from [New]; a nil one,
 // or a zero value, is a result that has failed. All methods may be called together from any goroutine.
 type AsyncResult[T any] struct{ f *futures.Future[T] }
 
@@ -20,7 +20,7 @@ type ApplyResult[R any] = AsyncResult[R]
 type MapResult[R any] = AsyncResult[[]R]
 
 // New returns a future as a result, for programs that pass results on and get some from elsewhere than a pool: what
-// futures.SubmitEach returns, what futures.Then makes of another, the future of a futures.Promise. Callbacks run where those of f do.
+// [futures.SubmitEach] returns, what [futures.Then] makes of another, the future of a [futures.Promise]. Callbacks run where those of f do.
 // It panics when f is nil.
 func New[T any](f *futures.Future[T]) *AsyncResult[T] {
 	if f == nil {
@@ -45,11 +45,11 @@ var errNone = errors.New("asyncresult: there is no result: look at the error of 
 // called again, with the same outcome.
 //
 // What is ready counts, also when ctx has ended. Otherwise the error matches what ctx says, and
-// futures.ErrTimeout after a deadline; the result is unaffected, and a later Get may find it. What will never run
-// because of Terminate has futures.ErrCancelled.
+// [futures.ErrTimeout] after a deadline; the result is unaffected, and a later Get may find it. What will never run
+// because of Terminate has [futures.ErrCancelled].
 func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) { return r.future().Result(ctx) }
 
-// GetWithin is Get with a time limit in place of a context. Zero or less asks and does not wait.
+// GetWithin is [AsyncResult.Get] with a time limit in place of a context. Zero or less asks and does not wait.
 func (r *AsyncResult[T]) GetWithin(d time.Duration) (T, error) { return r.future().ResultWithin(d) }
 
 // Wait waits until the result is ready, or until ctx ends, and tells whether it is ready. How the task ended does not matter.
@@ -72,7 +72,7 @@ func (r *AsyncResult[T]) Ready() bool { return r.future().Done() }
 // DoneChan returns a channel that is closed when the result is ready, for a select.
 func (r *AsyncResult[T]) DoneChan() <-chan struct{} { return r.future().DoneChan() }
 
-// Successful tells whether the task succeeded. It does not block: before the result is ready the error is futures.ErrNotReady.
+// Successful tells whether the task succeeded. It does not block: before the result is ready the error is [futures.ErrNotReady].
 func (r *AsyncResult[T]) Successful() (bool, error) {
 	if !r.future().Done() {
 		return false, futures.ErrNotReady
@@ -98,8 +98,8 @@ func (r *AsyncResult[T]) Callback(fn func(T)) *AsyncResult[T] {
 }
 
 // ErrorCallback has fn called with the error once the result is ready, if the task failed or was cancelled; for a map,
-// once, with its first error. Otherwise it is like Callback. A task that Terminate kept from running has
-// futures.ErrCancelled, be it a call or a map.
+// once, with its first error. Otherwise it is like [AsyncResult.Callback]. A task that Terminate kept from running has
+// [futures.ErrCancelled], be it a call or a map.
 func (r *AsyncResult[T]) ErrorCallback(fn func(error)) *AsyncResult[T] {
 	if fn == nil {
 		panic("asyncresult: ErrorCallback: the callback is nil; pass a function")

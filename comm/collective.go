@@ -132,7 +132,7 @@ func reduce[T any](s step, v T, op Op[T]) (T, error) {
 	return v, nil
 }
 
-// Allreduce is Reduce with the result for all ranks, bit for bit the same.
+// Allreduce is [Reduce] with the result for all ranks, bit for bit the same.
 func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	var zero T
 	if op == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// Wildcards of Recv.
+// Wildcards of [Recv].
 const (
 	AnySource = -1
 	AnyTag    = -1
@@ -25,8 +25,8 @@ const (
 type Comm struct{ peers *dispatch.Peers }
 
 // Workers returns the communicator of all workers, for the task whose context ctx is or descends from. It is
-// [futures.CommWorkers] for code that needs nothing else of package futures, and does not block. Outside of a task that has other
-// workers the error is [futures.ErrNoWorkersComm].
+// futures.CommWorkers for code that needs nothing else of package futures, and does not block. Outside of a task that has other
+// workers the error is futures.ErrNoWorkersComm.
 func Workers(ctx context.Context) (*Comm, error) {
 	p, err := dispatch.Workers(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (c *Comm) String() string {
 // Status says where a message came from.
 type Status struct{ Source, Tag int }
 
-// Send sends v to the task of rank dest. Tags are 0 or above, and choose what a Recv takes. It blocks until the message has
+// Send sends v to the task of rank dest. Tags are 0 or above, and choose what a [Recv] takes. It blocks until the message has
 // left this worker, not until it has been received; v may be changed then. The error of a bad rank or tag, or of a value
 // that cannot be encoded, comes at once.
 func Send[T any](ctx context.Context, c *Comm, v T, dest, tag int) error {
@@ -92,7 +92,7 @@ func Recv[T any](ctx context.Context, c *Comm, source, tag int) (T, error) {
 	return v, err
 }
 
-// RecvStatus is Recv that tells where the message came from.
+// RecvStatus is [Recv] that tells where the message came from.
 func RecvStatus[T any](ctx context.Context, c *Comm, source, tag int) (T, Status, error) {
 	fits := func(got uint64) bool { return got&1 == 0 && (tag == AnyTag || got == userTag(tag)) }
 	var v T

@@ -13,8 +13,8 @@
 //		return comm.Allreduce(ctx, c, sum, comm.Sum[float64])
 //	})
 //
-// The words are MPI's: a rank is a worker's number from 0, and the collective operations (Barrier, Bcast, Reduce, Allreduce,
-// Gather, Allgather, Scatter, Alltoall) must be called by the tasks of all ranks, in the same order. What is sent is a
+// The words are MPI's: a rank is a worker's number from 0, and the collective operations ([Comm.Barrier], [Bcast], [Reduce], [Allreduce],
+// [Gather], [Allgather], [Scatter], [Alltoall]) must be called by the tasks of all ranks, in the same order. What is sent is a
 // number, a slice or any other value that an argument of a task could be; both sides must name the same type. Slices of
 // 256 KiB and more travel as they are, beside the message.
 //

@@ -13,7 +13,7 @@ import (
 // future is yielded like any other; the error beside it is nil.
 //
 // ctx bounds the whole iteration. When it ends while nothing done is left to be yielded, the last element is no
-// future but an error, which matches what ctx says, and ErrTimeout as well if that was a deadline.
+// future but an error, which matches what ctx says, and [ErrTimeout] as well if that was a deadline.
 //
 // If one of fs is nil, that is the only element, an error. fs is read at the call; nothing is attached to the futures
 // before the sequence is ranged over, and nothing stays attached when that ends, early or not. A range keeps no future

@@ -36,11 +36,11 @@ func NewMPIPoolExecutor(opts ...Option) (*MPIPoolExecutor, error) {
 // On Linux what a task or an initializer has started, directly or not, ends with its worker, however that ends, and with the
 // master, also when that is killed; and with the task, if the task's context had ended before. After a regular end it gets
 // SIGTERM and a second to go, else SIGKILL. A daemon that a task starts on purpose leaves its worker by
-// `prlimit --rttime=unlimited: PROGRAM`. What Main's function starts is not concerned.
+// `prlimit --rttime=unlimited: PROGRAM`. What [Main]'s function starts is not concerned.
 //
 // A worker ignores the signals that come to whole process groups: SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and those of
-// DrainOn. The programs that tasks start do not. SIGABRT shows what a worker does that hangs: it prints the stacks of all
-// goroutines and ends (kill -ABRT, with the process that Stats names; ps shows it as the program's name, a colon and the
+// [DrainOn]. The programs that tasks start do not. SIGABRT shows what a worker does that hangs: it prints the stacks of all
+// goroutines and ends (kill -ABRT, with the process that [Stats] names; ps shows it as the program's name, a colon and the
 // worker's index). Its standard input is empty. The methods of the executor are those of [Executor].
 type ProcessPoolExecutor struct{ executor }
 
@@ -54,22 +54,22 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 }
 
 // ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results
-// are shared, not copied, and closures are allowed (Local). It needs no Main, and respects no variable of the environment.
+// are shared, not copied, and closures are allowed ([Local]). It needs no [Main], and respects no variable of the environment.
 //
 // A task may wait for tasks of its own executor. While it waits with its own context, or one made of it, for a future
-// of the executor, or that of a Promise (Result, Exception, Wait, AsCompleted, Collect, Then, ranging over a Map), its slot is lent to
-// another task, and what it waits for goes to the head of the queue. A wait that ends with what it was for goes on when there
-// is a free slot, before anything that is queued; one that ends by its context returns at once, and there may be one task
-// more until the next wait. A task with several goroutines waits as long as one of them does. Each task that waits
-// keeps a worker with three goroutines; a tree of tasks has about as many of these as it is deep.
+// of the executor, or that of a [Promise] ([Future.Result], Exception, [Wait], [AsCompleted], [Collect], [Then], ranging over
+// a [Map]), its slot is lent to another task, and what it waits for goes to the head of the queue. A wait that ends with what
+// it was for goes on when there is a free slot, before anything that is queued; one that ends by its context returns at once,
+// and there may be one task more until the next wait. A task with several goroutines waits as long as one of them does. Each
+// task that waits keeps a worker with three goroutines; a tree of tasks has about as many of these as it is deep.
 //
-// Other waits are not noticed: with another context, ResultWithin, DoneChan, channels, locks. If all tasks wait in such a way for what
-// is queued, the executor stands still. Close and Shutdown by a task of the executor return an error at once, unless NoWait is
+// Other waits are not noticed: with another context, [Future.ResultWithin], DoneChan, channels, locks. If all tasks wait in such a way for what
+// is queued, the executor stands still. Close and [ThreadPoolExecutor.Shutdown] by a task of the executor return an error at once, unless [NoWait] is
 // given. None of this holds for other executors, RANKPOOL_BACKEND=threads among them: their tasks are written for processes, where an
 // executor cannot be reached by a task. The methods are those of [Executor].
 type ThreadPoolExecutor struct{ executor }
 
-// NewThreadPoolExecutor returns an executor and starts nothing. Without WithMaxWorkers it has one worker per core
+// NewThreadPoolExecutor returns an executor and starts nothing. Without [WithMaxWorkers] it has one worker per core
 // that Go uses (GOMAXPROCS). The error lists every option that is wrong.
 func NewThreadPoolExecutor(opts ...Option) (*ThreadPoolExecutor, error) {
 	ex := &ThreadPoolExecutor{}

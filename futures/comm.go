@@ -10,7 +10,7 @@ import (
 // workers call it as well. See package [comm] for what it can do, and [SubmitEach] for starting a task on every worker. It
 // does not block. [comm.Workers] is the same for code that does not use this package.
 //
-// Everywhere else, in the master, in the task of a ThreadPoolExecutor, after the task has returned, the error is
+// Everywhere else, in the master, in the task of a [ThreadPoolExecutor], after the task has returned, the error is
 // [ErrNoWorkersComm]. A goroutine that the task starts may use the task's context.
 //
 // A function that has asked for the communicator is never sent to a worker together with other tasks, so one that waits

@@ -15,7 +15,7 @@ import (
 // error is passed on, and without onValue the value; that needs an R that can hold a T, else Compose panics.
 //
 // A handler runs where the callbacks of f do, among them and in their order; if f is done already, it is due at
-// once. A panic or runtime.Goexit in it fails the returned future with a *PanicError. That one is never
+// once. A panic or [runtime.Goexit] in it fails the returned future with a [*PanicError]. That one is never
 // running. A nil f counts as one that has failed.
 //
 // When f is cancelled, so is the returned future, and no handler runs. Cancelling the returned future cancels f

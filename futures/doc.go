@@ -1,7 +1,7 @@
 // Package futures runs functions on a pool of workers: goroutines, processes of this machine, or the ranks of an MPI job,
 // without a change to the program.
 //
-// A program registers its functions at package level, gives its body to Main, and uses an executor inside:
+// A program registers its functions at package level, gives its body to [Main], and uses an executor inside:
 //
 //	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
 //
@@ -19,20 +19,21 @@
 //		})
 //	}
 //
-// The same program is the master and the workers: workers run it from its start and stay in Main. So code before Main
+// The same program is the master and the workers: workers run it from its start and stay in [Main]. So code before [Main]
 // runs in every worker.
 //
 // # Executors
 //
-// An MPIPoolExecutor takes its workers from how the program was started, or from RANKPOOL_BACKEND. A ProcessPoolExecutor
-// always has local processes, a ThreadPoolExecutor always goroutines. With makes one and ends it: when its function returns
-// nil, what is queued is finished; after an error or a panic it is cancelled, and the program that failed stops. Submit returns a Future; Map and Starmap return
-// results one by one. Wait, AsCompleted, Collect, Compose, Then and Catch work with futures of any executor.
+// An [MPIPoolExecutor] takes its workers from how the program was started, or from RANKPOOL_BACKEND. A [ProcessPoolExecutor]
+// always has local processes, a [ThreadPoolExecutor] always goroutines. With makes one and ends it: when its function returns
+// nil, what is queued is finished; after an error or a panic it is cancelled, and the program that failed stops. Submit
+// returns a [Future]; [Map] and [Starmap] return results one by one. Wait, [AsCompleted], [Collect], [Compose], [Then] and
+// [Catch] work with futures of any executor.
 //
 // # What workers have
 //
-// An initializer (WithInitializer) prepares a process, once, whatever number of workers it has. A global (RegisterGlobal) is a value
-// that the master sends to all workers. A state (RegisterState) is what each worker opens for itself and closes when it leaves: a
+// An initializer ([WithInitializer]) prepares a process, once, whatever number of workers it has. A global ([RegisterGlobal]) is a value
+// that the master sends to all workers. A state ([RegisterState]) is what each worker opens for itself and closes when it leaves: a
 // connection, a model with scratch memory. Tasks reach the latter two by their context.
 //
 // # What an argument may be
@@ -58,13 +59,13 @@
 //	                                      refused, with what to send in their place
 //
 // A type that is refused panics where it is registered; a value inside an interface fails the call that sends it. A
-// ThreadPoolExecutor shares arguments and results, whatever they are.
+// [ThreadPoolExecutor] shares arguments and results, whatever they are.
 //
 // # Guarantees
 //
 // Tasks begin in the order of submission. A Cancel that returns true means that the task never runs. No task runs twice,
-// unless it was marked with WithRetries. A worker that dies takes the one task it was running with it, which fails with a
-// *BrokenError; it is replaced, and everything else goes on. Every wait has an end: a start, an initializer, a silent
+// unless it was marked with [WithRetries]. A worker that dies takes the one task it was running with it, which fails with a
+// [*BrokenError]; it is replaced, and everything else goes on. Every wait has an end: a start, an initializer, a silent
 // worker and a shutdown are bounded by options.
 //
 // # Where a task runs
@@ -76,21 +77,21 @@
 // # What a program sets
 //
 // Tasks find the flags, the environment and the working directory that the program has set before the executor started, whether in
-// Main's function or before it, on every backend:
+// [Main]'s function or before it, on every backend:
 //
 //   - the flags of package flag that were set, by Parse or Set: a worker sets those that it knows, and flag.Parsed and flag.Args say the
 //     same. A flag of a type of your own gets the values of the command line, one after another. Other libraries for flags have their
-//     own variables: parse before Main, on every worker, or send what tasks need in their arguments or by a Global.
-//   - the variables that were set or unset since Main began. Those that a launcher has given to each rank stay.
-//   - the working directory, if it has changed since Main began. On other hosts it must exist.
+//     own variables: parse before [Main], on every worker, or send what tasks need in their arguments or by a [Global].
+//   - the variables that were set or unset since [Main] began. Those that a launcher has given to each rank stay.
+//   - the working directory, if it has changed since [Main] began. On other hosts it must exist.
 //
 // What is set later is not seen outside this process, not by workers that are started later either. Goroutines share the process: there
 // everything is seen at once. Ranks of an MPI job have one setting at a time: while an executor is open, another one with the same ranks
-// that would have a different setting returns an error when it starts. WithEnv and WithDir come after all that. The ranks of an
-// MPICommExecutor run the program themselves, and are not set.
+// that would have a different setting returns an error when it starts. [WithEnv] and [WithDir] come after all that. The ranks of an
+// [MPICommExecutor] run the program themselves, and are not set.
 //
 // Local processes share the machine. Unless GOMAXPROCS is set, each has the cores divided by the number of workers. A GOMEMLIMIT is for
-// all: each has it divided by the number of workers and one, and the master keeps the whole for its own limit. What WithEnv says
+// all: each has it divided by the number of workers and one, and the master keeps the whole for its own limit. What [WithEnv] says
 // is not divided. Ranks have what their launcher gives them.
 //
 // # Testing
@@ -99,16 +100,16 @@
 //
 //	func TestMain(m *testing.M) { futures.TestMain(m) }
 //
-// A ThreadPoolExecutor may be used inside a bubble of testing/synctest, and outside before and after. Processes cannot: the
+// A [ThreadPoolExecutor] may be used inside a bubble of testing/synctest, and outside before and after. Processes cannot: the
 // clock of a bubble stands still while it waits for them.
 //
 // # Environment
 //
 // Read when an executor starts: RANKPOOL_BACKEND (auto, mpi, processes, threads), RANKPOOL_MAX_WORKERS,
 // RANKPOOL_USE_PKL5 (large slices beside the message: yes, the default, or no), RANKPOOL_PKL5_THRESHOLD (bytes; default
-// 262144), RANKPOOL_BACKOFF (seconds or a duration), RANKPOOL_SERVICE (workers that were started apart, see WithService),
+// 262144), RANKPOOL_BACKOFF (seconds or a duration), RANKPOOL_SERVICE (workers that were started apart, see [WithService]),
 // RANKPOOL_PROC_SOCKET (1: local processes send large slices by their sockets and do not read each other's memory).
 //
 // Set for local processes before their program begins: RANKPOOL_WORKER_INDEX, RANKPOOL_WORKER_COUNT, RANKPOOL_WORKER_HOST_INDEX and
-// RANKPOOL_WORKER_HOST_COUNT, which are the numbers of WorkerInfo.
+// RANKPOOL_WORKER_HOST_COUNT, which are the numbers of [WorkerInfo].
 package futures

@@ -17,8 +17,8 @@ import (
 //
 // The future is done when all calls have ended; if some fail it has the error of the first that failed by itself, and not
 // because another had. A call that is lost with its worker is never repeated: the others, if they wait for it in the
-// communicator of the workers (CommWorkers), get an error that matches ErrBroken. Cancel works until the calls begin. The
-// errors are those of Submit.
+// communicator of the workers ([CommWorkers]), get an error that matches [ErrBroken]. Cancel works until the calls begin. The
+// errors are those of [Submit].
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[[]R], error) {
 	e, err := baseOf(ex)
 	if err != nil {

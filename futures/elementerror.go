@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ElementError is the failure of one element of a map. It unwraps to the cause: a *RemoteError if the function has failed, a
-// *BrokenError if the worker was lost, an error of the encoding, on a ThreadPoolExecutor the function's very own error.
+// ElementError is the failure of one element of a map. It unwraps to the cause: a [*RemoteError] if the function has failed, a
+// [*BrokenError] if the worker was lost, an error of the encoding, on a [ThreadPoolExecutor] the function's very own error.
 type ElementError struct {
 	Index int   // of the element in the input, counted from 0
 	Err   error // why it has no result
@@ -61,7 +61,7 @@ func (e *ElementError) Unwrap() error {
 	return e.Err
 }
 
-// Format writes the line of Error, and with %+v what the cause adds to it, such as a stack.
+// Format writes the line of [ElementError.Error], and with %+v what the cause adds to it, such as a stack.
 func (e *ElementError) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':

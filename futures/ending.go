@@ -11,28 +11,28 @@ import (
 	"github.com/rankpool/rankpool/internal/life"
 )
 
-// MainOption is a choice for Main.
+// MainOption is a choice for [Main].
 type MainOption interface{ applyMain(*life.Ending) }
 
 type mainOption func(*life.Ending)
 
 func (o mainOption) applyMain(c *life.Ending) { o(c) }
 
-// WithDrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of DrainOn.
-// From the signal on nothing begins: what is queued fails with ErrDrained, and so does what is
+// WithDrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of [DrainOn].
+// From the signal on nothing begins: what is queued fails with [ErrDrained], and so does what is
 // submitted. The results of the tasks that finish in time are delivered. Then, or as soon as nothing runs, the contexts of
-// the tasks and of Main's function end, and what does not end with its context may go on for another second.
+// the tasks and of [Main]'s function end, and what does not end with its context may go on for another second.
 //
 // The default is 5 s, or less where the launcher kills earlier after its SIGTERM: the message, what was done by then and what
 // the program defers are to be out before. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s, and four tenths of
 // that are what tasks have, also where WithDrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
-// choose less. After a signal of DrainOn nobody kills, so that all of WithDrainGrace holds.
+// choose less. After a signal of [DrainOn] nobody kills, so that all of WithDrainGrace holds.
 func WithDrainGrace(d time.Duration) MainOption {
 	return mainOption(func(c *life.Ending) { c.Grace, c.Asked = max(d, 0), true })
 }
 
 // DrainOn has further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a
-// job (sbatch --signal=USR1@120). The option must be the same in every process of the program, as code before Main is.
+// job (sbatch --signal=USR1@120). The option must be the same in every process of the program, as code before [Main] is.
 //
 // MPICH's mpiexec, told to leave the other ranks alive when one is lost, sends them SIGUSR1 then. Under it a SIGUSR1 that
 // comes with the loss of a rank therefore drains nothing, and one that no loss explains drains 2 s late. A loss that is
@@ -42,7 +42,7 @@ func DrainOn(signals ...os.Signal) MainOption {
 }
 
 // ErrDrained is the error of what had not begun when the program was told to end, and of every call after that. It matches
-// ErrCancelled.
+// [ErrCancelled].
 var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal before this began (%w)", ErrCancelled)
 
 // program is a program as its end sees it.

@@ -35,7 +35,7 @@ func (e *RemoteError) Error() string { return (*remote.Error)(e).Error() }
 // Unwrap returns the cause.
 func (e *RemoteError) Unwrap() error { return e.Cause }
 
-// Format writes the line of Error, and with %+v also the tree of causes with their types and the stack of the worker.
+// Format writes the line of [RemoteError.Error], and with %+v also the tree of causes with their types and the stack of the worker.
 func (e *RemoteError) Format(s fmt.State, verb rune) { (*remote.Error)(e).Format(s, verb) }
 
 // PanicError is the error of a task, an initializer or a handler of [Then] and the like that panicked, or that called
@@ -54,7 +54,7 @@ func (e *PanicError) Error() string { return (*remote.PanicError)(e).Error() }
 // Unwrap returns the value of the panic if it was an error.
 func (e *PanicError) Unwrap() error { return e.Cause }
 
-// Format writes the line of Error, and with %+v the stack below it.
+// Format writes the line of [PanicError.Error], and with %+v the stack below it.
 func (e *PanicError) Format(s fmt.State, verb rune) { (*remote.PanicError)(e).Format(s, verb) }
 
 // BrokenError is the error of a task that was lost with its worker, and of everything queued on an executor that can no
@@ -73,13 +73,13 @@ type BrokenError struct {
 // Error names the task and the worker, and tells the cause.
 func (e *BrokenError) Error() string { return (*dispatch.BrokenError)(e).Error() }
 
-// Is says that a *BrokenError is ErrBroken.
+// Is says that a [*BrokenError] is [ErrBroken].
 func (e *BrokenError) Is(target error) bool { return target == ErrBroken }
 
 // Unwrap returns the cause.
 func (e *BrokenError) Unwrap() error { return e.Cause }
 
-// Format writes the line of Error, and with %+v also what the cause has to say at length: the stack of a panic, or the whole difference
+// Format writes the line of [BrokenError.Error], and with %+v also what the cause has to say at length: the stack of a panic, or the whole difference
 // of a program.
 func (e *BrokenError) Format(s fmt.State, verb rune) {
 	switch {
@@ -102,7 +102,7 @@ type PeerError struct {
 // Error names the worker and the reason.
 func (e *PeerError) Error() string { return (*dispatch.PeerError)(e).Error() }
 
-// Unwrap returns ErrBroken.
+// Unwrap returns [ErrBroken].
 func (e *PeerError) Unwrap() error { return ErrBroken }
 
 // MismatchError is the Cause of a [BrokenError] when a worker is not the program that the master is. The worker has run nothing.
@@ -144,7 +144,7 @@ func (e *MismatchError) who() string {
 	return fmt.Sprintf("worker %d on %s", e.Worker, e.Host)
 }
 
-// Format writes the one line of Error, and with %+v the whole difference below it.
+// Format writes the one line of [MismatchError.Error], and with %+v the whole difference below it.
 func (e *MismatchError) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':

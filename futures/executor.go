@@ -20,8 +20,8 @@ import (
 	"github.com/rankpool/rankpool/internal/settings"
 )
 
-// Executor runs calls of registered functions on a pool of workers: an *MPIPoolExecutor, *ProcessPoolExecutor or
-// *ThreadPoolExecutor. Submit and Map give it work. Nothing starts until it is first used. All methods may be called
+// Executor runs calls of registered functions on a pool of workers: an [*MPIPoolExecutor], [*ProcessPoolExecutor] or
+// [*ThreadPoolExecutor]. Submit and [Map] give it work. Nothing starts until it is first used. All methods may be called
 // together from any goroutine. A zero value is no executor, and neither is a nil pointer in an Executor: what can return an error
 // returns one, and so do the functions of this package for a nil Executor.
 type Executor interface {
@@ -93,9 +93,9 @@ func InterruptTasks() ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.interrupt = true })
 }
 
-// KillTasks is InterruptTasks that does not leave it at that: a task that goes on for longer than grace loses its worker, and its
-// future fails with a *BrokenError that matches context.Canceled. Where the workers are goroutines or ranks the future fails then
-// too, and the task is left behind. What is queued runs afterwards, unless CancelFutures is given as well. A grace of zero or less kills at
+// KillTasks is [InterruptTasks] that does not leave it at that: a task that goes on for longer than grace loses its worker, and its
+// future fails with a [*BrokenError] that matches [context.Canceled]. Where the workers are goroutines or ranks the future fails then
+// too, and the task is left behind. What is queued runs afterwards, unless [CancelFutures] is given as well. A grace of zero or less kills at
 // once.
 func KillTasks(grace time.Duration) ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.interrupt, c.grace = true, max(grace, 1) })
@@ -275,7 +275,7 @@ func (e *executor) chooseThreshold(env environment) int {
 	return pkl5.DefaultThreshold
 }
 
-// Start implements Executor.
+// Start implements [Executor].
 func (e *executor) Start() error {
 	m, err := e.started()
 	if err != nil {
@@ -284,7 +284,7 @@ func (e *executor) Start() error {
 	return refusal(m.Boot())
 }
 
-// Bootup implements Executor.
+// Bootup implements [Executor].
 func (e *executor) Bootup(ctx context.Context) error {
 	if err := e.Start(); err != nil {
 		return err
@@ -310,7 +310,7 @@ func awaitBoot(ctx context.Context, m *dispatch.Master) error {
 	}
 }
 
-// NumWorkers implements Executor.
+// NumWorkers implements [Executor].
 func (e *executor) NumWorkers(ctx context.Context) (int, error) {
 	switch err := e.Bootup(ctx); {
 	case errors.Is(err, ErrShutdown):
@@ -321,7 +321,7 @@ func (e *executor) NumWorkers(ctx context.Context) (int, error) {
 	return e.master.Load().Size(), nil
 }
 
-// Backend implements Executor.
+// Backend implements [Executor].
 func (e *executor) Backend() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -339,10 +339,10 @@ func (e *executor) Backend() string {
 	return b
 }
 
-// Close implements Executor.
+// Close implements [Executor].
 func (e *executor) Close() error { return e.Shutdown(context.Background()) }
 
-// Shutdown implements Executor.
+// Shutdown implements [Executor].
 func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	var c shutdownConfig
 	for _, o := range opts {

@@ -12,8 +12,8 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// Func is a function that executors can run: its argument is an A, its result an R. It comes from Register,
-// RegisterContext or Local. It may be copied and used from any goroutine.
+// Func is a function that executors can run: its argument is an A, its result an R. It comes from [Register],
+// [RegisterContext] or [Local]. It may be copied and used from any goroutine.
 type Func[A, R any] struct {
 	f *function[A, R]
 }
@@ -37,7 +37,7 @@ type function[A, R any] struct {
 	receivers sync.Pool // of *receiver[R]
 }
 
-// Name returns the name the function is registered under; for a Local function, the one Local made up.
+// Name returns the name the function is registered under; for a [Local] function, the one [Local] made up.
 func (f Func[A, R]) Name() string {
 	if f.f == nil {
 		return "<no function>"
@@ -52,30 +52,30 @@ func (f Func[A, R]) Name() string {
 //
 //	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
 //
-// Several arguments are a struct, or a Pair with Spread; a function without an error is wrapped in Pure. Both types must
-// be encodable: no channels, functions or unsafe pointers inside. The options WithTaskTimeout and WithRetries set what
+// Several arguments are a struct, or a [Pair] with [Spread]; a function without an error is wrapped in [Pure]. Both types must
+// be encodable: no channels, functions or unsafe pointers inside. The options [WithTaskTimeout] and [WithRetries] set what
 // holds for the function unless a call says otherwise.
 //
-// Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or Main has begun; for a taken
-// name it names both places. TryRegister returns the error. A library puts its package path in front of its names, as in
+// Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or [Main] has begun; for a taken
+// name it names both places. [TryRegister] returns the error. A library puts its package path in front of its names, as in
 // "example.org/stars/spectrum.fit", for the program that imports it may have a name like it.
 func Register[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) Func[A, R] {
 	return mustRegister(register("Register", name, withoutContext(fn), false, opts))
 }
 
-// TryRegister is Register with an error in place of the panic: for a program that finds out the names of its functions when it runs.
+// TryRegister is [Register] with an error in place of the panic: for a program that finds out the names of its functions when it runs.
 func TryRegister[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) (Func[A, R], error) {
 	return register("TryRegister", name, withoutContext(fn), false, opts)
 }
 
-// RegisterContext is Register for a function that takes a context. The context ends when nobody wants the result any
-// more: the executor was told to end its tasks, the Map it belongs to was given up, or the task's time-out is over. A
+// RegisterContext is [Register] for a function that takes a context. The context ends when nobody wants the result any
+// more: the executor was told to end its tasks, the [Map] it belongs to was given up, or the task's time-out is over. A
 // function that runs for long should heed it.
 func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) Func[A, R] {
 	return mustRegister(register("RegisterContext", name, fn, true, opts))
 }
 
-// TryRegisterContext is RegisterContext with an error in place of the panic.
+// TryRegisterContext is [RegisterContext] with an error in place of the panic.
 func TryRegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) (Func[A, R], error) {
 	return register("TryRegisterContext", name, fn, true, opts)
 }
@@ -122,7 +122,7 @@ func register[A, R any](verb, name string, fn func(context.Context, A) (R, error
 }
 
 // Local wraps any function, a closure too, for executors whose workers are goroutines of this process. An executor with
-// workers elsewhere refuses it at Submit.
+// workers elsewhere refuses it at [Submit].
 func Local[A, R any](fn func(context.Context, A) (R, error)) Func[A, R] {
 	if fn == nil {
 		panic("futures: Local: the function is nil")
@@ -130,7 +130,7 @@ func Local[A, R any](fn func(context.Context, A) (R, error)) Func[A, R] {
 	return Func[A, R]{&function[A, R]{name: "function at " + registry.Caller(0), call: fn, context: true, local: true}}
 }
 
-// Pure adapts a function that cannot fail to Register.
+// Pure adapts a function that cannot fail to [Register].
 func Pure[A, R any](fn func(A) R) func(A) (R, error) {
 	return func(a A) (R, error) { return fn(a), nil }
 }
@@ -141,7 +141,7 @@ type Pair[A, B any] struct {
 	Second B
 }
 
-// Spread adapts a function of two arguments to Register: its argument becomes a Pair. It is what Starmap wants.
+// Spread adapts a function of two arguments to [Register]: its argument becomes a [Pair]. It is what [Starmap] wants.
 func Spread[A, B, R any](fn func(A, B) (R, error)) func(Pair[A, B]) (R, error) {
 	return func(p Pair[A, B]) (R, error) { return fn(p.First, p.Second) }
 }
@@ -169,12 +169,12 @@ func (f *function[A, R]) number() (uint32, error) {
 	return uint32(e.Index), nil
 }
 
-// TaskOption is a choice for one call: for Submit, SubmitEach, and the verbs of package pool that apply.
+// TaskOption is a choice for one call: for [Submit], [SubmitEach], and the verbs of package pool that apply.
 type TaskOption interface {
 	task(*taskConfig) error
 }
 
-// FuncOption sets how tasks are run: for a function at Register, for one call or one Map, or for all of an executor's
+// FuncOption sets how tasks are run: for a function at [Register], for one call or one [Map], or for all of an executor's
 // tasks. The nearest counts: the call, then the function, then the executor.
 type FuncOption interface {
 	Option
@@ -243,11 +243,11 @@ func WithTaskTimeout(d time.Duration) FuncOption {
 	})
 }
 
-// WithInterruptGrace limits how long a task may go on when its context was ended: by Future.Interrupt, the context of WithContext
+// WithInterruptGrace limits how long a task may go on when its context was ended: by [Future.Interrupt], the context of [WithContext]
 // or of a map, or the end of the executor. The worker of a task that goes on for longer is killed and replaced, if it is a local
-// process, and the task fails with a *BrokenError that matches context.Canceled; where workers are goroutines or ranks the future
+// process, and the task fails with a [*BrokenError] that matches [context.Canceled]; where workers are goroutines or ranks the future
 // fails then, but the task stays until its function returns. Without the option a task may ignore the end of its context. After a
-// time-out there is a grace of its own: see WithTaskTimeout. Tasks with the option travel one by one, however short they are.
+// time-out there is a grace of its own: see [WithTaskTimeout]. Tasks with the option travel one by one, however short they are.
 func WithInterruptGrace(d time.Duration) FuncOption {
 	return taskOption(func(c *taskConfig) error {
 		if d < 0 {
@@ -262,9 +262,9 @@ func WithInterruptGrace(d time.Duration) FuncOption {
 // they are sent from where they are, and must not be written before the future is done.
 //
 // A buffer that is filled again too early is noticed: samples of what was submitted travel along and are compared before
-// the task runs, each time it is sent. The task then fails with ErrArgumentChanged. A change of less than 128 KiB in one place may lie
+// the task runs, each time it is sent. The task then fails with [ErrArgumentChanged]. A change of less than 128 KiB in one place may lie
 // between the samples: then the task computes with it, and no error says so. A program that is built with -race reads the slices once on goroutines of their own,
-// so that the race detector reports every write. A ThreadPoolExecutor shares its arguments and compares nothing.
+// so that the race detector reports every write. A [ThreadPoolExecutor] shares its arguments and compares nothing.
 func WithSnapshot() FuncOption {
 	return taskOption(func(c *taskConfig) error {
 		c.snapshot, c.hasSnapshot = true, true

@@ -15,7 +15,7 @@ import (
 //
 // It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. Finished and
 // cancelled are done, for everybody and at once, and never change again. The zero value is a pending future that nobody
-// completes; a Future must not be copied. Of a nil *Future, methods that can return an error return one; the others panic.
+// completes; a Future must not be copied. Of a nil [*Future], methods that can return an error return one; the others panic.
 //
 // An executor makes futures and completes them. A [Promise] is a future that a program completes itself.
 // All methods may be called together from any goroutine.
@@ -124,7 +124,7 @@ func (f *Future[T]) Cancel() bool {
 // future is done when the task returns. A task that does not look at its context goes on; where it was sent ahead, behind another one,
 // it is not begun, or begins with a context that has ended.
 //
-// What is cancelled along with the future, as by Cancel of what [Collect] or [Compose] has returned, is interrupted likewise.
+// What is cancelled along with the future, as by [Future.Cancel] of what [Collect] or [Compose] has returned, is interrupted likewise.
 func (f *Future[T]) Interrupt() bool { return f.interrupt(nil) }
 
 // DoneChan returns a channel that is closed when the future is done, before the callbacks run.
@@ -147,9 +147,9 @@ func (c *core) doneChannel() <-chan struct{} {
 	return l.done
 }
 
-// Exception waits like Result and returns what the task failed with, apart from what went wrong with the waiting.
+// Exception waits like [Future.Result] and returns what the task failed with, apart from what went wrong with the waiting.
 //
-// taskErr is nil on success, and otherwise the very error that Result returns. waitErr matches ErrCancelled for a
+// taskErr is nil on success, and otherwise the very error that [Future.Result] returns. waitErr matches [ErrCancelled] for a
 // cancelled future, which has no outcome to speak of, and otherwise is the error of a wait that ctx ended.
 func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	c := f.base()
@@ -163,11 +163,11 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
-// the same ones each time. A cancelled future has ErrCancelled, or one that matches it and says why, where a context of
-// WithContext was the reason.
+// the same ones each time. A cancelled future has [ErrCancelled], or one that matches it and says why, where a context of
+// [WithContext] was the reason.
 //
 // A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
-// ErrTimeout as well if that was a deadline; the future is unaffected.
+// [ErrTimeout] as well if that was a deadline; the future is unaffected.
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	if err := f.base().await(ctx); err != nil {
 		var zero T
@@ -176,8 +176,8 @@ func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	return f.outcome()
 }
 
-// ResultWithin is Result with a time limit in place of a context. Zero or less asks and does not wait. The error of a
-// wait that ran out of time is ErrTimeout itself.
+// ResultWithin is [Future.Result] with a time limit in place of a context. Zero or less asks and does not wait. The error of a
+// wait that ran out of time is [ErrTimeout] itself.
 func (f *Future[T]) ResultWithin(d time.Duration) (T, error) {
 	var zero T
 	if f == nil {
@@ -204,10 +204,10 @@ func (f *Future[T]) outcome() (T, error) {
 // AddDoneCallback has fn called with the future once that is done, however it ends, exactly once. It may be done already.
 //
 // Callbacks run one after another in the order in which they were added, also when some are added after the end, and after
-// every waiting goroutine was released. Those of an executor's futures, and of what is made of them by Then, Collect and the like, run
+// every waiting goroutine was released. Those of an executor's futures, and of what is made of them by [Then], [Collect] and the like, run
 // on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
 // runs a moment later. Those of a [Promise] run in the goroutine that completes or cancels it, or that
-// adds them after that. A panic is recovered and logged. A callback that calls runtime.Goexit ends its goroutine, after the other
+// adds them after that. A panic is recovered and logged. A callback that calls [runtime.Goexit] ends its goroutine, after the other
 // callbacks have run. The callbacks of different futures run in no particular order.
 // AddDoneCallback panics when fn is nil.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {

@@ -10,7 +10,7 @@ import (
 )
 
 // Global is a value that an executor sends to each of its workers once, before the initializer. Register it in a
-// package-level variable, set it with WithGlobal, and read it in a task with Get.
+// package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get].
 type Global[T any] struct {
 	g *global[T]
 }
@@ -27,10 +27,10 @@ type globalValue struct {
 }
 
 // RegisterGlobal makes a global known under a name. It panics, naming the place, when the name is empty or taken, the
-// type cannot be encoded, or Main has begun. A library puts its package path in front of the name.
+// type cannot be encoded, or [Main] has begun. A library puts its package path in front of the name.
 func RegisterGlobal[T any](name string) Global[T] { return mustRegister(registerGlobal[T](name)) }
 
-// TryRegisterGlobal is RegisterGlobal with an error in place of the panic.
+// TryRegisterGlobal is [RegisterGlobal] with an error in place of the panic.
 func TryRegisterGlobal[T any](name string) (Global[T], error) { return registerGlobal[T](name) }
 
 // registerGlobal is called by what the user calls.
@@ -64,7 +64,7 @@ func WithGlobal[T any](g Global[T], value T) Option {
 }
 
 // Get returns the value that the executor has set of the task, or initializer, whose context ctx is, or was made of. Where several
-// executors share a process each has its own. The error is ErrGlobalNotSet when that executor has set none, and ErrNotInTask with any
+// executors share a process each has its own. The error is [ErrGlobalNotSet] when that executor has set none, and [ErrNotInTask] with any
 // other context.
 func (g Global[T]) Get(ctx context.Context) (T, error) {
 	var zero T
@@ -82,7 +82,7 @@ func (g Global[T]) Get(ctx context.Context) (T, error) {
 	return v.(*held[T]).value, nil
 }
 
-// ErrGlobalNotSet is the error of a Global's Get when the executor of the task was made without a WithGlobal for it.
+// ErrGlobalNotSet is the error of a [Global]'s Get when the executor of the task was made without a [WithGlobal] for it.
 var ErrGlobalNotSet = errors.New("the executor of this task has not set it; see WithGlobal")
 
 type globalsKey struct{}

@@ -15,7 +15,7 @@ func (p *MPIPoolExecutor) base() *executor {
 // Bootup starts the workers and waits until they are ready, or until ctx ends: see [Executor].
 func (p *MPIPoolExecutor) Bootup(ctx context.Context) error { return p.base().Bootup(ctx) }
 
-// Start is Bootup without the waiting: see [Executor].
+// Start is [MPIPoolExecutor.Bootup] without the waiting: see [Executor].
 func (p *MPIPoolExecutor) Start() error { return p.base().Start() }
 
 // NumWorkers starts the workers if nothing did before, and returns how many there are: see [Executor].
@@ -32,7 +32,7 @@ func (p *MPIPoolExecutor) Stats() Stats { return p.base().Stats() }
 // Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *MPIPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown is Close that waits no longer than until ctx ends, or does as the options say: see [Executor].
+// Shutdown is [MPIPoolExecutor.Close] that waits no longer than until ctx ends, or does as the options say: see [Executor].
 func (p *MPIPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }
@@ -47,7 +47,7 @@ func (p *ProcessPoolExecutor) base() *executor {
 // Bootup starts the workers and waits until they are ready, or until ctx ends: see [Executor].
 func (p *ProcessPoolExecutor) Bootup(ctx context.Context) error { return p.base().Bootup(ctx) }
 
-// Start is Bootup without the waiting: see [Executor].
+// Start is [ProcessPoolExecutor.Bootup] without the waiting: see [Executor].
 func (p *ProcessPoolExecutor) Start() error { return p.base().Start() }
 
 // NumWorkers starts the workers if nothing did before, and returns how many there are: see [Executor].
@@ -64,7 +64,7 @@ func (p *ProcessPoolExecutor) Stats() Stats { return p.base().Stats() }
 // Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *ProcessPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown is Close that waits no longer than until ctx ends, or does as the options say: see [Executor].
+// Shutdown is [ProcessPoolExecutor.Close] that waits no longer than until ctx ends, or does as the options say: see [Executor].
 func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }
@@ -79,7 +79,7 @@ func (p *ThreadPoolExecutor) base() *executor {
 // Bootup starts the workers and waits until they are ready, or until ctx ends: see [Executor].
 func (p *ThreadPoolExecutor) Bootup(ctx context.Context) error { return p.base().Bootup(ctx) }
 
-// Start is Bootup without the waiting: see [Executor].
+// Start is [ThreadPoolExecutor.Bootup] without the waiting: see [Executor].
 func (p *ThreadPoolExecutor) Start() error { return p.base().Start() }
 
 // NumWorkers starts the workers if nothing did before, and returns how many there are: see [Executor].
@@ -96,7 +96,7 @@ func (p *ThreadPoolExecutor) Stats() Stats { return p.base().Stats() }
 // Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *ThreadPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown is Close that waits no longer than until ctx ends, or does as the options say: see [Executor].
+// Shutdown is [ThreadPoolExecutor.Close] that waits no longer than until ctx ends, or does as the options say: see [Executor].
 func (p *ThreadPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }

@@ -9,7 +9,7 @@ import (
 
 // SetLogger sets where this package reports what it can return to nobody: a callback that panicked (at level error), a
 // future that was claimed twice (above it). Nil, which is the start, means slog.Default. The logger's handler is called on a
-// goroutine of its own, as WithLogger says.
+// goroutine of its own, as [WithLogger] says.
 func SetLogger(l *slog.Logger) { life.SetLogger(l) }
 
 // log reports what can be returned to nobody. It calls no code of the user's.

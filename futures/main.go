@@ -13,23 +13,23 @@ import (
 // returns. Every function must be registered before.
 //
 // Code before Main, in package variables, init functions and main, runs in every worker too: keep output and side effects
-// inside run, or ask InWorker. Flags may be parsed on either side: tasks see what run has set, see the section on what a program sets.
+// inside run, or ask [InWorker]. Flags may be parsed on either side: tasks see what run has set, see the section on what a program sets.
 //
 // When run returns nil, executors that are still open finish what is queued and are closed, and the status is 0.
 //
 // When run returns an error or panics, that is printed at once, on standard error and as it is. What is queued is cancelled,
-// and tasks that run may finish, for WithDrainGrace at most; then their contexts end, and a second later the process. The status
-// is what a method ExitCode() int of the error says, found as by errors.As, if that is from 0 to 255; otherwise, and after a
+// and tasks that run may finish, for [WithDrainGrace] at most; then their contexts end, and a second later the process. The status
+// is what a method ExitCode() int of the error says, found as by [errors.As], if that is from 0 to 255; otherwise, and after a
 // panic, it is 1. A launcher may report another: see docs/clusters.md. A deferred Close belongs to run and comes before all
 // of that: With is the form in which a program that fails stops.
 //
 // A call of os.Exit in run ends the program there and then, with that status; local workers end with it.
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
-// most, or less where the launcher kills before. The status is then 130. SIGTERM, and the signals of DrainOn, let the tasks
-// that run finish first: see WithDrainGrace. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
+// most, or less where the launcher kills before. The status is then 130. SIGTERM, and the signals of [DrainOn], let the tasks
+// that run finish first: see [WithDrainGrace]. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
 // SIGINT ends the process at once, also when run ignores the first; so does a second SIGTERM, unless it comes within 2 s, for
-// launchers send several. SIGINT or SIGTERM in a drain that a signal of DrainOn has begun ends the contexts. A signal that the
+// launchers send several. SIGINT or SIGTERM in a drain that a signal of [DrainOn] has begun ends the contexts. A signal that the
 // process was started to ignore stays ignored. Workers act on none of them: the master decides.
 func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
@@ -39,7 +39,7 @@ func Main(run func(ctx context.Context) error, opts ...MainOption) {
 }
 
 // InWorker tells whether this process is a worker: a local process, a rank that serves (all but rank 0 of what mpiexec or srun has
-// started, those that were spawned, all of rankpool serve), and a rank as long as it serves an [MPICommExecutor]. It says so before Main
+// started, those that were spawned, all of rankpool serve), and a rank as long as it serves an [MPICommExecutor]. It says so before [Main]
 // too, in package-level variables and init functions: there it looks at what the launcher has put into the environment, and starts
 // nothing.
 //

@@ -13,31 +13,31 @@ import (
 // input is a slice or a sequence; one of another name is converted, by []A(xs) or iter.Seq[A](seq).
 //
 // The elements of a slice are submitted at the call, whether the results are read or not, and the results wait in memory
-// until they are read: WithBufferSize has both wait for the reader. Elements are encoded as Submit does it, so the slice
-// may change afterwards, but for what is sent from where it is (a ThreadPoolExecutor shares them).
+// until they are read: [WithBufferSize] has both wait for the reader. Elements are encoded as [Submit] does it, so the slice
+// may change afterwards, but for what is sent from where it is (a [ThreadPoolExecutor] shares them).
 //
-// A sequence is drawn while the results are read, a few chunks per worker ahead, so an endless one works; WithBufferSize
+// A sequence is drawn while the results are read, a few chunks per worker ahead, so an endless one works; [WithBufferSize]
 // sets how far. It is drawn on a goroutine of its own, so that one which waits holds no results up: what it shares with the
 // loop that reads must be guarded. A panic in it comes out in the reader, after the results before it.
 //
-// The failure of an element comes in the element's place, as an *ElementError that names its index, and the map goes on: the
+// The failure of an element comes in the element's place, as an [*ElementError] that names its index, and the map goes on: the
 // function's error or panic, the loss of its worker, an argument or a result that cannot be encoded. Who wants to stop breaks; then
-// what has not begun is withdrawn, and the contexts of the tasks that run end. FailFast ends the results with the first failure. A
+// what has not begun is withdrawn, and the contexts of the tasks that run end. [FailFast] ends the results with the first failure. A
 // local process that dies costs the element it was running, also within a chunk. A rank leaves no trace of how far it came: its
 // loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a quarter of a millisecond.
 //
-// Any other error is the last: the end of ctx (it matches ErrTimeout if that was a deadline; results that are there come first),
-// ErrShutdown, ErrBroken, or a mistake in the call. The results can be read once, by one goroutine: to range over them again yields
-// an error that matches ErrInvalidState.
+// Any other error is the last: the end of ctx (it matches [ErrTimeout] if that was a deadline; results that are there come first),
+// [ErrShutdown], [ErrBroken], or a mistake in the call. The results can be read once, by one goroutine: to range over them again yields
+// an error that matches [ErrInvalidState].
 //
-// Whether the executor takes calls shows at the call, whatever the input is, empty or not: the one element is ErrShutdown
-// when the executor is shut down, started before or not, ErrDrained while the program is told to end, ErrBroken when it is
+// Whether the executor takes calls shows at the call, whatever the input is, empty or not: the one element is [ErrShutdown]
+// when the executor is shut down, started before or not, [ErrDrained] while the program is told to end, [ErrBroken] when it is
 // broken. What a sequence gives after a shutdown fails in the same way.
 func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
 	return mapOver[A, R](ctx, "Map", ex, fn, any(xs), opts)
 }
 
-// Starmap is Map for a function of several arguments, which come grouped: in a Pair for Spread, or in any struct.
+// Starmap is [Map] for a function of several arguments, which come grouped: in a [Pair] for [Spread], or in any struct.
 func Starmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
 	return mapOver[A, R](ctx, "Starmap", ex, fn, any(xs), opts)
 }

@@ -38,7 +38,7 @@ func (p *mapPart[A, R]) elements(first, n, total int) (int, int) {
 	return p.base + from, min(total, from+n*p.r.chunk) - from
 }
 
-// Claim implements dispatch.Sink: the job of a Map is withdrawn, never refused.
+// Claim implements dispatch.Sink: the job of a [Map] is withdrawn, never refused.
 func (p *mapPart[A, R]) Claim(int, int) bool { return true }
 
 // Unclaim implements dispatch.Sink: what local units may have left behind that run again is forgotten.

@@ -24,10 +24,10 @@ type Communicator interface {
 // root or another communicator, one after the other.
 //
 // The executor is started at once. When body returns nil, what is queued is finished and the executor is closed. When
-// body returns an error or panics, what is queued is cancelled; what runs may finish within WithDrainGrace, and is waited for, since
+// body returns an error or panics, what is queued is cancelled; what runs may finish within [WithDrainGrace], and is waited for, since
 // its ranks go on with this one. A communicator of one rank has one worker, a goroutine.
 //
-// Root waits for the other ranks as long as the start may take (WithStartTimeout); the other ranks wait for root until ctx ends.
+// Root waits for the other ranks as long as the start may take ([WithStartTimeout]); the other ranks wait for root until ctx ends.
 //
 // The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out
 // of range; at root those of the options and of body.

@@ -81,7 +81,7 @@ func WithMaxWorkers(n int) Option {
 }
 
 // WithMaxTasksPerChild has a worker replaced after it has run n tasks, so that what it has piled up is given back: a task
-// is a submitted call, or one chunk of a Map. No task is lost and no order changes; a new process runs the initializer
+// is a submitted call, or one chunk of a [Map]. No task is lost and no order changes; a new process runs the initializer
 // again, a goroutine does not. The ranks of an MPI job cannot be replaced: there the executor refuses to start.
 func WithMaxTasksPerChild(n int) Option {
 	return option(func(c *config) error {
@@ -94,7 +94,7 @@ func WithMaxTasksPerChild(n int) Option {
 }
 
 // WithExecutable sets the program that worker processes run; the default is the running one. It must register the same
-// functions and call Main: a program that was built from other source is refused with a *MismatchError.
+// functions and call [Main]: a program that was built from other source is refused with a [*MismatchError].
 func WithExecutable(path string) Option {
 	return option(func(c *config) error {
 		if path == "" {
@@ -106,7 +106,7 @@ func WithExecutable(path string) Option {
 }
 
 // WithArgs sets the arguments of worker processes, without the program's name; the default is this program's own, so
-// that flags parsed before Main read the same.
+// that flags parsed before [Main] read the same.
 func WithArgs(args ...string) Option {
 	return option(func(c *config) error {
 		c.args, c.hasArgs = slices.Clone(args), true
@@ -235,10 +235,10 @@ func WithLogger(l *slog.Logger) Option {
 // WithInitializer has fn called with arg once in every process that has workers of the executor, after the working directory,
 // environment and globals are set: once in each local worker process and in each rank, and once in all where the workers are
 // goroutines of this process. No worker begins its first task before the initializer of its process has returned. What each
-// worker needs for itself, a goroutine too, is a State: see RegisterState.
+// worker needs for itself, a goroutine too, is a [State]: see [RegisterState].
 //
 // The call's context ends when the worker leaves that makes it. If the initializer fails in one process the executor is broken:
-// everything queued and every later Submit gets ErrBroken with the cause.
+// everything queued and every later [Submit] gets [ErrBroken] with the cause.
 func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
 	return option(func(c *config) error {
 		if fn.f == nil {
@@ -253,7 +253,7 @@ func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
 	})
 }
 
-// MapOption is a choice for one Map or Starmap.
+// MapOption is a choice for one [Map] or [Starmap].
 type MapOption interface {
 	forMap(*mapConfig) error
 }
@@ -273,7 +273,7 @@ type mapOption func(*mapConfig)
 
 func (o mapOption) forMap(c *mapConfig) error { o(c); return nil }
 
-// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where WithRetries may have an element run
+// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where [WithRetries] may have an element run
 // again after an error it changes nothing, so that no other does. Without it every element is a task of
 // its own, and the scheduler sends several at once where they prove tiny.
 func WithChunkSize(n int) MapOption {
@@ -289,7 +289,7 @@ func WithBufferSize(n int) MapOption {
 // WithArrivals has fn told how many elements have succeeded since it was told last, soon after some have come in, whether they are
 // read yet or not. fn is called where the executor's callbacks run, one call at a time: it may take its time, and the last call may
 // come after the last result was read. Given several times, all are told; nil changes nothing. For a figure that is looked at
-// now and then, WithArrivalCount is cheaper.
+// now and then, [WithArrivalCount] is cheaper.
 func WithArrivals(fn func(n int)) MapOption {
 	return mapOption(func(c *mapConfig) {
 		if fn != nil {

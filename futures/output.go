@@ -18,7 +18,7 @@ type outputChoice struct {
 
 // WithOutputPrefix has each line that a worker prints, to standard output or standard error, begin with the worker: "[worker 3] ".
 // Lines stay whole, those of programs that tasks start too, and what has no end of line gets one when the worker ends. Without the
-// option, or WithOutputDir, workers write to this program's output themselves, and parts of lines can mix.
+// option, or [WithOutputDir], workers write to this program's output themselves, and parts of lines can mix.
 //
 // Local processes print through this program: what a worker printed before it was killed is there, and all of it is when Close returns.
 // Who reads this program's output and is slow holds the tasks up that print, as he does without the option; when he is gone,

@@ -8,14 +8,14 @@ import (
 )
 
 // Promise is the other end of a [Future] that a program completes itself: who has the promise sets the result, who has the future
-// waits for it. It is done when SetResult, SetError or SetPartial is called, or when somebody cancels the future. The zero value
-// is ready; a Promise must not be copied. All methods may be called together from any goroutine.
+// waits for it. It is done when [Promise.SetResult], [Promise.SetError] or [Promise.SetPartial] is called, or when somebody
+// cancels the future. The zero value is ready; a Promise must not be copied. All methods may be called together from any goroutine.
 type Promise[T any] struct{ future Future[T] }
 
 // NewPromise returns a promise whose future is pending. Callbacks of the future run in the goroutine that completes or cancels it.
 func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
-// NewPromiseOn is NewPromise for those who build calls of their own on an executor, as pool.MapAsync is one: the callbacks of the
+// NewPromiseOn is [NewPromise] for those who build calls of their own on an executor, as pool.MapAsync is one: the callbacks of the
 // future run where those of the executor's own futures do, never together with one of them, and also when they are added late. Close
 // and Shutdown wait for those that are due, not for the promise to be kept. It panics when ex is nil or a zero value.
 func NewPromiseOn[T any](ex Executor) *Promise[T] {
@@ -60,17 +60,18 @@ func (p *Promise[T]) SetRunningOrNotifyCancel() bool {
 }
 
 // SetResult finishes the future with a value. It blocks for the callbacks only. A future that is done already stays as
-// it is: the error matches ErrInvalidState.
+// it is: the error matches [ErrInvalidState].
 func (p *Promise[T]) SetResult(v T) error { return p.set("set the result", v, nil) }
 
-// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer; nil is success with the zero value. Otherwise it is like SetResult.
+// SetError finishes the future with an error. Any error that is not nil is a failure, also one that holds a nil pointer; nil
+// is success with the zero value. Otherwise it is like [Promise.SetResult].
 func (p *Promise[T]) SetError(err error) error {
 	var zero T
 	return p.set("set the error", zero, err)
 }
 
 // SetPartial finishes the future with both: what there is, and the error that says what is missing. Result returns the two.
-// Otherwise it is like SetResult.
+// Otherwise it is like [Promise.SetResult].
 func (p *Promise[T]) SetPartial(v T, err error) error {
 	if p == nil {
 		return errNoPromise

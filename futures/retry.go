@@ -15,7 +15,7 @@ import (
 // run.
 //
 // A task is not run again once it was interrupted, nor after its map has ended, nor during the shutdown that cancels. A call of
-// SubmitEach never is, nor a task that ignored its time-out where it could not be killed.
+// [SubmitEach] never is, nor a task that ignored its time-out where it could not be killed.
 func WithRetries(n int, opts ...RetryOption) FuncOption {
 	return taskOption(func(c *taskConfig) error {
 		if n < 0 || n > 1000 {
@@ -46,7 +46,7 @@ type retryOption func(*dispatch.Again) error
 func (o retryOption) retry(a *dispatch.Again) error { return o(a) }
 
 // RetryIf has a task run again that fails with an error which pick returns true for, such as one that says that a server is
-// busy. The error is the one that the future would have: errors.Is and errors.As look through it. pick is called in the master, on the
+// busy. The error is the one that the future would have: [errors.Is] and [errors.As] look through it. pick is called in the master, on the
 // goroutine of the executor that decodes errors, one call at a time; while it takes its time, other errors wait. When it panics, which is
 // logged, the task has failed. Given several times, one that returns true is enough.
 func RetryIf(pick func(err error) bool) RetryOption {
@@ -67,7 +67,7 @@ func RetryIf(pick func(err error) bool) RetryOption {
 	})
 }
 
-// RetryTimeouts has a task run again that fails because its time was over: by WithTaskTimeout, also if its process was killed for
+// RetryTimeouts has a task run again that fails because its time was over: by [WithTaskTimeout], also if its process was killed for
 // that, or by a limit of its own. Its error matches context.DeadlineExceeded.
 func RetryTimeouts() RetryOption {
 	return retryOption(func(a *dispatch.Again) error {
@@ -78,7 +78,7 @@ func RetryTimeouts() RetryOption {
 
 // WithRetryBackoff has a task pause before it is queued again: first for first, and each time for twice as long, up to most. A random part
 // of each pause, up to a half, is left out, so that tasks which failed together do not come back together. A task that pauses is
-// pending: it takes no worker, and Cancel, the contexts of WithContext and of a map, and a shutdown that cancels end the pause.
+// pending: it takes no worker, and Cancel, the contexts of [WithContext] and of a map, and a shutdown that cancels end the pause.
 // Close waits for it. Without the option there is no pause.
 func WithRetryBackoff(first, most time.Duration) RetryOption {
 	return retryOption(func(a *dispatch.Again) error {

@@ -8,10 +8,10 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// The states a caller branches on, for errors.Is. They are unrelated to each other, where Python derives some of them
+// The states a caller branches on, for [errors.Is]. They are unrelated to each other, where Python derives some of them
 // from one base class; what an error matches besides is said at each.
 var (
-	// ErrCancelled is the result of a future that was cancelled before it began. It does not match context.Canceled:
+	// ErrCancelled is the result of a future that was cancelled before it began. It does not match [context.Canceled]:
 	// that one says that whoever waited gave up, and the future goes on.
 	ErrCancelled = errors.New("futures: cancelled before it began")
 
@@ -19,11 +19,11 @@ var (
 	// wait whose context had a deadline matches both. The future is unaffected.
 	ErrTimeout error = timeoutError{}
 
-	// ErrInvalidState is returned by the setters of a promise whose future is done already, and by the results of a Map that have
-	// been read before. The error of a setter says which state it was in, and matches ErrCancelled too when it was cancelled, so that a producer can tell that it is not to blame.
+	// ErrInvalidState is returned by the setters of a promise whose future is done already, and by the results of a [Map] that have
+	// been read before. The error of a setter says which state it was in, and matches [ErrCancelled] too when it was cancelled, so that a producer can tell that it is not to blame.
 	ErrInvalidState = errors.New("futures: invalid state")
 
-	// ErrBroken is the result of what was queued on an executor that can no longer work, and of a later Submit.
+	// ErrBroken is the result of what was queued on an executor that can no longer work, and of a later [Submit].
 	ErrBroken = dispatch.ErrBroken
 
 	// ErrShutdown is returned by an executor that was told to stop taking work.
@@ -36,7 +36,7 @@ var (
 	ErrChainCycle = errors.New("futures: chain cycle: the future waits for itself")
 
 	// ErrArgumentChanged is what a task fails with, in place of running, when a large slice of its argument was found to be
-	// written to between the call and the moment it had left: see WithSnapshot.
+	// written to between the call and the moment it had left: see [WithSnapshot].
 	ErrArgumentChanged = dispatch.ErrChanged
 
 	// ErrNoWorkersComm is returned when the workers' communicator is asked for outside of a task that has one.
@@ -85,7 +85,7 @@ func (e *gaveUpError) Error() string {
 	return fmt.Sprintf("futures: gave up waiting for %s: %v", e.on, e.cause)
 }
 
-// Unwrap returns ErrTimeout after a deadline, what the context says, and its cause.
+// Unwrap returns [ErrTimeout] after a deadline, what the context says, and its cause.
 func (e *gaveUpError) Unwrap() []error { return e.errs }
 
 // stateError is the form ErrInvalidState takes: it names the state.
@@ -99,7 +99,7 @@ func (e *stateError) Error() string {
 	return fmt.Sprintf("futures: invalid state: cannot %s: the future is %s already", e.verb, e.was)
 }
 
-// Is matches ErrInvalidState, and ErrCancelled when that is the state.
+// Is matches [ErrInvalidState], and [ErrCancelled] when that is the state.
 func (e *stateError) Is(target error) bool {
 	return target == ErrInvalidState || target == ErrCancelled && e.was == cancelled
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// WithService has an MPIPoolExecutor use workers that were started apart, all ranks of a program that `rankpool serve` runs. The
+// WithService has an [MPIPoolExecutor] use workers that were started apart, all ranks of a program that `rankpool serve` runs. The
 // program must be the same. Where they are is said as by the option --service of that command:
 //
 //	NAME           a name that the server has published; "" is "rankpool"
@@ -24,11 +24,11 @@ import (
 // settings (os.UserConfigDir), which the first server makes. A file that others may read, or that is another user's, is refused.
 //
 // Without the option RANKPOOL_SERVICE decides, if it is set. The executor connects when it starts, and waits 10 s for a server that
-// is not there yet, and for its turn where the server serves another master, but no longer than WithStartTimeout. When it is
-// closed it lets the server go. A server that ends before takes its tasks along: they fail with ErrBroken.
+// is not there yet, and for its turn where the server serves another master, but no longer than [WithStartTimeout]. When it is
+// closed it lets the server go. A server that ends before takes its tasks along: they fail with [ErrBroken].
 //
-// The number of workers is the server's, and WithMaxWorkers counts for nothing. WithDir, WithEnv and the initializer apply
-// as in workers of one's own, and what they set stays for the next master. WithMPIInfo is for MPI_Comm_connect. The ranks of the
+// The number of workers is the server's, and [WithMaxWorkers] counts for nothing. [WithDir], [WithEnv] and the initializer apply
+// as in workers of one's own, and what they set stays for the next master. [WithMPIInfo] is for MPI_Comm_connect. The ranks of the
 // program's own world go before a service, and so do RANKPOOL_BACKEND=processes and threads. It takes Open MPI; a program
 // that was started without an mpiexec can use a service too, one that srun has started cannot, nor one that is on another host than
 // its mpiexec.

@@ -14,7 +14,7 @@ import (
 )
 
 // State is a value that each worker has for itself: a model with its scratch memory, a connection, an open file. It comes from
-// RegisterState, and tasks read it with Get. It may be copied and used from any goroutine.
+// [RegisterState], and tasks read it with [State.Get]. It may be copied and used from any goroutine.
 type State[T any] struct {
 	s *stateOf[T]
 }
@@ -38,21 +38,21 @@ type stateOf[T any] struct {
 // over, until the worker has left.
 //
 // close ends the value when the worker leaves: at the end of the executor, after the last task, and when the worker is replaced because
-// of WithMaxTasksPerChild; also where the workers are goroutines or ranks, which live on. Values are closed in the reverse order of their
-// opening. What close returns, or its panic, is part of the error of Close, Shutdown or With, with the state's name and the
-// worker. All values of a worker together have the time of WithStopTimeout: a close that has not returned by then is left behind, with
+// of [WithMaxTasksPerChild]; also where the workers are goroutines or ranks, which live on. Values are closed in the reverse order of their
+// opening. What close returns, or its panic, is part of the error of Close, Shutdown or [With], with the state's name and the
+// worker. All values of a worker together have the time of [WithStopTimeout]: a close that has not returned by then is left behind, with
 // an error that says so. It may be nil.
 //
 // A worker that is killed or lost closes nothing, nor does one whose executor is broken. A task that was given up at the end of its time and still
 // runs, on a goroutine or a rank, keeps its values; they are closed when it returns, and errors of that are logged.
 //
-// RegisterState panics, naming the places, when the name is empty or taken, open is nil, or Main has begun. A library puts its package path
+// RegisterState panics, naming the places, when the name is empty or taken, open is nil, or [Main] has begun. A library puts its package path
 // in front of the name.
 func RegisterState[T any](name string, open func(context.Context) (T, error), close func(T) error) State[T] {
 	return mustRegister(registerState(name, open, close))
 }
 
-// TryRegisterState is RegisterState with an error in place of the panic.
+// TryRegisterState is [RegisterState] with an error in place of the panic.
 func TryRegisterState[T any](name string, open func(context.Context) (T, error), close func(T) error) (State[T], error) {
 	return registerState(name, open, close)
 }
@@ -81,8 +81,8 @@ func (s State[T]) Name() string {
 // Get returns the value of the worker that runs the task whose context ctx is, or was made of. The first call in a worker opens it
 // and blocks until that has ended, or until ctx ends; other calls wait for the same. It may be called together from any goroutine of the task.
 //
-// When open fails, panics or calls runtime.Goexit, that is the error of the calls that have waited, and the next call opens again. Get
-// fails with ErrNotInTask outside of tasks, and in an initializer: that runs once per process, which may have several workers. In the open
+// When open fails, panics or calls [runtime.Goexit], that is the error of the calls that have waited, and the next call opens again. Get
+// fails with [ErrNotInTask] outside of tasks, and in an initializer: that runs once per process, which may have several workers. In the open
 // function of another state it works. After the worker has left, a goroutine that a task has left behind gets an error.
 func (s State[T]) Get(ctx context.Context) (T, error) {
 	if s.s == nil {
@@ -96,7 +96,7 @@ func (s State[T]) Get(ctx context.Context) (T, error) {
 	return v, err
 }
 
-// ErrNotInTask is the error of Get, of a State or a Global, when its context is not that of a task.
+// ErrNotInTask is the error of Get, of a [State] or a [Global], when its context is not that of a task.
 var ErrNotInTask = errors.New("the context is not that of a task, nor made of it")
 
 var (

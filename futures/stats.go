@@ -5,7 +5,7 @@ import (
 )
 
 // Stats counts what became of tasks and workers since an executor started. A task is a submitted call, or one chunk of a
-// Map.
+// [Map].
 type Stats struct {
 	Submitted uint64 // tasks queued so far
 	Queued    int    // tasks that wait now
@@ -29,7 +29,7 @@ type WorkerStats struct {
 	Busy   time.Duration // time spent in tasks that are finished
 }
 
-// Stats implements Executor.
+// Stats implements [Executor].
 func (e *executor) Stats() Stats {
 	m := e.master.Load()
 	if m == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
-// RegisterError makes an error type known under a name, so that errors.As finds it in a RemoteError with all its
-// fields. Like Register it belongs into a package-level variable:
+// RegisterError makes an error type known under a name, so that [errors.As] finds it in a [RemoteError] with all its
+// fields. Like [Register] it belongs into a package-level variable:
 //
 //	var _ = futures.RegisterError[*InputError]("InputError")
 //
@@ -24,7 +24,7 @@ import (
 //	*json.SyntaxError, *json.UnmarshalTypeError (without its Type), *json.MarshalerError, *xml.SyntaxError, *csv.ParseError
 //
 // and the chains of errors.Join and %w around them. No program links a package for this: of one that this module does not use,
-// errors.As finds the types, and errors.Is the sentinels by their texts. Interfaces are found for the others only.
+// [errors.As] finds the types, and [errors.Is] the sentinels by their texts. Interfaces are found for the others only.
 //
 // It panics when the name is taken or empty, or the type cannot be encoded.
 func RegisterError[E error](name string) struct{} {
@@ -39,11 +39,11 @@ func RegisterError[E error](name string) struct{} {
 	return struct{}{}
 }
 
-// RegisterSentinel makes an error value known under a name, so that errors.Is finds it in a RemoteError:
+// RegisterSentinel makes an error value known under a name, so that [errors.Is] finds it in a [RemoteError]:
 //
 //	var ErrEmpty = futures.RegisterSentinel("empty", errors.New("nothing there"))
 //
-// It panics when the name is taken or empty, when err is nil, and after Main has begun.
+// It panics when the name is taken or empty, when err is nil, and after [Main] has begun.
 func RegisterSentinel(name string, err error) error {
 	where := registry.Caller(0)
 	problem := registry.Default().Add(registry.Entry{Kind: registry.Sentinel, Name: name, Args: typeOf[error](), Where: where})
@@ -57,7 +57,7 @@ func RegisterSentinel(name string, err error) error {
 }
 
 // RegisterType makes a concrete type known under a name, so that values of it can travel inside interfaces. Like
-// Register it belongs into a package-level variable. It panics when the name is taken or empty, or the type cannot be
+// [Register] it belongs into a package-level variable. It panics when the name is taken or empty, or the type cannot be
 // encoded.
 func RegisterType[T any](name string) struct{} {
 	where := registry.Caller(0)

@@ -12,7 +12,7 @@ import (
 )
 
 // WithContext binds one call to a context. When ctx ends before the task began, the future is cancelled: its error matches
-// [ErrCancelled], what ctx says, and context.Cause of it. When ctx ends while the task runs, the task's own context ends, as by
+// [ErrCancelled], what ctx says, and [context.Cause] of it. When ctx ends while the task runs, the task's own context ends, as by
 // [Future.Interrupt], and a failure of the task then matches the same two. A task that succeeds nevertheless has its result.
 //
 // The values and the deadline of ctx do not travel. A call whose ctx has ended is never begun.
@@ -249,7 +249,7 @@ func (e *endedError) Error() string {
 	return fmt.Sprintf("%s (the context of the call has ended: %v)", e.what, e.errs[0])
 }
 
-// Unwrap returns the cause, what the context says, ErrTimeout after a deadline, and what it led to.
+// Unwrap returns the cause, what the context says, [ErrTimeout] after a deadline, and what it led to.
 func (e *endedError) Unwrap() []error { return e.errs }
 
 // ends are the errors that a context has ended with, the cause first.

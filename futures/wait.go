@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// WaitMode says what Wait waits for.
+// WaitMode says what [Wait] waits for.
 type WaitMode int
 
 const (
@@ -35,13 +35,13 @@ func (m WaitMode) String() string {
 // Wait blocks until what mode says has happened to fs, and returns which futures are done and which are not, each once
 // and in the order of fs. An empty fs is done at once. A future that was done counts, and so does one that is cancelled.
 //
-// When ctx ends first, the parts are as they are then, and the error matches what ctx says, and ErrTimeout too if that was a
+// When ctx ends first, the parts are as they are then, and the error matches what ctx says, and [ErrTimeout] too if that was a
 // deadline. A context that has ended already gives a snapshot; what was waited for counts if it has happened, and then
 // there is no error. A mode that is none of the constants is always an error, as is a nil future, and then there are no parts.
 //
 // Failures of the futures are not errors of Wait. The futures may belong to different executors; Wait takes
 // nothing from them and can be repeated. For a sequence, pass slices.Collect of it; for futures of different
-// types, a slice of Awaitable.
+// types, a slice of [Awaitable].
 func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDone []F, err error) {
 	if mode < AllCompleted || mode > FirstException {
 		const text = "futures: Wait: unknown mode %v: use AllCompleted, FirstCompleted or FirstException"

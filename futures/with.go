@@ -9,7 +9,7 @@ import (
 )
 
 // With makes an executor, calls body with it, and ends it. The type of body's parameter says which executor: an
-// *MPIPoolExecutor or an Executor is what NewMPIPoolExecutor makes, the others are what their constructors make. A body
+// [*MPIPoolExecutor] or an [Executor] is what [NewMPIPoolExecutor] makes, the others are what their constructors make. A body
 // that is declared elsewhere can take ctx first.
 //
 //	err := futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
@@ -20,10 +20,10 @@ import (
 // ends.
 //
 // When body returns an error or panics, With does not wait: it returns that error, or the panic goes on. What is queued is
-// cancelled. A task that runs may finish within the grace period of the program (WithDrainGrace; 5 s unless set); then its
+// cancelled. A task that runs may finish within the grace period of the program ([WithDrainGrace]; 5 s unless set); then its
 // context ends. If ctx has ended, also while With waits, the contexts of tasks end at once.
 //
-// The error is that of the options, of body, or of the end: a *ShutdownError when ctx ended first.
+// The error is that of the options, of body, or of the end: a [*ShutdownError] when ctx ended first.
 func With[B Body](ctx context.Context, body B, opts ...Option) error {
 	switch f := any(body).(type) {
 	case func(*MPIPoolExecutor) error:
@@ -46,7 +46,7 @@ func With[B Body](ctx context.Context, body B, opts ...Option) error {
 	panic("futures: With: a form of Body is missing")
 }
 
-// Body is what With can call.
+// Body is what [With] can call.
 type Body interface {
 	func(*MPIPoolExecutor) error | func(*ProcessPoolExecutor) error | func(*ThreadPoolExecutor) error | func(Executor) error |
 		func(context.Context, *MPIPoolExecutor) error | func(context.Context, *ProcessPoolExecutor) error |

@@ -38,14 +38,14 @@ var errNoWorker = errors.New("futures: Worker: the context is not that of a task
 // message and no memory, and changes nothing about how tasks travel. With any other context, as in the master, it returns an
 // error.
 //
-// Every task on a worker is told the same but for Attempt. Where workers are goroutines, an initializer runs once for all of
+// Every task on a worker is told the same but for [WorkerInfo.Attempt]. Where workers are goroutines, an initializer runs once for all of
 // them, and is told that it runs on worker 0.
 //
 // A local process has its numbers in its environment before any code of the program runs: RANKPOOL_WORKER_INDEX,
 // RANKPOOL_WORKER_COUNT, RANKPOOL_WORKER_HOST_INDEX and RANKPOOL_WORKER_HOST_COUNT. A rank of an MPI job does not; mpiexec has
 // variables of its own.
 //
-// Which worker runs an element of a Map is chance. So a random generator is seeded by the element, and never by the worker: else
+// Which worker runs an element of a [Map] is chance. So a random generator is seeded by the element, and never by the worker: else
 // no run can be repeated.
 func Worker(ctx context.Context) (WorkerInfo, error) {
 	p, ok := dispatch.PlaceOf(ctx)

@@ -1,5 +1,5 @@
-// Package pool runs functions on a pool of workers with the verbs of Python's multiprocessing.Pool: Apply, Map, Imap,
-// Starmap and their relatives. Workers are processes of this machine, the ranks of an MPI job, or, by package
+// Package pool runs functions on a pool of workers with the verbs of Python's multiprocessing.Pool: [Apply], [Map], [Imap],
+// [Starmap] and their relatives. Workers are processes of this machine, the ranks of an MPI job, or, by package
 // threadpool, goroutines.
 //
 // A complete program:
@@ -38,13 +38,13 @@
 //	all results          Map           MapAsync            Starmap  StarmapAsync
 //	one by one           Imap          ImapUnordered       Istarmap IstarmapUnordered
 //
-// The asynchronous verbs return an AsyncResult: see package asyncresult. Star verbs are for functions of several
-// arguments, which come grouped in a futures.Pair or in a struct; what Python passes as keyword arguments is a struct
+// The asynchronous verbs return an [AsyncResult]: see package asyncresult. Star verbs are for functions of several
+// arguments, which come grouped in a [futures.Pair] or in a struct; what Python passes as keyword arguments is a struct
 // too.
 //
 // # Input
 //
-// Every verb but Apply takes a slice or an iter.Seq. The verbs that return all results read a sequence to its end before
+// Every verb but [Apply] takes a slice or an [iter.Seq]. The verbs that return all results read a sequence to its end before
 // they begin; the others draw it as results are read, a few tasks per worker ahead, so that it may be endless. Nothing
 // but an end of the context bounds an endless one given to the former. A panic in a sequence reaches the caller, and
 // what was submitted is cancelled.
@@ -52,20 +52,21 @@
 // # Chunks
 //
 // Elements travel, run and fail in chunks. The verbs that return all results make four chunks per worker, as the
-// original does; to know the number of workers they start them and wait for it. The others, and WithChunkSize, do not.
+// original does; to know the number of workers they start them and wait for it. The others, and [WithChunkSize], do not.
 //
 // # Failures
 //
 // The first element to fail, in the order of the input, ends a map: its error is what the verb returns, or yields last.
-// What the task returned arrives as a *futures.RemoteError, through which errors.Is and errors.As see the errors that
+// What the task returned arrives as a [*futures.RemoteError], through which [errors.Is] and [errors.As] see the errors that
 // were registered, and those of the standard library. Where one failure must not end the others, make it a part of the
 // result and not an error of the task.
 //
 // # The end
 //
 // With joins the pool when its function returns nil, and cancels what has not begun after an error or a panic: a program that
-// has failed does not compute on. For a pool that New makes, Close forbids further calls, Terminate cancels what has not begun as well, and neither waits; Join waits. All may be
-// called in any order and again. A pool that is never joined is when the function given to futures.Main returns.
+// has failed does not compute on. For a pool that [New] makes, [Pool.Close] forbids further calls, [Pool.Terminate] cancels
+// what has not begun as well, and neither waits; [Pool.Join] waits. All may be called in any order and again. A pool that is
+// never joined is when the function given to [futures.Main] returns.
 //
 // # From Python
 //

@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// Option is a choice for New: any option of an executor, or one of this package.
+// Option is a choice for [New]: any option of an executor, or one of this package.
 type Option = futures.Option
 
 // MapOption is a choice for one verb that maps: any of package futures, or one of this package.
@@ -21,7 +21,7 @@ type TaskOption = futures.TaskOption
 func WithProcesses(n int) Option { return futures.WithMaxWorkers(n) }
 
 // WithInitializer has fn called with arg once in every process that has workers, before their first task: once in all where the
-// workers are goroutines of this process. If it fails in one process, the pool is broken: every call gets futures.ErrBroken
+// workers are goroutines of this process. If it fails in one process, the pool is broken: every call gets [futures.ErrBroken]
 // with the cause.
 func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
 	return futures.WithInitializer(fn, arg)
@@ -37,8 +37,8 @@ type chunkSize struct {
 	n int
 }
 
-// KeepGoing has Map, Starmap, MapAsync and StarmapAsync go on after an element has failed. They return the results of all elements,
-// each in its place, with the zero value where one has failed, and a futures.ElementErrors with the failures, which unwraps to all of
+// KeepGoing has [Map], [Starmap], [MapAsync] and [StarmapAsync] go on after an element has failed. They return the results of all elements,
+// each in its place, with the zero value where one has failed, and a [futures.ElementErrors] with the failures, which unwraps to all of
 // them.
 func KeepGoing() MapOption { return keepGoing{futures.WithArrivals(nil)} }
 

@@ -20,8 +20,8 @@ type ApplyResult[R any] = asyncresult.ApplyResult[R]
 // MapResult is the [AsyncResult] of [MapAsync] and [StarmapAsync].
 type MapResult[R any] = asyncresult.MapResult[R]
 
-// Pool is a pool of workers. It comes from New, With, On or package threadpool. Its methods and the verbs may be called
-// together from any goroutine. Of a nil Pool, or a zero value, the verbs and Join return an error.
+// Pool is a pool of workers. It comes from [New], [With], [On] or package threadpool. Its methods and the verbs may be called
+// together from any goroutine. Of a nil Pool, or a zero value, the verbs and [Pool.Join] return an error.
 type Pool struct {
 	ex futures.Executor
 
@@ -42,7 +42,7 @@ func New(opts ...Option) (*Pool, error) {
 	return On(ex), nil
 }
 
-// On returns a pool with the workers of an executor, which belongs to the pool from then on: Close, Terminate and Join
+// On returns a pool with the workers of an executor, which belongs to the pool from then on: Close, [Pool.Terminate] and [Pool.Join]
 // shut it down. It panics when ex is nil.
 func On(ex futures.Executor) *Pool {
 	if v := reflect.ValueOf(ex); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
@@ -51,7 +51,7 @@ func On(ex futures.Executor) *Pool {
 	return &Pool{ex: ex}
 }
 
-// Executor returns the executor that the pool uses, for its Stats, Backend and NumWorkers, and for futures.Submit.
+// Executor returns the executor that the pool uses, for its Stats, Backend and NumWorkers, and for [futures.Submit].
 func (p *Pool) Executor() futures.Executor {
 	if p.none() {
 		return nil
@@ -63,7 +63,7 @@ var errNone = errors.New("pool: there is no pool: make one with New, With, On or
 
 func (p *Pool) none() bool { return p == nil || p.ex == nil }
 
-// Close forbids further calls, which get futures.ErrShutdown. What was submitted still runs. It does not wait.
+// Close forbids further calls, which get [futures.ErrShutdown]. What was submitted still runs. It does not wait.
 func (p *Pool) Close() {
 	if p.none() {
 		return
@@ -72,9 +72,9 @@ func (p *Pool) Close() {
 	_ = p.ex.Shutdown(context.Background(), futures.NoWait()) // without waiting it cannot fail
 }
 
-// Terminate is Close that cancels what has not begun and ends the contexts of the tasks that run. It does not wait for
-// them: a task that does not heed its context runs to its end. What was cancelled has futures.ErrCancelled, for
-// those who wait in Get, read an Imap, or hold an ErrorCallback.
+// Terminate is [Pool.Close] that cancels what has not begun and ends the contexts of the tasks that run. It does not wait for
+// them: a task that does not heed its context runs to its end. What was cancelled has [futures.ErrCancelled], for
+// those who wait in Get, read an [Imap], or hold an ErrorCallback.
 func (p *Pool) Terminate() {
 	if p.none() {
 		return
@@ -84,7 +84,7 @@ func (p *Pool) Terminate() {
 }
 
 // Join waits until everything that was submitted has run, its callbacks too, and the workers have left, or until ctx
-// ends; then the error says which tasks still run, and they go on. It implies Close. Called by a callback, it does
+// ends; then the error says which tasks still run, and they go on. It implies [Pool.Close]. Called by a callback, it does
 // not wait for callbacks, of which it would be one.
 func (p *Pool) Join(ctx context.Context) error {
 	if p.none() {

@@ -7,8 +7,8 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// With makes a pool, calls body with it, and ends it. It is futures.With for pools: when body returns nil, With waits as
-// Join does; when body returns an error or panics, With does not wait, what is queued is cancelled, and a task that runs may
+// With makes a pool, calls body with it, and ends it. It is [futures.With] for pools: when body returns nil, With waits as
+// [Pool.Join] does; when body returns an error or panics, With does not wait, what is queued is cancelled, and a task that runs may
 // finish within the grace period of the program. A body that is declared elsewhere can take ctx first.
 //
 // The error is that of the options, of body, or of the end.
@@ -34,7 +34,7 @@ func With[B Body](ctx context.Context, body B, opts ...Option) error {
 	}, opts...)
 }
 
-// Body is what With can call.
+// Body is what [With] can call.
 type Body interface {
 	func(*Pool) error | func(context.Context, *Pool) error
 }

@@ -2,7 +2,7 @@
 // goroutines changes the constructor and nothing else.
 //
 // Arguments and results are shared, not copied, so a task sees the caller's memory and must guard what it changes.
-// Closures are allowed, by futures.Local. Nothing is started twice, so futures.Main is not needed:
+// Closures are allowed, by [futures.Local]. Nothing is started twice, so [futures.Main] is not needed:
 //
 //	package main
 //
@@ -43,7 +43,7 @@
 // # Tasks that wait for tasks
 //
 // A task may give the pool further tasks and wait for them with its own context: its place is lent to another task
-// meanwhile. See futures.ThreadPoolExecutor for which waits are noticed.
+// meanwhile. See [futures.ThreadPoolExecutor] for which waits are noticed.
 //
 // # From Python
 //

@@ -9,7 +9,7 @@ import (
 	"github.com/rankpool/rankpool/pool"
 )
 
-// New returns a pool whose workers are goroutines of this process: never more tasks at once than pool.WithProcesses
+// New returns a pool whose workers are goroutines of this process: never more tasks at once than [pool.WithProcesses]
 // says, and without it one per core. It respects no variable of the environment. The error lists every option
 // that is wrong, those that only processes can honour among them.
 func New(opts ...pool.Option) (*pool.Pool, error) {
@@ -20,7 +20,7 @@ func New(opts ...pool.Option) (*pool.Pool, error) {
 	return pool.On(ex), nil
 }
 
-// With is pool.With for a pool of goroutines.
+// With is [pool.With] for a pool of goroutines.
 func With[B pool.Body](ctx context.Context, body B, opts ...pool.Option) error {
 	var call func(*pool.Pool) error
 	switch f := any(body).(type) {
