@@ -20,10 +20,10 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich cluster matrix mpich lint bench bench-mpi clean
+.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster matrix mpich lint bench bench-mpi clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
 
 # The lanes run one after the other under any -j, and the race lane is last: its lines close the output.
 test: ## run everything, as the continuous integration does; installs a C compiler, MPI and Slurm where there is none
@@ -34,6 +34,7 @@ test: ## run everything, as the continuous integration does; installs a C compil
 	@$(MAKE) --no-print-directory large
 	@$(MAKE) --no-print-directory mpi-openmpi
 	@$(MAKE) --no-print-directory mpi-mpich
+	@$(MAKE) --no-print-directory mpi-anywhere
 	@$(MAKE) --no-print-directory cluster
 	@GO='$(GO)' tools/matrix short
 	@$(MAKE) --no-print-directory race
@@ -83,6 +84,12 @@ mpi-openmpi mpi-mpich: mpi-%:
 	@eval "$$(build/mpi-env $*)" && set -x && $(GO) vet -tags mpi ./... && \
 	$(GO) test -p 1 -shuffle=on -tags mpi -timeout $(TIMEOUT) -run '$(LARGE)' ./tests/modes && \
 	$(GO) test -p 1 -race -shuffle=on -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
+
+mpi-anywhere: ## build the tests of MPI once, without cgo, and run the same files under every MPI library that is installed
+	@echo '== tests of one file under every MPI'
+	CGO_ENABLED=0 $(GO) vet -tags mpi ./...
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -tags mpi ./...
+	GO='$(GO)' TIMEOUT=$(TIMEOUT) tools/anywhere
 
 cluster: ## run the examples on three hosts and under Slurm; needs root
 	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && set -x && \

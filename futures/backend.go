@@ -14,6 +14,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link/loopback"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/mpi"
 )
 
 // MPIPoolExecutor runs tasks on whatever the program was started with. Under an mpiexec with several ranks those are the
@@ -236,6 +237,9 @@ func (e *executor) ranks(env environment, log *slog.Logger) (job.Group, error) {
 	}
 	g, world, shared, err := job.This.Ranks(e.request(env))
 	e.world, e.joins = world, shared
+	if err == nil {
+		log.Debug("rankpool: MPI has started", "library", mpi.Chosen())
+	}
 	if shared && (e.cfg.dir != "" || len(e.cfg.env) > 0) {
 		log.Warn("rankpool: WithDir and WithEnv are ignored: the ranks have been set up by the first executor")
 	}

@@ -60,8 +60,8 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !slices.Contains(proc.NumberVariables[:], name) &&
-			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvThreads,
-				job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
+			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
+				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

@@ -50,7 +50,7 @@ func (d *doctor) judgeStart(f fact) {
 		return
 	}
 	d.family = f.Family
-	d.findings.add(Finding{"library", fine, f.Library, "", nil})
+	d.findings.add(Finding{"library", fine, f.Library + "\n" + f.Chosen, "", nil})
 	pairing := Finding{"pairing", fine, fmt.Sprintf("launcher and library belong together: a world of %d", f.World), "", nil}
 	if f.Error != "" {
 		pairing.Status, pairing.Text = Broken, strings.TrimPrefix(f.Error, "mpi: ")

@@ -23,6 +23,7 @@ type fact struct {
 	Error string
 
 	Library  string
+	Chosen   string
 	Family   mpi.Family
 	Level    string
 	Multiple bool
@@ -118,7 +119,7 @@ func look(ctx context.Context, env *mpi.Environment, world *mpi.Comm) error {
 	first := world.Rank() == 0
 	if first {
 		f := fact{
-			Kind: aboutStart, Library: env.Library, Family: env.Family, Level: env.Level.String(), Multiple: env.Level == mpi.Multiple,
+			Kind: aboutStart, Library: env.Library, Chosen: env.Chosen, Family: env.Family, Level: env.Level.String(), Multiple: env.Level == mpi.Multiple,
 			Host: env.Host, World: world.Size(), Promised: env.Launcher.Size, Launcher: env.Launcher.Name, Restored: len(env.Restored),
 		}
 		if err := mpi.CheckLauncher(os.LookupEnv, env.Family, world.Size()); err != nil {

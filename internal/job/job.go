@@ -11,6 +11,7 @@ import (
 
 // The environment variables of MPI.
 const (
+	EnvLibrary = "RANKPOOL_MPI"         // the library to load: a path, or openmpi, mpich, abi
 	EnvThreads = "RANKPOOL_MPI_THREADS" // the thread level to ask for: multiple unless set
 	EnvStage   = "RANKPOOL_MPI_STAGE"   // 1: large messages go through memory that is not Go's
 )

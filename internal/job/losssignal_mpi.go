@@ -1,4 +1,4 @@
-//go:build mpi && cgo && unix
+//go:build mpi && unix
 
 package job
 

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi
 
 package job
 
@@ -67,11 +67,15 @@ func giveUpJob(r roll, gone string) {
 			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
 	}
 	time.Sleep(PrintPause)
+	askForTheEnd()
+	os.Exit(ExitFailure)
+}
+
+// askForTheEnd has MPICH's launcher end the job of a rank that has not initialised MPI. It takes no notice of the end of such a one.
+func askForTheEnd() {
 	if fd, err := strconv.Atoi(os.Getenv("PMI_FD")); err == nil && fd > 2 && mpi.FindLauncher(os.LookupEnv).Family == mpi.MPICH {
-		// This launcher takes no notice of the end of a rank that has not initialised MPI, but obeys one that asks. The
-		// descriptor is the library's too, so it is not closed, and one write is one request.
+		// The descriptor is the library's too, so it is not closed, and one write is one request.
 		_, _ = fmt.Fprintf(os.NewFile(uintptr(fd), "PMI"), "cmd=abort exitcode=%d\n", ExitFailure)
 		time.Sleep(time.Second)
 	}
-	os.Exit(ExitFailure)
 }

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build mpi
 
 package job
 
@@ -156,6 +156,10 @@ func (r *ranks) Abort(status int) {
 	select {
 	case <-started:
 		time.Sleep(PrintPause)
+		if !mpi.Started() { // the library is missing on this host, and others wait in MPI_Init
+			askForTheEnd()
+			return
+		}
 		_ = mpi.Abort(status)
 	case <-time.After(leaveLimit):
 	}

@@ -276,6 +276,16 @@ func (env *Environment) settle(o Options) error {
 	return nil
 }
 
+// Chosen tells how the library was chosen, see [Environment]; it is empty before Init.
+func Chosen() string {
+	runtimeState.mu.Lock()
+	defer runtimeState.mu.Unlock()
+	if runtimeState.env == nil {
+		return ""
+	}
+	return runtimeState.env.Chosen
+}
+
 // Started tells whether Init was called with success and Finalize was not.
 func Started() bool { return runtimeState.state.Load() == running }
 

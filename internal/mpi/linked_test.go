@@ -1,4 +1,4 @@
-//go:build mpi && cgo && !mpiload
+//go:build mpi && cgo
 
 package mpi_test
 

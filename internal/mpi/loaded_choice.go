@@ -110,6 +110,11 @@ func load(c find.Candidate, launcher find.Launcher) (b *bound, path string, err 
 	if missing := b.take(face); len(missing) > 0 {
 		return nil, "", fmt.Errorf("it lacks %s", strings.Join(missing, ", "))
 	}
+	if c.Name != "" { // the modules that it loads itself may want its symbols
+		if err := clib.Share(c.Name); err != nil {
+			return nil, "", err
+		}
+	}
 	return b, path, nil
 }
 

@@ -1,4 +1,4 @@
-//go:build mpi && linux && (amd64 || arm64) && (!cgo || mpiload)
+//go:build mpi && linux && (amd64 || arm64) && !cgo
 
 package mpi_test
 
@@ -30,6 +30,22 @@ func launchers(t *testing.T) (all []string) {
 
 func other(launcher string) string {
 	return map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[launcher]
+}
+
+// What a program of this kind needs of the system is in any glibc: it runs on older systems than it was built on.
+func TestAProgramThatLoadsMPIIsLinkedWithNoneAndAsksForNoVersionOfGlibc(t *testing.T) {
+	self := must(os.Executable())(t)
+	libs, err := mpitest.Libraries(self)
+	if err != nil || len(libs) > 0 {
+		t.Errorf("linked with %q (%v)", libs, err)
+	}
+	f := must(elf.Open(self))(t)
+	defer f.Close()
+	for _, s := range must(f.ImportedSymbols())(t) {
+		if s.Version != "" {
+			t.Errorf("asks for %s of version %s of %s", s.Name, s.Version, s.Library)
+		}
+	}
 }
 
 func TestTheSameFileRunsUnderEveryLauncherWithTheLibraryOfEach(t *testing.T) {

@@ -17,9 +17,15 @@ type Library struct{ handle uintptr }
 // The flags of dlopen in glibc and musl.
 const noLoad = 0x4
 
-// Open loads a library by its path, or by a name that the system searches for, with its symbols for the libraries that are loaded
-// later. The error is the system's own words.
-func Open(name string) (Library, error) { return open(name, purego.RTLD_NOW|purego.RTLD_GLOBAL) }
+// Open loads a library by its path, or by a name that the system searches for. Libraries that are loaded later do not see its symbols,
+// see Share. The error is the system's own words.
+func Open(name string) (Library, error) { return open(name, purego.RTLD_NOW|purego.RTLD_LOCAL) }
+
+// Share lets libraries that are loaded later see the symbols of one that is loaded, and of those that it needs.
+func Share(name string) error {
+	_, err := open(name, purego.RTLD_NOW|purego.RTLD_GLOBAL|noLoad)
+	return err
+}
 
 // Loaded returns a library if it is in the process already.
 func Loaded(name string) (Library, bool) {

@@ -118,6 +118,26 @@ func TestRunEndsAtAResultAtAFlagAtAStopAndAfterItsRounds(t *testing.T) {
 	}
 }
 
+func TestALibrarysSymbolsAreForOthersOnlyWhenItIsShared(t *testing.T) {
+	const name, symbol = "libm.so.6", "lgamma_r"
+	if Process().Symbol(symbol) != 0 {
+		t.Skip("the library is in the process")
+	}
+	l, err := Open(name)
+	if err != nil || l.Symbol(symbol) == 0 {
+		t.Fatalf("%v", err)
+	}
+	if Process().Symbol(symbol) != 0 {
+		t.Error("seen before it is shared")
+	}
+	if err := Share(name); err != nil || Process().Symbol(symbol) == 0 {
+		t.Errorf("not seen (%v)", err)
+	}
+	if err := Share("libnothing.so.1"); err == nil {
+		t.Error("what is not loaded was shared")
+	}
+}
+
 // Goroutines move their stacks, the collector runs and threads change while C is called.
 func TestCallsFromManyGoroutinesWithDeepStacksAreRight(t *testing.T) {
 	sort, compare := function(t, "qsort"), function(t, "memcmp")

@@ -1,3 +1,5 @@
+//go:build !mpi || cgo
+
 // Command parallel is what the tests start for tasks that call MPI beside the pool: its first argument says what it does.
 package main
 
