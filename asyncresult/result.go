@@ -72,6 +72,10 @@ func (r *AsyncResult[T]) Ready() bool { return r.future().Done() }
 // DoneChan returns a channel that is closed when the result is ready, for a select.
 func (r *AsyncResult[T]) DoneChan() <-chan struct{} { return r.future().DoneChan() }
 
+// Ran says which worker ran the call, and for how long, once the result is ready. The second result is false for what no worker ran,
+// and for a map, whose elements many run.
+func (r *AsyncResult[T]) Ran() (futures.RunInfo, bool) { return r.future().Ran() }
+
 // Successful tells whether the task succeeded. It does not block: before the result is ready the error is [futures.ErrNotReady].
 func (r *AsyncResult[T]) Successful() (bool, error) {
 	if !r.future().Done() {

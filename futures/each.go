@@ -72,7 +72,8 @@ type eachTask[A, R any] struct {
 	results []R
 	errs    []error // of local calls, until the sink is told
 	left    int
-	failed  error // of the first that failed by itself
+	failed  error            // of the first that failed by itself
+	longest *dispatch.Record // of the calls that have ended
 }
 
 // cancelled tells the scheduler that the future was cancelled.
@@ -99,15 +100,15 @@ func (t *eachTask[A, R]) Claim(_, n int) bool {
 func (t *eachTask[A, R]) Unclaim(int, int) {}
 
 // Results implements dispatch.Sink.
-func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte) bool {
+func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte, by *dispatch.Record) bool {
 	if t.ex.shares {
-		t.end(nil)
+		t.end(by, nil)
 		return false
 	}
 	_, _, size := dispatch.ResultHeader(data)
 	v, err := t.fn.decode(data[size:], segments)
 	t.results[unit] = v
-	t.end(err)
+	t.end(by, err)
 	return false
 }
 
@@ -119,12 +120,15 @@ func (t *eachTask[A, R]) Part(unit int, p dispatch.Part) {
 		err = t.errs[unit]
 		t.mu.Unlock()
 	}
-	t.end(err)
+	t.end(p.Record, err)
 }
 
 // end takes the end of one call.
-func (t *eachTask[A, R]) end(err error) {
+func (t *eachTask[A, R]) end(by *dispatch.Record, err error) {
 	t.mu.Lock()
+	if by != nil && (t.longest == nil || by.Took > t.longest.Took) {
+		t.longest = by
+	}
 	if t.failed == nil || err != nil && isPeerError(t.failed) && !isPeerError(err) {
 		t.failed = err
 	}
@@ -132,7 +136,7 @@ func (t *eachTask[A, R]) end(err error) {
 	over := t.left == 0
 	t.mu.Unlock()
 	if over {
-		t.ex.notify(t.settle(t.results, explained(t.owner, t.failed)))
+		t.ex.notify(t.settleBy(t.longest, t.results, t.failed))
 	}
 }
 

@@ -133,16 +133,17 @@ func (t *task[A, R]) Claim(int, int) bool { return t.claim() }
 func (t *task[A, R]) Unclaim(int, int) { t.unclaim() }
 
 // Results implements dispatch.Sink.
-func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte) bool {
+func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte, by *dispatch.Record) bool {
 	_, _, size := dispatch.ResultHeader(data)
-	t.finish(t.fn.decode(data[size:], segments))
+	v, err := t.fn.decode(data[size:], segments)
+	t.finish(by, v, err)
 	return false
 }
 
 // Part implements dispatch.Sink: a unit of one element has one part, its failure.
 func (t *task[A, R]) Part(_ int, p dispatch.Part) {
 	var zero R
-	t.finish(zero, p.Err)
+	t.finish(p.Record, zero, p.Err)
 }
 
 // Drop implements dispatch.Sink.
@@ -154,12 +155,12 @@ func (t *task[A, R]) Drop(_, _ int, why error) {
 		return
 	}
 	var zero R
-	t.finish(zero, why)
+	t.finish(nil, zero, why)
 }
 
-func (t *task[A, R]) finish(v R, err error) {
+func (t *task[A, R]) finish(by *dispatch.Record, v R, err error) {
 	t.release()
-	t.ex.notify(t.settle(v, explained(t.owner, err)))
+	t.ex.notify(t.settleBy(by, v, err))
 }
 
 // interrupt implements interrupter.
@@ -210,8 +211,8 @@ func (t *localTask[A, R]) Failed(_ int, err error) bool {
 func (t *localTask[A, R]) Failure(int) error { return t.noted() }
 
 // Results implements dispatch.Sink.
-func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
-	t.finish(t.value, nil)
+func (t *localTask[A, R]) Results(_, _ int, _ []byte, _ [][]byte, by *dispatch.Record) bool {
+	t.finish(by, t.value, nil)
 	return false
 }
 
@@ -219,10 +220,10 @@ func (t *localTask[A, R]) Results(int, int, []byte, [][]byte) bool {
 func (t *localTask[A, R]) Part(_ int, p dispatch.Part) {
 	var zero R
 	if p.Err != nil { // the call may still be running: what it reads and writes is left alone
-		t.ex.notify(t.settle(zero, explained(t.owner, p.Err)))
+		t.ex.notify(t.settleBy(p.Record, zero, p.Err))
 		return
 	}
-	t.finish(zero, t.err)
+	t.finish(p.Record, zero, t.err)
 }
 
 // writer encodes arguments. Those of many calls share a slab of memory, so that a small call costs no allocation of its

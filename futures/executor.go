@@ -245,6 +245,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		DecodeError:      e.decodeError,
 		DecodeSetupError: e.decodeSetupError,
 		DecodeLeaveError: e.remoteError,
+		Of:               e,
 		Aside:            e.decoding.Add,
 		Doomed:           life.Doomed,
 		MaxTasks:         e.cfg.maxTasks,

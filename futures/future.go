@@ -33,6 +33,7 @@ type Awaitable interface {
 	Done() bool
 	DoneChan() <-chan struct{}
 	Exception(ctx context.Context) (taskErr, waitErr error)
+	Ran() (RunInfo, bool)
 	fmt.Stringer
 
 	base() *core

@@ -54,7 +54,7 @@ func (p *mapPart[A, R]) Unclaim(first, n int) {
 }
 
 // Results implements dispatch.Sink.
-func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte) bool {
+func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte, _ *dispatch.Record) bool {
 	p.reading.join()
 	from, count := p.elements(first, n, p.count)
 	a := incoming{first: from, n: count, units: n, base: p.base, data: data, segs: segments}

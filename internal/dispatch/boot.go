@@ -73,7 +73,7 @@ func (m *Master) newWorker(slot int) *worker { return &worker{slot: slot, thread
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
 	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{Workers: m.lending.size}, 0, 0, 0, false, 0, true
-	w.reign = m.reign
+	w.reign, w.untimed = m.reign, 0
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
 	m.order(w, order{verb: startSlot})
 }
@@ -157,6 +157,10 @@ func (m *Master) setUp(w *worker) {
 }
 
 func (m *Master) sendSetup(w *worker, onHost, hostCount int) {
+	w.site = &Site{Of: m.cfg.Of, Place: Place{
+		Index: w.slot, Count: m.lending.size, HostIndex: onHost, HostCount: hostCount,
+		Host: w.hello.Host, Pid: w.hello.Pid, Rank: w.hello.Rank,
+	}}
 	b := number(kindSetup, uint64(w.slot))
 	for _, n := range []int{m.lending.size, onHost, hostCount} {
 		b = binary.AppendUvarint(b, uint64(n))

@@ -106,7 +106,7 @@ func values(data []byte) (all []uint64) {
 	return all
 }
 
-func (s *sink) Results(first, n int, data []byte, _ [][]byte) bool {
+func (s *sink) Results(first, n int, data []byte, _ [][]byte, _ *dispatch.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range n {

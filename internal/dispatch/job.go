@@ -120,7 +120,7 @@ type Sink interface {
 
 	// Results delivers n units that succeeded: for each a result header (see ResultHeader) and the results of its
 	// elements. It returns true to keep data; segments are always the sink's. Both are nil after a Local unit.
-	Results(first, n int, data []byte, segments [][]byte) (keep bool)
+	Results(first, n int, data []byte, segments [][]byte, by *Record) (keep bool)
 
 	// Part delivers what became of some elements of a unit that has not succeeded as a whole, or not at once. The parts of a
 	// unit come in the order of its elements, each element in one of them.
@@ -138,6 +138,8 @@ type Part struct {
 	Data     []byte // the results of those that succeeded, without a header. It is the sink's, as the segments are
 	Segments [][]byte
 	Err      error // why the others failed; nil for a Local unit, which knows
+
+	Record *Record // of the unit, with its last part; nil with others
 }
 
 func (j *Job) chunk() int { return max(j.more().Chunk, 1) }

@@ -55,7 +55,7 @@ func (s *localSink) Failure(unit int) error {
 	return s.errs[unit]
 }
 
-func (s *localSink) Results(first, n int, _ []byte, _ [][]byte) bool {
+func (s *localSink) Results(first, n int, _ []byte, _ [][]byte, _ *dispatch.Record) bool {
 	s.sink.mu.Lock()
 	defer s.sink.mu.Unlock()
 	for i := range n {

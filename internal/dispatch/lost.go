@@ -283,7 +283,7 @@ func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
 	if l.Over <= p.over || l.Unread || l.Over >= p.job.elements(unit, 1) || p.job.Local {
 		return
 	}
-	out.part(p.job, unit, l.Results, nil, Part{At: p.over, Done: l.Over - p.over}, nil, nil)
+	out.part(delivery{job: p.job, first: unit, data: l.Results}, nil, Part{At: p.over, Done: l.Over - p.over}, nil, nil)
 	p.over, p.tries = l.Over, 0
 	m.losses = 0
 }
@@ -320,7 +320,7 @@ func (m *Master) failLost(w *worker, p *piece, n int, cause error, out *news) (l
 	rest := p.job.elements(p.unit+p.done, 1) - p.over
 	n = min(n, rest)
 	left = n < rest
-	out.failed(p, n, remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause)))
+	out.failed(w, p, n, remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause)))
 	if p.over += n; !left {
 		m.stats.Failed++
 	}

@@ -34,6 +34,9 @@ type Config struct {
 	// DecodeLeaveError does the same for what a worker met while it left.
 	DecodeLeaveError func(b []byte, what string, w int, h Hello) error
 
+	// Of is what the Site of a Record is to say that its worker works for.
+	Of any
+
 	// Aside runs functions that may call code of the user's: decoders of errors and of results. It must not block; the functions
 	// run one after another in the order of the calls. Nil: each runs on a goroutine of its own.
 	Aside func(f func())
@@ -150,17 +153,20 @@ type worker struct {
 	ends   []uint64 // the last number of each frame of tasks that is not wholly answered
 	seq    uint64   // the number of the last unit sent
 	served int      // units it has answered
-	epoch  uint64   // hand-backs seen
-	long   bool     // gave units back, and has answered nothing since
-	talks  bool     // the unit it runs has asked for the other workers
-	direct bool     // and talks to them by means that the master knows nothing of
-	passed bool     // what it runs was handed out while a gang waited
-	since  time.Time
-	heard  bool         // a frame came since the watchdog looked last
-	moved  uint64       // what the group told then of frames on their way
-	silent int          // how often it looked in vain
-	timer  *awake.Timer // of its start, its pause or its leaving
-	fails  int          // starts that failed in a row
+	site   *Site    // where it is; nil before it has said hello
+
+	untimed time.Duration // what units are taken to have taken whose results came before their time
+	epoch   uint64        // hand-backs seen
+	long    bool          // gave units back, and has answered nothing since
+	talks   bool          // the unit it runs has asked for the other workers
+	direct  bool          // and talks to them by means that the master knows nothing of
+	passed  bool          // what it runs was handed out while a gang waited
+	since   time.Time
+	heard   bool         // a frame came since the watchdog looked last
+	moved   uint64       // what the group told then of frames on their way
+	silent  int          // how often it looked in vain
+	timer   *awake.Timer // of its start, its pause or its leaving
+	fails   int          // starts that failed in a row
 
 	loan loan
 

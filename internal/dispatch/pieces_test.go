@@ -1,6 +1,10 @@
 package dispatch_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
 
 func TestAWorkerThatIsNeverIdleKeepsAShortList(t *testing.T) {
 	p := newPool(t, 1, nil, double)
@@ -27,6 +31,6 @@ type oneOf struct {
 
 func (o oneOf) Claim(int, int) bool { return o.sink.Claim(o.at, 1) }
 
-func (o oneOf) Results(_, n int, data []byte, segments [][]byte) bool {
-	return o.sink.Results(o.at, n, data, segments)
+func (o oneOf) Results(_, n int, data []byte, segments [][]byte, by *dispatch.Record) bool {
+	return o.sink.Results(o.at, n, data, segments, by)
 }

@@ -18,7 +18,8 @@ type delivery struct {
 	job      *Job
 	first, n int
 	data     []byte
-	rest     *rest // nil: the units have succeeded, without segments
+	record   *Record // of how they ran; nil if they have not
+	rest     *rest   // nil: the units have succeeded, without segments
 }
 
 // rest is what only some deliveries have.
@@ -109,7 +110,7 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 			err = fmt.Errorf("what became of it could not be taken in: panic: %v", v)
 		}
 		for i := range d.n {
-			p := Part{Failed: d.job.elements(d.first+i, 1), Last: true, Err: err}
+			p := Part{Failed: d.job.elements(d.first+i, 1), Last: true, Err: err, Record: d.record}
 			if d.rest != nil && d.rest.part != nil {
 				p.At, p.Failed, p.Last = d.rest.part.At, d.rest.part.Done+d.rest.part.Failed, d.rest.part.Last
 			}
@@ -119,11 +120,11 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 	}()
 	switch s, r := d.job.Sink, d.rest; {
 	case r == nil:
-		kept = s.Results(d.first, d.n, d.data, nil)
+		kept = s.Results(d.first, d.n, d.data, nil, d.record)
 	case r.drop != nil:
 		s.Drop(d.first, d.n, r.drop)
 	case r.part == nil:
-		kept = s.Results(d.first, d.n, d.data, r.segments)
+		kept = s.Results(d.first, d.n, d.data, r.segments, d.record)
 	default:
 		p := *r.part
 		if p.Err == nil && len(r.coded) > 0 {
@@ -132,7 +133,7 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 		if r.again != nil && m.decide(*r.again, d.failure(p.Err)) {
 			break
 		}
-		p.Data, p.Segments = d.data, r.segments
+		p.Data, p.Segments, p.Record = d.data, r.segments, d.record
 		s.Part(d.first, p)
 		kept = len(d.data) > 0
 	}
@@ -221,28 +222,25 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 	seq := r.uint()
 	buffers := segments{all: segs}
 	from := len(out.list) // deliveries of this frame begin here: only those may be continued
-	var timed struct {
-		fn       uint32
-		elements int
-	}
+	rec := recorder{m: m, w: w}
+	defer rec.estimate()
 	for len(r.b) > 0 {
 		before := r.b
 		if p := w.next(); p != nil && seq == p.seq+uint64(p.done) && !p.gone && p.over == 0 && !p.job.more().Gang {
 			if n, size := successes(before, p.n-p.done); n > 0 { // the same as below for each of them
 				unit := p.unit + p.done
-				if timed.fn != p.job.Func {
-					timed.fn, timed.elements = p.job.Func, 0
-				}
-				timed.elements += p.job.elements(unit, n)
-				job := p.job
+				job, tries := p.job, p.tries
+				elements := job.elements(unit, n)
+				rec.count(job.Func, elements, elements)
 				m.stats.Done += uint64(n)
 				m.release(w, p, n)
 				seq += uint64(n)
 				r.b = before[size:]
-				out.succeeded(from, job, unit, n, before[:size:len(before)])
+				record := rec.record(tries)
+				out.succeeded(from, delivery{job: job, first: unit, n: n, data: before[:size:len(before)], record: record})
 				if job.single() {
-					n, size = m.resultsAlike(w, seq, r.b, job.Func, out)
-					timed.elements += n
+					n, size = m.resultsAlike(w, seq, r.b, job.Func, record, out)
+					rec.count(job.Func, n, n)
 					seq += uint64(n)
 					r.b = r.b[size:]
 				}
@@ -255,11 +253,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		part := entry{}
 		switch v & 3 {
 		case entryTime:
-			if timed.elements > 0 {
-				m.times(timed.fn).add(time.Duration(v>>2), timed.elements)
-				timed.elements = 0
-			}
-			w.stats.Busy += time.Duration(v >> 2)
+			rec.timed(time.Duration(v >> 2))
 			continue
 		case entryBuffers:
 			nseg = r.uint()
@@ -303,15 +297,13 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		if more {
 			p.over, p.bad, p.tries = of.At+of.Done+of.Failed, p.bad || of.Failed > 0, 0
 			if !p.gone {
-				out.part(p.job, unit, before, mine, of, coded, nil)
+				out.part(delivery{job: p.job, first: unit, data: before}, mine, of, coded, nil)
 			}
 			continue
 		}
 		seq++
-		if timed.fn != p.job.Func {
-			timed.fn, timed.elements = p.job.Func, 0
-		}
-		timed.elements += p.job.elements(unit, 1)
+		rec.count(p.job.Func, elements, elements-of.Failed)
+		record := rec.record(p.tries)
 		job, gone := p.job, p.gone
 		if job.more().Gang && !gone {
 			m.left(w, of.Failed > 0, nil)
@@ -325,10 +317,10 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			continue
 		}
 		if !whole {
-			out.part(job, unit, before, mine, of, coded, again)
+			out.part(delivery{job: job, first: unit, data: before, record: record}, mine, of, coded, again)
 			continue
 		}
-		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, rest: &rest{segments: mine}})
+		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, record: record, rest: &rest{segments: mine}})
 	}
 	w.long = false
 	if len(out.list) > from {
@@ -376,7 +368,7 @@ func (e entry) of(elements int) Part {
 // resultsAlike takes in the results of single jobs of one function at the start of data, of which the first is of unit seq,
 // and returns how many there were, and their bytes. It is what results does for any other, without looking at what cannot be
 // different for them.
-func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, out *news) (n, size int) {
+func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, record *Record, out *news) (n, size int) {
 	for size < len(data) && w.head+n < len(w.out) {
 		b := data[size]
 		p := &w.out[w.head+n]
@@ -384,7 +376,7 @@ func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, out
 			break
 		}
 		end := size + 1 + int(b>>2)
-		d := delivery{job: p.job, n: 1}
+		d := delivery{job: p.job, n: 1, record: record}
 		if !p.job.Local {
 			d.data = data[size:end:end]
 		}
@@ -426,18 +418,18 @@ func successes(data []byte, most int) (n, size int) {
 	return n, size
 }
 
-// succeeded adds units whose bytes are given, with the rest of the frame as their capacity, to the last delivery of this
-// frame if they follow it directly.
-func (out *news) succeeded(from int, job *Job, unit, n int, data []byte) {
+// succeeded adds units, whose data has the rest of the frame as its capacity, to the last delivery of this frame if they follow it
+// directly.
+func (out *news) succeeded(from int, s delivery) {
 	if len(out.list) > from {
 		d := &out.list[len(out.list)-1]
-		if d.job == job && d.rest == nil && d.first+d.n == unit && cap(d.data)-len(d.data) == cap(data) {
-			d.n += n
-			d.data = d.data[:len(d.data)+len(data)]
+		if d.job == s.job && d.rest == nil && d.record == s.record && d.first+d.n == s.first && cap(d.data)-len(d.data) == cap(s.data) {
+			d.n += s.n
+			d.data = d.data[:len(d.data)+len(s.data)]
 			return
 		}
 	}
-	out.list = append(out.list, delivery{job: job, first: unit, n: n, data: data})
+	out.list = append(out.list, s)
 }
 
 // next returns the oldest piece at the worker that has unanswered units.
@@ -574,17 +566,19 @@ func (m *Master) giveUp(w *worker, p *piece, err *OverdueError, out *news) {
 	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
-	out.failed(p, p.job.elements(p.unit, 1)-p.over, remote.Outward(w.broken(m.cfg.Name(p.job.Func), err)))
+	out.failed(w, p, p.job.elements(p.unit, 1)-p.over, remote.Outward(w.broken(m.cfg.Name(p.job.Func), err)))
 }
 
 // part adds a part that a worker has sent.
-func (out *news) part(job *Job, unit int, data []byte, segs [][]byte, p Part, coded []byte, again *piece) {
-	out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: data, rest: &rest{segments: segs, part: &p, coded: coded, again: again}})
+func (out *news) part(d delivery, segs [][]byte, p Part, coded []byte, again *piece) {
+	d.n, d.rest = 1, &rest{segments: segs, part: &p, coded: coded, again: again}
+	out.list = append(out.list, d)
 }
 
-// failed adds that the next n elements of the first unit of p that is not answered have failed.
-func (out *news) failed(p *piece, n int, err error) {
+// failed adds that the next n elements of the first unit of p that is not answered have failed, on that worker.
+func (out *news) failed(w *worker, p *piece, n int, err error) {
 	part := &Part{At: p.over, Failed: n, Err: err}
 	part.Last = p.over+n == p.job.elements(p.unit+p.done, 1)
-	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, rest: &rest{part: part}})
+	record := &Record{Site: w.site, Attempt: p.tries + 1}
+	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, record: record, rest: &rest{part: part}})
 }
