@@ -14,7 +14,7 @@ import (
 var testNames = regexp.MustCompile("`([a-z][a-z0-9/]*)\\.((?:Test|Fuzz|Example)[A-Za-z0-9_]*)`")
 
 func TestEveryTestThatADocumentNamesIsThere(t *testing.T) {
-	for _, document := range []string{"docs/parity.md"} {
+	for _, document := range []string{"docs/parity.md", "docs/backends.md"} {
 		found := testNames.FindAllStringSubmatch(read(t, document), -1)
 		if len(found) < 50 {
 			t.Errorf("%s names %d tests, which is too few", document, len(found))
@@ -24,6 +24,34 @@ func TestEveryTestThatADocumentNamesIsThere(t *testing.T) {
 				t.Errorf("%s names %s of %s, which is not there", document, f[2], f[1])
 			}
 		}
+	}
+}
+
+// Each cell of the table has a test: the suite of tests/behaviour runs on every backend; another test stands for some of them.
+func TestEveryRowOfTheBackendsHasTestsForGoroutinesProcessesAndRanks(t *testing.T) {
+	rows := 0
+	for line := range strings.Lines(read(t, "docs/backends.md")) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		if len(cells) < 2 || strings.HasPrefix(cells[0], "behaviour") {
+			continue
+		}
+		rows++
+		if len(cells) != 6 {
+			t.Errorf("%d cells, want 6: %s", len(cells), line)
+			continue
+		}
+		suite, here, ranks := false, false, false
+		for _, m := range testNames.FindAllStringSubmatch(cells[5], -1) {
+			suite = suite || m[1] == "tests/behaviour"
+			here = here || m[1] == "tests/faults" || m[1] == "futures" || m[1] == "tests/modes" // which starts programs here too
+			ranks = ranks || m[1] == "tests/modes"
+		}
+		if !suite && !(here && ranks) {
+			t.Errorf("no test on every backend: %s", line)
+		}
+	}
+	if rows < 30 {
+		t.Errorf("the table has %d rows, which is too few", rows)
 	}
 }
 
