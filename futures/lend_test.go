@@ -145,7 +145,7 @@ func TestAWaitThatEndsByItsContextWaitsForNoSlot(t *testing.T) {
 		short, cancel := context.WithCancel(ctx)
 		go func() { <-began; cancel() }()
 		if _, err := f.Result(short); !errors.Is(err, context.Canceled) {
-			return 0, fmt.Errorf("the wait ended with %v", err)
+			return 0, errors.Join(errors.New("the wait ended otherwise"), err)
 		}
 		close(release) // the only slot belongs to the task that waits for this
 		return f.Result(ctx)

@@ -40,7 +40,10 @@ func TestResultsOfTheLastElementsAreNotTakenForThoseOfTheFirstWhenAPartIsMissing
 			}
 			if c.refused {
 				select {
-				case <-p.killed:
+				case cause := <-p.killed:
+					if cause == nil {
+						t.Error("given up without a cause")
+					}
 				case <-time.After(limit):
 					t.Error("the worker was not given up")
 				}

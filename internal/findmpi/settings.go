@@ -294,4 +294,5 @@ func pkgConfigLine(flags []string) string {
 	return strings.Join(escaped, " ")
 }
 
+// ShellQuote quotes a word for a shell.
 func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

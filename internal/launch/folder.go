@@ -190,7 +190,8 @@ func sweep(root *os.Root) {
 	defer here.Close()
 	names, _ := here.Readdirnames(-1)
 	for _, name := range names {
-		if !jobFolder.MatchString(name) && !(strings.HasPrefix(name, soloPrefix()) && len(name) == len(soloName())) {
+		solo := strings.HasPrefix(name, soloPrefix()) && len(name) == len(soloName())
+		if !solo && !jobFolder.MatchString(name) {
 			continue
 		}
 		info, err := root.Lstat(name)

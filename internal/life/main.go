@@ -35,7 +35,7 @@ func (p Program) Main(where string) (status int) {
 		fmt.Fprintf(os.Stderr, "rankpool: Main was called a second time, at %s; call it once, from main\n", where)
 		return ExitFailure
 	}
-	if everyrank.Linked() && !called && !(p.Test && !job.This.Launched()) {
+	if everyrank.Linked() && !called && (!p.Test || job.This.Launched()) {
 		fmt.Fprintf(os.Stderr, "rankpool: %s\n", p.contradiction(where))
 		job.This.Abort(ExitFailure)
 		return ExitFailure

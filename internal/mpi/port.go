@@ -368,10 +368,10 @@ func (p *Port) translate(e *portEvent, to *Event) {
 			to.Kind, to.Err = Failed, ErrCancelled
 		}
 	case Failed:
-		switch {
-		case e.code == lossCode:
+		switch e.code {
+		case lossCode:
 			to.Err = ErrEnded
-		case e.code == 0:
+		case 0:
 			to.Err = ErrLost
 		default:
 			to.Err = failure("MPI_Test", int(e.code))

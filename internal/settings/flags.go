@@ -104,7 +104,7 @@ func (s Settings) applyFlags() (undo []func() error, err error) {
 			}
 		}
 	}
-	if s.Parsed && !(flag.Parsed() && slices.Equal(flag.Args(), s.Args)) {
+	if s.Parsed && (!flag.Parsed() || !slices.Equal(flag.Args(), s.Args)) {
 		// Nothing of this is a flag, so it cannot fail.
 		err = flag.CommandLine.Parse(append([]string{"--"}, s.Args...))
 	}

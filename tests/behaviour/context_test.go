@@ -357,8 +357,8 @@ func TestTheReasonOfACancellationIsPassedOn(t *testing.T) {
 
 func TestAContextThatIsNilIsRefused(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		_, err := futures.Submit(ex, square, 1, futures.WithContext(nil)) //nolint:staticcheck // that is the test
-		_, each := futures.SubmitEach(ex, square, 1, futures.WithContext(nil))
+		_, err := futures.Submit(ex, square, 1, futures.WithContext(nil))      //nolint:staticcheck // that is the test
+		_, each := futures.SubmitEach(ex, square, 1, futures.WithContext(nil)) //nolint:staticcheck // likewise
 		if !contains(err, "nil") || !contains(each, "nil") {
 			t.Errorf("%v; %v", err, each)
 		}

@@ -45,7 +45,7 @@ func openLedger(ctx context.Context) (string, error) {
 	if err := server.Start(); err != nil {
 		return "", err
 	}
-	go server.Wait()
+	go func() { _ = server.Wait() }()
 	for ctx.Err() == nil { // until it is there, as one does with a server
 		if _, err := os.Stat(filepath.Join(dir, "shell")); err == nil {
 			break
@@ -96,7 +96,7 @@ func TestAWorkerThatIsKilledClosesNoStateAndTheOthersDo(t *testing.T) {
 		t.Error(err)
 	}
 	for _, f := range fs {
-		failure(t, f)
+		_ = failure(t, f)
 	}
 	if noted("closed", workers[0]) || !noted("closed", workers[1]) {
 		t.Errorf("the killed one has closed: %v, the other: %v", noted("closed", workers[0]), noted("closed", workers[1]))

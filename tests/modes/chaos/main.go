@@ -149,7 +149,7 @@ func whole(ctx context.Context, ex futures.Executor, workers int) error {
 			break
 		}
 		if n, err := ex.NumWorkers(ctx); err != nil || n == 0 {
-			return fmt.Errorf("%d of %d workers are there, and it says %d: %v", len(pids), workers, n, err)
+			return errors.Join(fmt.Errorf("%d of %d workers are there, and it says %d", len(pids), workers, n), err)
 		}
 	}
 	f, err := futures.SubmitEach(ex, who, 0)
@@ -158,7 +158,7 @@ func whole(ctx context.Context, ex futures.Executor, workers int) error {
 	}
 	pids, err := f.Result(ctx)
 	if err != nil || len(pids) != workers {
-		return fmt.Errorf("%d of %d workers work: %v", len(pids), workers, err)
+		return errors.Join(fmt.Errorf("%d of %d workers work", len(pids), workers), err)
 	}
 	return nil
 }
