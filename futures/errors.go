@@ -15,6 +15,10 @@ import (
 //
 // [errors.Is] and [errors.As] look through it at what the task returned, as far as that survives the way: see [RegisterError].
 // Printed with %+v it shows the tree of causes with their types, and the stack.
+//
+// The stack is that of a panic, or the one that the error carried, or the innermost of those that it wraps. An error carries a stack
+// when it has a method Stack that returns a string or a []byte, or a method StackTrace whose result prints the stack with %+v, as
+// errors of packages that record one do.
 type RemoteError struct {
 	Func    string // the name of the function, as registered, behind "initializer " if it is that; empty if it is not known
 	Worker  int    // the worker's index, from 0
@@ -25,7 +29,7 @@ type RemoteError struct {
 	Thread  bool   // the worker is a goroutine of that process
 	Type    string // the Go type of what the task returned
 	Message string // its text
-	Stack   string // of the goroutine that panicked; else empty
+	Stack   string // of the goroutine that panicked, or that the error carried; else empty
 	Cause   error  // what the task returned, as far as it survived the way
 }
 

@@ -157,6 +157,16 @@ func (d *decoder) node(depth int) error {
 			p.Cause = d.cause(depth)
 		}
 		return Outward(p)
+	case tagStack:
+		stack := d.string()
+		if len(d.b) > 0 && d.b[0] == tagStack {
+			d.fail(errors.New("a stack of a stack"))
+		}
+		err := d.node(depth)
+		if err == nil {
+			d.fail(errors.New("a stack without an error"))
+		}
+		return &stacked{err, stack}
 	case tagPanicNil:
 		return new(runtime.PanicNilError)
 	case tagError:

@@ -27,6 +27,7 @@ const (
 	tagTyped    // name, type name, text, value, number of errors inside and those, number of causes, rest of them
 	tagPanic    // flags, value, type, stack, cause if flagged
 	tagPanicNil // nothing
+	tagStack    // stack, and the error that carried it, which is no such node
 	tagError    // worker, workers, rank, pid, flags, func, host, type, message, stack, cause
 )
 
@@ -61,7 +62,7 @@ const (
 //
 // Kept are: by identity the registered sentinels; whole, the errors of registered types, *fs.PathError, *os.LinkError,
 // *os.SyscallError, *strconv.NumError, syscall.Errno, *PanicError and *Error; of all others the exact text, the name of
-// the type, and the causes, whether Unwrap returns one or many.
+// the type, and the causes, whether Unwrap returns one or many. The stack that an error carries goes along, see stackOf.
 func Append(dst []byte, err error) []byte { return appendInside(dst, err, 0) }
 
 // appendInside is Append for an error that is inside of so many others.
@@ -81,10 +82,11 @@ func appendInside(dst []byte, err error, level int) (out []byte) {
 }
 
 type encoder struct {
-	b     []byte
-	level int         // how many errors it is inside of, by way of values
-	left  int         // nodes that may still be promised
-	path  []reference // errors from the root to the current one
+	b      []byte
+	level  int // how many errors it is inside of, by way of values
+	left   int // nodes that may still be promised
+	stacks int
+	path   []reference // errors from the root to the current one
 }
 
 // reference identifies an error that is a pointer.
@@ -104,6 +106,16 @@ func (e *encoder) node(err error, depth int) {
 
 // nodeWith writes err, whose text the caller has asked for already; ok tells whether it is the error's own.
 func (e *encoder) nodeWith(err error, text string, ok bool, depth int) {
+	if e.stacks < maxStacks {
+		if s := stackOf(err); s != "" {
+			e.stacks++
+			e.b = append(e.b, tagStack)
+			e.string(s)
+		}
+	}
+	for s, is := err.(*stacked); is; s, is = err.(*stacked) {
+		err = s.error
+	}
 	if name := sentinelName(err); name != "" {
 		e.b = append(e.b, tagSentinel)
 		e.string(name)

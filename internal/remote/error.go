@@ -41,7 +41,7 @@ func New(at Error, cause error) error {
 	return Outward(&at)
 }
 
-// stackIn finds the stack of a panic. It asks nothing of errors that are not this package's: their methods are the user's
+// stackIn finds the stack of a panic, or the innermost that an error carried. It asks nothing of errors that are not this package's: their methods are the user's
 // code, and may panic or never return.
 func stackIn(err error, levels int) string {
 	switch e := inward(err).(type) {
@@ -49,6 +49,11 @@ func stackIn(err error, levels int) string {
 		if e != nil {
 			return e.Stack
 		}
+	case *stacked:
+		if s := stackIn(e.error, levels-1); levels > 0 && s != "" {
+			return s
+		}
+		return e.stack
 	case node:
 		for _, c := range e.children() {
 			if levels > 0 {
@@ -136,6 +141,9 @@ func writeTree(b *strings.Builder, err error, level int, lines *int) {
 			b.WriteString(indent + "…")
 		}
 		return
+	}
+	if s, ok := err.(*stacked); ok {
+		err = s.error
 	}
 	text, _ := textOf(err)
 	b.WriteString(indent + TypeName(err) + ": " + strings.ReplaceAll(text, "\n", indent+"  "))

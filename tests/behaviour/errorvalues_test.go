@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime/debug"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rankpool/rankpool/futures"
@@ -71,6 +73,41 @@ func TestAValueWithATextForPeopleArrivesWhole(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		if got := result(t, submit(t, ex, kelvin, Kelvin(273.15678))); got != 273.15678 {
 			t.Errorf("273.15678 arrives as %v", float64(got))
+		}
+	})
+}
+
+// traced is an error that carries a stack.
+type traced struct{ stack string }
+
+func (e *traced) Error() string { return "did not converge" }
+func (e *traced) Stack() string { return e.stack }
+
+var diverge = futures.Register("diverge", func(row int) (int, error) {
+	return 0, fmt.Errorf("row %d: %w", row, &traced{string(debug.Stack())})
+})
+
+func TestTheStackThatAReturnedErrorCarriesComesBackWithIt(t *testing.T) {
+	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
+		_, single := submit(t, ex, diverge, 5).Result(within(t))
+		var element error
+		for _, element = range futures.Map(within(t), ex, diverge, []int{5}) {
+			break
+		}
+		for _, err := range []error{single, element} {
+			if own, ok := errors.AsType[*traced](err); ok && b.shares { // the very value that the task returned
+				if !strings.Contains(own.Stack(), "behaviour_test") {
+					t.Errorf("the stack is %q", own.Stack())
+				}
+				continue
+			}
+			e, ok := errors.AsType[*futures.RemoteError](err)
+			if !ok || !strings.Contains(e.Stack, "behaviour_test") || e.Message != "row 5: did not converge" {
+				t.Fatalf("%T %v", err, err)
+			}
+			if long := fmt.Sprintf("%+v", e); !strings.Contains(long, "stack on ") || !strings.Contains(long, "behaviour_test.init") {
+				t.Errorf("%%+v shows\n%s", long)
+			}
 		}
 	})
 }
