@@ -17,8 +17,11 @@ import (
 // Printed with %+v it shows the tree of causes with their types, and the stack.
 //
 // The stack is that of a panic, or the one that the error carried, or the innermost of those that it wraps. An error carries a stack
-// when it has a method Stack that returns a string or a []byte, or a method StackTrace whose result prints the stack with %+v, as
-// errors of packages that record one do.
+// when it has one of these methods, as errors of packages that record a stack do:
+//
+//	Stack() string
+//	Stack() []byte
+//	StackTrace() T // a T that prints the stack with %+v
 type RemoteError struct {
 	Func    string // the name of the function, as registered, behind "initializer " if it is that; empty if it is not known
 	Worker  int    // the worker's index, from 0

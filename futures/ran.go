@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// RunInfo says where a task ran, and for how long. Future.Ran returns it.
+// RunInfo says where a task ran, and for how long. [Future.Ran] returns it.
 type RunInfo struct {
 	// Worker is the worker that ran the task. If the task ran several times (WithRetries) this is the last time, and Attempt is its number.
 	Worker WorkerInfo
@@ -21,9 +21,9 @@ type RunInfo struct {
 
 // Ran says which worker ran the task whose result the future is, and for how long. It does not block. The second result is false as
 // long as the future is not done, and if no worker ran it: when it was cancelled, when it was still queued as its pool broke, and when
-// it is not the future of one task, but made by a Promise, Collect, Compose, Then and the like.
+// it is not the future of one task, but made by a [Promise], [Collect], [Compose], [Then] and the like.
 //
-// A task that failed, or panicked, ran, and so did one that was lost with its worker. The future of SubmitEach tells of the call that
+// A task that failed, or panicked, ran, and so did one that was lost with its worker. The future of [SubmitEach] tells of the call that
 // took longest.
 func (f *Future[T]) Ran() (RunInfo, bool) {
 	f.mu.Lock()
