@@ -10,11 +10,17 @@ var ErrNoPorts = errors.New("mpi: programs that were started apart cannot connec
 	"opens no port): start master and workers together, with `mpiexec -n N`, or build for Open MPI")
 
 // Connects tells whether programs that were started apart can connect: nil, ErrNotBuilt, or ErrNoPorts. It may be called at any
-// time.
+// time, and loads the library where that is not done; what that ends with is an error of it too.
 func Connects() error {
-	switch {
-	case !Built:
+	if !Built {
 		return ErrNotBuilt
+	}
+	runtimeState.mu.Lock()
+	defer runtimeState.mu.Unlock()
+	if _, err := rawLoad(); err != nil {
+		return err
+	}
+	switch {
 	case Family(rawFamily()) != OpenMPI:
 		return ErrNoPorts
 	}

@@ -10,7 +10,7 @@ import (
 var (
 	// ErrNotBuilt is the error of every call in a program built without MPI.
 	ErrNotBuilt = errors.New("mpi: MPI is not built into this program: build it with `go build -tags mpi` " +
-		"(needs a C compiler and an MPI library that `pkg-config ompi` finds)")
+		"(without cgo, CGO_ENABLED=0, that needs neither a C compiler nor an MPI library)")
 
 	// ErrNotStarted is the error of a call before Init.
 	ErrNotStarted = errors.New("mpi: call before Init: initialise MPI first")

@@ -35,6 +35,13 @@ func rawLoad() (how string, err error) {
 	}
 	c.tameUCX()
 	c.prepareExit()
+	// Constructors of a library may replace the actions of signals, and start threads: UCX takes SIGHUP, not on the signal stack.
+	before, mask := signalActions(), calmThread()
+	defer func() {
+		maskSignals(sigSetMask, mask)
+		runtime.UnlockOSThread()
+		replaced = before.putBack()
+	}()
 	choice, err := find.Try(candidates, l, func(c find.Candidate) error {
 		b, path, err := load(c, l)
 		if err == nil {
@@ -51,8 +58,11 @@ func rawLoad() (how string, err error) {
 	return chosen, nil
 }
 
-// chosen is how lib was chosen.
-var chosen string
+// chosen is how lib was chosen, and replaced are the signals whose actions it had replaced when it was loaded, and which were put back.
+var (
+	chosen   string
+	replaced []int
+)
 
 // launcherToFind is what find wants to know of the launcher.
 func launcherToFind(lookup func(string) (string, bool)) find.Launcher {

@@ -161,7 +161,7 @@ func rawInit(level int) (provided int, restored []int, code int) {
 	code = clib.Do(lib.Init_thread, 0, 0, arg(lib.levels[level&3]), at(&s.a))
 	maskSignals(sigSetMask, old)
 	runtime.UnlockOSThread()
-	restored = before.putBack()
+	restored = append(replaced, before.putBack()...)
 	if code != 0 {
 		return 0, restored, code
 	}
