@@ -22,10 +22,9 @@ import (
 //
 // The failure of an element comes in the element's place, as an [*ElementError] that names its index, and the map goes on: the
 // function's error or panic, the loss of its worker, an argument or a result that cannot be encoded. Who wants to stop breaks; then
-// what has not begun is withdrawn, and the contexts of the tasks that run end. On goroutines and local processes no task begins after
-// that, also of those that were sent ahead to a worker; on ranks none once the message has arrived. [FailFast] ends the results with the
-// first failure. A local process that dies costs the element it was running, also within a chunk. A rank leaves no trace of how far it
-// came: its loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a quarter of a millisecond.
+// what has not begun is withdrawn, and the contexts of the tasks that run end. [FailFast] ends the results with the first failure. A
+// local process that dies costs the element it was running, also within a chunk. A rank leaves no trace of how far it came: its
+// loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a quarter of a millisecond.
 //
 // Any other error is the last: the end of ctx (it matches [ErrTimeout] if that was a deadline; results that are there come first),
 // [ErrShutdown], [ErrBroken], or a mistake in the call. The results can be read once, by one goroutine: to range over them again yields

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/awake"
@@ -12,9 +11,6 @@ import (
 // given if that is shorter, is given up with its worker.
 func (m *Master) endContexts(w *worker, p *piece, grace time.Duration) {
 	first, n := p.seq+uint64(p.done), uint64(p.n-p.done)
-	if !w.hasGang() {
-		m.recall(w, first+n-1)
-	}
 	m.send(w, binary.AppendUvarint(number(kindCancel, first), n))
 	if own := p.job.more().Grace; own > 0 && (grace == 0 || own < grace) {
 		grace = own
@@ -22,12 +18,6 @@ func (m *Master) endContexts(w *worker, p *piece, grace time.Duration) {
 	if grace > 0 && !p.gone {
 		m.allow(w, span{first, n}, grace, grace)
 	}
-}
-
-// hasGang tells whether a unit of a gang is among those that were sent and are not answered. Such a unit never comes back, so nothing
-// before it does.
-func (w *worker) hasGang() bool {
-	return slices.ContainsFunc(w.out[w.head:], func(p piece) bool { return p.job.more().Gang })
 }
 
 // allow gives up the unit that runs on a worker when d is over, if it is one of these. What travels together is looked at again

@@ -31,26 +31,6 @@ func (m *model) send(n byte) bool {
 	return true
 }
 
-// recall has nothing begin any more of what was sent, or of its oldest unit only, as endContexts does. The units may be another
-// job's, which wants them: so they run later.
-func (m *model) recall(last bool) bool {
-	if m.recalls == 0 || m.outs == 0 {
-		return false
-	}
-	for _, p := range m.out[:m.outs] {
-		if p.id == modelGang {
-			return false
-		}
-	}
-	m.recalls--
-	seq := m.out[0].seq
-	if last {
-		seq = m.out[m.outs-1].seq
-	}
-	m.recalled = max(m.recalled, seq)
-	return true
-}
-
 // elsewhere has the unit at the head of the queue done by another worker.
 func (m *model) elsewhere() bool {
 	if !m.other || !m.ready || m.queued == 0 || m.queue[0] == modelGang {
@@ -166,9 +146,7 @@ func (e *explorer) lose(m *model, heard int, proof bool) bool {
 	}
 	running := true
 	var back []byte
-	if at := m.run.at; proof && at >= runComeFlush && at <= runComeSent {
-		// nothing runs
-	} else if proof {
+	if proof {
 		m.mayFail++
 	} else {
 		m.mayFail += m.outs

@@ -34,7 +34,6 @@ const (
 	recvFlush  // is to hand it back: first the results that there are
 	recvFlushing
 	recvReturn // then the number
-	recvReturned
 
 	runSetup
 	runSetupAnswer
@@ -42,11 +41,6 @@ const (
 	runOpen
 	runBegin
 	runEnd
-	runComeBack // the next unit was recalled
-	runComeFlush
-	runComeFlushing
-	runComeSend
-	runComeSent
 	runFlush // the stream is full, or has segments
 	runFlushMark
 	runReopen
@@ -59,7 +53,6 @@ const (
 	lookFlushing
 	lookHalt
 	lookSend
-	lookSent
 )
 
 // modelFrame is a frame of tasks. It carries the units themselves, which the real one has as their arguments.
@@ -102,8 +95,6 @@ type model struct {
 	proto protocol
 	marks [2]uint64
 
-	recalled byte // a mark: the last unit that the master wants no more
-
 	recv struct {
 		at    byte
 		frame modelFrame
@@ -118,8 +109,6 @@ type model struct {
 		flushed byte // the last that another has sent of it
 		halted  bool
 		stop    bool
-		mark    byte
-		from    byte
 	}
 	flushing byte // who holds the lock on sending: 1 the receiver, 2 the runner, 3 and 4 the look-outs
 	look     [2]struct {
@@ -143,14 +132,11 @@ type modelFault struct {
 
 	admit func(p *protocol, f arrival, j *link.Journal) (verdict, uint64)
 	halt  func(p *protocol, first uint64, j *link.Journal) uint64
-
-	recall func(p *protocol, seq uint64) (uint64, bool)
 }
 
 var noFault = modelFault{
-	admit:  (*protocol).admit,
-	halt:   (*protocol).halt,
-	recall: (*protocol).recall,
+	admit: (*protocol).admit,
+	halt:  (*protocol).halt,
 }
 
 // explorer goes through the states.
@@ -170,9 +156,6 @@ func newExplorer(f modelFault) *explorer {
 	}
 	if f.halt == nil {
 		f.halt = noFault.halt
-	}
-	if f.recall == nil {
-		f.recall = noFault.recall
 	}
 	e := &explorer{fault: f, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, words: make([]uint64, 16)}
 	e.journal = link.NewJournal(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(e.words))), len(e.words)*8))
@@ -194,8 +177,6 @@ type size struct {
 	full   bool // results may have to be sent before the end of the batch
 	other  bool // there is another worker, which does any unit at once
 	losses byte // of the worker
-
-	recalls byte // how often the master wants units no more that were sent
 }
 
 func (z size) start() model {
@@ -215,7 +196,7 @@ func (m *model) boot() {
 	m.toWorkers, m.toMasters = 0, 0
 	m.toWorker, m.toMaster = [4]modelFrame{}, [6]modelWord{}
 	m.seq, m.epoch, m.ready, m.long, m.frames, m.ends = 0, 0, false, false, 0, [4]byte{}
-	m.proto, m.marks, m.recalled = protocol{receiving: true}, [2]uint64{}, 0
+	m.proto, m.marks = protocol{receiving: true}, [2]uint64{}
 	m.recv, m.run, m.look, m.flushing = model{}.recv, model{}.run, model{}.look, 0
 	m.proto.setUp()
 	m.run.at = runSetup
@@ -306,10 +287,6 @@ var steps = func() []modelStep {
 		all = append(all, modelStep{name: fmt.Sprintf("master sends %d", n+1),
 			do: func(_ *explorer, m *model) bool { return m.send(byte(n + 1)) }})
 	}
-	for _, last := range []bool{false, true} {
-		all = append(all, modelStep{name: fmt.Sprintf("master recalls what was sent, the last too: %v", last), optional: true,
-			do: func(_ *explorer, m *model) bool { return m.recall(last) }})
-	}
 	for l := range len(model{}.look) {
 		all = append(all,
 			modelStep{name: fmt.Sprintf("look-out %d comes", l), optional: true, do: func(_ *explorer, m *model) bool { return m.lookComes(l) }},
@@ -336,9 +313,6 @@ var sizes = []size{
 	{units: 3, looks: 1, losses: 2},
 	{units: 3, looks: 2, full: true},
 	{units: 4, looks: 1, gang: true, other: true},
-	{units: 3, looks: 1, gang: true, other: true, full: true, recalls: 1},
-	{units: 2, looks: 1, full: true, recalls: 2},
-	{units: 2, looks: 1, recalls: 1, losses: 1},
 }
 
 func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
@@ -393,36 +367,11 @@ func TestTheModelFindsAWorkerThatDecidesWrongly(t *testing.T) {
 				}
 				return from
 			}},
-		{name: "units that are recalled come back beside a hand-back that has not left",
-			recall: func(p *protocol, seq uint64) (uint64, bool) {
-				n := p.returning
-				p.returning = 0
-				from, ok := p.recall(seq)
-				p.returning += n
-				return from, ok
-			}},
-		{name: "a recall leaves the unit that was taken for the one that runs",
-			recall: func(p *protocol, seq uint64) (uint64, bool) {
-				if p.halted {
-					return 0, true
-				}
-				return p.recall(seq)
-			}},
-		{name: "the hand-back of what was recalled is not counted",
-			recall: func(p *protocol, seq uint64) (uint64, bool) {
-				from, ok := p.recall(seq)
-				if from > 0 {
-					p.epoch--
-				}
-				return from, ok
-			}},
-		{name: "a recall covers the unit that has finished",
-			recall: func(p *protocol, seq uint64) (uint64, bool) { return p.recall(seq - 1) }},
 	}
 	for _, f := range faults {
 		found := ""
 		for _, z := range sizes {
-			if testkit.Race && (z.losses > 0 || z.looks > 1) || f.recall != nil && z.recalls == 0 {
+			if testkit.Race && (z.losses > 0 || z.looks > 1) {
 				continue
 			}
 			if found = newExplorer(f).explore(z.start(), "start"); found != "" {

@@ -46,10 +46,7 @@ func receiverStep(e *explorer, m *model) bool {
 		r.at, r.mark = recvReturn, 0
 	case recvReturn:
 		m.say(modelWord{kind: 'b', first: r.from})
-		r.at, r.from = recvReturned, 0
-	case recvReturned:
-		m.proto.returned()
-		r.at = recvWaits
+		r.at, r.from = recvWaits, 0
 	default:
 		return false
 	}
@@ -103,10 +100,6 @@ func runnerStep(e *explorer, m *model) bool {
 			x.at = runClose
 		}
 	case runBegin:
-		if m.recalled > x.unit {
-			x.at = runComeBack
-			break
-		}
 		x.unit++
 		m.ran[x.frame.id[x.unit-x.frame.first]]++
 		x.at = runEnd
@@ -116,27 +109,6 @@ func runnerStep(e *explorer, m *model) bool {
 		if x.stop || x.unit == final {
 			x.at = runClose
 		}
-	case runComeBack:
-		e.with(m, func(j *link.Journal) { j.Picked(uint64(x.unit)) })
-		from, ok := e.fault.recall(&m.proto, uint64(x.unit))
-		if !ok {
-			return false
-		}
-		x.stop, x.from, x.at = true, byte(from), runComeFlush
-		if from == 0 {
-			x.at = runClose
-		}
-	case runComeFlush:
-		return m.flushMarked(2, &x.mark, &x.at, e)
-	case runComeFlushing:
-		m.flushedMarked(x.mark)
-		x.at, x.mark = runComeSend, 0
-	case runComeSend:
-		m.say(modelWord{kind: 'b', first: x.from})
-		x.at, x.from = runComeSent, 0
-	case runComeSent:
-		m.proto.returned()
-		x.at = runClose
 	case runFlush: // outbox.flush
 		if m.flushing != 0 {
 			return false
@@ -226,10 +198,7 @@ func lookStep(e *explorer, m *model, l int) bool {
 		}
 	case lookSend:
 		m.say(modelWord{kind: 'b', first: k.from})
-		k.at, k.from = lookSent, 0
-	case lookSent:
-		m.proto.returned()
-		k.at = away
+		k.at, k.from = away, 0
 	default:
 		return false
 	}

@@ -56,14 +56,6 @@ func (m *Master) send(w *worker, stream []byte, inserts ...insert) {
 	m.order(w, order{frame: link.Frame{Stream: stream}, inserts: inserts})
 }
 
-// recall has a worker begin no unit up to number seq any more, where that is a store into memory. The lock is held, so that the worker
-// is the one that was sent these units.
-func (m *Master) recall(w *worker, seq uint64) {
-	if m.recaller != nil {
-		m.recaller.Recall(w.slot, seq)
-	}
-}
-
 // kill has a worker ended once the lock is free.
 func (m *Master) kill(w *worker, cause error) { m.order(w, order{verb: killWorker, cause: cause}) }
 

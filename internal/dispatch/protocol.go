@@ -27,7 +27,6 @@ type protocol struct {
 
 	first, last uint64 // of the batch that runs: what of it may run; 0 in the set-up
 	halted      bool   // the batch was told to end with the unit that ran then
-	returning   int    // hand-backs that were decided and have not left
 }
 
 // arrival is a frame of tasks that a worker has received.
@@ -63,7 +62,6 @@ func (p *protocol) admit(f arrival, j *link.Journal) (v verdict, from uint64) {
 	case p.running:
 		if from = p.halt(p.first, j); from == 0 { // else that covers the frame
 			p.epoch++
-			p.returning++
 			from = f.first
 		}
 		return toReturn, from
@@ -109,30 +107,8 @@ func (p *protocol) halt(first uint64, j *link.Journal) (from uint64) {
 	}
 	p.last = next - 1
 	p.epoch++
-	p.returning++
 	return next
 }
-
-// recall has the batch that runs end before a unit that the master wants no more: unit seq has finished, and no other begins. The units
-// from the number that it returns on are handed back; 0 says that there are none. It is not ok while another hand-back has not left,
-// which does not cover the unit that was taken for the one that runs: then recall is called again.
-func (p *protocol) recall(seq uint64) (from uint64, ok bool) {
-	if p.returning > 0 {
-		return 0, false
-	}
-	p.halted = true
-	if seq >= p.last {
-		return 0, true
-	}
-	p.last = seq
-	p.epoch++
-	p.returning++
-	p.closing = true
-	return seq + 1, true
-}
-
-// returned says that a hand-back has left.
-func (p *protocol) returned() { p.returning-- }
 
 // close says that nothing of what runs is left but to send its last message.
 func (p *protocol) close() {

@@ -85,10 +85,6 @@ func (s *server) units(w *work) (last bool) {
 		if first {
 			s.turn.take(w)
 		}
-		if !w.again && s.journal.Recalled() > w.seq {
-			s.comeBack(w)
-			continue
-		}
 		if w.head.flags&runLocal != 0 {
 			s.localUnits(w)
 		} else {
@@ -181,7 +177,7 @@ func (c *Call) Next() bool {
 	} else {
 		s.succeeded(w)
 	}
-	if w.stop || w.left == 0 || s.journal.Recalled() > w.seq {
+	if w.stop || w.left == 0 {
 		return false
 	}
 	s.enter(w)

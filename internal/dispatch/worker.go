@@ -282,9 +282,9 @@ func (s *server) tasksFrame(f link.Frame, r *reader, me uint64) (lead bool) {
 		return false
 	case toDrop:
 		return true
-	case toReturn:
+	case toReturn: // sent without the lock: a sender finds out that the master is gone, and may have to wait
 		s.out.flushMarked() // first, or the master would take it for the end of what runs long
-		s.handBack(from)
+		s.send(kindHandback, from)
 		return true
 	}
 	s.journal.Picked(first + w.units - 1)
@@ -418,8 +418,8 @@ func (s *server) giveBack(w *work) {
 	s.mu.Lock()
 	from := s.proto.halt(w.first, s.journal)
 	s.mu.Unlock()
-	if from > 0 {
-		s.handBack(from)
+	if from > 0 { // sent without the lock, as above
+		s.send(kindHandback, from)
 	}
 }
 

@@ -15,7 +15,7 @@ const JournalHeader = 64
 // time; Read may be called by another process.
 type Journal struct {
 	mem   []byte
-	marks *[7]atomic.Uint64 // the beginning of mem
+	marks *[6]atomic.Uint64 // the beginning of mem
 }
 
 // NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
@@ -23,13 +23,12 @@ func NewJournal(mem []byte) *Journal {
 	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
 		panic("link: journal memory is too small or misaligned")
 	}
-	return &Journal{mem: mem, marks: (*[7]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
+	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
 }
 
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
 // task; [2] the mark of the frame that the endpoint takes in; of a task of several elements that runs: [3] its number, [4] where its
-// results begin, [5] elements that are over (41 bits) and where the results of those end (23 bits); [6] the last task that is recalled,
-// which the master writes.
+// results begin, [5] elements that are over (41 bits) and where the results of those end (23 bits).
 const (
 	seqShift = 24
 	halt     = 1 << 23
@@ -114,18 +113,6 @@ func (j *Journal) Begun() (over int, results []byte, intact bool) {
 // Halt has the next Finished return true, and returns the number of the task that has finished by now. Any goroutine of
 // the worker may call it.
 func (j *Journal) Halt() (finished uint64) { return j.number(j.marks[0].Or(halt)) }
-
-// Recall marks that no task up to and including seq is to begin any more. Only the master calls it, where it shares the memory, and one
-// call at a time.
-func (j *Journal) Recall(seq uint64) {
-	if seq > j.marks[6].Load() {
-		j.marks[6].Store(seq)
-	}
-}
-
-// Recalled returns what Recall has marked last. A task that begins if it is later than that, right after the mark that the one before it
-// has finished, has begun by the time that a Recall it did not see returns.
-func (j *Journal) Recalled() uint64 { return j.marks[6].Load() }
 
 // number returns the number that a mark word stands for. There is room for 40 bits of it, which tiny tasks use up in days: it is the
 // one of these that is nearest to the last that was picked.

@@ -70,19 +70,3 @@ func TestResultsThatAreBeingMovedAreNotRead(t *testing.T) {
 		t.Errorf("afterwards: %d elements, %d bytes, intact %v; want 3, 0, true", over, len(results), intact)
 	}
 }
-
-func TestARecallIsNeverTakenBackButWithTheWorker(t *testing.T) {
-	j := link.NewJournal(make([]byte, 1<<10))
-	j.Recall(7)
-	j.Recall(5)
-	if got := j.Recalled(); got != 7 {
-		t.Errorf("recalled up to %d, want 7", got)
-	}
-	if j.Finished(3, 1) || j.Receives() != 0 {
-		t.Error("a recall is read as another mark")
-	}
-	j.Reset()
-	if got := j.Recalled(); got != 0 {
-		t.Errorf("the next worker finds tasks recalled up to %d", got)
-	}
-}

@@ -87,13 +87,6 @@ type Helper interface {
 	Help(done func() bool)
 }
 
-// Recaller is a Group whose workers have their journals in memory that it shares with them.
-type Recaller interface {
-	// Recall marks in the journal of the worker in slot w that no task up to and including number seq is to begin any more, see
-	// Journal.Recall. It is a store into memory: it does not block, and may be called under the scheduler's lock.
-	Recall(w int, seq uint64)
-}
-
 // Mover is a Group that can tell whether a frame is on its way.
 type Mover interface {
 	// Moved returns a number that changes whenever bytes of a frame to or from the worker in slot w have moved: not only when a frame
