@@ -276,9 +276,18 @@ func (o mapOption) forMap(c *mapConfig) error { o(c); return nil }
 // WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where [WithRetries] may have an element run
 // again after an error it changes nothing, so that no other does. Without it every element is a task of
 // its own, and the scheduler sends several at once where they prove tiny.
-func WithChunkSize(n int) MapOption {
-	return mapOption(func(c *mapConfig) { c.chunk, c.hasChunk = n, true })
+func WithChunkSize(n int) MapOption { return chunkSize(n) }
+
+// chunkSize is WithChunkSize.
+type chunkSize int
+
+func (n chunkSize) forMap(c *mapConfig) error {
+	c.chunk, c.hasChunk = int(n), true
+	return nil
 }
+
+// ChunkSize is for package pool, which chooses a size itself where this option is not given.
+func (n chunkSize) ChunkSize() int { return int(n) }
 
 // WithBufferSize limits how many chunks are submitted and not yet consumed to n, and has the input drawn as the results
 // are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead.

@@ -16,26 +16,24 @@ type MapOption = futures.MapOption
 // TaskOption is a choice for one call: see package futures.
 type TaskOption = futures.TaskOption
 
-// WithProcesses sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one per
+// WithProcesses is [futures.WithMaxWorkers] under the name of the parameter in Python: it sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one per
 // core. On a thread pool it is the number of tasks that run at once.
 func WithProcesses(n int) Option { return futures.WithMaxWorkers(n) }
 
-// WithInitializer has fn called with arg once in every process that has workers, before their first task: once in all where the
-// workers are goroutines of this process. If it fails in one process, the pool is broken: every call gets [futures.ErrBroken]
-// with the cause.
+// WithInitializer is [futures.WithInitializer]: it has fn called with arg once in every process that has workers, before their first
+// task: once in all where the workers are goroutines of this process. If it fails in one process, the pool is broken: every call gets
+// [futures.ErrBroken] with the cause.
 func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
 	return futures.WithInitializer(fn, arg)
 }
 
-// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Below 1 the verb returns an
-// error and takes nothing of its input.
-func WithChunkSize(n int) MapOption { return chunkSize{futures.WithChunkSize(n), n} }
+// WithChunkSize is [futures.WithChunkSize]: n consecutive elements travel and run as one task, and each fails by itself. Without it
+// [Map], [Starmap] and their asynchronous forms make four chunks for each worker, and the verbs that yield have a task for each
+// element. Below 1 the verb returns an error and takes nothing of its input.
+func WithChunkSize(n int) MapOption { return futures.WithChunkSize(n) }
 
-// chunkSize is WithChunkSize. It carries the executor's option, so that it is one.
-type chunkSize struct {
-	futures.MapOption
-	n int
-}
+// chunkSize is what WithChunkSize of package futures returns.
+type chunkSize interface{ ChunkSize() int }
 
 // KeepGoing has [Map], [Starmap], [MapAsync] and [StarmapAsync] go on after an element has failed. They return the results of all elements,
 // each in its place, with the zero value where one has failed, and a [futures.ElementErrors] with the failures, which unwraps to all of
@@ -48,7 +46,7 @@ type keepGoing struct{ futures.MapOption }
 // mapConfig is what the options of a verb set, as far as this package must know.
 type mapConfig struct {
 	verb     string
-	chunk    int       // 0: not set by WithChunkSize of this package
+	chunk    int       // 0: not set by WithChunkSize
 	progress io.Writer // nil: not shown
 	goOn     bool      // after a failure
 	rest     []futures.MapOption
@@ -59,10 +57,9 @@ func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
 	for _, o := range opts {
 		switch s := o.(type) {
 		case chunkSize:
-			if s.n < 1 {
-				return c, fmt.Errorf("pool: %s: the chunk size is %d; it must be at least 1", verb, s.n)
+			if c.chunk = s.ChunkSize(); c.chunk < 1 {
+				return c, fmt.Errorf("pool: %s: the chunk size is %d; it must be at least 1", verb, c.chunk)
 			}
-			c.chunk = s.n
 		case progressOption:
 			c.progress = s.w
 		case keepGoing:

@@ -63,7 +63,8 @@ var errNone = errors.New("pool: there is no pool: make one with New, With, On or
 
 func (p *Pool) none() bool { return p == nil || p.ex == nil }
 
-// Close forbids further calls, which get [futures.ErrShutdown]. What was submitted still runs. It does not wait.
+// Close forbids further calls, which get [futures.ErrShutdown]. What was submitted still runs. As in Python it does not wait, where
+// Close of an executor does: [Pool.Join] is what waits.
 func (p *Pool) Close() {
 	if p.none() {
 		return

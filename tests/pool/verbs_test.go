@@ -149,10 +149,10 @@ func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) {
 		m := newMarks(t)
 		var drawn atomic.Int64
 		var seq iter.Seq[job] = func(yield func(job) bool) { drawn.Add(1); yield(job{Marks: m}) }
-		for _, opt := range []pool.MapOption{pool.WithChunkSize(0), pool.WithChunkSize(-1)} {
+		for _, opt := range []pool.MapOption{pool.WithChunkSize(0), pool.WithChunkSize(-1), futures.WithChunkSize(0)} {
 			for _, xs := range []any{seq, waiting(3, m, "")} {
 				_, err := f.run(within(t), p, work, xs, opt)
-				if err == nil || !strings.Contains(err.Error(), f.name+": the chunk size is") {
+				if err == nil || !strings.Contains(err.Error(), "pool: "+f.name+": the chunk size is") {
 					t.Errorf("error %v", err)
 				}
 			}
