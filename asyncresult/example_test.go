@@ -162,3 +162,22 @@ func ExampleAsyncResult_WaitCallbacks() {
 	fmt.Println(sum)
 	// Output: 42
 }
+
+func ExampleAsyncResult_Ran() {
+	ex := executor()
+	defer ex.Close()
+	f, err := futures.Submit(ex, futures.Local(func(_ context.Context, x int) (int, error) {
+		time.Sleep(time.Millisecond)
+		return 2 * x, nil
+	}), 21)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := asyncresult.New(f)
+	if _, err := r.Get(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	info, ran := r.Ran()
+	fmt.Println(ran, info.Worker.Index, info.Worker.Attempt, info.Elapsed >= time.Millisecond)
+	// Output: true 0 1 true
+}

@@ -15,6 +15,10 @@ type Promise[T any] struct{ future Future[T] }
 // NewPromise returns a promise whose future is pending. Callbacks of the future run in the goroutine that completes or cancels it.
 func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
+// NewFuture returns a future that nobody completes: it is pending until somebody cancels it. It stands for a call that does not end, in
+// tests of code that waits. A future that is to be completed is that of a [Promise].
+func NewFuture[T any]() *Future[T] { return NewPromise[T]().Future() }
+
 // NewPromiseOn is [NewPromise] for those who build calls of their own on an executor, as pool.MapAsync is one: the callbacks of the
 // future run where those of the executor's own futures do, never together with one of them, and also when they are added late. Close
 // and Shutdown wait for those that are due, not for the promise to be kept. It panics when ex is nil or a zero value.

@@ -2,6 +2,7 @@ package futures_test
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -103,5 +104,18 @@ func TestAFutureHasNoMethodThatSetsItsResult(t *testing.T) {
 				t.Errorf("%v has %s", typ, m.Name)
 			}
 		}
+	}
+}
+
+func TestANewFutureIsPendingUntilItIsCancelled(t *testing.T) {
+	f := futures.NewFuture[int]()
+	if f.Done() || f.Running() {
+		t.Error("it is not pending")
+	}
+	if _, err := f.ResultWithin(0); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if !f.Cancel() || !f.Cancelled() {
+		t.Error("it cannot be cancelled")
 	}
 }
