@@ -97,8 +97,22 @@ func track(e *executor, m *dispatch.Master) {
 	m.OnClosed(func() {
 		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
 		e.log.Flush(life.LastWords)
-		closed(m.BadEnds())
+		closed(badEnd(e, m))
 	})
+}
+
+// badEnd returns what tells, at the end of the program's tests, what they have not looked at and must. It is nil when nothing went wrong.
+func badEnd(e *executor, m *dispatch.Master) func() error {
+	always, unless := m.BadEnds(), m.Failures()
+	if always == nil && unless == nil {
+		return nil
+	}
+	return func() error {
+		if e.looked.Load() {
+			return always
+		}
+		return errors.Join(unless, always)
+	}
 }
 
 // pool is an executor as the end of the program sees it.
@@ -111,11 +125,11 @@ func (p pool) Master() *dispatch.Master { return p.e.master.Load() }
 func (p pool) Drain() { p.Master().Drain(ErrDrained) }
 
 // Finish implements life.Pool.
-func (p pool) Finish(ctx context.Context) error { return p.e.Shutdown(ctx) }
+func (p pool) Finish(ctx context.Context) error { return p.e.shutdown(ctx) }
 
 // Cut implements life.Pool.
 func (p pool) Cut(ctx context.Context) error {
-	return p.e.Shutdown(ctx, CancelFutures(), InterruptTasks())
+	return p.e.shutdown(ctx, CancelFutures(), InterruptTasks())
 }
 
 // GiveUp implements life.Pool.
@@ -126,10 +140,10 @@ func (p pool) GiveUp(ctx context.Context) error { return p.e.giveUp(ctx) }
 func (e *executor) giveUp(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(ctx, life.AfterFailure())
 	defer cancel()
-	if e.Shutdown(grace, CancelFutures()) == nil {
+	if e.shutdown(grace, CancelFutures()) == nil {
 		return nil
 	}
 	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), life.DrainRest)
 	defer cancel()
-	return e.Shutdown(rest, CancelFutures(), InterruptTasks())
+	return e.shutdown(rest, CancelFutures(), InterruptTasks())
 }

@@ -124,7 +124,8 @@ type executor struct {
 	callbacks lane.Lane
 	log       lane.Logger // zero: nothing is logged
 
-	bound bindings // calls that end with contexts
+	bound  bindings    // calls that end with contexts
+	looked atomic.Bool // the program has looked at what went wrong when workers left
 
 	comm job.Comm // MPICommExecutor: whose ranks are the workers
 
@@ -345,6 +346,37 @@ func (e *executor) Close() error { return e.Shutdown(context.Background()) }
 
 // Shutdown implements [Executor].
 func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
+	err := e.shutdown(ctx, opts...)
+	if end, ok := err.(*endError); ok {
+		return &endError{end.cause, &e.looked}
+	}
+	return err
+}
+
+// endError is what went wrong when the workers left. It notes that somebody looks at it, which decides about a program's tests.
+type endError struct {
+	cause  error
+	looked *atomic.Bool // nil for the end of the program itself
+}
+
+func (e *endError) look() {
+	if e.looked != nil {
+		e.looked.Store(true)
+	}
+}
+
+func (e *endError) Error() string {
+	e.look()
+	return "futures: every task was answered, and then: " + e.cause.Error()
+}
+
+func (e *endError) Unwrap() error {
+	e.look()
+	return e.cause
+}
+
+// shutdown is Shutdown for the end of the program.
+func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	var c shutdownConfig
 	for _, o := range opts {
 		if o != nil {
@@ -403,7 +435,7 @@ func (e *executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		return why
 	}
 	if err := m.Ended(); err != nil {
-		return fmt.Errorf("futures: every task was answered, and then: %w", err)
+		return &endError{cause: err}
 	}
 	return nil
 }

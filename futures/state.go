@@ -41,7 +41,7 @@ type stateOf[T any] struct {
 // of [WithMaxTasksPerChild]; also where the workers are goroutines or ranks, which live on. Values are closed in the reverse order of their
 // opening. What close returns, or its panic, is part of the error of Close, Shutdown or [With], with the state's name and the
 // worker. All values of a worker together have the time of [WithStopTimeout]: a close that has not returned by then is left behind, with
-// an error that says so. It may be nil.
+// an error that says so. It may be nil. [TestMain] fails tests that have not looked at such an error.
 //
 // A worker that is killed or lost closes nothing, nor does one whose executor is broken. A task that was given up at the end of its time and still
 // runs, on a goroutine or a rank, keeps its values; they are closed when it returns, and errors of that are logged.

@@ -93,16 +93,22 @@ func (p *Pool) Join(ctx context.Context) error {
 	}
 	p.close()
 	if err := p.ex.Shutdown(ctx); err != nil {
-		return fmt.Errorf("pool: Join: %w", err)
+		return &joinError{err}
 	}
 	if err := p.mapsDone(ctx); err != nil {
 		return fmt.Errorf("pool: Join: waiting for a MapAsync to collect its results: %w", err)
 	}
 	if err := p.ex.Shutdown(ctx); err != nil { // what their callbacks take
-		return fmt.Errorf("pool: Join: %w", err)
+		return &joinError{err}
 	}
 	return nil
 }
+
+// joinError is an error of the executor. It is not looked at before the user does so, see futures.TestMain.
+type joinError struct{ cause error }
+
+func (e *joinError) Error() string { return "pool: Join: " + e.cause.Error() }
+func (e *joinError) Unwrap() error { return e.cause }
 
 func (p *Pool) close() {
 	p.mu.Lock()

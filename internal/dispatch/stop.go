@@ -172,6 +172,13 @@ func (m *Master) Ended() error {
 	return errors.Join(slices.Concat(m.failures.errors(), m.badEnds.errors())...)
 }
 
+// Failures returns the former alone.
+func (m *Master) Failures() error {
+	m.mu.Lock()
+	defer m.unlock()
+	return errors.Join(m.failures.errors()...)
+}
+
 // BadEnds returns the latter alone: something is wrong with the program then, whether it looks at errors or not.
 func (m *Master) BadEnds() error {
 	m.mu.Lock()

@@ -96,7 +96,12 @@ func closeAll(how func(Pool, context.Context) error) {
 		var wg sync.WaitGroup
 		for _, p := range all {
 			wg.Go(func() {
-				report(p, how(p, context.Background()))
+				select {
+				case <-p.Master().Closed(): // the program has done it
+				default:
+					report(p.Pool, how(p.Pool, context.Background()))
+				}
+				p.awaitEnd()
 			})
 		}
 		wg.Wait()
@@ -111,7 +116,7 @@ func abandonAll() {
 	var wg sync.WaitGroup
 	for _, p := range openPools() {
 		wg.Go(func() {
-			report(p, p.GiveUp(context.Background()))
+			report(p.Pool, p.GiveUp(context.Background()))
 		})
 	}
 	wg.Wait()

@@ -23,34 +23,49 @@ type Pool interface {
 // open is the set of pools that have started, for the end of the program.
 var open struct {
 	sync.Mutex
-	set     []*Pool
-	badEnds []error // of workers of pools that are closed
+	set     []*tracked
+	badEnds []func() error // of workers of pools that are closed: what the program's tests must not pass with
 }
 
-// Track remembers a pool until closed is called, with the error of its workers.
-func Track(p Pool) (closed func(err error)) {
-	key := &p
+// tracked is a pool that has started.
+type tracked struct {
+	Pool
+	ended chan struct{} // closed when there is nothing more to see to
+}
+
+// awaitEnd waits until all that the pool has to do after its workers have left is done, unless a signal ends the program.
+func (t *tracked) awaitEnd() {
+	told := make(chan struct{})
+	defer onSignal(func() { close(told) })()
+	select {
+	case <-t.ended:
+	case <-told:
+	}
+}
+
+// Track remembers a pool until closed is called, with what tells, when the program's tests are over, how badly its workers have ended; nil
+// when they have not.
+func Track(p Pool) (closed func(badEnd func() error)) {
+	key := &tracked{p, make(chan struct{})}
 	open.Lock()
 	defer open.Unlock()
 	open.set = append(open.set, key)
 	if draining.Load() { // it began while the others were told
 		go p.Drain()
 	}
-	return func(err error) {
+	return func(badEnd func() error) {
 		open.Lock()
 		defer open.Unlock()
-		if err != nil {
-			open.badEnds = append(open.badEnds, err)
+		if badEnd != nil {
+			open.badEnds = append(open.badEnds, badEnd)
 		}
-		open.set = slices.DeleteFunc(open.set, func(o *Pool) bool { return o == key })
+		open.set = slices.DeleteFunc(open.set, func(o *tracked) bool { return o == key })
+		close(key.ended)
 	}
 }
 
-func openPools() (all []Pool) {
+func openPools() []*tracked {
 	open.Lock()
 	defer open.Unlock()
-	for _, p := range open.set {
-		all = append(all, *p)
-	}
-	return all
+	return slices.Clone(open.set)
 }
