@@ -161,6 +161,8 @@ func (e *executor) chooseWorkers(env environment) int {
 		return max(e.comm.Size()-1, 1)
 	case e.cfg.workers > 0:
 		return e.cfg.workers
+	case life.InWorker() && e.class != threadClass: // every worker would start as many, and its host has others
+		return 1
 	case env.workers > 0: // not of a thread pool, which respects no variable
 		return env.workers
 	}
@@ -219,7 +221,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 
 // request is what this executor asks of ranks.
 func (e *executor) request(env environment) job.Request {
-	q := job.Request{Backoff: e.cfg.backoff, Liveness: e.cfg.liveness, Workers: cmp.Or(e.cfg.workers, env.workers), Command: e.cfg.executable,
+	q := job.Request{Backoff: e.cfg.backoff, Liveness: e.cfg.liveness, Limit: e.cfg.start, Workers: cmp.Or(e.cfg.workers, env.workers), Command: e.cfg.executable,
 		Info: e.cfg.mpiInfo}
 	if e.cfg.hasArgs {
 		q.Args = append([]string{}, e.cfg.args...)

@@ -32,6 +32,10 @@ const (
 	envServeBind  = "RANKPOOL_SERVE_BIND"  // set by rankpool serve: the host or address to listen at
 )
 
+// commandVariables is how the names of the variables begin that rankpool run and rankpool build read, with which a program may be
+// started.
+const commandVariables = "RANKPOOL_RUN_"
+
 // environment is what an executor takes from its surroundings.
 type environment struct {
 	backend   string
@@ -59,7 +63,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "RANKPOOL_") && !slices.Contains(proc.NumberVariables[:], name) &&
+		if strings.HasPrefix(name, "RANKPOOL_") && !strings.HasPrefix(name, commandVariables) && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
 				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
@@ -81,17 +85,17 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	}
 	if v, set := os.LookupEnv(envThreshold); set && v != "" {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			return e, fmt.Errorf("futures: %s=%q is not a size in bytes; use 1 or more", envThreshold, v)
+		if err != nil || n < 0 {
+			return e, fmt.Errorf("futures: %s=%q is not a size in bytes; use 0 or more", envThreshold, v)
 		}
-		e.threshold = n
+		e.threshold = max(n, allOutOfBand)
 	}
 	if v, set := os.LookupEnv(envBackoff); set && v != "" {
 		d, err := parseBackoff(v)
-		if err != nil || d <= 0 {
+		if err != nil || d < 0 {
 			return e, fmt.Errorf("futures: %s=%q is not a time; use seconds (0.001) or a duration (1ms)", envBackoff, v)
 		}
-		e.backoff = d
+		e.backoff = max(d, mpilink.NoBackoff)
 	}
 	if v, set := os.LookupEnv(envUsePkl5); set {
 		switch strings.ToLower(v) {

@@ -45,8 +45,8 @@ type Executor interface {
 	Stats() Stats
 
 	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. An executor
-	// that is never closed is closed when Main's function returns; one that a task makes, in a worker, must be closed by
-	// the task.
+	// that is never closed is closed when Main's function returns; one that a task has made, in a worker, when that worker leaves. What
+	// that has not finished within WithStopTimeout then is given up, and an error of the outer executor's Close.
 	//
 	// The error of a pool that broke is the *BrokenError that says why, each time; a pool whose workers ended badly after
 	// their work has an error too.
@@ -251,6 +251,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Doomed:           life.Doomed,
 		MaxTasks:         e.cfg.maxTasks,
 		Home:             e.home,
+		Patient:          e.comm != nil,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
 	})
 	if e.world {

@@ -25,59 +25,115 @@ type Communicator interface {
 //
 // The executor is started at once. When body returns nil, what is queued is finished and the executor is closed. When
 // body returns an error or panics, what is queued is cancelled; what runs may finish within [WithDrainGrace], and is waited for, since
-// its ranks go on with this one. A communicator of one rank has one worker, a goroutine.
+// its ranks go on with this one. What [WithDir] and [WithEnv] set holds on the ranks as long as they serve.
 //
-// Root waits for the other ranks as long as the start may take ([WithStartTimeout]); the other ranks wait for root until ctx ends.
+// Root waits for the other ranks as long as they live, so one may come hours after the others; [WithStartTimeout] sets a limit. The
+// other ranks wait for root until ctx ends.
 //
-// The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out
-// of range; at root those of the options and of body.
+// A communicator of one rank, of whatever kind, has one worker, a goroutine, with MPI and without. So has the world, or nil, in a task:
+// there it is the task's worker alone. In the master of a program with [Main], whose ranks serve all the time, the executor is
+// one like others and shares them, with root 0 and the world; another communicator is an error.
+//
+// The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out of range; at
+// root those of the options and of body. A communicator whose ranks serve already is an error at root, by whatever handle.
 func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
-	const name = "MPICommExecutor"
 	if body == nil {
 		return errors.New("futures: MPICommExecutor: the function is nil")
 	}
 	if !life.Began() {
 		return errors.New("futures: MPICommExecutor: call it in the function given to spmd.Main, which runs on every rank")
 	}
+	within, err := communicator(c)
+	if err != nil {
+		return fmt.Errorf("futures: %s: %w", commClass, err)
+	}
+	if root < 0 || root >= within.Size() {
+		return fmt.Errorf("futures: %s: root %d is out of range: the communicator has %d ranks", commClass, root, within.Size())
+	}
+	if life.InWorker() && within.World() {
+		within, root = job.Alone, 0
+	}
+	switch shared := within.World() && root == 0; {
+	case within.Size() == 1 || life.Everywhere() || life.InWorker():
+	case !shared:
+		return fmt.Errorf("futures: %s: the other ranks serve rank 0 all the time, because the program has called futures.Main: leave the "+
+			"communicator and the root at nil and 0, or have every rank run the program, with spmd.Main", commClass)
+	default:
+		return withShared(ctx, body, opts)
+	}
+	if within.Rank() != root {
+		return serveRoot(ctx, within, root)
+	}
+	return atRoot(ctx, within, body, opts)
+}
+
+// commClass is what errors call the executor.
+const commClass = "MPICommExecutor"
+
+// communicator looks at a communicator. The world of a task is its worker alone, which MPI need not be asked about.
+func communicator(c Communicator) (job.Comm, error) {
 	var given any = c
 	if v := reflect.ValueOf(c); v.IsValid() && v.Kind() == reflect.Pointer && v.IsNil() {
 		given = nil
 	}
-	within, err := job.This.Comm(given)
+	if given == nil && life.InWorker() {
+		return job.Alone, nil
+	}
+	return job.This.Comm(given)
+}
+
+// withShared runs body in a program whose ranks are the workers of all its executors.
+func withShared(ctx context.Context, body func(ctx context.Context, ex Executor) error, opts []Option) error {
+	ex := &MPIPoolExecutor{}
+	err := ex.init(mpiClass, commClass, opts)
+	if err == nil {
+		err = ex.Start()
+	}
 	if err != nil {
-		return fmt.Errorf("futures: %s: %w", name, err)
+		return err
 	}
-	if root < 0 || root >= within.Size() {
-		return fmt.Errorf("futures: %s: root %d is out of range: the communicator has %d ranks", name, root, within.Size())
+	return ex.runAndClose(ctx, body)
+}
+
+// serveRoot has this rank serve until root lets it go.
+func serveRoot(ctx context.Context, within job.Comm, root int) error {
+	defer life.Serving()()
+	var v visit
+	defer v.end()
+	if err := within.Serve(ctx, job.Program{Service: v.service}, root); err != nil {
+		return fmt.Errorf("futures: %s: %w", commClass, err)
 	}
-	if within.Rank() != root {
-		defer life.Serving()()
-		if err := within.Serve(ctx, job.Program{Service: processService}, root); err != nil {
-			return fmt.Errorf("futures: %s: %w", name, err)
-		}
-		return nil
-	}
+	return nil
+}
+
+// atRoot runs body with an executor whose workers are the other ranks.
+func atRoot(ctx context.Context, within job.Comm, body func(ctx context.Context, ex Executor) error, opts []Option) error {
 	leave, err := within.Enter()
 	if err != nil {
-		return fmt.Errorf("futures: %s: %w", name, err)
+		return fmt.Errorf("futures: %s: %w", commClass, err)
 	}
 	defer leave()
 	ex := &MPIPoolExecutor{}
 	ex.comm = within
-	err = ex.init(mpiClass, name, opts)
+	err = ex.init(mpiClass, commClass, opts)
 	if err == nil {
 		err = ex.Start()
 	}
 	if err != nil { // the others have entered, or will: they must not wait without end
 		return errors.Join(err, within.LetGo(ctx))
 	}
+	return ex.runAndClose(ctx, body)
+}
+
+// runAndClose calls body and closes the executor, as the end of body asks for.
+func (ex *MPIPoolExecutor) runAndClose(ctx context.Context, body func(ctx context.Context, ex Executor) error) error {
 	returned := false
 	defer func() {
 		if !returned { // body has panicked: the others must not serve on
 			_ = ex.giveUp(ctx)
 		}
 	}()
-	err = body(ctx, ex)
+	err := body(ctx, ex)
 	returned = true
 	if err != nil {
 		return errors.Join(err, ex.giveUp(ctx))

@@ -68,8 +68,8 @@ func newConfig(constructor string, opts []Option) (config, error) {
 }
 
 // WithMaxWorkers sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one
-// per core that Go uses: GOMAXPROCS, which follows the quota of a container, and no more than the process may run on. A
-// thread pool respects only the option.
+// per core that Go uses: GOMAXPROCS, which follows the quota of a container, and no more than the process may run on. In a task
+// there is one process, whatever the variable says: every worker would start as many. A thread pool respects only the option.
 func WithMaxWorkers(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {
@@ -174,24 +174,36 @@ func WithOutOfBand(on bool) Option {
 	})
 }
 
-// WithOutOfBandThreshold sets from how many bytes on a slice travels beside the message; the default is 256 KiB.
+// WithOutOfBandThreshold sets from how many bytes on a slice travels beside the message; the default is 256 KiB, and 0 means every
+// slice.
 func WithOutOfBandThreshold(bytes int) Option {
 	return option(func(c *config) error {
-		if bytes < 1 {
-			return fmt.Errorf("WithOutOfBandThreshold(%d): the size must be at least 1 byte", bytes)
+		if bytes < 0 {
+			return fmt.Errorf("WithOutOfBandThreshold(%d): the size must not be below 0", bytes)
 		}
-		c.threshold = bytes
+		c.threshold = max(bytes, allOutOfBand)
 		return nil
 	})
 }
 
-// WithBackoff bounds how long a worker or master that polls sleeps between looks; the default is 1 ms. It overrides
-// RANKPOOL_BACKOFF. Local processes and goroutines are woken and never poll: for them it changes nothing.
+// WithBackoff bounds how long a worker or master that polls sleeps between looks; the default is 1 ms. With 0 it never sleeps, and
+// takes a core on each side as long as the executor is open. It overrides RANKPOOL_BACKOFF. Local processes and goroutines are woken and never poll: for them
+// it changes nothing.
 func WithBackoff(d time.Duration) Option {
-	return positive("WithBackoff", d, func(c *config) { c.backoff = d })
+	return option(func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("WithBackoff(%v): the time must not be below zero", d)
+		}
+		c.backoff = max(d, mpilink.NoBackoff)
+		return nil
+	})
 }
 
-// WithStartTimeout bounds how long a worker may take until it is ready, its initializer included; the default is 30 s.
+// allOutOfBand is the threshold with which every slice travels beside the message. An empty one needs no place there.
+const allOutOfBand = 1
+
+// WithStartTimeout bounds how long a worker may take until it is ready, its initializer included; the default is 30 s. The other ranks
+// of an [MPICommExecutor] are waited for without a limit, unless this option sets one.
 func WithStartTimeout(d time.Duration) Option {
 	return positive("WithStartTimeout", d, func(c *config) { c.start = d })
 }

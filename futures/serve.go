@@ -65,6 +65,9 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 	if err := c.Decode(&d, &s); err != nil {
 		return 0, nil, fmt.Errorf("the set-up cannot be decoded: %w", err)
 	}
+	if shared == nil {
+		ctx = serveMaster(ctx)
+	}
 	if s.Settings != nil {
 		if ctx, err = enterSettings(ctx, s.Settings); err != nil {
 			return 0, nil, err
@@ -73,15 +76,8 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 	if err := s.Output.redirect(ctx); err != nil {
 		return 0, nil, err
 	}
-	if s.Dir != "" {
-		if err := os.Chdir(s.Dir); err != nil {
-			return 0, nil, fmt.Errorf("WithDir: %w", err)
-		}
-	}
-	for name, value := range s.Env {
-		if err := os.Setenv(name, value); err != nil {
-			return 0, nil, fmt.Errorf("WithEnv: %s: %w", name, err)
-		}
+	if err := s.place(ctx); err != nil {
+		return 0, nil, err
 	}
 	ctx, err = withGlobals(ctx, s.Globals)
 	switch {
@@ -105,7 +101,7 @@ func processService() dispatch.Service {
 		Recovered:   recovered,
 		Leave: func(tasks context.Context, limit time.Duration) []dispatch.Failure {
 			defer leaveSettings(tasks)
-			return leaveStates(tasks, limit)
+			return append(leaveExecutors(tasks, limit), leaveStates(tasks, limit)...)
 		},
 		Unheard: unheard,
 		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor

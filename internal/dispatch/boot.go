@@ -36,7 +36,10 @@ func (m *Master) bootLocked() {
 
 // open makes the group's slots and starts a worker in each.
 func (m *Master) open() {
-	ctx, cancel := awake.WithTimeout(context.Background(), m.cfg.Start)
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if !m.cfg.Patient {
+		ctx, cancel = awake.WithTimeout(ctx, m.cfg.Start)
+	}
 	n, err := m.group.Open(ctx, m)
 	cancel()
 	if err == nil && n < 1 {

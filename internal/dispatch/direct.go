@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rankpool/rankpool/internal/link"
 )
@@ -39,7 +40,7 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 		case *answer != "":
 			return nil, errors.New(*answer)
 		default:
-			return ep.Native()
+			return ep.Native(p.absent)
 		}
 		select {
 		case <-changed:
@@ -70,7 +71,7 @@ func (m *Master) grant(w *worker, ask uint64) {
 	}
 	why := ""
 	for _, v := range m.workers {
-		if v.state != idle && v.state != busy {
+		if v.state != idle && v.state != busy && !(w.next().job.more().Gang && slices.Contains(m.gang.absent, v.slot)) {
 			why = fmt.Sprintf("worker %d was lost, and all of them would have to take part", v.slot)
 		}
 	}

@@ -11,10 +11,11 @@ import (
 // gang is the job that runs on all workers together. There is one at a time: it begins when every worker is idle, and
 // until all its units have ended none is idle again.
 type gang struct {
-	id   uint64         // counts gangs from 1; 0 stands for tasks that are in none
-	job  *Job           // nil when none runs
-	live int            // units that have not ended
-	out  map[int]string // workers whose unit has ended, with the reason if it failed
+	id     uint64         // counts gangs from 1; 0 stands for tasks that are in none
+	job    *Job           // nil when none runs
+	live   int            // units that have not ended
+	absent []int          // slots that were given up before it began, in order: they are not in it
+	out    map[int]string // workers whose unit has ended, with the reason if it failed
 }
 
 // next returns what the next worker is to be given. Gangs that have come to the head are put aside to wait for all
@@ -107,14 +108,14 @@ func (m *Master) start(j *Job, n int) {
 	}
 	for _, w := range m.workers[:m.lending.size] {
 		if w.givenUp() {
-			m.gang.out[w.slot] = lostBefore
+			m.gang.absent = append(m.gang.absent, w.slot)
 		}
 	}
 	slots := slices.Sorted(slices.Values(m.idle))[:n]
 	m.idle = slices.DeleteFunc(m.idle, func(slot int) bool { return slices.Contains(slots, slot) })
 	for unit, slot := range slots {
 		w := m.workers[slot]
-		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang | runIdle, gang: m.gang.id}
+		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang | runIdle, gang: m.gang.id, absent: m.gang.absent}
 		if j.more().Timeout > 0 {
 			h.flags |= runTimeout
 		}
@@ -152,7 +153,7 @@ func (m *Master) left(w *worker, failed bool, cause error) {
 	g := &m.gang
 	g.out[w.slot] = why
 	if g.live--; g.live == 0 {
-		g.job, g.out = nil, nil
+		g.job, g.out, g.absent = nil, nil, nil
 		return
 	}
 	for _, v := range m.workers {

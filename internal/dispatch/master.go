@@ -53,7 +53,8 @@ type Config struct {
 	// replace workers.
 	MaxTasks int
 
-	Start    time.Duration // until a worker is ready, its setup included; default 30 s
+	Start    time.Duration // until a worker is ready, its setup included, and before that until the group is open; default 30 s
+	Patient  bool          // the group opens as soon as it can: that has no limit
 	Liveness time.Duration // how long a worker may be silent while it has work; default 60 s
 	Stop     time.Duration // how long workers may take to leave after the last task, not counting a moment for saying what hangs; default 10 s
 }

@@ -14,11 +14,12 @@ import (
 
 // Peers is how a task talks to the tasks on the other workers of its pool. Its methods may be called together.
 type Peers struct {
-	Rank, Size int // the worker's slot, and how many there are
+	Rank, Size int // the worker's number, and how many there are, without those that were given up before the gang began
 
 	s      *server
 	seq    uint64 // of the unit
 	gang   uint64 // 0: the unit is in none
+	absent []int  // slots that are not in the gang, in order
 	losses int    // of workers, when the unit asked for the others
 
 	heard map[int]uint64 // of each worker, the last of its units that this one has read a letter of; under the server's lock
@@ -26,12 +27,28 @@ type Peers struct {
 	count atomic.Uint64
 }
 
+// slot returns the slot of a rank.
+func (p *Peers) slot(rank int) int {
+	for _, a := range p.absent {
+		if a <= rank {
+			rank++
+		}
+	}
+	return rank
+}
+
+// rank returns the rank of a slot.
+func (p *Peers) rank(slot int) int {
+	n, _ := slices.BinarySearch(p.absent, slot)
+	return slot - n
+}
+
 // Next counts the task's operations with all its peers, which they number alike.
 func (p *Peers) Next() uint64 { return p.count.Add(1) }
 
 // Letter is a message from one task to another.
 type Letter struct {
-	Source   int
+	Source   int // a rank; in a mailbox, a slot
 	Tag      uint64
 	Text     []byte
 	Segments [][]byte
@@ -123,7 +140,8 @@ func Workers(ctx context.Context) (*Peers, error) {
 		s.mu.Unlock()
 		return nil, ErrNoPeers
 	}
-	p := &Peers{Rank: s.rank, Size: s.size, s: s, seq: s.cancelSeq, gang: s.gang, losses: s.mail.losses, heard: map[int]uint64{}}
+	p := &Peers{Size: s.size - len(s.absent), s: s, seq: s.cancelSeq, gang: s.gang, absent: s.absent, losses: s.mail.losses, heard: map[int]uint64{}}
+	p.Rank = p.rank(s.rank)
 	s.peers = p
 	p.heard[s.rank] = p.seq // what it sends to itself
 	for i := range s.mail.letters {
@@ -144,7 +162,7 @@ func (p *Peers) Send(dest int, tag uint64, text []byte, segs [][]byte) error {
 		return fmt.Errorf("rank %d is out of range: there are %d workers", dest, p.Size)
 	}
 	if dest == p.Rank {
-		l := Letter{Source: dest, Tag: tag, Text: slices.Clone(text), gang: p.gang, unit: p.seq}
+		l := Letter{Source: p.s.rank, Tag: tag, Text: slices.Clone(text), gang: p.gang, unit: p.seq}
 		for _, s := range segs {
 			l.Segments = append(l.Segments, slices.Clone(s))
 		}
@@ -153,7 +171,7 @@ func (p *Peers) Send(dest int, tag uint64, text []byte, segs [][]byte) error {
 		p.s.mu.Unlock()
 		return nil
 	}
-	b := binary.AppendUvarint(number(kindPeer, uint64(dest)), p.gang)
+	b := binary.AppendUvarint(number(kindPeer, uint64(p.slot(dest))), p.gang)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, p.seq), tag)
 	return p.s.ep.Send(link.Frame{Stream: append(b, text...), Segments: segs})
 }
@@ -164,6 +182,9 @@ func (p *Peers) Recv(ctx context.Context, source int, fits func(tag uint64) bool
 	if source < -1 || source >= p.Size {
 		return Letter{}, fmt.Errorf("rank %d is out of range: there are %d workers", source, p.Size)
 	}
+	if source >= 0 {
+		source = p.slot(source)
+	}
 	s := p.s
 	for {
 		s.mu.Lock()
@@ -172,6 +193,7 @@ func (p *Peers) Recv(ctx context.Context, source int, fits func(tag uint64) bool
 				s.mail.letters = slices.Delete(s.mail.letters, i, i+1)
 				p.heard[l.Source] = max(p.heard[l.Source], l.unit)
 				s.mu.Unlock()
+				l.Source = p.rank(l.Source)
 				return l, nil
 			}
 		}

@@ -121,6 +121,7 @@ type server struct {
 	isSetUp    bool
 	again      int // how often the unit that runs has run before
 	gang       uint64
+	absent     []int // of its slots, those that are not in it
 	peers      *Peers
 	mail       mailbox
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -15,9 +16,9 @@ import (
 
 // commRanks is a communicator whose ranks serve one of them.
 type commRanks struct {
-	comm       *mpi.Comm // nil: this process alone
-	key        any       // as it was given
+	comm       *mpi.Comm
 	rank, size int
+	world      bool
 }
 
 // Rank implements Comm.
@@ -26,49 +27,71 @@ func (c *commRanks) Rank() int { return c.rank }
 // Size implements Comm.
 func (c *commRanks) Size() int { return c.size }
 
-// Comm implements Job.
+// World implements Comm.
+func (c *commRanks) World() bool { return c.world }
+
+// Comm implements Job. Without a launcher nothing starts MPI: a program that has done so itself may still have made the communicator.
 func (*ranks) Comm(c any) (Comm, error) {
-	if c == nil && !launched() && !mpi.Started() {
-		return &commRanks{size: 1}, nil
+	if !launched() && !mpi.Started() && (c == nil || single(c)) {
+		return Alone, nil
 	}
 	if _, err := startMPI(); err != nil {
 		return nil, err
 	}
-	comm, err := mpi.World()
-	if c != nil {
-		comm, err = mpi.FromEmpi(c)
-	}
+	world, err := mpi.World()
 	if err != nil {
 		return nil, err
 	}
-	if comm.IsInter() {
+	comm := world
+	if c != nil {
+		comm, err = mpi.FromEmpi(c)
+	}
+	switch {
+	case err != nil && single(c): // not one of MPI's
+		return Alone, nil
+	case err != nil:
+		return nil, err
+	case comm.IsInter():
 		return nil, errors.New("an intercommunicator has no root that the others could serve; merge it first")
 	}
-	return &commRanks{comm, c, comm.Rank(), comm.Size()}, nil
+	return &commRanks{comm, comm.Rank(), comm.Size(), comm.Size() == world.Size()}, nil
 }
 
 // entered are the communicators whose ranks serve this process.
 var entered struct {
 	sync.Mutex
-	by map[any]bool
+	all []*commRanks
 }
 
-// Enter implements Comm.
+// Enter implements Comm. Of two communicators one of which has all ranks, the ranks of the other serve in both.
 func (c *commRanks) Enter() (leave func(), err error) {
+	if c.size == 1 {
+		return func() {}, nil
+	}
 	entered.Lock()
 	defer entered.Unlock()
-	if entered.by[c.key] {
-		return nil, errors.New("the ranks of this communicator serve already: use the executor that is there, or wait for its end")
+	for _, o := range entered.all {
+		if o.world || c.world || o.comm.Same(c.comm) {
+			return nil, errors.New("the ranks of this communicator serve already: use the executor that is there, or wait for its end")
+		}
 	}
-	if entered.by == nil {
-		entered.by = map[any]bool{}
-	}
-	entered.by[c.key] = true
+	entered.all = append(entered.all, c)
 	return func() {
 		entered.Lock()
-		delete(entered.by, c.key)
+		entered.all = slices.DeleteFunc(entered.all, func(o *commRanks) bool { return o == c })
 		entered.Unlock()
 	}, nil
+}
+
+// gathering is how the ranks of the communicator meet.
+func (c *commRanks) gathering(o mpilink.Options) mpilink.Gathering {
+	t := mpilink.Gathering{Comm: c.comm, Options: o}
+	if c.world {
+		here.Lock()
+		t.Roster = here.roster
+		here.Unlock()
+	}
+	return t
 }
 
 // LetGo implements Comm.
@@ -76,7 +99,7 @@ func (c *commRanks) LetGo(ctx context.Context) error {
 	if c.size == 1 {
 		return nil
 	}
-	return mpilink.NewGathered(mpilink.Config{}, mpilink.Options{}, c.comm).Close(ctx)
+	return mpilink.NewGathered(mpilink.Config{}, c.gathering(mpilink.Options{})).Close(ctx)
 }
 
 // Serve implements Comm.
@@ -93,7 +116,7 @@ func (c *commRanks) Serve(ctx context.Context, p Program, root int) error {
 	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(sync.Mutex)
-	return mpilink.ServeGathered(ctx, c.comm, root, options, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
+	return mpilink.ServeGathered(ctx, c.gathering(options), root, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
 }
 
 // Group implements Comm.
@@ -105,5 +128,7 @@ func (c *commRanks) Group(q Request) (Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mpilink.NewGathered(mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}, options, c.comm), nil
+	t := c.gathering(options)
+	t.Limit = q.Limit
+	return mpilink.NewGathered(mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}, t), nil
 }

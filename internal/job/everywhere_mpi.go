@@ -36,10 +36,7 @@ func onEveryRank(p Program) int {
 // farewell is the end of a program that runs on all ranks. Nobody enters MPI_Finalize before all are known to, and of those that
 // fail one aborts the job: Open MPI's mpiexec hangs or crashes when a job is aborted while one of its ranks is in MPI_Finalize,
 // and when two abort it at once. Only ranks that have come to their end take part, so a rank may compute for as long as it likes.
-type farewell struct {
-	comm   *mpi.Comm
-	roster *mpilink.Roster
-}
+type farewell struct{ comm *mpi.Comm }
 
 // The messages of an end, by their tags.
 const (
@@ -63,7 +60,10 @@ func newFarewell() (*farewell, error) {
 	if f.comm, err = world.Dup(); err != nil {
 		return nil, err
 	}
-	f.roster, err = mpilink.NewRoster(f.comm)
+	roster, err := mpilink.NewRoster(f.comm)
+	here.Lock()
+	here.roster = roster
+	here.Unlock()
 	return f, err
 }
 
@@ -147,7 +147,7 @@ var errOtherFails = errors.New("another rank fails")
 func (f *farewell) agree() (lost bool, err error) {
 	stop, ended := make(chan struct{}), make(chan int, f.comm.Size())
 	defer close(stop)
-	f.roster.AwaitEnds(stop, func(rank int) {
+	here.roster.AwaitEnds(stop, func(rank int) {
 		time.Sleep(PrintPause) // its last message may be on the way
 		ended <- rank
 	})
@@ -184,15 +184,18 @@ func (f *farewell) agree() (lost bool, err error) {
 
 // await waits for rank 0 to say that all have come to their end.
 func (f *farewell) await(ended chan int, finish func(context.Context)) (lost bool, err error) {
-	b, _, err := f.next(ended)
-	if err != nil {
-		return false, err
+	for {
+		b, st, err := f.next(ended)
+		switch {
+		case err != nil:
+			return false, err
+		case b != nil:
+			finish(context.Background())
+			return b[0] == lostSome, nil
+		case st.Source == 0:
+			return false, errors.New("rank 0 has ended without a goodbye: it was killed, or it crashed")
+		}
 	}
-	if b == nil {
-		return false, errors.New("rank 0 has ended without a goodbye: it was killed, or it crashed")
-	}
-	finish(context.Background())
-	return b[0] == lostSome, nil
 }
 
 // next waits for a message, or for the end of a process whose last message has been read: then there is none, but its rank.

@@ -73,7 +73,8 @@ type Program struct {
 // Request is what an executor asks of ranks.
 type Request struct {
 	Backoff, Liveness time.Duration
-	Workers           int // 0: as many as there is room for
+	Workers           int           // 0: as many as there is room for
+	Limit             time.Duration // of the wait for the ranks of a communicator; 0: as long as they live
 
 	Command string   // to spawn; "" is this program
 	Args    []string // nil: those of this process
@@ -97,6 +98,9 @@ type Server struct {
 type Comm interface {
 	Rank() int
 	Size() int
+
+	// World tells whether these are all ranks of the job.
+	World() bool
 
 	// Enter refuses a communicator whose other ranks serve this one already, and would never answer.
 	Enter() (leave func(), err error)

@@ -27,6 +27,7 @@ type ranks struct {
 	shared *mpilink.Hub    // the world's other ranks, in its rank 0; every executor shares them
 	joined bool            // an executor uses them, or has
 	serves bool            // this process is one of them, or was spawned
+	roster *mpilink.Roster // the world's processes, in a program that runs on every rank; nil in others
 }
 
 // here is the job of this process.

@@ -3,7 +3,6 @@
 package job
 
 import (
-	"context"
 	"errors"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
@@ -35,18 +34,8 @@ func (none) Ranks(Request) (Group, bool, bool, error) {
 func (none) Connect(Request, mpilink.Place) (Group, error) { return nil, mpi.ErrNotBuilt }
 
 func (none) Comm(c any) (Comm, error) {
-	if c != nil {
+	if c != nil && !single(c) {
 		return nil, errors.New("MPI is not built into this program: build it with `go build -tags mpi`")
 	}
-	return alone{}, nil
+	return Alone, nil
 }
-
-// alone is the world of this process alone.
-type alone struct{}
-
-func (alone) Rank() int                                 { return 0 }
-func (alone) Size() int                                 { return 1 }
-func (alone) Enter() (func(), error)                    { return func() {}, nil }
-func (alone) Group(Request) (Group, error)              { return nil, mpi.ErrNotBuilt }
-func (alone) LetGo(context.Context) error               { return nil }
-func (alone) Serve(context.Context, Program, int) error { return nil }

@@ -82,6 +82,9 @@ func Changed() settings.Settings { return origin.Changed() }
 // everywhere says that the program runs on every rank. It is written before Main's work begins.
 var everywhere bool
 
+// Everywhere tells whether the program runs on every rank.
+func Everywhere() bool { return everywhere }
+
 // UnderLauncher tells whether ranks are the workers that auto means: the program was started by an mpiexec, and this
 // process is no worker itself.
 func UnderLauncher() bool { return !everywhere && !proc.IsWorker() && job.This.Launched() }

@@ -64,6 +64,18 @@ func Track(p Pool) (closed func(badEnd func() error)) {
 	}
 }
 
+// FinishOpen closes every pool that is open when everything queued has run, and returns what went wrong by the end of ctx.
+func FinishOpen(ctx context.Context) []error {
+	all := openPools()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, p := range all {
+		wg.Go(func() { errs[i] = p.Finish(ctx) })
+	}
+	wg.Wait()
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
 func openPools() []*tracked {
 	open.Lock()
 	defer open.Unlock()

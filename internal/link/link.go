@@ -141,9 +141,10 @@ type Endpoint interface {
 
 // Native is an Endpoint whose group has something of its own for its workers to talk to each other by.
 type Native interface {
-	// Native returns it. All workers of the group make it together at their first call, which blocks until then; later
-	// calls return the same. It is gone when the worker ends.
-	Native() (any, error)
+	// Native returns that of all workers of the group but those in the absent slots, which are in order. The workers make it together
+	// at their first call, which blocks until then; later calls return the same, as long as absent is the same. It is gone when the
+	// worker ends.
+	Native(absent []int) (any, error)
 }
 
 // Settler is an Endpoint that is told when its worker has been set up: what the process may do can be less since then, for

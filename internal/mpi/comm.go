@@ -86,6 +86,9 @@ func (c *Comm) begin(op string) error {
 // Rank is this process's number in the (local) group.
 func (c *Comm) Rank() int { return c.about.rank }
 
+// Same tells whether c and d are one communicator of MPI.
+func (c *Comm) Same(d *Comm) bool { return c.handle == d.handle }
+
 // Size is how many processes the (local) group has.
 func (c *Comm) Size() int { return c.about.size }
 

@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"internal/remote":       {"internal/pkl5"},
 	"internal/link":         {},
 	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/lines", "internal/memlimit"},
-	"internal/link/mpilink": {"internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
+	"internal/link/mpilink": {"internal/awake", "internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// What tells programs of package spmd from others. The second imports nothing else, see there.
 	"internal/everyrank":      {},

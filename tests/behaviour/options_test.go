@@ -68,6 +68,24 @@ func TestUsePkl5FollowsTheVariableAndItsOddities(t *testing.T) {
 	}
 }
 
+// A program that rankpool run starts has the variables of that command.
+func TestVariablesOfTheCommandAreNotCalledUnknown(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		t.Setenv("RANKPOOL_RUN_DIR", t.TempDir())
+		t.Setenv("RANKPOOL_BACKOFF", "0")
+		t.Setenv("RANKPOOL_BACKOF", "0")
+		var log strings.Builder
+		ex := b.start(t, max(b.workers, 1), futures.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+		if y := result(t, submit(t, ex, square, 3)); y != 9 {
+			t.Error(y)
+		}
+		mustClose(t, ex)
+		if warned := log.String(); strings.Contains(warned, "RANKPOOL_RUN_DIR") || !strings.Contains(warned, "RANKPOOL_BACKOF\n") {
+			t.Errorf("the log: %s", warned)
+		}
+	}, encodes)
+}
+
 // quoted is how a text log shows a value.
 func quoted(value string) string {
 	if value == "" {
@@ -96,6 +114,8 @@ func TestTheThresholdSaysWhatIsLarge(t *testing.T) {
 	}{
 		"option at the size":          {opts: []futures.Option{futures.WithOutOfBandThreshold(size)}, want: true},
 		"option above the size":       {opts: []futures.Option{futures.WithOutOfBandThreshold(size + 1)}},
+		"option zero":                 {variable: fmt.Sprint(size + 1), opts: []futures.Option{futures.WithOutOfBandThreshold(0)}, want: true},
+		"variable zero":               {variable: "0", want: true},
 		"variable above the size":     {variable: fmt.Sprint(size + 1)},
 		"the option beats a variable": {variable: fmt.Sprint(size + 1), opts: []futures.Option{futures.WithOutOfBandThreshold(size)}, want: true},
 	} {

@@ -36,7 +36,7 @@ func TestConstructionStartsNothing(t *testing.T) {
 
 func TestBadOptionsAreAllListedAtConstruction(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		_, err := b.make(futures.WithMaxWorkers(0), futures.WithLiveness(-1), nil, futures.WithOutOfBandThreshold(0))
+		_, err := b.make(futures.WithMaxWorkers(0), futures.WithLiveness(-1), nil, futures.WithOutOfBandThreshold(-1))
 		for _, text := range []string{"WithMaxWorkers(0)", "WithLiveness", "WithOutOfBandThreshold"} {
 			if !contains(err, text) {
 				t.Errorf("%q is not in: %v", text, err)

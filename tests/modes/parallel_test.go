@@ -38,6 +38,17 @@ func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
 	})
 }
 
+func TestTasksMayCallMPIOnTheWorkersThatAreLeft(t *testing.T) {
+	needsMPI(t)
+	m := world
+	m.ranks, m.options = 4, []string{mpitest.Leave[library]}
+	pkg, args := m.staying(t, parallel, []string{"survivors"})
+	o := m.run(t, pkg, args)
+	o.matches(t, 1, `sums: \[\[0 3 6\] \[1 3 6\] \[2 3 6\]\] <nil>`)
+	o.matches(t, 5, `sums: \[\[0 2 3\] \[1 2 3\]\] <nil>`) // three of another executor
+	o.ends(t, 0, lost...)
+}
+
 // The workers are the spawned processes, or the world but for its master. For the ranks of a communicator see
 // TestEveryRankOfACommunicatorCanBeServedByTheOthers, for those of a service TestAMasterUsesTheRanksOfAServerThatWasStartedApart.
 func TestTheCommunicatorHasAllWorkersAndNobodyElse(t *testing.T) {

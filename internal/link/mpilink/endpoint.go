@@ -23,7 +23,8 @@ type endpoint struct {
 	id      uint64
 	slot    int
 	nap     time.Duration
-	group   uint64 // 0 unless it has a worker on every rank that serves
+	group   uint64 // 0 unless it has a worker on every rank that serves and is not lost
+	missing []int  // the ranks that were lost before
 	parking *parking
 	journal *link.Journal
 
@@ -38,8 +39,9 @@ type endpoint struct {
 
 	native struct {
 		sync.Mutex
-		comm *mpi.Comm
-		err  error
+		comm   *mpi.Comm
+		absent []int // slots of workers that it does not have
+		err    error
 	}
 }
 

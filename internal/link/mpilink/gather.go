@@ -7,33 +7,42 @@ import (
 	"sync"
 	"time"
 
+	limits "github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// NewGathered returns a group over the other ranks of an intracommunicator, in their order, for the time that it is open.
-// Each of them calls ServeGathered with the same communicator and the rank of this process; Open waits for that.
-func NewGathered(cfg Config, o Options, c *mpi.Comm) *Group {
-	return newGroup(cfg, nil, &gathering{comm: c, options: o})
+// Gathering describes the time in which the ranks of an intracommunicator serve one of them.
+type Gathering struct {
+	Comm    *mpi.Comm
+	Options Options
+
+	// Limit is how long the ranks are waited for; 0 means as long as they live.
+	Limit time.Duration
+
+	// Roster has the processes of the communicator's ranks, so that one that has ended is not waited for; nil if they are not known.
+	Roster *Roster
 }
 
-// gathering is the time in which the ranks of a communicator serve one of them.
+// NewGathered returns a group over the other ranks of the communicator, in their order, for the time that it is open.
+// Each of them calls ServeGathered with the same communicator and the rank of this process; Open waits for that.
+func NewGathered(cfg Config, t Gathering) *Group {
+	return newGroup(cfg, nil, &gathering{Gathering: t})
+}
+
+// gathering is what there is of a Gathering at its root.
 type gathering struct {
-	comm    *mpi.Comm
-	options Options
+	Gathering
 
 	mu      sync.Mutex
 	ended   bool
-	entered chan struct{} // closed when all ranks have entered, or that has failed; nil before this one begins
+	entered chan struct{} // closed when all ranks have entered, or that has failed or was given up; nil before this one begins
 
 	// What came of it, once entered is closed.
 	sub *mpi.Comm
 	hub *Hub
 	err error
 }
-
-// gatherLimit is how long the end of a group waits for ranks that have not entered yet: they must find their master.
-const gatherLimit = 30 * time.Second
 
 // reorder makes a communicator of all ranks in which root is the first. Collective; it cannot be interrupted.
 func reorder(c *mpi.Comm, root int) (*mpi.Comm, error) {
@@ -57,6 +66,39 @@ func within(ctx context.Context, f func() error) (err error, over bool) {
 	}
 }
 
+// meet waits for what all ranks do together and nothing can interrupt, and goes on by itself when ctx ends, or when the process of a
+// rank has ended, and with the limit. The communicator cannot be used any more then.
+func (t *Gathering) meet(ctx context.Context, f func() error) error {
+	if t.Limit > 0 {
+		limited, cancel := limits.WithTimeout(ctx, t.Limit)
+		defer cancel()
+		ctx = limited
+	}
+	done, stop := make(chan error, 1), make(chan struct{})
+	defer close(stop)
+	go func() { done <- f() }()
+	lost := make(chan int, t.Comm.Size())
+	if t.Roster != nil {
+		t.Roster.AwaitEnds(stop, func(rank int) { lost <- rank })
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		markLost(nil)
+		return fmt.Errorf("mpilink: some ranks of the communicator have not entered: all of them must call it, with the "+
+			"same root: %w", context.Cause(ctx))
+	case rank := <-lost:
+		select {
+		case err := <-done: // it had entered
+			return err
+		case <-time.After(time.Second):
+		}
+		markLost(&endedError{})
+		return fmt.Errorf("mpilink: the ranks of the communicator cannot meet: the process of rank %d has ended", rank)
+	}
+}
+
 func (g *gathering) start(ctx context.Context) (*Hub, error) {
 	g.mu.Lock()
 	if g.ended {
@@ -67,14 +109,12 @@ func (g *gathering) start(ctx context.Context) (*Hub, error) {
 	g.mu.Unlock()
 	select {
 	case <-entered:
-		return g.hub, g.err
+		if g.err != nil {
+			return nil, g.err
+		}
+		return g.hub, nil
 	case <-ctx.Done():
-		g.mu.Lock()
-		g.ended = true
-		g.mu.Unlock()
-		markLost(nil)
-		return nil, fmt.Errorf("mpilink: some ranks of the communicator have not entered: all of them must call it, with the "+
-			"same root: %w", context.Cause(ctx))
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -84,26 +124,28 @@ func (g *gathering) begin() (entered <-chan struct{}) {
 		g.entered = make(chan struct{})
 		go func() {
 			defer close(g.entered)
-			g.sub, g.hub, g.err = g.enter()
+			g.err = g.meet(context.Background(), g.enter)
 		}()
 	}
 	return g.entered
 }
 
 // enter meets the other ranks.
-func (g *gathering) enter() (*mpi.Comm, *Hub, error) {
-	sub, err := reorder(g.comm, g.comm.Rank())
+func (g *gathering) enter() error {
+	sub, err := reorder(g.Comm, g.Comm.Rank())
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	hub, err := Lead(sub, g.options)
+	hub, err := Lead(sub, g.Options)
 	if err != nil {
-		return nil, nil, errors.Join(err, sub.Free())
+		return errors.Join(err, sub.Free())
 	}
-	return sub, hub, nil
+	g.sub, g.hub = sub, hub
+	return nil
 }
 
-// end lets the other ranks go. They enter all the same when this one has not: they are waited for then.
+// end lets the other ranks go. They enter all the same when this one has not: they are waited for then, for they must find their
+// master.
 func (g *gathering) end(ctx context.Context) error {
 	g.mu.Lock()
 	if g.ended {
@@ -113,36 +155,39 @@ func (g *gathering) end(ctx context.Context) error {
 	g.ended = true
 	entered := g.begin()
 	g.mu.Unlock()
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatherLimit)
-	defer cancel()
-	select {
-	case <-entered:
-	case <-late.Done():
-		markLost(nil)
-		return fmt.Errorf("mpilink: some ranks of the communicator have not entered: %w", context.Cause(late))
-	}
-	if g.hub == nil {
+	<-entered
+	if g.err != nil {
 		return g.err
 	}
 	if ctx.Err() != nil {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeLimit)
+		defer cancel()
 		ctx = late
 	}
-	return errors.Join(g.hub.Close(ctx), g.sub.Free())
+	err := g.hub.Close(ctx)
+	if mpi.Lost() { // collective
+		return err
+	}
+	return errors.Join(err, g.sub.Free())
 }
+
+// goodbyeLimit is how long ranks that have entered too late may take to leave.
+const goodbyeLimit = 30 * time.Second
 
 // ServeGathered runs workers for the group that rank root makes by NewGathered over the same communicator, until that is
 // closed; see Serve. It waits for root without a limit but ctx: after that the communicator cannot be used any more.
-func ServeGathered(ctx context.Context, c *mpi.Comm, root int, o Options, serve func(link.Endpoint) error) error {
+func ServeGathered(ctx context.Context, t Gathering, root int, serve func(link.Endpoint) error) error {
 	var sub *mpi.Comm
-	err, over := within(ctx, func() (err error) {
-		sub, err = reorder(c, root)
+	err := t.meet(ctx, func() (err error) {
+		sub, err = reorder(t.Comm, root)
 		return err
 	})
-	if !over {
-		return fmt.Errorf("mpilink: gave up waiting for the other ranks of the communicator: %w", err)
-	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(Serve(sub, o, serve), sub.Free())
+	err = Serve(sub, t.Options, serve)
+	if mpi.Lost() { // collective
+		return err
+	}
+	return errors.Join(err, sub.Free())
 }

@@ -40,7 +40,8 @@ type Group struct {
 	handler link.Handler
 	slots   []atomic.Pointer[remote]
 	peers   []int  // of the slots
-	whole   uint64 // the group's number if it has a worker on every rank that serves, else 0
+	whole   uint64 // the group's number if it has a worker on every rank that serves and is not lost, else 0
+	missing []int  // the ranks that were lost when it was opened
 
 	mu        sync.Mutex
 	opened    bool
@@ -119,9 +120,16 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	defer hub.hubMu.Unlock()
 	hub.naps[g] = g.cfg.Backoff
 	hub.bear(g.cfg.Liveness)
-	if n == hub.peers && n == len(peers) {
+	for peer, err := range hub.gone {
+		if err != nil {
+			g.missing = append(g.missing, peer)
+		}
+	}
+	if n == hub.peers-len(g.missing) && n == len(peers) && len(g.missing) <= mostMissing {
 		hub.lastGroup++
 		g.whole = hub.lastGroup
+	} else {
+		g.missing = nil // nobody asks
 	}
 	return n, nil
 }
@@ -152,7 +160,7 @@ func (g *Group) Start(w int) {
 	}
 	h.hubMu.Unlock()
 	if refused == nil {
-		refused = h.note(r.peer, r.id, kindStart, startArgs(w, g.cfg.Backoff, g.whole)...)
+		refused = h.note(r.peer, r.id, kindStart, startArgs(w, g.cfg.Backoff, g.whole, g.missing)...)
 		h.nudge()
 	}
 	if refused != nil {

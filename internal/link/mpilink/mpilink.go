@@ -31,6 +31,9 @@ import (
 // DefaultBackoff bounds how long who polls sleeps between looks.
 const DefaultBackoff = time.Millisecond
 
+// NoBackoff is the Backoff with which nobody sleeps between looks.
+const NoBackoff = time.Nanosecond
+
 // DefaultLiveness is how long a worker may be silent.
 const DefaultLiveness = time.Minute
 

@@ -3,6 +3,7 @@ package mpilink
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -10,19 +11,23 @@ import (
 // nativeTags are where the tags of the calls that make the workers' communicators begin, and how many there are.
 const nativeTags, nativeRoom = 1 << 10, 1 << 14
 
-// Native returns an *mpi.Comm of the group's workers, each under the number of its slot.
-func (e *endpoint) Native() (any, error) {
+// Native returns an *mpi.Comm of the group's workers, in the order of their slots.
+func (e *endpoint) Native(absent []int) (any, error) {
 	e.native.Lock()
 	defer e.native.Unlock()
+	if !slices.Equal(absent, e.native.absent) && e.native.comm != nil {
+		e.native.comm = nil // not freed: those who are absent cannot take part
+	}
 	if e.native.comm == nil && e.native.err == nil {
-		e.native.comm, e.native.err = e.makeNative()
+		e.native.absent = absent
+		e.native.comm, e.native.err = e.makeNative(absent)
 	}
 	return e.native.comm, e.native.err
 }
 
-func (e *endpoint) makeNative() (*mpi.Comm, error) {
+func (e *endpoint) makeNative(absent []int) (*mpi.Comm, error) {
 	if e.group == 0 {
-		return nil, errors.New("its workers are not on all ranks, because some were lost before")
+		return nil, errors.New("its workers are not one on each rank")
 	}
 	env, err := mpi.Init(mpi.Options{})
 	if err != nil {
@@ -38,9 +43,16 @@ func (e *endpoint) makeNative() (*mpi.Comm, error) {
 		}
 		first = 0
 	}
-	ranks := make([]int, c.Size()-first)
-	for i := range ranks {
-		ranks[i] = first + i
+	var ranks []int
+	slot := 0
+	for peer := first; peer < c.Size(); peer++ {
+		if slices.Contains(e.missing, peer) {
+			continue
+		}
+		if !slices.Contains(absent, slot) {
+			ranks = append(ranks, peer)
+		}
+		slot++
 	}
 	// Other groups may be at it on the same ranks.
 	return c.CreateGroup(ranks, nativeTags+int(e.group%nativeRoom))

@@ -89,6 +89,8 @@ func (h *Hub) run() {
 		if h.attention.Load() == 0 && !parts && h.port.Idle() && !h.hasCommands() {
 			h.bed.sleep()
 			p.reset()
+		} else if nap <= NoBackoff {
+			runtime.Gosched()
 		} else if h.bed.nap(nap) {
 			p.reset()
 		}

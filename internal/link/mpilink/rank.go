@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -192,8 +193,10 @@ func (r *rank) turn(spin time.Duration, mayNap bool) {
 	if n > 0 || r.hurry {
 		r.reset()
 	} else if mayNap && err == nil {
-		if nap := r.pause(r.parts(), r.backoff()); nap > 0 {
+		if nap := r.pause(r.parts(), r.backoff()); nap > NoBackoff {
 			r.sleep(nap)
+		} else if nap > 0 {
+			runtime.Gosched()
 		}
 	}
 	r.driving = false
@@ -339,12 +342,12 @@ func (r *rank) head(b []byte) {
 		}
 		return
 	case kindStart:
-		slot, nap, group, ok := readStart(data)
+		slot, nap, group, missing, ok := readStart(data)
 		if !ok {
 			r.fail(errHead)
 			return
 		}
-		ep := &endpoint{rank: r, id: id, slot: slot, nap: nap, group: group, parking: newParking(), journal: newJournal()}
+		ep := &endpoint{rank: r, id: id, slot: slot, nap: nap, group: group, missing: missing, parking: newParking(), journal: newJournal()}
 		r.endpoints[id] = ep
 		go ep.run()
 		return
@@ -370,20 +373,34 @@ func (r *rank) head(b []byte) {
 	}
 }
 
+// mostMissing is how many lost ranks can be told of at the start of a worker.
+const mostMissing = (longest - tail - startSize) / 8
+
+const startSize = 24
+
 // startArgs is the content of kindStart.
-func startArgs(slot int, nap time.Duration, group uint64) []byte {
+func startArgs(slot int, nap time.Duration, group uint64, missing []int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(slot))
 	b = binary.LittleEndian.AppendUint64(b, uint64(nap))
-	return binary.LittleEndian.AppendUint64(b, group)
+	b = binary.LittleEndian.AppendUint64(b, group)
+	for _, peer := range missing {
+		b = binary.LittleEndian.AppendUint64(b, uint64(peer))
+	}
+	return b
 }
 
-func readStart(b []byte) (slot int, nap time.Duration, group uint64, ok bool) {
-	if len(b) != 24 {
-		return 0, 0, 0, false
+func readStart(b []byte) (slot int, nap time.Duration, group uint64, missing []int, ok bool) {
+	if len(b) < startSize || len(b)%8 != 0 {
+		return 0, 0, 0, nil, false
 	}
 	u := binary.LittleEndian.Uint64
 	slot, ok = count(b)
-	return slot, time.Duration(u(b[8:])), u(b[16:]), ok
+	for at := startSize; at < len(b) && ok; at += 8 {
+		var peer int
+		peer, ok = count(b[at:])
+		missing = append(missing, peer)
+	}
+	return slot, time.Duration(u(b[8:])), u(b[16:]), missing, ok
 }
 
 // masterGone is the error when the master's process has ended. The lock is held.

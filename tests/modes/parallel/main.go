@@ -81,6 +81,10 @@ func run(ctx context.Context) error {
 		return each(ctx, sizes)
 	case "where":
 		return each(ctx, where, futures.WithMPIInfo(map[string]string{"wdir": os.Args[2]}))
+	case "blocks":
+		return blocks(ctx)
+	case "survivors":
+		return survivors(ctx)
 	case "stuck":
 		ex, err := futures.NewMPIPoolExecutor(futures.WithLiveness(3 * time.Second))
 		if err != nil {
@@ -132,6 +136,41 @@ func inTurnAndTogether(ctx context.Context) error {
 	return nil
 }
 
+// survivors has tasks call MPI on all workers, and then on those that are left, in two executors.
+func survivors(ctx context.Context) error {
+	for _, lose := range []bool{true, false} {
+		if err := sumsAndLoss(ctx, lose); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sumsAndLoss(ctx context.Context, first bool) error {
+	ex, err := futures.NewMPIPoolExecutor()
+	if err != nil {
+		return err
+	}
+	defer ex.Close()
+	for _, lose := range []bool{first, false, false} {
+		f, err := futures.SubmitEach(ex, sums, 1)
+		if err != nil {
+			return err
+		}
+		all, err := f.Result(ctx)
+		fmt.Println("sums:", all, err)
+		if lose {
+			if err := kill(ex.Stats().Workers[1].Pid); err != nil {
+				return err
+			}
+			for n := 3; err == nil && n == 3; {
+				n, err = ex.NumWorkers(ctx)
+			}
+		}
+	}
+	return nil
+}
+
 // each prints what a function returns on every worker.
 func each[R any](ctx context.Context, fn futures.Func[struct{}, R], opts ...futures.Option) error {
 	ex, err := futures.NewMPIPoolExecutor(append(opts, futures.WithMaxWorkers(2))...)
@@ -151,3 +190,25 @@ func each[R any](ctx context.Context, fn futures.Func[struct{}, R], opts ...futu
 	fmt.Println(n, "workers:", all)
 	return err
 }
+
+// blocks enters communicators in a program whose ranks serve all the time.
+func blocks(ctx context.Context) error {
+	for _, c := range []futures.Communicator{nil, one{}} {
+		err := futures.MPICommExecutor(ctx, c, 0, func(ctx context.Context, ex futures.Executor) error {
+			n, err := ex.NumWorkers(ctx)
+			fmt.Println("block of", n, ex.Backend())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Println("not shared:", futures.MPICommExecutor(ctx, nil, 1, func(context.Context, futures.Executor) error { return nil }))
+	return nil
+}
+
+// one is a communicator that has nothing to do with MPI.
+type one struct{}
+
+func (one) Rank() int { return 0 }
+func (one) Size() int { return 1 }

@@ -67,6 +67,30 @@ var (
 	})
 )
 
+// neighbours says which rank it is, of how many, what they are in all, and which two are beside it.
+var neighbours = futures.RegisterContext("neighbours", func(ctx context.Context, _ int) ([5]int, error) {
+	c, err := futures.CommWorkers(ctx)
+	if err != nil {
+		return [5]int{}, err
+	}
+	n, r := c.Size(), c.Rank()
+	sum, err := comm.Allreduce(ctx, c, r, comm.Sum[int])
+	if err != nil {
+		return [5]int{}, err
+	}
+	for _, to := range []int{(r + 1) % n, (r + n - 1) % n} {
+		if err := comm.Send(ctx, c, r, to, 7); err != nil {
+			return [5]int{}, err
+		}
+	}
+	before, err := comm.Recv[int](ctx, c, (r+n-1)%n, 7)
+	if err != nil {
+		return [5]int{}, err
+	}
+	after, err := comm.Recv[int](ctx, c, (r+1)%n, 7)
+	return [5]int{r, n, sum, before, after}, err
+})
+
 // atWork waits until n tasks hold in a directory and returns their processes.
 func atWork(ctx context.Context, dir string, n int) (pids []int, err error) {
 	for {
@@ -360,6 +384,16 @@ func loseGang(ctx context.Context) error {
 	fmt.Println("gang broken:", errors.Is(err, futures.ErrBroken), err)
 	v, err := submit(ex, add, 1).Result(ctx)
 	fmt.Println("then:", v, err)
+	n, err := ex.NumWorkers(ctx)
+	fmt.Println("workers:", n, err)
+	for range 2 {
+		each, err := futures.SubmitEach(ex, neighbours, 0)
+		if err != nil {
+			return err
+		}
+		got, err := each.Result(ctx)
+		fmt.Println("survivors:", got, err)
+	}
 	return nil
 }
 

@@ -1,0 +1,50 @@
+package modes_test
+
+import (
+	"strings"
+	"testing"
+)
+
+const communicators = "github.com/rankpool/rankpool/tests/modes/testdata/communicators"
+
+func TestRanksThatServeAreNotEnteredByAnotherHandle(t *testing.T) {
+	needsMPI(t)
+	o := world.succeed(t, communicators, []string{"nested"})
+	if n := strings.Count(o.output, "nested: futures: MPICommExecutor: the ranks of this communicator serve already"); n != 10 {
+		t.Errorf("%d of 10 were refused:\n%s", n, o.output)
+	}
+	if n := strings.Count(o.output, "2 workers: 9 mpi"); n != 2 {
+		t.Errorf("%d of 2 outer blocks of the world went on:\n%s", n, o.output)
+	}
+	o.contains(t, "1 workers: 9 mpi")
+}
+
+func TestSomeRanksServeAndOthersDoNot(t *testing.T) {
+	needsMPI(t)
+	world.succeed(t, communicators, []string{"parts"}).contains(t, "1 workers: 9 mpi")
+}
+
+func TestEveryRankMayEnterACommunicatorOfItsOwn(t *testing.T) {
+	needsMPI(t)
+	for _, m := range []mode{world, processes} {
+		o := m.succeed(t, communicators, []string{"alone"})
+		if n := strings.Count(o.output, "1 workers: 9 threads"); n != max(m.ranks, 1) {
+			t.Errorf("%s: %d blocks:\n%s", m.name, n, o.output)
+		}
+	}
+}
+
+func TestRanksAreAfterABlockAsTheyWereBefore(t *testing.T) {
+	needsMPI(t)
+	dir := t.TempDir()
+	o := world.succeed(t, communicators, []string{"surroundings", dir})
+	if n := strings.Count(o.output, "in the block: "+dir+` "set"`); n != 2 {
+		t.Errorf("%d of 2 workers were set:\n%s", n, o.output)
+	}
+	o.contains(t, "rank 0 is as before", "rank 1 is as before", "rank 2 is as before")
+}
+
+func TestAProgramWhoseRanksServeAllTheTimeSharesThemInABlock(t *testing.T) {
+	needsMPI(t)
+	world.succeed(t, parallel, []string{"blocks"}).contains(t, "block of 2 mpi", "block of 1 threads", "not shared: ", "with spmd.Main")
+}
