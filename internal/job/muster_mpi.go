@@ -60,9 +60,12 @@ func Muster() (stop func()) {
 // first tells whether this rank speaks for its host.
 func first(r roll) bool { return r.here[0] == mpi.FindLauncher(os.LookupEnv).Rank }
 
-// giveUpJob ends this process because ranks of its host have gone.
+// giveUpJob ends this process because ranks of its host have gone. The others leave the first one the time to look and to say so: the
+// first that ends may take all along.
 func giveUpJob(r roll, gone string) {
-	if first(r) {
+	if !first(r) {
+		time.Sleep(2 * musterTurn)
+	} else {
 		fmt.Fprintf(os.Stderr, "rankpool: %s ended before MPI had started, which needs all of them, so this job ends: look at what the "+
 			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
 	}
