@@ -64,7 +64,8 @@ func Track(p Pool) (closed func(badEnd func() error)) {
 	}
 }
 
-// FinishOpen closes every pool that is open when everything queued has run, and returns what went wrong by the end of ctx.
+// FinishOpen closes every pool that is open when everything queued has run, and returns what went wrong by the end of ctx. Those that are
+// not closed by then are given up: the next call has nothing to do with them.
 func FinishOpen(ctx context.Context) []error {
 	all := openPools()
 	errs := make([]error, len(all))
@@ -73,6 +74,9 @@ func FinishOpen(ctx context.Context) []error {
 		wg.Go(func() { errs[i] = p.Finish(ctx) })
 	}
 	wg.Wait()
+	open.Lock()
+	defer open.Unlock()
+	open.set = slices.DeleteFunc(open.set, func(o *tracked) bool { return slices.Contains(all, o) })
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
