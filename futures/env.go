@@ -113,6 +113,9 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 // parseBackoff takes seconds, as the original does, or a Go duration.
 func parseBackoff(v string) (time.Duration, error) {
 	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		if math.IsNaN(s) {
+			return 0, errors.New("not a number")
+		}
 		if d := saturate.Seconds(s); d < math.MaxInt64 {
 			return d, nil
 		}

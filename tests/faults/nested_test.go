@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
@@ -25,7 +26,11 @@ func TestATaskMayUseAPoolOfItsOwn(t *testing.T) {
 func TestAPoolThatATaskLeavesOpenEndsWithItsWorker(t *testing.T) {
 	for _, end := range []string{"close", "kill"} {
 		t.Run(end, func(t *testing.T) {
-			ex := processes.open(t, futures.WithMaxWorkers(1))
+			ex, err := processes.make(t, futures.WithMaxWorkers(1), futures.WithStopTimeout(100*time.Millisecond))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ex.Close()
 			left, err := submit(t, ex, abandoned, 1).Result(limited(t))
 			if err != nil || len(left) != 2 || gone(left[0]) || gone(left[1]) {
 				t.Fatalf("%v, %v: want the processes of two workers that live", left, err)
@@ -33,10 +38,8 @@ func TestAPoolThatATaskLeavesOpenEndsWithItsWorker(t *testing.T) {
 			if end == "kill" {
 				signalTo(t, pids(ex)[0], syscall.SIGKILL)
 			} else {
-				// It returns at the end of the worker, which is what ends the others.
-				if err := ex.Shutdown(limited(t)); err != nil {
-					t.Error(err)
-				}
+				// It returns at the end of the worker, which is what ends the others: their task goes on, and is given up.
+				says(t, ex.Shutdown(limited(t)), "finishing what a task has left to an executor that it has not closed")
 			}
 			until(t, "the end of the workers' workers", func() bool {
 				return !slices.ContainsFunc(left, func(pid int) bool { return !gone(pid) })
