@@ -8,7 +8,7 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// callbackList is everybody who waits for one future. It belongs to the future, under its lock, until that is done,
+// callbackList is the waiting goroutines and the callbacks of one future. It belongs to the future, under its lock, until that is done,
 // and then to whoever completed it: release first, then run. The calls stay under the future's lock: while there are any, the
 // future keeps the list, and a callback that is added late gets in line behind those that have not run.
 //
@@ -155,7 +155,7 @@ func join(l, more *callbackList) *callbackList {
 	return l
 }
 
-// release wakes everybody who waits, for the future and for those that it completes in turn, and returns what is left:
+// release wakes the goroutines that wait for the future and for those that it completes in turn. It returns what is left:
 // the callbacks, nil if there are none. No user code runs in here.
 func (l *callbackList) release() *callbackList {
 	var first, kept *callbackList
@@ -167,7 +167,7 @@ func (l *callbackList) release() *callbackList {
 		if n := l.hooks.first; n != nil {
 			l.hooks.first = nil
 			for stop := n.prev; ; {
-				// A hook's memory is its owner's, who may be gone once it has fired; read on first.
+				// A hook's memory is its owner's and may be gone once it has fired; read on first.
 				here, next := n, n.next
 				end.next = here.to.fire()
 				end = end.last()

@@ -51,7 +51,7 @@ func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 }
 
 // collector is the future that Collect returns, and its work. It holds its inputs until it is done, or somebody is
-// about to make it so: who sets taken is alone in using inputs from then on.
+// about to make it so: whoever sets taken is alone in using inputs from then on.
 type collector[T any] struct {
 	Future[[]T]
 	left   atomic.Int64
@@ -80,7 +80,7 @@ func (in *input[T]) fire() *callbackList {
 	return nil
 }
 
-// take returns the inputs to the first who asks, and nil from then on.
+// take returns the inputs to its first caller, and nil from then on.
 func (c *collector[T]) take() []input[T] {
 	if c.taken.Swap(true) {
 		return nil

@@ -31,7 +31,7 @@ func Compose[T, R any](f *Future[T], onValue func(T) (R, error), onError func(er
 type composed[T, R any] struct {
 	Future[R]
 	node    node[caller]
-	from    atomic.Pointer[Future[T]] // who swaps it for nil is alone in using the handlers from then on
+	from    atomic.Pointer[Future[T]] // whoever swaps it for nil is alone in using the handlers from then on
 	onValue func(T) (R, error)
 	onError func(error) (R, error)
 	on      *lane.Lane

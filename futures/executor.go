@@ -411,7 +411,7 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	}
 	if !c.noWait {
 		var release func()
-		ctx, release = life.HeedSignal(ctx, m)
+		ctx, release = life.UntilSignal(ctx, m)
 		defer release()
 	}
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)

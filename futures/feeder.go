@@ -15,7 +15,7 @@ import (
 type feeder struct {
 	room   sync.Cond // flying has become less, or the mapping has ended
 	flying int       // chunks submitted and not read whole
-	read   int       // of them, those in the hands of the reader, who has not come back for more
+	read   int       // of them, those in the hands of the reader, which has not come back for more
 	fixed  bool      // the window stays as it is
 	lent   bool      // the elements are sent from where they are
 	inside bool      // the sequence is between two elements, in our hands

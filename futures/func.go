@@ -70,7 +70,7 @@ func TryRegister[A, R any](name string, fn func(A) (R, error), opts ...FuncOptio
 
 // RegisterContext is [Register] for a function that takes a context. The context ends when nobody wants the result any
 // more: the executor was told to end its tasks, the [Map] it belongs to was given up, or the task's time-out is over. A
-// function that runs for long should heed it.
+// function that runs for long should watch it.
 func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) Func[A, R] {
 	return mustRegister(register("RegisterContext", name, fn, true, opts))
 }

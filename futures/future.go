@@ -58,7 +58,7 @@ func (s state) String() string {
 //
 // It is kept small, because programs hold millions: what only some futures need is behind list. Moves between pending
 // and running are a lone compare-and-swap; whatever ends in a done state holds mu, and publishes the outcome by the
-// store to state, so that a reader who sees done needs no lock.
+// store to state, so that a reader that sees done needs no lock.
 type core struct {
 	reading reading // for the race detector
 	mu      sync.Mutex
@@ -66,7 +66,7 @@ type core struct {
 	partial bool // it has a value beside its error
 	err     error
 	list    *callbackList // hooks and callbacks; nil when there are none, and once every callback of a done future has run
-	owner   canceller     // who must know of a Cancel; once done only who has a lane for callbacks, else nil
+	owner   canceller     // who must know of a Cancel; once done only an owner that has a lane for callbacks, else nil
 }
 
 // canceller learns that the future it stands behind was cancelled by somebody else.
@@ -101,7 +101,7 @@ func (c *core) isDone() bool { return c.is() >= finished }
 // Done tells whether the future is finished or cancelled.
 func (f *Future[T]) Done() bool { return f.isDone() }
 
-// Running tells whether it was handed to somebody who works on it, perhaps behind another; then it can no longer be
+// Running tells whether it was handed to a worker, perhaps behind another task; then it can no longer be
 // cancelled, unless it comes back because that one takes long.
 func (f *Future[T]) Running() bool { return f.is() == running }
 
@@ -341,7 +341,7 @@ func (c *core) claim() bool { return c.state.CompareAndSwap(uint32(pending), uin
 // takes no lock and never blocks.
 func (c *core) unclaim() { c.state.CompareAndSwap(uint32(running), uint32(pending)) }
 
-// settle completes a future, releases everybody who waits for it, and returns the callbacks that are still to be run,
+// settle completes a future, releases the goroutines that wait for it, and returns the callbacks that are still to be run,
 // by run; mostly none, which is nil. On a future that is done it does nothing.
 func (f *Future[T]) settle(v T, err error) *callbackList {
 	list, _ := f.finish(v, err)
@@ -356,7 +356,7 @@ func (c *core) fail(err error) (*callbackList, bool) {
 	return c.end(err).release(), true
 }
 
-// revoke is Cancel for the owner, who need not be told, and who runs the callbacks when it suits him. It may be called
+// revoke is Cancel for the owner, which need not be told and runs the callbacks when it suits it. It may be called
 // with the owner's locks held, for it calls nothing of his. why is the error of the future; nil is ErrCancelled.
 func (c *core) revoke(why error) (*callbackList, bool) {
 	list, _, ok := c.cancelNow(why)
@@ -427,7 +427,7 @@ func (c *core) cancelNow(why error) (list *callbackList, owner canceller, ok boo
 		return nil, nil, c.is() == cancelled
 	}
 	noted := c.err // of a run that is to be repeated
-	c.err = why    // first: who sees the state reads it
+	c.err = why    // first: whoever sees the state reads it
 	if !c.state.CompareAndSwap(uint32(pending), uint32(cancelled)) {
 		c.err = noted
 		return nil, nil, false // it was claimed, without the lock

@@ -45,7 +45,7 @@ func (f *Future[T]) Revoke() (run func(), ok bool) {
 	return l.run, ok
 }
 
-// Own makes fn the owner who learns of a Cancel.
+// Own makes fn the owner that learns of a Cancel.
 func (f *Future[T]) Own(fn func()) { f.owner = ownerFunc(fn) }
 
 type ownerFunc func()

@@ -162,4 +162,4 @@ func (s *arrivals[F]) lend(ctx context.Context) *dispatch.Loan {
 
 // errWithin is what a task gets that would wait for itself.
 var errWithin = errors.New("futures: Close or Shutdown was called by a task of the executor, and would wait for that task: " +
-	"leave it to who made the executor, or use NoWait")
+	"leave it to the code that made the executor, or use NoWait")

@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Promise is the other end of a [Future] that a program completes itself: who has the promise sets the result, who has the future
+// Promise is the other end of a [Future] that a program completes itself: the holder of the promise sets the result, and the holder of the future
 // waits for it. It is done when [Promise.SetResult], [Promise.SetError] or [Promise.SetPartial] is called, or when somebody
 // cancels the future. The zero value is ready; a Promise must not be copied. All methods may be called together from any goroutine.
 type Promise[T any] struct{ future Future[T] }

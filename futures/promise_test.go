@@ -96,7 +96,7 @@ func TestANilPromiseReturnsErrors(t *testing.T) {
 	}
 }
 
-// Only who has the promise completes its future, so that nobody completes what an executor will.
+// Only the holder of a promise completes its future, so that nobody completes what an executor will.
 func TestAFutureHasNoMethodThatSetsItsResult(t *testing.T) {
 	for _, typ := range []reflect.Type{reflect.TypeFor[*futures.Future[int]](), reflect.TypeFor[futures.Awaitable]()} {
 		for i := range typ.NumMethod() {

@@ -43,7 +43,7 @@ func read(segments [][]byte) reading {
 	return r
 }
 
-// join comes before the future is done, so that who has its result may write. It waits no longer than a copy takes.
+// join comes before the future is done, so that the holder of its result may write. It waits no longer than a copy takes.
 func (r reading) join() {
 	if r.done != nil {
 		r.done.Wait()

@@ -70,8 +70,8 @@ func chainOn[T, R any]() func(T) (*Future[R], error) {
 type chained[T, R any] struct {
 	Future[R]
 	calls   node[caller]
-	from    atomic.Pointer[Future[T]] // who swaps it for nil is alone in using the handlers from then on
-	tie     atomic.Pointer[tie[T, R]] // who swaps it for nil completes this one from the other, or leaves that
+	from    atomic.Pointer[Future[T]] // whoever swaps it for nil is alone in using the handlers from then on
+	tie     atomic.Pointer[tie[T, R]] // whoever swaps it for nil completes this one from the other, or leaves that
 	onValue func(T) (*Future[R], error)
 	onError func(error) (*Future[R], error)
 	on      *lane.Lane

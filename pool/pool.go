@@ -74,8 +74,8 @@ func (p *Pool) Close() {
 }
 
 // Terminate is [Pool.Close] that cancels what has not begun and ends the contexts of the tasks that run. It does not wait for
-// them: a task that does not heed its context runs to its end. What was cancelled has [futures.ErrCancelled], for
-// those who wait in Get, read an [Imap], or hold an ErrorCallback.
+// them: a task that ignores its context runs to its end. What was cancelled fails with [futures.ErrCancelled]:
+// Get and [Imap] return it, and an ErrorCallback is given it.
 func (p *Pool) Terminate() {
 	if p.none() {
 		return

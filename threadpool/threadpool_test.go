@@ -228,7 +228,7 @@ func ExampleNew() {
 	// <nil>
 }
 
-// A task that waits heeds its context, so that Terminate and the end of a map can end it.
+// A task that waits ends with its context, so that Terminate and the end of a map can end it.
 func ExampleNew_terminate() {
 	ctx := context.Background()
 	p, err := threadpool.New(pool.WithProcesses(1))

@@ -213,7 +213,7 @@ func (m *Master) tellGone(w *worker, gang uint64, slot int, why string) {
 	m.send(w, append(b, why...))
 }
 
-// relay passes a message from one worker to another. It is dropped when that one has gone: who sent it is told, or finds
+// relay passes a message from one worker to another. It is dropped when that one has gone: its sender is told, or finds
 // out.
 func (m *Master) relay(from *worker, r *reader, segs [][]byte, n *news) error {
 	to := r.uint()

@@ -147,7 +147,7 @@ type server struct {
 }
 
 // Serve works for the master at the other end of ep until it says stop (nil) or is gone (io.EOF or another error). A task
-// that still runs then has its context ended and is abandoned: who calls Serve in a process of its own should exit.
+// that still runs then has its context ended and is abandoned: a process that serves nothing else should exit then.
 func Serve(ep link.Endpoint, svc Service) error {
 	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{})}
 	s.programs, _ = ep.(link.Programs)

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ownersOfThis returns who owns the file of this command.
+// ownersOfThis returns the owners of the file of this command.
 func ownersOfThis() []uint32 {
 	self, err := os.Executable()
 	if err != nil {

@@ -227,5 +227,5 @@ func (f *farewell) next(ended chan int) (b []byte, st mpi.Status, err error) {
 	}
 }
 
-// How often who waits for the end looks.
+// How often a rank that waits for the end of the others polls.
 const shortestLook, longestLook = 50 * time.Microsecond, 5 * time.Millisecond

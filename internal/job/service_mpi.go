@@ -94,7 +94,7 @@ func serveAt(p Program, s Server) error {
 	return mpi.Finalize(last)
 }
 
-// untilTold returns a context that ends with the first SIGTERM or SIGINT, which a server heeds as soon as it serves no master. The
+// untilTold returns a context that ends with the first SIGTERM or SIGINT, which a server obeys as soon as it serves no master. The
 // second one ends the whole job at once.
 func untilTold() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,7 +9,7 @@ import (
 )
 
 // EmptyStdin has this process find the end of its standard input, for good. What launchers give to the ranks that are not the
-// first is a pipe that never ends (MPICH's mpiexec), or the master's input once more (srun, which waits for who does not read).
+// first is a pipe that never ends (MPICH's mpiexec), or the master's input once more (srun, which waits for every rank to read it).
 func EmptyStdin() {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // folder is where one job's program is built and run from. It is opened once, and what is in it goes through its descriptor:
-// other users who get another folder under its name are not followed there. Everybody who needs it holds a shared lock of the file
+// other users who get another folder under its name are not followed there. Every process that needs it holds a shared lock of the file
 // lock in it, which outlives exec and goes with the process: so whoever gets the lock alone knows that the job is over, and may
 // remove the folder.
 type folder struct {
@@ -29,7 +29,7 @@ type folder struct {
 	handle *os.File // of dir, once something is executed by it
 }
 
-// lockName is the file in a folder that everybody who needs the folder holds a lock of.
+// lockName is the file in a folder that every process that needs the folder holds a lock of.
 const lockName = "lock"
 
 // programName is the file in a folder that is the program, and buildingName the same while it is not whole.
@@ -126,7 +126,7 @@ func (f *folder) clean() error {
 	return nil
 }
 
-// remove removes the folder when nothing is in it but our files. The lock goes last: who finds it there makes no other.
+// remove removes the folder when nothing is in it but our files. The lock goes last: a process that finds it there makes no other.
 func (f *folder) remove() error {
 	if err := f.clean(); err != nil {
 		return err

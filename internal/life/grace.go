@@ -48,7 +48,7 @@ func (c Ending) gracesAfter(s os.Signal, e mpi.Ending) graces {
 	if e.Kills == 0 || s != os.Interrupt && s != syscall.SIGTERM { // nobody kills after a signal of DrainOn
 		return g
 	}
-	if c.Asked && !e.Sure { // who asks for more knows the setting
+	if c.Asked && !e.Sure { // a program that asks for more knows the setting
 		return g
 	}
 	most := graces{drain: e.Kills / 10 * drainTenths, rest: e.Kills / 10 * restTenths}

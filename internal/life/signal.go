@@ -73,13 +73,13 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens ch
 	close(listens)
 	meant := (<-chan os.Signal)(more)
 	if l := job.LauncherLoss(); l != nil && slices.Contains(ending.Signals, l.Signal) {
-		heeded := make(chan os.Signal, 1)
+		caught := make(chan os.Signal, 1)
 		go func() {
 			if s := l.Await(ctx, more); s != nil {
-				heeded <- s
+				caught <- s
 			}
 		}()
-		meant = heeded
+		meant = caught
 	}
 	var s os.Signal
 	select {
@@ -153,10 +153,10 @@ func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os
 	return cut
 }
 
-// HeedSignal has a Shutdown that waits cancel what is queued and end the contexts of what runs when Main's context is
+// UntilSignal has a Shutdown that waits cancel what is queued and end the contexts of what runs when Main's context is
 // ended by a signal: a deferred Close would otherwise hold the end of the program up until all that is queued has run.
 // The context it returns ends a grace period after the signal. release must be called.
-func HeedSignal(ctx context.Context, m *dispatch.Master) (bounded context.Context, release func()) {
+func UntilSignal(ctx context.Context, m *dispatch.Master) (bounded context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := onSignal(func() {
 		_, _ = m.Shutdown(ctx, false, true)

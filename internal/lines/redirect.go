@@ -23,8 +23,8 @@ var redirected struct {
 }
 
 // Redirect replaces this process's standard output and error: each line gets the prefix, or if file is set all goes there. It holds
-// until the last who has asked for it calls the function that comes back, which passes on all that was printed. What tells what was
-// asked for: who asks for something else meanwhile gets an error, and who asks for the same gets what the first has.
+// until the last caller calls the function that comes back, which passes on all that was printed. What tells what was
+// asked for: a caller that asks for something else meanwhile gets an error, and one that asks for the same gets what the first has.
 //
 // What this process prints passes through itself. If it is killed, what it printed in the last moment can be lost; what Go's runtime
 // says when it crashes is not.
@@ -55,7 +55,7 @@ func Redirect(what, prefix, file string) (release func(), err error) {
 // lines, no more is written than is read at once, and nothing while something has not been read.
 const (
 	atOnce  = 2 << 10                // what a terminal takes in one piece; a pipe takes 4 KiB
-	reading = 500 * time.Millisecond // who has not read after that breaks lines
+	reading = 500 * time.Millisecond // a reader that has not read after that breaks lines
 )
 
 // awaitEmpty waits until all that was written to a pipe or a terminal has been read, for a while.

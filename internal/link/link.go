@@ -82,7 +82,7 @@ type Attender interface {
 type Helper interface {
 	// Help delivers what workers send, from the caller's goroutine and whoever it is for, until done returns true or nothing has come
 	// for a while. It returns at once when there is nothing to look at: before Open, after Close, or while somebody else helps. So it
-	// may end early, and who called it goes on waiting. done is called often, in the same goroutine, and does not block. Calls may run
+	// may end early, and its caller goes on waiting. done is called often, in the same goroutine, and does not block. Calls may run
 	// together.
 	Help(done func() bool)
 }

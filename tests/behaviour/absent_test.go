@@ -128,7 +128,7 @@ func TestNoExportedErrorTypeIsForgotten(t *testing.T) {
 	}
 }
 
-// wrapped is an executor of somebody else's, who has forgotten the one inside.
+// wrapped is an executor of another package, which has forgotten the one inside.
 type wrapped struct{ futures.Executor }
 
 func TestWhatIsGivenAnExecutorThatIsNotThereReturnsAnErrorThatSaysSo(t *testing.T) {

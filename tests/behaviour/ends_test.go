@@ -18,7 +18,7 @@ var endsWork = futures.RegisterContext("ends.work", func(ctx context.Context, x 
 	case 3:
 		return nil, errOdd
 	case 5:
-		select { // heeds an interrupt
+		select { // it ends at an interrupt
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(time.Millisecond):

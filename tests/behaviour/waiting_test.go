@@ -445,7 +445,7 @@ var stopsEarly = futures.RegisterContext("stopsEarly", func(ctx context.Context,
 	return x, errors.New("stopped early")
 })
 
-// A task that heeded the end of its context had a worse error than one that ignored it.
+// A task that ended with its context had a worse error than one that ignored it.
 func TestATaskWhoseTimeIsOverFailsWithThatWhateverItReturns(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		check := func(verb string, err error) {

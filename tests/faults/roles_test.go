@@ -108,7 +108,7 @@ var roles = map[string]func(context.Context) error{
 		_, err := f.Result(ctx)
 		return err
 	},
-	// A program that heeds its context, as it should, with work in hand and in the queue.
+	// A program that ends with its context, as it should, with work in hand and in the queue.
 	"heeding": func(ctx context.Context) error {
 		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
 		defer func() { must(ex.Shutdown(ctx, futures.NoWait())) }()

@@ -186,8 +186,8 @@ func TestTerminateDoesNotWaitAndCancelsWhatIsQueued(t *testing.T) {
 	})
 }
 
-// Everybody who waits is released, whatever he waits in, and everybody is told once.
-func TestTerminateReleasesEverybodyWhoWaits(t *testing.T) {
+// Every waiting goroutine is released, whatever it waits in, and each is told once.
+func TestTerminateReleasesEveryWaitingGoroutine(t *testing.T) {
 	on(t, func(t *testing.T, p *pool.Pool) {
 		m, g := newMarks(t), newGate(t)
 		block, err := pool.MapAsync(within(t), p, work, waiting(workers, m, g), pool.WithChunkSize(1))

@@ -13,7 +13,7 @@ import (
 // call keeps the runtime's monitor awake, which then looks what goes on every 20 µs for the next milliseconds.
 type bed struct {
 	state atomic.Uint32 // made, taken or called
-	wake  chan struct{} // one token, for who sleeps without an end; on systems where naps are Go's, for those too
+	wake  chan struct{} // one token, for a sleep without an end; on systems where naps are Go's, for those too
 }
 
 const (
@@ -27,7 +27,7 @@ const longNap = 900 * time.Microsecond
 
 func newBed() bed { return bed{wake: make(chan struct{}, 1)} }
 
-// call ends the sleep of who is in the bed, or the next one.
+// call ends the sleep of the goroutine that is in the bed, or the next one.
 func (b *bed) call() {
 	if b.state.Swap(called) == taken {
 		b.rouse()

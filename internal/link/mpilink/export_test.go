@@ -76,7 +76,7 @@ func (d Desk) Addresses() []string { return d.desk.Addresses }
 // Secret is what it shares with its masters.
 func (d Desk) Secret() string { return string(d.desk.secret) }
 
-// Close turns away who still waits.
+// Close turns away the masters that still wait.
 func (d Desk) Close() { d.desk.close() }
 
 // WhileAnotherLooks calls f while somebody else has the turn to look for messages, and tells whether that one believes

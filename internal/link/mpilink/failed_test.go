@@ -175,7 +175,7 @@ func TestACommandAfterTheFailureOfTheHubWaitsForItsTurn(t *testing.T) {
 		t.Errorf("losses during another's turn (-want +got):\n%s", d)
 	}
 	hub.turn.Unlock()
-	hub.late() // as who gives the turn up
+	hub.late() // as the goroutine does that gives the turn up
 	if d := cmp.Diff([]int{1}, h.lost); d != "" {
 		t.Errorf("losses after it (-want +got):\n%s", d)
 	}

@@ -75,7 +75,7 @@ func TestWhoGetsNoTurnToHelpDoesNotKeepTheOthersFromLooking(t *testing.T) {
 	if hub.WhileAnotherLooks(func() {
 		g.Help(func() bool { helped = true; return false })
 	}) {
-		t.Error("who looks for messages was told that others do")
+		t.Error("the goroutine that polls was told that another one does")
 	}
 	if !helped {
 		t.Error("nobody tried to help")

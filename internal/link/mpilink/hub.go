@@ -26,7 +26,7 @@ type Hub struct {
 	attention atomic.Int32 // groups that attend to their workers, and a Close that waits
 
 	hubMu     sync.Mutex // guards what follows; no other lock is taken under it
-	commands  []func()   // for who polls, who alone calls handlers
+	commands  []func()   // for the goroutine that polls, which alone calls handlers
 	workers   map[uint64]*remote
 	lastID    uint64
 	lastGroup uint64
@@ -54,7 +54,7 @@ type Hub struct {
 	told  map[int]bool // MPI has told of their end
 }
 
-// remote is a worker as the master sees it. It belongs to who polls but for the first line.
+// remote is a worker as the master sees it. It belongs to the goroutine that polls, but for the first line.
 type remote struct {
 	group *Group
 	slot  int
@@ -109,7 +109,7 @@ func newHub(o Options, first, peers int) *Hub {
 // Peers is how many ranks serve, the lost ones included.
 func (h *Hub) Peers() int { return h.peers }
 
-// attend counts who wants the poller to look.
+// attend counts those that want the poller to look.
 func (h *Hub) attend(by int32) {
 	h.attention.Add(by)
 	if by > 0 && h.rests.Load() != napping { // else it looks now and then anyway

@@ -28,7 +28,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// DefaultBackoff bounds how long who polls sleeps between looks.
+// DefaultBackoff bounds how long the goroutine that polls sleeps between looks.
 const DefaultBackoff = time.Millisecond
 
 // NoBackoff is the Backoff with which nobody sleeps between looks.
@@ -127,7 +127,7 @@ func (s *sequence) check(peer int, number uint32) error {
 	return nil
 }
 
-// How long who polls spins, in one crossing into C and in all since something last happened; and how long while parts
+// How long the goroutine that polls spins, in one crossing into C and in all since something last happened; and how long while parts
 // are on their way, which need attention to get on.
 const (
 	spinOnce   = 20 * time.Microsecond
@@ -137,7 +137,7 @@ const (
 	spinParts  = 20 * time.Millisecond
 	shortNap   = 20 * time.Microsecond
 	napShare   = 8   // a nap is this part of the silence before it
-	briefShare = 16  // or this one, of who has others to leave the core to: all workers wait for him
+	briefShare = 16  // or this one, where others want the core: all workers wait for the master
 	pollRoom   = 128 // events of one poll
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// poller is who looks at MPI in the master: a goroutine of its own, unless a goroutine that waits for a result does so in
+// poller polls MPI in the master. That is done by a goroutine of its own, unless a goroutine that waits for a result does so in
 // its place. That saves two changes of thread for each result, which cost more than all the rest.
 type poller struct {
 	turn   sync.Mutex  // held while polling, delivering and running commands
@@ -50,7 +50,7 @@ func newPoller() poller {
 func (h *Hub) run() {
 	defer close(h.done)
 	defer fresh.Steady()()
-	p := patience{brief: true} // who waits for a result looks for it himself, and longer
+	p := patience{brief: true} // a goroutine that waits for a result polls by itself, and longer
 	e := ease{nap: relaxedNap}
 	for {
 		if h.relaxed.Load() {
@@ -132,7 +132,7 @@ func (h *Hub) relax(e *ease) (look bool) {
 	return true
 }
 
-// look polls, takes what came and runs the commands; what that queued, most often the next task of who has sent a result,
+// look polls, takes what came and runs the commands; what that queued, most often the next task of the worker that has sent a result,
 // leaves before it returns. The turn is held.
 func (h *Hub) look(spin time.Duration) (moved, stop bool, err error) {
 	moved, stop, err = h.pass(spin)
@@ -161,8 +161,8 @@ func (h *Hub) pass(spin time.Duration) (moved, stop bool, err error) {
 }
 
 // Help polls in the caller's goroutine until done returns true, until nothing has come for a while, or not at all if
-// somebody else helps already. It is for who would wait otherwise; what comes meanwhile is delivered from here, whoever it
-// is for. done is called often.
+// somebody else helps already. It is for a goroutine that would wait otherwise. What comes meanwhile is delivered from here,
+// whatever it is for. done is called often.
 func (g *Group) Help(done func() bool) {
 	g.mu.Lock()
 	h := g.hub

@@ -124,7 +124,7 @@ func readWard(b []byte) (rank int, p process, ok bool) {
 const watchTurn = time.Second
 
 // ErrMasterSilent is the error of Serve when a master on another host says nothing for too long. It may live, and others
-// may serve it: who meets this ends alone, and does not abort the job.
+// may serve it: a rank that meets this ends alone, and does not abort the job.
 var ErrMasterSilent = errors.New("nothing was heard of the master")
 
 // watch fails the rank when the master has gone without a goodbye. MPI does not say so: launchers can be told to leave the
@@ -172,7 +172,7 @@ func (r *rank) guard(ward int, p process) {
 	if p.near() && p.awaitEnd(r.stop) {
 		r.rankMu.Lock()
 		if !r.bye { // nothing may come after the goodbye
-			_ = r.note(r.master, 0, kindBuried, appendWard(nil, ward, p)...) // a failure is noticed by who polls
+			_ = r.note(r.master, 0, kindBuried, appendWard(nil, ward, p)...) // a failure is noticed by the goroutine that polls
 		}
 		r.rankMu.Unlock()
 		r.push()

@@ -86,7 +86,7 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 		}
 	}()
 	if o.gone != nil {
-		go r.heed(o.gone, stop)
+		go r.failWhen(o.gone, stop)
 	}
 	served := make(chan error, 1)
 	go func() { served <- r.untilBye() }()

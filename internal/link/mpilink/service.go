@@ -168,8 +168,8 @@ func (s *Service) serveOne(comm *mpi.Comm, gone <-chan struct{}, serve func(link
 	return Disconnect(ctx, comm)
 }
 
-// heed fails the rank when its master is known to be gone.
-func (r *rank) heed(gone <-chan struct{}, stop <-chan struct{}) {
+// failWhen fails the rank when its master is known to be gone.
+func (r *rank) failWhen(gone <-chan struct{}, stop <-chan struct{}) {
 	select {
 	case <-stop:
 	case <-gone:

@@ -143,7 +143,7 @@ func (s *Service) vacant(ctx context.Context) error {
 	return fmt.Errorf("mpilink: another server%s is at %v: choose another name, or end that one", who(found.Host, found.Pid), s.Place)
 }
 
-// close turns away who still waits.
+// close turns away the masters that still wait.
 func (d *desk) close() {
 	d.withdraw()
 	d.end()
@@ -248,7 +248,7 @@ func (d *desk) hear(l *line) {
 	if err := l.SetReadDeadline(time.Time{}); err != nil {
 		return
 	}
-	stop() // from here on the line is the next one's who takes it
+	stop() // from here on the line belongs to whatever takes it next
 	c := &caller{line: l, said: said, left: make(chan bool, 1)}
 	d.over.Go(c.listen) // ends with the line at the latest
 	handed = d.await(c)

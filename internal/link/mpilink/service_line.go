@@ -34,9 +34,9 @@ type lineMessage struct {
 	Version int    `json:"version,omitempty"`
 	ID      string `json:"id,omitempty"`    // of the server
 	Kind    string `json:"kind,omitempty"`  // one of the kinds below
-	Nonce   string `json:"nonce,omitempty"` // of who speaks
+	Nonce   string `json:"nonce,omitempty"` // of the speaker
 	Proof   string `json:"proof,omitempty"` // see secret.proof
-	Host    string `json:"host,omitempty"`  // of who speaks
+	Host    string `json:"host,omitempty"`  // of the speaker
 	Pid     int    `json:"pid,omitempty"`
 	Names   string `json:"names,omitempty"` // the name server's address
 	Port    string `json:"port,omitempty"`
@@ -165,11 +165,11 @@ func (l *line) admit(s secret, id string, deadline time.Time, met func()) (lineM
 	return said, nil
 }
 
-// errSecret says that who answers is not the server that was meant.
-var errSecret = errors.New("who listens there does not know the secret of this master (" + SecretVariable + "): it is another user's " +
+// errSecret says that what answers is not the server that was meant.
+var errSecret = errors.New("what listens there does not know the secret of this master (" + SecretVariable + "): it is another user's " +
 	"program, or the server of another secret")
 
-// identify calls, as the master. It says nothing that is worth anything to who does not know the secret.
+// identify calls, as the master. What it says is worth nothing without the secret.
 func (l *line) identify(s secret, call lineMessage) error {
 	call.Nonce = rand.Text()
 	h := handshake{kind: call.Kind, id: call.ID, master: call.Nonce}

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// openOwn opens a file of this user's that is closed to others. It does not wait for who writes to a pipe.
+// openOwn opens a file of this user's that is closed to others. If that is a pipe it does not wait for a writer.
 func openOwn(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -238,7 +238,7 @@ func (h *Hub) buried(peer int, p process, settling time.Duration) {
 	h.attend(1)
 	begin := time.Now()
 	var look func()
-	look = func() { // called by who polls
+	look = func() { // called by the goroutine that polls
 		if h.over() {
 			h.attend(-1)
 			return

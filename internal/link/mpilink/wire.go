@@ -13,7 +13,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// wire turns frames into messages and back. Sends may run together; receive, arrived and settle belong to who polls.
+// wire turns frames into messages and back. Sends may run together; receive, arrived and settle belong to the goroutine that polls.
 type wire struct {
 	port *mpi.Port
 
@@ -27,7 +27,7 @@ type wire struct {
 
 	queueing sync.Mutex // held while a head is numbered and queued
 	sent     sequence   // guarded by queueing
-	came     sequence   // belongs to who polls
+	came     sequence   // belongs to the goroutine that polls
 
 	mu   sync.Mutex // guards what follows; taken after sending
 	next uint64
@@ -76,7 +76,7 @@ type transfer struct {
 	in     *incoming // of a frame that comes
 	from   *lane     // where it comes in
 	size   uint64    // of its parts
-	waiter *parking  // who waits for a frame to leave; nil in the master
+	waiter *parking  // where a goroutine waits for the frame to leave; nil in the master
 	over   bool      // guarded by whoever waits
 }
 

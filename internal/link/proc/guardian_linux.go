@@ -14,7 +14,7 @@ import (
 // guardianVariable makes a process the guardian of a program: it holds the program's process number and family.
 const guardianVariable = "RANKPOOL_GUARDIAN"
 
-// guardianName is what the guardian is called, in place of the program: who ends all processes of the program by their
+// guardianName is what the guardian is called, in place of the program: a command that ends all processes of the program by their
 // name leaves it alive.
 const guardianName = "rankpool-guard"
 
@@ -37,7 +37,7 @@ func guard(value string) {
 	_ = clearMark(os.Getpid())
 	_ = os.WriteFile("/proc/self/comm", []byte(guardianName), 0)
 	_ = os.Chdir("/")
-	fds := []unix.PollFd{{Fd: guardianFd, Events: unix.POLLIN}} // the end of file is the end of all who can have the other end
+	fds := []unix.PollFd{{Fd: guardianFd, Events: unix.POLLIN}} // the end of file is the end of every process that can have the other end
 	if fd, err := unix.PidfdOpen(master, 0); err == nil && os.Getppid() == master {
 		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}) // which may be more than the program
 	}
@@ -137,7 +137,7 @@ func startGuardian(pipe *os.File) (*os.Process, error) {
 	return os.StartProcess(ownExecutable, []string{fmt.Sprintf("%s of process %d", guardianName, os.Getpid())}, &os.ProcAttr{
 		Env:   settle(append(os.Environ(), fmt.Sprintf("%s=%d:%x", guardianVariable, os.Getpid(), family()), "GOMAXPROCS=1")),
 		Files: []*os.File{empty, empty, empty, pipe},
-		Sys:   &syscall.SysProcAttr{Setsid: true}, // who kills the program's process group leaves it alive
+		Sys:   &syscall.SysProcAttr{Setsid: true}, // a signal to the program's process group leaves it alive
 	})
 }
 

@@ -34,7 +34,7 @@ func between(t *testing.T) (m *memory, ours, theirs *os.File) {
 	return m, ours, theirs
 }
 
-// A frame is on its way by the socket, the next one is in the ring, and who helps leaves before the first has come.
+// A frame is on its way by the socket, the next one is in the ring, and the goroutine that helps leaves before the first has come.
 func TestAFrameInTheRingIsNotLeftBehindOneOfTheSocket(t *testing.T) {
 	got := make(numbered, 2)
 	g := newGroup(Config{Slots: 1, Logger: slog.New(slog.DiscardHandler)})

@@ -4,7 +4,7 @@ package proc
 
 import "time"
 
-// mostHelped is how many slots somebody who waits can look after: each is looked at again and again.
+// mostHelped is how many slots a waiting goroutine can poll: each is looked at again and again.
 const mostHelped = 16
 
 // A worker that has slept for long takes longer to wake than the looks that did not pay last allow for: the first one after
@@ -92,7 +92,7 @@ func (p *process) tryDrain() (some, fetching bool) {
 }
 
 // attend tells the worker that somebody looks into its ring, or that nobody does any more. It returns false when there is
-// no worker, or somebody delivers: that may take its time, and may be who waits.
+// no worker, or somebody delivers: that may take its time, and it may be the caller itself.
 func (p *process) attend(on bool) bool {
 	if !p.slot.deliver.TryLock() {
 		if !on {

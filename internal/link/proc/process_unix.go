@@ -303,7 +303,7 @@ func (p *process) deliver(f link.Frame, isFrame bool) {
 	if isFrame {
 		p.number++
 		p.group.handler.Receive(p.index, f)
-		p.drain() // put in while somebody helped, who could not take it before this one
+		p.drain() // put in while a goroutine helped, which could not take it before this one
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 	leastShown = 64 << 10
 	leastPiece = 2 << 10
 
-	// mostRung is the size of all segments up to which a shown frame goes by the ring: somebody who waits for a result may
+	// mostRung is the size of all segments up to which a shown frame goes by the ring: a goroutine that waits for a result may
 	// fetch it, one after the other. The reader of the socket has a goroutine of its own.
 	mostRung = 4 << 20
 
@@ -39,7 +39,8 @@ type desk struct {
 	waiting *atomic.Uint32 // of the sender: it sleeps until fetched changes
 }
 
-// worthShowing tells whether a frame has much to fetch, and whether so much that nobody should who looks after others too.
+// worthShowing tells whether a frame has much to fetch, and whether that is too much for a goroutine that polls other
+// workers too.
 func worthShowing(f link.Frame) (worth, long bool) {
 	if len(f.Segments) == 0 || len(f.Segments) > mostSegments {
 		return false, false

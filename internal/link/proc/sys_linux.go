@@ -15,7 +15,7 @@ import (
 // ends. The standard library sees to a master that has ended before.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// anonymousFile returns a file of that size without a name, which nobody can make smaller: who has it mapped would end then.
+// anonymousFile returns a file of that size without a name, which nobody can make smaller: a process that has it mapped would end then.
 func anonymousFile(size int64) (*os.File, error) {
 	fd, err := unix.MemfdCreate("rankpool-journal", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {

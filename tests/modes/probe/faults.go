@@ -113,7 +113,7 @@ func bound(ctx context.Context) error {
 	return nil
 }
 
-// levels has everything at work at once: many small tasks, large slices both ways, and somebody who waits for each.
+// levels has everything at work at once: many small tasks, large slices both ways, and a goroutine that waits for each.
 func levels(ctx context.Context) error {
 	ex := executor()
 	defer ex.Close()
