@@ -220,7 +220,9 @@ func (q *queue) take(n int, rest cursor) {
 			q.front = q.front[:k-1]
 			return
 		}
-		p.cursor = rest
+		// The other fields are about the first unit, which is gone. In a piece of several units they are zero, unless a worker has
+		// given back a unit of which a part had come.
+		*p = piece{job: p.job, cursor: rest, n: p.n, alone: p.alone}
 		return
 	}
 	j := q.head

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
@@ -53,4 +55,36 @@ func TestResultsOfTheLastElementsAreNotTakenForThoseOfTheFirstWhenAPartIsMissing
 			p.end(t, m, s)
 		})
 	}
+}
+
+// No worker gives back a unit of which a part has come. What a damaged one says must not leave elements of other units out.
+func TestElementsThatAreOverCountForTheirUnitAloneWhenSeveralComeBack(t *testing.T) {
+	p := newPuppet()
+	m, first := p.begin(t)
+	p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
+	p.hears(t, 't')
+	p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
+	first.wait(t)
+	s := newSink(2)
+	j := &dispatch.Job{Func: 0, Units: 2, Data: []byte{2, 1, 2, 2, 3, 4}, Sink: s, More: &dispatch.More{Chunk: 2, Elements: 4}}
+	if err := m.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	p.hears(t, 't')                                   // 4 and 5
+	p.say([]byte{'R', 4, 1<<2 | 2, 0, 0, 1, 2, 0, 7}) // one element of 4
+	p.say([]byte{'b', 4})                             // and all of it back
+	p.hears(t, 't')                                   // 6 is the rest of 4
+	p.say([]byte{'R', 6, 1<<2 | 2, 0, 1, 1, 3, 0, 8}) // it ends
+	p.hears(t, 't')                                   // 7 is all of 5
+	p.say([]byte{'R', 7, 2 << 2, 9, 9})
+	s.wait(t)
+	select {
+	case err := <-p.killed:
+		t.Error(err)
+	default:
+	}
+	if d := cmp.Diff([]uint64{9, 9}, s.got[1]); d != "" {
+		t.Errorf("results of the second unit (-want +got):\n%s", d)
+	}
+	p.end(t, m, s)
 }
