@@ -76,7 +76,7 @@ func (m *Master) newWorker(slot int) *worker { return &worker{slot: slot, thread
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
 	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{Workers: m.lending.size}, 0, 0, 0, false, 0, true
-	w.reign, w.untimed = m.reign, 0
+	w.reign, w.untimed, w.parted = m.reign, 0, elements{}
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
 	m.order(w, order{verb: startSlot})
 }

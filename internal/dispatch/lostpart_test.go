@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -85,6 +86,29 @@ func TestElementsThatAreOverCountForTheirUnitAloneWhenSeveralComeBack(t *testing
 	}
 	if d := cmp.Diff([]uint64{9, 9}, s.got[1]); d != "" {
 		t.Errorf("results of the second unit (-want +got):\n%s", d)
+	}
+	p.end(t, m, s)
+}
+
+// How long an element takes is told by those that have succeeded, and by no others of their unit.
+func TestElementsThatHaveFailedDoNotMakeTheirFunctionLookShort(t *testing.T) {
+	p := newPuppet()
+	m, first := p.begin(t)
+	p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
+	p.hears(t, 't')
+	p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
+	first.wait(t)
+	s := newSink(1)
+	j := &dispatch.Job{Func: 1, Units: 1, Data: []byte{3, 1, 2, 3}, Sink: s, More: &dispatch.More{Chunk: 3, Elements: 3}}
+	if err := m.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	p.hears(t, 't')
+	results := []byte{'R', 4, 2, 0, 0, 0, 1, 1, 'e', 2, 0, 1, 0, 1, 1, 'e', 1<<2 | 2, 0, 2, 1, 3, 0, 9}
+	p.say(binary.AppendUvarint(results, uint64(90*time.Microsecond)<<2|3))
+	s.wait(t)
+	if m.Tiny(1, 1) {
+		t.Error("one that takes 90 µs is taken for one of 30, because two others have failed")
 	}
 	p.end(t, m, s)
 }

@@ -155,6 +155,7 @@ type worker struct {
 	seq    uint64   // the number of the last unit sent
 	served int      // units it has answered
 	site   *Site    // where it is; nil before it has said hello
+	parted elements // of the unit that it runs, those of which parts have come
 
 	untimed time.Duration // what units are taken to have taken whose results came before their time
 	epoch   uint64        // hand-backs seen

@@ -230,8 +230,8 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			if n, size := successes(before, p.n-p.done); n > 0 { // the same as below for each of them
 				unit := p.unit + p.done
 				job, tries := p.job, p.tries
-				elements := job.elements(unit, n)
-				rec.count(job.Func, elements, elements)
+				all := job.elements(unit, n)
+				rec.count(job.Func, elements{all, all})
 				m.stats.Done += uint64(n)
 				m.release(w, p, n)
 				seq += uint64(n)
@@ -240,7 +240,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				out.succeeded(from, delivery{job: job, first: unit, n: n, data: before[:size:len(before)], record: record})
 				if job.single() {
 					n, size = m.resultsAlike(w, seq, r.b, job.Func, record, out)
-					rec.count(job.Func, n, n)
+					rec.count(job.Func, elements{n, n})
 					seq += uint64(n)
 					r.b = r.b[size:]
 				}
@@ -283,17 +283,18 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		if seq != p.seq+uint64(p.done) {
 			return fmt.Errorf("result of task %d where %d was due", seq, p.seq+uint64(p.done))
 		}
-		unit, elements := p.unit+p.done, p.job.elements(p.unit+p.done, 1)
-		of, whole := Part{Done: elements, Last: true}, v&3 != entryPart
+		unit, all := p.unit+p.done, p.job.elements(p.unit+p.done, 1)
+		of, whole := Part{Done: all, Last: true}, v&3 != entryPart
 		switch {
 		case whole && p.over > 0:
 			return fmt.Errorf("task %d ends as a whole, and %d elements of it have come before", seq, p.over)
 		case !whole:
-			if err := part.check(p.over, elements, len(coded) > 0 || p.job.Local); err != nil {
+			if err := part.check(p.over, all, len(coded) > 0 || p.job.Local); err != nil {
 				return fmt.Errorf("task %d %w", seq, err)
 			}
-			of = part.of(elements)
+			of = part.of(all)
 		}
+		w.parted.add(of.ran())
 		if more {
 			p.over, p.bad, p.tries = of.At+of.Done+of.Failed, p.bad || of.Failed > 0, 0
 			if !p.gone {
@@ -302,7 +303,8 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			continue
 		}
 		seq++
-		rec.count(p.job.Func, elements, elements-of.Failed)
+		rec.count(p.job.Func, w.parted)
+		w.parted = elements{}
 		record := rec.record(p.tries)
 		job, gone := p.job, p.gone
 		if job.more().Gang && !gone {

@@ -24,21 +24,30 @@ type recorder struct {
 	m *Master
 	w *worker
 
-	fn       uint32
-	elements int // since the last time
-	good     int // of these, those that succeeded
-	open     *Record
-	more     []*Record // open ones of other attempts
+	fn   uint32
+	ran  elements // since the last time
+	open *Record
+	more []*Record // open ones of other attempts
 }
 
-// count notes units of a function whose results have come: so many elements, of which some have succeeded.
-func (r *recorder) count(fn uint32, elements, good int) {
+// elements are how many have run, and how many of these have succeeded.
+type elements struct{ all, good int }
+
+func (e *elements) add(o elements) {
+	e.all += o.all
+	e.good += o.good
+}
+
+// ran is how many elements have run of which a part tells.
+func (p *Part) ran() elements { return elements{p.Done + p.Failed, p.Done} }
+
+// count notes elements of a function whose units have ended.
+func (r *recorder) count(fn uint32, ran elements) {
 	if r.fn != fn {
 		r.estimate()
 		r.fn = fn
 	}
-	r.elements += elements
-	r.good += good
+	r.ran.add(ran)
 }
 
 // record returns the record of units that were counted just now.
@@ -56,12 +65,12 @@ func (r *recorder) record(tries int) *Record {
 // timed takes how long the units took that have come since the last time, those of earlier frames included. Elements that have
 // failed say nothing about how long one takes that does not.
 func (r *recorder) timed(d time.Duration) {
-	if r.good > 0 {
-		r.m.times(r.fn).add(d, r.good)
+	if r.ran.good > 0 {
+		r.m.times(r.fn).add(d, r.ran.good)
 	}
 	r.w.stats.Busy += d
-	if r.elements > 0 {
-		r.close(max(d-r.w.untimed, 0) / time.Duration(r.elements))
+	if r.ran.all > 0 {
+		r.close(max(d-r.w.untimed, 0) / time.Duration(r.ran.all))
 	}
 	r.w.untimed = 0
 }
@@ -69,9 +78,9 @@ func (r *recorder) timed(d time.Duration) {
 // estimate closes the records of units whose results have come before their time: for them it is what their function takes on
 // average.
 func (r *recorder) estimate() {
-	if r.elements > 0 {
+	if r.ran.all > 0 {
 		each := time.Duration(r.m.times(r.fn).mean)
-		r.w.untimed += each * time.Duration(r.elements)
+		r.w.untimed += each * time.Duration(r.ran.all)
 		r.close(each)
 	}
 }
@@ -83,5 +92,5 @@ func (r *recorder) close(each time.Duration) {
 	for _, o := range r.more {
 		o.Took = each
 	}
-	r.elements, r.good, r.open, r.more = 0, 0, nil, nil
+	r.ran, r.open, r.more = elements{}, nil, nil
 }
