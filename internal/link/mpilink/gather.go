@@ -66,8 +66,8 @@ func within(ctx context.Context, f func() error) (err error, over bool) {
 	}
 }
 
-// meet waits for what all ranks do together and nothing can interrupt, and goes on by itself when ctx ends, or when the process of a
-// rank has ended, and with the limit. The communicator cannot be used any more then.
+// meet runs f, which all ranks do together and nothing can interrupt. It returns before f does when ctx ends, when the limit is over
+// or when the process of a rank has ended: then the communicator cannot be used any more.
 func (t *Gathering) meet(ctx context.Context, f func() error) error {
 	if t.Limit > 0 {
 		limited, cancel := limits.WithTimeout(ctx, t.Limit)
@@ -175,7 +175,8 @@ func (g *gathering) end(ctx context.Context) error {
 const goodbyeLimit = 30 * time.Second
 
 // ServeGathered runs workers for the group that rank root makes by NewGathered over the same communicator, until that is
-// closed; see Serve. It waits for root without a limit but ctx: after that the communicator cannot be used any more.
+// closed; see Serve. It waits for the other ranks until ctx ends, t.Limit is over or one of their processes has ended: after that the
+// communicator cannot be used any more.
 func ServeGathered(ctx context.Context, t Gathering, root int, serve func(link.Endpoint) error) error {
 	var sub *mpi.Comm
 	err := t.meet(ctx, func() (err error) {

@@ -15,11 +15,10 @@ const nativeTags, nativeRoom = 1 << 10, 1 << 14
 func (e *endpoint) Native(absent []int) (any, error) {
 	e.native.Lock()
 	defer e.native.Unlock()
-	if !slices.Equal(absent, e.native.absent) && e.native.comm != nil {
-		e.native.comm = nil // not freed: those who are absent cannot take part
+	if !slices.Equal(absent, e.native.absent) {
+		e.native.absent, e.native.comm, e.native.err = absent, nil, nil // not freed: those that are absent cannot take part
 	}
 	if e.native.comm == nil && e.native.err == nil {
-		e.native.absent = absent
 		e.native.comm, e.native.err = e.makeNative(absent)
 	}
 	return e.native.comm, e.native.err
