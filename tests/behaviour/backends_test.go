@@ -55,10 +55,11 @@ var backends = []backend{
 }
 
 // What a test can ask of a backend.
-func apart(b backend) bool   { return b.apart }
-func encodes(b backend) bool { return !b.shares }
-func inside(b backend) bool  { return !b.apart }
-func alone(b backend) bool   { return b.workers <= 1 } // a test can have one worker
+func apart(b backend) bool    { return b.apart }
+func encodes(b backend) bool  { return !b.shares }
+func inside(b backend) bool   { return !b.apart }
+func replaces(b backend) bool { return b.replaces }
+func alone(b backend) bool    { return b.workers <= 1 } // a test can have one worker
 
 // each runs a test over every backend, or over those of which all of this holds.
 func each(t *testing.T, test func(t *testing.T, b backend), where ...func(backend) bool) {

@@ -178,5 +178,5 @@ func TestKillingOneTaskAfterAnotherDoesNotBreakThePool(t *testing.T) {
 		if got := result(t, submit(t, ex, square, 5)); got != 25 {
 			t.Error(got)
 		}
-	}, func(b backend) bool { return b.replaces })
+	}, replaces)
 }

@@ -131,9 +131,6 @@ func TestATaskThatFailedOrPanickedRanOnAWorker(t *testing.T) {
 
 func TestATaskThatWasLostSaysWithWhichWorkerAndNoTime(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if !b.replaces {
-			t.Skip("there a worker does not end by itself")
-		}
 		ex := b.start(t, 1)
 		workers := booted(t, ex)
 		f := submit(t, ex, leaves, 0)
@@ -143,7 +140,7 @@ func TestATaskThatWasLostSaysWithWhichWorkerAndNoTime(t *testing.T) {
 		if ran := ranOn(t, f); ran.Worker.Index != 0 || ran.Worker.Pid != workers[0] || ran.Worker.Attempt != 1 || ran.Elapsed != 0 {
 			t.Errorf("%+v, and the worker was process %d", ran, workers[0])
 		}
-	})
+	}, replaces)
 }
 
 func TestATaskThatRanAgainTellsOfItsLastRun(t *testing.T) {

@@ -225,7 +225,7 @@ func TestAPoolThatBreaksFailsWhatPauses(t *testing.T) {
 		}
 		_, err := f.Result(within(t))
 		matches(t, "a task that pauses", err, futures.ErrBroken)
-	}, func(b backend) bool { return b.replaces })
+	}, replaces)
 }
 
 // refuseAgain is an initializer that succeeds once.

@@ -115,9 +115,6 @@ func TestTheNumberOfWorkersIsReadWhenThePoolStarts(t *testing.T) {
 func TestThereAreAsManyWorkersAsGoTakesFromTheQuotaOfAContainer(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as the runtime sets it from the cgroup
 	each(t, func(t *testing.T, b backend) {
-		if b.workers > 0 {
-			t.Skip("the world decides how many workers there are")
-		}
 		for procs, want := range map[int]int{1: 1, 64: runtime.NumCPU()} {
 			runtime.GOMAXPROCS(procs)
 			ex, err := b.make()

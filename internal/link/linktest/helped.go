@@ -53,12 +53,12 @@ func (h *helped) Close(ctx context.Context) error {
 	return err
 }
 
-// helpTests are what Help itself must keep.
+// helpTests are the promises of Help itself.
 var helpTests = []test{
-	{"who helps delivers until what it waits for is there", testHelpDelivers},
-	{"who helps does nothing when there is nothing to wait for", testHelpDone},
-	{"who helps is not held while no frame comes", testHelpEnds},
-	{"help before open and after close does nothing", testHelpClosed},
+	{"every frame arrives while a goroutine helps", testHelpDelivers},
+	{"help returns at once when all is done", testHelpDone},
+	{"help returns while no frame comes", testHelpEnds},
+	{"help returns before open and after close", testHelpClosed},
 }
 
 // count is a handler that counts frames.
@@ -120,7 +120,7 @@ func testHelpDone(t *testing.T, h Harness) {
 	}
 }
 
-// A group that keeps who helps until it has something would hold a goroutine whose context has ended.
+// The goroutine that helps may have a context that ends meanwhile. A group that keeps it until a frame comes would hold it beyond that.
 func testHelpEnds(t *testing.T, h Harness) {
 	g, c := counted(t, h)
 	g.Send(0, command(verbEcho)) // the worker is up

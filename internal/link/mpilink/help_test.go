@@ -22,7 +22,7 @@ func (o *one) Receive(_ int, f link.Frame) {
 }
 func (o *one) Lost(int, link.Loss) {}
 
-func TestWhoWaitsReceivesByItselfAndWhoGivesUpLosesNothing(t *testing.T) {
+func TestAGoroutineThatWaitsReceivesByItselfAndOneThatGivesUpLosesNothing(t *testing.T) {
 	if !mpitest.Under(t, 2) {
 		return
 	}
@@ -56,7 +56,7 @@ func TestWhoWaitsReceivesByItselfAndWhoGivesUpLosesNothing(t *testing.T) {
 	g.Attend(true)
 }
 
-func TestWhoGetsNoTurnToHelpDoesNotKeepTheOthersFromLooking(t *testing.T) {
+func TestAGoroutineThatGetsNoTurnToHelpDoesNotKeepTheOthersFromPolling(t *testing.T) {
 	if !mpitest.Under(t, 2) {
 		return
 	}
