@@ -51,15 +51,18 @@
 //
 // # Chunks
 //
-// Elements travel, run and fail in chunks. The verbs that return all results make four chunks per worker, as the
-// original does; to know the number of workers they start them and wait for it. The others, and [WithChunkSize], do not.
+// The verbs that return all results have their elements travel and run in chunks, four per worker, as the original does; to know the
+// number of workers they start them and wait for it. The others, and [WithChunkSize], do not. Within a chunk each element fails by
+// itself.
 //
 // # Failures
 //
-// The first element to fail, in the order of the input, ends a map: its error is what the verb returns, or yields last.
-// What the task returned arrives as a [*futures.RemoteError], through which [errors.Is] and [errors.As] see the errors that
-// were registered, and those of the standard library. Where one failure must not end the others, make it a part of the
-// result and not an error of the task.
+// The failure of an element is a [*futures.ElementError] with its index. The verbs that yield give it in the element's place, and go
+// on; with [futures.FailFast] it is the last that they yield. [Map], [Starmap] and their asynchronous forms end with the first failure
+// in time, which is their error; with [KeepGoing] they return every result and every failure.
+//
+// What the task returned is in it as a [*futures.RemoteError], through which [errors.Is] and [errors.As] see the errors that
+// were registered, and those of the standard library.
 //
 // # The end
 //
