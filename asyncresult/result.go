@@ -60,8 +60,8 @@ func (r *AsyncResult[T]) Wait(ctx context.Context) bool {
 }
 
 // WaitCallbacks waits until the result is ready and the callbacks that were added before have run, or until ctx ends: what Join
-// of a pool waits for, but for one result. A callback of the same pool cannot wait for others, of which it may hold up one: it gets
-// an error.
+// of a pool waits for, but for one result. Called by a callback of the same pool it returns an error: it could wait for a callback that
+// comes behind its own.
 func (r *AsyncResult[T]) WaitCallbacks(ctx context.Context) error {
 	return r.future().WaitCallbacks(ctx)
 }

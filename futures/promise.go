@@ -7,9 +7,9 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Promise is the other end of a [Future] that a program completes itself: the holder of the promise sets the result, and the holder of the future
-// waits for it. It is done when [Promise.SetResult], [Promise.SetError] or [Promise.SetPartial] is called, or when somebody
-// cancels the future. The zero value is ready; a Promise must not be copied. All methods may be called together from any goroutine.
+// Promise is the other end of a [Future] that a program completes itself: one side sets the result of the promise, the other waits for
+// its [Promise.Future]. The future is done when [Promise.SetResult], [Promise.SetError] or [Promise.SetPartial] is called, or when
+// somebody cancels it. The zero value is ready; a Promise must not be copied. All methods may be called together from any goroutine.
 type Promise[T any] struct{ future Future[T] }
 
 // NewPromise returns a promise whose future is pending. Callbacks of the future run in the goroutine that completes or cancels it.
@@ -19,9 +19,9 @@ func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 // tests of code that waits. A future that is to be completed is that of a [Promise].
 func NewFuture[T any]() *Future[T] { return NewPromise[T]().Future() }
 
-// NewPromiseOn is [NewPromise] for those who build calls of their own on an executor, as pool.MapAsync is one: the callbacks of the
-// future run where those of the executor's own futures do, never together with one of them, and also when they are added late. Close
-// and Shutdown wait for those that are due, not for the promise to be kept. It panics when ex is nil or a zero value.
+// NewPromiseOn is [NewPromise] for a call that is built on an executor, such as pool.MapAsync. The callbacks of the future run where
+// those of the executor's own futures do, and never together with one of them, also when they are added late. Close and Shutdown wait
+// for callbacks that are due, but not for the promise to be kept. It panics when ex is nil or a zero value.
 func NewPromiseOn[T any](ex Executor) *Promise[T] {
 	e, err := baseOf(ex)
 	if err != nil {

@@ -11,7 +11,7 @@
 //		})
 //	}
 //
-// Importing it is what tells such a program from others before it begins: [futures.InWorker] is false on all ranks then. So it belongs
-// into package main, not into a library: a program that imports it and calls [futures.Main] is refused, with and without a launcher.
-// [futures.TestMain] is allowed in tests of such a program that are run without a launcher.
+// The import alone tells such a program from others before it begins: [futures.InWorker] is false on all ranks then. So it belongs
+// in package main, not in a library: a program that imports it and calls [futures.Main] is refused, with and without a launcher.
+// Tests of such a program may call [futures.TestMain] where they are run without a launcher.
 package spmd
