@@ -376,7 +376,7 @@ func (f *Future[T]) finish(v T, err error) (*callbackList, bool) {
 	if !f.begin() {
 		return nil, false
 	}
-	if err == nil || f.partial { // what comes with an error would not survive the way from another process: drop it everywhere
+	if err == nil { // what comes with an error would not survive the way from another process: drop it everywhere
 		f.value = v
 	}
 	return f.end(err), true

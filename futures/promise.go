@@ -81,12 +81,12 @@ func (p *Promise[T]) SetPartial(v T, err error) error {
 		return errNoPromise
 	}
 	f := &p.future
-	f.mu.Lock()
-	if !f.isDone() {
-		f.partial = err != nil
+	if !f.begin() {
+		return &stateError{verb: "set a partial result", was: f.is()}
 	}
-	f.mu.Unlock()
-	return p.set("set a partial result", v, err)
+	f.value, f.partial = v, err != nil
+	f.end(err).release().run()
+	return nil
 }
 
 func (p *Promise[T]) set(verb string, v T, err error) error {

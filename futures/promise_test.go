@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,5 +118,21 @@ func TestANewFutureIsPendingUntilItIsCancelled(t *testing.T) {
 	}
 	if !f.Cancel() || !f.Cancelled() {
 		t.Error("it cannot be cancelled")
+	}
+}
+
+// The one that loses must not take away the value of the one that wins.
+func TestOfTwoPartialResultsAtOnceTheFirstKeepsItsValue(t *testing.T) {
+	for range 20000 {
+		p := futures.NewPromise[int]()
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { _ = p.SetPartial(1, errBoom) })
+			wg.Go(func() { _ = p.SetPartial(2, nil) })
+		}
+		wg.Wait()
+		if v, err := p.Future().ResultWithin(0); err != nil && v != 1 || err == nil && v != 2 {
+			t.Fatal(v, err)
+		}
 	}
 }
