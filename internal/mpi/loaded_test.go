@@ -77,6 +77,28 @@ func TestTheSameFileRunsUnderEveryLauncherWithTheLibraryOfEach(t *testing.T) {
 	}
 }
 
+// Whoever is sure of a program tells the library so. Open MPI ends the process then where a rank is none of the communicator's.
+func TestALibraryThatChecksNoArgumentsIsTaken(t *testing.T) {
+	if mpitest.InRank() {
+		if _, err := mpi.Init(mpi.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := mpi.Finalize(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, l := range launchers(t) {
+		r, err := mpitest.Run(t.Context(), mpitest.Job{
+			Ranks: 2, Launcher: l, Env: []string{noStart + "=1", "OMPI_MCA_mpi_param_check=0", "MPIR_CVAR_ERROR_CHECKING=0"},
+			Args: []string{"-test.v", "-test.run=^" + t.Name() + "$"},
+		})
+		if err != nil || r.Code != 0 {
+			t.Errorf("%s: %v, status %d:\n%s", l, err, r.Code, r.Output)
+		}
+	}
+}
+
 func TestALibraryThatIsNotItsLaunchersIsRefusedWithTheRightStart(t *testing.T) {
 	if mpitest.InRank() {
 		_, err := mpi.Init(mpi.Options{})
