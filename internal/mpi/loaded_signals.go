@@ -18,6 +18,13 @@ func (s sigset) without(signals ...syscall.Signal) sigset {
 	return s
 }
 
+// What glibc keeps for itself: it ends a thread by the one, and changes the user of all threads by the other. Its own functions neither
+// block them nor show their actions, and it installs these once, when they are first needed.
+const (
+	sigCancel = syscall.Signal(32)
+	sigSetXID = syscall.Signal(33)
+)
+
 // The first argument of sigprocmask.
 const (
 	sigBlock   = 0
@@ -30,14 +37,14 @@ func maskSignals(how uintptr, set sigset) (old sigset) {
 	return old
 }
 
-// calmThread blocks all signals but those that a thread brings upon itself, for this thread and those that a library starts from it,
-// and SIGPROF, which Go's profiler knows how to take there. Threads of a library are to take no signal: Go's handler on a thread that
+// calmThread blocks all signals but those that a thread brings upon itself, glibc's, and SIGPROF, which Go's profiler knows how to take
+// there, for this thread and those that a library starts from it. Threads of a library are to take no signal: Go's handler on a thread that
 // Go did not make gives what nobody has asked for its default action, so that a SIGUSR1 ends the process when the kernel picks such a
 // thread for it, which it does after a SIGCONT. The goroutine stays locked to the thread.
 func calmThread() (old sigset) {
 	runtime.LockOSThread()
 	return maskSignals(sigBlock, (^sigset(0)).without(syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP,
-		syscall.SIGABRT, syscall.SIGSYS, syscall.SIGPROF))
+		syscall.SIGABRT, syscall.SIGSYS, syscall.SIGPROF, sigCancel, sigSetXID))
 }
 
 // quiet runs a call with SIGURG blocked, by which Go preempts goroutines: it can interrupt a system call that a library does not
@@ -56,7 +63,7 @@ type action struct{ handler, flags, restorer, mask uintptr }
 
 const signals = 65
 
-// actions are those of all signals; known tells which could be read.
+// actions are those of all signals; known tells which could be read, and are not glibc's.
 type actions struct {
 	of    [signals]action
 	known [signals]bool
@@ -71,6 +78,9 @@ func signalAction(signal int, change, old *action) bool {
 func signalActions() *actions {
 	a := new(actions)
 	for s := 1; s < signals; s++ {
+		if n := syscall.Signal(s); n == sigCancel || n == sigSetXID {
+			continue
+		}
 		a.known[s] = signalAction(s, nil, &a.of[s])
 	}
 	return a
