@@ -111,19 +111,15 @@ func preferred(s System, want []abi.Interface) []abi.Interface {
 	return append([]abi.Interface{first}, slices.DeleteFunc(slices.Clone(want), func(i abi.Interface) bool { return i == first })...)
 }
 
-// familyOf tells whose a launcher is, by its file.
+// familyOf tells whose a launcher is, by its file: orterun, prted, mpirun.openmpi; hydra_pmi_proxy, mpiexec.hydra.
 func familyOf(path string) abi.Interface {
 	base := filepath.Base(path)
-	for _, c := range []struct {
-		words  []string
-		family abi.Interface
-	}{
-		{[]string{"orte", "orted", "prte", "prun", "openmpi"}, abi.OpenMPI},
-		{[]string{"hydra", "mpich"}, abi.MPICH},
-	} {
-		if slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(base, w) }) {
-			return c.family
-		}
+	begins, has := func(word string) bool { return strings.HasPrefix(base, word) }, func(word string) bool { return strings.Contains(base, word) }
+	switch {
+	case begins("orte"), begins("prte"), base == "prun", begins("mpi") && has("openmpi"):
+		return abi.OpenMPI
+	case begins("hydra"), begins("mpi") && (has("hydra") || has("mpich")):
+		return abi.MPICH
 	}
 	return abi.Unknown
 }

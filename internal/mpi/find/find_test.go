@@ -127,6 +127,13 @@ func TestTheLibraryIsLookedForInTheOrderThatTheDocumentationSays(t *testing.T) {
 		"a launcher on the path is not asked where another one is the parent": {script{
 			mpiexec: "/opt/other/bin/mpiexec", parents: []string{"/usr/bin/orterun"}, files: []string{"/opt/other/lib/libmpi.so.40"},
 		}, orte, []string{"in the process already", "libmpi.so.40" + search, "libmpi_abi.so.1" + search}},
+		"a parent whose name only contains that of a launcher": {script{
+			mpiexec: "/opt/mpich/bin/mpiexec.hydra", parents: []string{"/opt/tools/bin/node_exporter", "/opt/tools/bin/prune"},
+			files: []string{"/opt/mpich/lib/libmpich.so.12", "/opt/tools/lib/libmpi.so.40"},
+		}, hydra, []string{
+			"in the process already", "/opt/mpich/lib/libmpich.so.12 (beside /opt/mpich/bin/mpiexec.hydra)", "libmpi.so.12" + search, "libmpich.so.12" + search,
+			"libmpi_abi.so.1" + search,
+		}},
 		"one file by two names is tried once": {script{
 			env: []string{"MPI_HOME=/sw/mpi"}, files: []string{"/sw/mpi/lib/libmpi.so.40", "/usr/local/lib/libmpi.so.40"},
 			links: map[string]string{"/sw/mpi/lib/libmpi.so.40": "/usr/local/lib/libmpi.so.40.30.4", "/usr/local/lib/libmpi.so.40": "/usr/local/lib/libmpi.so.40.30.4"},
