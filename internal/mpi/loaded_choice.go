@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -235,7 +234,7 @@ func mappedAt(address uintptr) string {
 		low, err1 := strconv.ParseUint(from, 16, 64)
 		high, err2 := strconv.ParseUint(to, 16, 64)
 		if err1 == nil && err2 == nil && low <= uint64(address) && uint64(address) < high {
-			return strings.Join(slices.Clone(fields[5:]), " ")
+			return strings.Join(fields[5:], " ")
 		}
 	}
 	return ""
