@@ -4,8 +4,10 @@ package mpi_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
+	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
@@ -20,4 +22,15 @@ func must[T any](v T, err error) func(testing.TB) T {
 		}
 		return v
 	}
+}
+
+// isRefused is the rank of a job that another MPI's launcher has started.
+func isRefused(t *testing.T) {
+	t.Helper()
+	_, err := mpi.Init(mpi.Options{})
+	var refused *mpi.LauncherError
+	if !errors.As(err, &refused) {
+		t.Fatalf("got %v", err)
+	}
+	t.Log(err)
 }

@@ -3,12 +3,10 @@
 package mpi_test
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
@@ -22,12 +20,7 @@ func TestExactlyOneMPILibraryIsLinked(t *testing.T) {
 
 func TestAProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
 	if mpitest.InRank() {
-		_, err := mpi.Init(mpi.Options{})
-		var refused *mpi.LauncherError
-		if !errors.As(err, &refused) {
-			t.Fatalf("got %v", err)
-		}
-		t.Log(err)
+		isRefused(t)
 		return
 	}
 	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}

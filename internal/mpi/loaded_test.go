@@ -4,7 +4,6 @@ package mpi_test
 
 import (
 	"debug/elf"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +24,7 @@ func launchers(t *testing.T) (all []string) {
 		}
 	}
 	if len(all) == 0 {
-		t.Skip("no mpiexec.openmpi and no mpiexec.mpich")
+		t.Skip("no MPI to run under: there is no mpiexec.openmpi and no mpiexec.mpich on the path; install openmpi-bin or mpich (make tools)")
 	}
 	return all
 }
@@ -101,16 +100,11 @@ func TestALibraryThatChecksNoArgumentsIsTaken(t *testing.T) {
 
 func TestALibraryThatIsNotItsLaunchersIsRefusedWithTheRightStart(t *testing.T) {
 	if mpitest.InRank() {
-		_, err := mpi.Init(mpi.Options{})
-		var refused *mpi.LauncherError
-		if !errors.As(err, &refused) {
-			t.Fatalf("got %v", err)
-		}
-		t.Log(err)
+		isRefused(t)
 		return
 	}
 	if len(launchers(t)) < 2 {
-		t.Skip("one MPI is installed")
+		t.Skip("the other MPI's library is missing: install both openmpi-bin and mpich (make tools)")
 	}
 	for _, l := range launchers(t) {
 		if mpitest.VersionOf(l).PRRTE() {
@@ -141,7 +135,7 @@ func failedInit(t *testing.T, value string, env ...string) string {
 // TestInitSaysWhyItFails is the rank of failedInit.
 func TestInitSaysWhyItFails(t *testing.T) {
 	if !mpitest.InRank() {
-		t.Skip("this is a rank of other tests")
+		t.Skip("it is no test of its own but the rank of others, which start it")
 	}
 	_, err := mpi.Init(mpi.Options{})
 	if err == nil {
@@ -196,7 +190,7 @@ func TestAFileThatCannotBeTheLibraryIsAnErrorThatSaysWhatItIs(t *testing.T) {
 func TestALibraryThatLacksFunctionsIsAnErrorThatNamesThem(t *testing.T) {
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
-		t.Skip("there is no C compiler")
+		t.Skip("no library without functions can be made: there is no cc on the path; install a C compiler (gcc, or make tools)")
 	}
 	dir := t.TempDir()
 	source, library := filepath.Join(dir, "mpi.c"), filepath.Join(dir, "libmpi.so.12")
@@ -213,7 +207,7 @@ func TestALibraryThatLacksFunctionsIsAnErrorThatNamesThem(t *testing.T) {
 
 func TestWhereThereIsNoMPIEveryRankSaysWhatWasLookedFor(t *testing.T) {
 	if there, _ := filepath.Glob("/usr/lib/*/libmpi_abi*"); len(there) > 0 {
-		t.Skip("a library with the standard interface is installed")
+		t.Skip("it is about the interface of which nothing is installed, and here is a libmpi_abi:", there)
 	}
 	said := failedInit(t, "abi")
 	for _, want := range []string{

@@ -121,7 +121,7 @@ func TestRunEndsAtAResultAtAFlagAtAStopAndAfterItsRounds(t *testing.T) {
 func TestALibrarysSymbolsAreForOthersOnlyWhenItIsShared(t *testing.T) {
 	const name, symbol = "libm.so.6", "lgamma_r"
 	if Process().Symbol(symbol) != 0 {
-		t.Skip("the library is in the process")
+		t.Skip("this process shares the symbols of libm already, so what loading it does cannot be seen: it is linked, or LD_PRELOAD names it")
 	}
 	l, err := Open(name)
 	if err != nil || l.Symbol(symbol) == 0 {
@@ -140,10 +140,7 @@ func TestALibrarysSymbolsAreForOthersOnlyWhenItIsShared(t *testing.T) {
 
 // Goroutines move their stacks, the collector runs and threads change while C is called.
 func TestCallsFromManyGoroutinesWithDeepStacksAreRight(t *testing.T) {
-	sort, compare := function(t, "qsort"), function(t, "memcmp")
-	if sort == 0 {
-		t.Skip()
-	}
+	compare := function(t, "memcmp")
 	var all sync.WaitGroup
 	for g := range 8 {
 		all.Go(func() {
