@@ -7,7 +7,7 @@ import (
 	"github.com/rankpool/rankpool/internal/command"
 )
 
-// benchCommand is `rankpool bench`. Its options are benchOptions, field by field.
+// benchCommand is `rankpool bench`. It is bench.Options, field by field.
 type benchCommand struct {
 	JSON     bool     `name:"json" help:"Print one JSON object for each figure, a line each, instead of a table."`
 	Quick    bool     `help:"Less work in each run: it ends within 50 s, and leaves out what there is no time for."`

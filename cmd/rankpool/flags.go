@@ -6,7 +6,7 @@ import (
 	"github.com/rankpool/rankpool/internal/findmpi"
 )
 
-// startFlags are what run, exec and serve have in common. They are startOptions, field by field.
+// startFlags are what run, exec and serve have in common. It is launch.Options, field by field.
 type startFlags struct {
 	Package    *string `name:"package" short:"m" placeholder:"PATH" help:"Run the package with this import path; PATH@VERSION is fetched."`
 	Statements *string `name:"statements" short:"c" placeholder:"TEXT" help:"Run these Go statements. See below for what they find around them."`

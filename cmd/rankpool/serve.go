@@ -46,7 +46,7 @@ func (c *serveCommand) Run(s command.Surroundings) error {
 	return launch.Options(c.startFlags).Serve(s, launch.Server{Place: place, Bind: c.Bind, Keep: c.Keep})
 }
 
-// Place is where masters find the server.
+// place is where masters find the server.
 func (c *serveCommand) place() (mpilink.Place, error) {
 	said := ""
 	switch {

@@ -54,7 +54,7 @@ func FindLibrary(ctx context.Context, given string) (library, error) {
 	return fetchLibrary(ctx, info.Main.Version)
 }
 
-// distrust refuses the source that this command was built from when somebody else may have changed it since. Who owns this command
+// distrust refuses the source that this command was built from when somebody else may have changed it since. Whoever owns this command
 // may do so anyway.
 func distrust(dir string) error {
 	err := owndir.Check(dir, ownersOfThis()...)

@@ -228,7 +228,7 @@ func (o *Options) build(ctx context.Context, s command.Surroundings, t target, w
 	return nil
 }
 
-// Settings returns what to build with: the MPI that was asked for, or the launcher's.
+// settings returns what to build with: the MPI that was asked for, or the launcher's.
 func (o *Options) settings(ctx context.Context, l mpi.Launcher) (*findmpi.Settings, error) {
 	switch {
 	case o.MPI != findmpi.Automatic:
