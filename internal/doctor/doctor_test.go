@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestTheSchedulerIsToldFromTheEnvironment(t *testing.T) {
@@ -25,7 +26,7 @@ func TestTheSchedulerIsToldFromTheEnvironment(t *testing.T) {
 		{[]string{"JOB_ID=7", "SGE_ROOT=/x"}, "Grid Engine job 7"},
 		{[]string{"JOB_ID=7"}, "none"},
 	} {
-		if got := scheduler(lookup(tt.env...)); !strings.HasPrefix(got.Text, tt.want) {
+		if got := scheduler(testkit.Lookup(tt.env...)); !strings.HasPrefix(got.Text, tt.want) {
 			t.Errorf("%q: %q, want %q", tt.env, got.Text, tt.want)
 		}
 	}
@@ -34,13 +35,13 @@ func TestTheSchedulerIsToldFromTheEnvironment(t *testing.T) {
 func TestSIGTERMIsAWarningUnderOpenMPIUnlessItsLimitWasRaised(t *testing.T) {
 	const name = "OMPI_MCA_odls_base_sigkill_timeout"
 	open4 := func(env ...string) Verdict {
-		return sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, false, lookup(env...))).Status
+		return sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, false, testkit.Lookup(env...))).Status
 	}
 	got := []Verdict{
 		open4(), open4(name + "=1"), open4(name + "=60"),
-		sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, true, lookup(name+"=60"))).Status, // version 5 does not know it
-		sigterm(mpi.MPICH, mpi.EndingBy(mpi.MPICH, false, lookup())).Status,
-		sigterm(mpi.OtherMPI, mpi.EndingBy(mpi.OtherMPI, false, lookup())).Status,
+		sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, true, testkit.Lookup(name+"=60"))).Status, // version 5 does not know it
+		sigterm(mpi.MPICH, mpi.EndingBy(mpi.MPICH, false, testkit.Lookup())).Status,
+		sigterm(mpi.OtherMPI, mpi.EndingBy(mpi.OtherMPI, false, testkit.Lookup())).Status,
 	}
 	if d := cmp.Diff([]Verdict{warning, warning, fine, warning, fine, fine}, got); d != "" {
 		t.Error(d)
@@ -78,9 +79,9 @@ func TestEveryFindingThatIsNotOKHasARemedy(t *testing.T) {
 		d.judge(nil, "out", errors.New("ended"))
 		all := append(d.findings.close(), speed(fact{RoundTrip: time.Second}), spawnFinding(nil, "", nil),
 			binding([]rankFact{{Binding: mpi.Binding{Allowed: 1, Online: 2, Procs: 1}}}, mpi.OpenMPI),
-			connectingInJob(mpi.MPICH, lookup()), connectingInJob(mpi.OpenMPI, lookup()), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, lookup(), ""),
-			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, lookup(), ""), survivorsInJob(mpi.Launcher{}, lookup(), ""),
-			survivorsInJob(mpi.Launcher{}, lookup(), "KillOnBadExit = 1"), connectingInJob(mpi.OpenMPI, lookup("OMPI_MCA_orte_num_nodes=2")))
+			connectingInJob(mpi.MPICH, testkit.Lookup()), connectingInJob(mpi.OpenMPI, testkit.Lookup()), survivorsInJob(mpi.Launcher{Family: mpi.MPICH}, testkit.Lookup(), ""),
+			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, testkit.Lookup(), ""), survivorsInJob(mpi.Launcher{}, testkit.Lookup(), ""),
+			survivorsInJob(mpi.Launcher{}, testkit.Lookup(), "KillOnBadExit = 1"), connectingInJob(mpi.OpenMPI, testkit.Lookup("OMPI_MCA_orte_num_nodes=2")))
 		for _, f := range all {
 			if f.Status != fine && f.Remedy == "" {
 				t.Errorf("no remedy: %+v", f)
@@ -102,20 +103,9 @@ func TestSlurmTellsWhetherSrunLeavesSurvivorsAlone(t *testing.T) {
 		{"SLURM_KILL_BAD_EXIT=0", one, fine, "SLURM_KILL_BAD_EXIT is 0"},
 		{"", "", warning, "cannot be told"},
 	} {
-		f := survivorsInJob(mpi.Launcher{Name: "srun"}, lookup(strings.Fields(tt.env)...), tt.slurm)
+		f := survivorsInJob(mpi.Launcher{Name: "srun"}, testkit.Lookup(strings.Fields(tt.env)...), tt.slurm)
 		if f.Status != tt.status || !strings.Contains(f.Text, tt.want) {
 			t.Errorf("%q, %q: %+v, want %q", tt.env, tt.slurm, f, tt.want)
 		}
-	}
-}
-
-func lookup(env ...string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		for _, e := range env {
-			if k, v, _ := strings.Cut(e, "="); k == name {
-				return v, true
-			}
-		}
-		return "", false
 	}
 }

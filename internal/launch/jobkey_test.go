@@ -5,25 +5,15 @@ import (
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
-
-func lookup(env ...string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		for _, e := range env {
-			if k, v, _ := strings.Cut(e, "="); k == name {
-				return v, true
-			}
-		}
-		return "", false
-	}
-}
 
 func TestTheRanksOfAJobAgreeOnItsNameAndOtherJobsHaveAnother(t *testing.T) {
 	open := mpi.Launcher{Name: "Open MPI's mpiexec", Family: mpi.OpenMPI, Size: 4}
 	srun := mpi.Launcher{Name: "srun --mpi=pmix", Size: 4}
 	flux := mpi.Launcher{Name: "MPICH's mpiexec", Family: mpi.MPICH, Size: 4}
 	key := func(l mpi.Launcher, given string, env ...string) string {
-		k, err := jobKey(l, lookup(env...), given)
+		k, err := jobKey(l, testkit.Lookup(env...), given)
 		if err != nil {
 			t.Errorf("%s %q: %v", l.Name, env, err)
 		}
@@ -45,7 +35,7 @@ func TestTheRanksOfAJobAgreeOnItsNameAndOtherJobsHaveAnother(t *testing.T) {
 		}
 		seen[k] = i
 	}
-	if _, err := jobKey(flux, lookup(), ""); err == nil || !strings.Contains(err.Error(), "--job") {
+	if _, err := jobKey(flux, testkit.Lookup(), ""); err == nil || !strings.Contains(err.Error(), "--job") {
 		t.Errorf("a job without a name: %v", err)
 	}
 }

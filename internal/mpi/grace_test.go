@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestHowLongALauncherWaitsBeforeItKillsIsToldFromTheEnvironment(t *testing.T) {
@@ -26,7 +27,7 @@ func TestHowLongALauncherWaitsBeforeItKillsIsToldFromTheEnvironment(t *testing.T
 		"srun":                     {pmi2Step, mpi.Ending{Kills: 30 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := mpi.FindEnding(lookup(c.env...)); got != c.want {
+			if got := mpi.FindEnding(testkit.Lookup(c.env...)); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})

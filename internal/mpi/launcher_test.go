@@ -8,18 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
-
-func lookup(env ...string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		for _, e := range env {
-			if k, v, _ := strings.Cut(e, "="); k == name {
-				return v, true
-			}
-		}
-		return "", false
-	}
-}
 
 // What Slurm 22.05 sets in a step of three under --mpi=pmi2, and in the step of one that an mpiexec starts its proxies with.
 var (
@@ -47,7 +37,7 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 		"nonsense":     {[]string{"PMI_SIZE=many"}, mpi.Launcher{Rank: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, mpi.FindLauncher(lookup(c.env...))); d != "" {
+			if d := cmp.Diff(c.want, mpi.FindLauncher(testkit.Lookup(c.env...))); d != "" {
 				t.Error(d)
 			}
 		})
@@ -66,7 +56,7 @@ func TestTheEnvironmentTellsThatAProcessWasSpawned(t *testing.T) {
 		"mpich world":    {[]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_SPAWNED=0"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := mpi.Spawned(lookup(c.env...)); got != c.want {
+			if got := mpi.Spawned(testkit.Lookup(c.env...)); got != c.want {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
@@ -95,7 +85,7 @@ func TestAWorldThatIsNotWhatTheLauncherPromisedIsRefusedWithTheRemedy(t *testing
 		"mpich inside an open mpi launch": {[]string{"OMPI_COMM_WORLD_SIZE=4", "PMI_SIZE=2"}, mpi.MPICH, 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := mpi.CheckLauncher(lookup(c.env...), c.library, c.world)
+			err := mpi.CheckLauncher(testkit.Lookup(c.env...), c.library, c.world)
 			if c.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -128,7 +118,7 @@ func TestWhatMayAbortInsideMPIInitIsToldBefore(t *testing.T) {
 		"mpich's mpiexec in it":   {append([]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_FD=5"}, step...), mpi.OpenMPI, "start it with Open MPI's mpiexec"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := mpi.LauncherAdvice(lookup(c.env...), c.library)
+			got := mpi.LauncherAdvice(testkit.Lookup(c.env...), c.library)
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 				t.Errorf("advice is %q, want one with %q", got, c.want)
 			}
