@@ -114,24 +114,37 @@ func managed(lookup func(string) (string, bool)) bool {
 // MPI and started by another's mpiexec, which would run as so many silent worlds of one.
 type LauncherError struct {
 	Launcher Launcher
-	Library  Family // what the program was built for
+	Library  Family // what the program was built for, or has loaded
+	Loaded   bool   // the program is built for no library, and loads one
 	World    int    // the size of the world it got
 }
 
 // Error says what was found and how to start the program.
 func (e *LauncherError) Error() string {
 	l := e.Launcher
-	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, built for %s, is in a world of %d: start it with %s",
-		l.Name, l.Size, l.Variable, e.Library, e.World, e.remedy())
+	how := "built for"
+	if e.Loaded {
+		how = "which has loaded"
+	}
+	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, %s %s, is in a world of %d: start it with %s",
+		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.remedy())
 }
 
 func (e *LauncherError) remedy() string {
+	const (
+		forAny = ", or for whichever MPI starts it (CGO_ENABLED=0 go build -tags mpi, on Linux)"
+		unset  = ", or have it load the launcher's own library: unset RANKPOOL_MPI, and LD_PRELOAD if that names an MPI"
+	)
 	l := e.Launcher
 	switch {
+	case e.Loaded && l.Family == OpenMPI && e.Library == MPICH:
+		return "MPICH's mpiexec (mpiexec.mpich on Debian)" + unset
+	case e.Loaded && l.Family == MPICH && e.Library == OpenMPI:
+		return "Open MPI's mpiexec (mpiexec.openmpi on Debian)" + unset
 	case l.Family == OpenMPI && e.Library == MPICH:
-		return "MPICH's mpiexec (mpiexec.mpich on Debian), or build it for Open MPI (go build -tags mpi)"
+		return "MPICH's mpiexec (mpiexec.mpich on Debian), or build it for Open MPI (go build -tags mpi)" + forAny
 	case l.Family == MPICH && e.Library == OpenMPI:
-		return "Open MPI's mpiexec (mpiexec.openmpi on Debian), or build it for MPICH (make mpich)"
+		return "Open MPI's mpiexec (mpiexec.openmpi on Debian), or build it for MPICH (make mpich)" + forAny
 	case l.Family == OtherMPI && e.Library == MPICH && l.Name != "srun --mpi=pmi2":
 		return "`srun --mpi=pmi2`"
 	case l.Family == OtherMPI && e.Library == OpenMPI && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
@@ -155,7 +168,7 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 			return nil
 		}
 	}
-	return &LauncherError{Launcher: l, Library: library, World: world}
+	return &LauncherError{Launcher: l, Library: library, Loaded: loads, World: world}
 }
 
 // LauncherAdvice returns what to tell a user before MPI_Init, or nothing. In a step of Slurm an Open MPI that finds no PMIx

@@ -126,6 +126,19 @@ func TestWhatMayAbortInsideMPIInitIsToldBefore(t *testing.T) {
 	}
 }
 
+func TestARefusedProgramThatLoadsItsLibraryIsNotToldToBeBuiltAnew(t *testing.T) {
+	open, mpich := mpi.Launcher{Family: mpi.OpenMPI}, mpi.Launcher{Family: mpi.MPICH}
+	for _, e := range []mpi.LauncherError{{Launcher: open, Library: mpi.MPICH}, {Launcher: mpich, Library: mpi.OpenMPI}} {
+		if text := e.Error(); !strings.Contains(text, "built for") || !strings.Contains(text, "CGO_ENABLED=0 go build -tags mpi") {
+			t.Error(text)
+		}
+		e.Loaded = true
+		if text := e.Error(); strings.Contains(text, "build") || !strings.Contains(text, "unset RANKPOOL_MPI") {
+			t.Error(text)
+		}
+	}
+}
+
 func TestOneCoreOfManyIsAWarningThatNamesTheOption(t *testing.T) {
 	bound := mpi.Binding{Allowed: 1, Online: 8, Procs: 1}
 	if w := bound.Warning(mpi.OpenMPI); !strings.Contains(w, "--bind-to none") || !strings.Contains(w, "1 of 8") {

@@ -9,6 +9,9 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/clib"
 )
 
+// loads tells whether this program loads an MPI library when it starts MPI, instead of being linked with one.
+const loads = true
+
 // Built tells whether MPI is built into this program.
 const Built = true
 

@@ -113,7 +113,7 @@ func TestALibraryThatIsNotItsLaunchersIsRefusedWithTheRightStart(t *testing.T) {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
 			Ranks: 2, Launcher: l, Env: []string{noStart + "=1", "RANKPOOL_MPI=" + other(l)}, Args: []string{"-test.v", "-test.run=^" + t.Name() + "$"},
 		})
-		if err != nil || r.Code != 0 || strings.Count(r.Output, "start it with") != 2 {
+		if err != nil || r.Code != 0 || strings.Count(r.Output, "unset RANKPOOL_MPI") != 2 {
 			t.Errorf("%s: %v, status %d:\n%s", l, err, r.Code, r.Output)
 		}
 		t.Log("\n" + r.Output)

@@ -8,6 +8,9 @@ import (
 	"unsafe"
 )
 
+// loads tells whether this program loads an MPI library when it starts MPI, instead of being linked with one.
+const loads = false
+
 // Built tells whether MPI is built into this program.
 const Built = false
 
