@@ -27,7 +27,7 @@ func TestEveryTestThatADocumentNamesIsThere(t *testing.T) {
 	}
 }
 
-// Each cell of the table has a test: the suite of tests/behaviour runs on every backend; another test stands for some of them.
+// Each cell of the table has a test: most tests of tests/behaviour run on every backend; another test stands for ranks where they do not.
 func TestEveryRowOfTheBackendsHasTestsForGoroutinesProcessesAndRanks(t *testing.T) {
 	rows := 0
 	for line := range strings.Lines(read(t, "docs/backends.md")) {
@@ -42,8 +42,8 @@ func TestEveryRowOfTheBackendsHasTestsForGoroutinesProcessesAndRanks(t *testing.
 		}
 		suite, here, ranks := false, false, false
 		for _, m := range testNames.FindAllStringSubmatch(cells[5], -1) {
-			suite = suite || m[1] == "tests/behaviour"
-			here = here || m[1] == "tests/faults" || m[1] == "futures" || m[1] == "tests/modes" // which starts programs here too
+			suite = suite || m[1] == "tests/behaviour" && !leavesRanksOut(t, m[2])
+			here = here || m[1] == "tests/behaviour" || m[1] == "tests/faults" || m[1] == "futures" || m[1] == "tests/modes" // which starts programs here too
 			ranks = ranks || m[1] == "tests/modes"
 		}
 		if !suite && !(here && ranks) {
@@ -52,6 +52,45 @@ func TestEveryRowOfTheBackendsHasTestsForGoroutinesProcessesAndRanks(t *testing.
 	}
 	if rows < 30 {
 		t.Errorf("the table has %d rows, which is too few", rows)
+	}
+}
+
+// leavesRanksOut tells whether a test of tests/behaviour does not run on ranks: the list of the suite has it, it starts itself again,
+// or it skips ranks by itself.
+func leavesRanksOut(t *testing.T, name string) bool {
+	t.Helper()
+	if strings.Contains(read(t, "tests/behaviour/ranks_test.go"), `"`+name+`"`) {
+		return true
+	}
+	files, err := filepath.Glob(filepath.Join(root, "tests", "behaviour", "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text := read(t, "tests/behaviour/"+filepath.Base(file))
+		if _, body, found := strings.Cut(text, "\nfunc "+name+"("); found {
+			body, _, _ = strings.Cut(body, "\n}\n")
+			return rankless.MatchString(body)
+		}
+	}
+	t.Errorf("tests/behaviour has no %s", name)
+	return true
+}
+
+// rankless is what the body of a test has that does not run on ranks.
+var rankless = regexp.MustCompile(`\b(?:itself|runProgram|startProgram)\(t\b|t\.Skip\(".*\branks?\b.*"\)|New(?:Process|Thread)PoolExecutor\(`)
+
+func TestTestsThatLeaveRanksOutAreTold(t *testing.T) {
+	for name, want := range map[string]bool{
+		"TestAfterAWaitingShutdownNoWorkerIsLeft":                            true,  // of the list
+		"TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds":         true,  // starts itself
+		"TestALostWorkerCostsOneElementOfAChunkHoweverLargeTheResults":       true,  // skips ranks
+		"TestErrorsKeepTheirIdentityAcrossProcesses":                         false, // as most
+		"TestATaskOnAGoroutineThatExitsEndsTheProgramAndOneInAProcessItself": true,
+	} {
+		if got := leavesRanksOut(t, name); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package modes_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -77,6 +78,16 @@ func must[T any](v T, err error) T {
 
 func TestAProgramThatStartsNoExecutorEnds(t *testing.T) {
 	onEvery(t, func(t *testing.T, m mode) { m.succeed(t, probe, []string{"idle"}) })
+}
+
+func TestAForgottenExecutorFinishesItsQueueBeforeTheJobEnds(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		dir := t.TempDir()
+		o := m.succeed(t, probe, []string{"-dir", dir, "forgets"})
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 20 {
+			t.Errorf("%d of 20 tasks ran (%v):\n%s", len(files), err, o.output)
+		}
+	})
 }
 
 func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {

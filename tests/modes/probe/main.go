@@ -76,7 +76,7 @@ var (
 var acts = map[string]func(context.Context) error{
 	"idle": func(context.Context) error { return nil }, "error": queued, "panic": queued, "status": queued, "nil": segfault, "init": initializer,
 	"many": many, "rank": rank, "usr1": usr1, "outside": crash, "silent": silent, "quiet": quiet, "env": environment,
-	"rate": rate, "trips": trips, "echo": echoes,
+	"rate": rate, "trips": trips, "echo": echoes, "forgets": forgets,
 }
 
 func main() {
@@ -113,6 +113,15 @@ func submit[A, R any](ex futures.Executor, fn futures.Func[A, R], arg A) *future
 		panic(err)
 	}
 	return f
+}
+
+// forgets returns with work in the queue.
+func forgets(context.Context) error {
+	ex := executor()
+	for i := range 20 {
+		submit(ex, touch, filepath.Join(*dir, fmt.Sprint(i)))
+	}
+	return nil
 }
 
 // queued ends badly with work in the queue.
