@@ -88,7 +88,9 @@ func (c *commRanks) gathering(o mpilink.Options) mpilink.Gathering {
 	t := mpilink.Gathering{Comm: c.comm, Options: o}
 	if c.world {
 		here.Lock()
-		t.Roster = here.roster
+		if here.farewell != nil {
+			t.Absent = here.farewell.absent
+		}
 		here.Unlock()
 	}
 	return t
@@ -99,7 +101,14 @@ func (c *commRanks) LetGo(ctx context.Context) error {
 	if c.size == 1 {
 		return nil
 	}
-	return mpilink.NewGathered(mpilink.Config{}, c.gathering(mpilink.Options{})).Close(ctx)
+	over := make(chan error, 1)
+	go func() { over <- mpilink.NewGathered(mpilink.Config{}, c.gathering(mpilink.Options{})).Close(ctx) }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done(): // the others are let go all the same, when they have come
+		return fmt.Errorf("some ranks have not come, to be let go: %w", context.Cause(ctx))
+	}
 }
 
 // Serve implements Comm.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
@@ -36,13 +37,21 @@ func onEveryRank(p Program) int {
 // farewell is the end of a program that runs on all ranks. Nobody enters MPI_Finalize before all are known to, and of those that
 // fail one aborts the job: Open MPI's mpiexec hangs or crashes when a job is aborted while one of its ranks is in MPI_Finalize,
 // and when two abort it at once. Only ranks that have come to their end take part, so a rank may compute for as long as it likes.
-type farewell struct{ comm *mpi.Comm }
+type farewell struct {
+	comm   *mpi.Comm
+	roster *mpilink.Roster // the world's processes
+
+	mu    sync.Mutex
+	atEnd map[int]bool // ranks that have answered that they are at their end
+}
 
 // The messages of an end, by their tags.
 const (
 	tagDone   = 1 // to rank 0: this rank has come to its end; lostSome, if it knows of lost ranks
 	tagLeave  = 2 // from rank 0: all have; lostSome, if MPI cannot be left in good order
 	tagFailed = 3 // from a rank that fails, to all others
+	tagAsk    = 4 // from a rank that waits for this one: is it at its end? A rank that is not does not see the question
+	tagGone   = 5 // the answer: yes
 )
 
 const lostSome = 1
@@ -56,13 +65,13 @@ func newFarewell() (*farewell, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := new(farewell)
+	f := &farewell{atEnd: map[int]bool{}}
 	if f.comm, err = world.Dup(); err != nil {
 		return nil, err
 	}
-	roster, err := mpilink.NewRoster(f.comm)
+	f.roster, err = mpilink.NewRoster(f.comm)
 	here.Lock()
-	here.roster = roster
+	here.farewell = f
 	here.Unlock()
 	return f, err
 }
@@ -147,7 +156,7 @@ var errOtherFails = errors.New("another rank fails")
 func (f *farewell) agree() (lost bool, err error) {
 	stop, ended := make(chan struct{}), make(chan int, f.comm.Size())
 	defer close(stop)
-	here.roster.AwaitEnds(stop, func(rank int) {
+	f.roster.AwaitEnds(stop, func(rank int) {
 		time.Sleep(PrintPause) // its last message may be on the way
 		ended <- rank
 	})
@@ -220,8 +229,15 @@ func (f *farewell) next(ended chan int) (b []byte, st mpi.Status, err error) {
 		}
 		b := make([]byte, max(m.Len, 1))
 		st, err := m.Recv(context.Background(), b)
-		if err == nil && st.Tag == tagFailed {
+		switch {
+		case err != nil:
+		case st.Tag == tagFailed:
 			err = errOtherFails
+		case st.Tag == tagAsk:
+			f.say(st.Source, tagGone)
+			continue
+		case st.Tag == tagGone: // nobody here waits for that rank any more
+			continue
 		}
 		return b, st, err
 	}

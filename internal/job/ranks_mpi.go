@@ -23,11 +23,11 @@ const followLimit = 6 * leaveLimit
 // ranks is the MPI job as this process sees it.
 type ranks struct {
 	sync.Mutex
-	warned map[string]bool // what the user has been told
-	shared *mpilink.Hub    // the world's other ranks, in its rank 0; every executor shares them
-	joined bool            // an executor uses them, or has
-	serves bool            // this process is one of them, or was spawned
-	roster *mpilink.Roster // the world's processes, in a program that runs on every rank; nil in others
+	warned   map[string]bool // what the user has been told
+	shared   *mpilink.Hub    // the world's other ranks, in its rank 0; every executor shares them
+	joined   bool            // an executor uses them, or has
+	serves   bool            // this process is one of them, or was spawned
+	farewell *farewell       // in a program that runs on every rank; nil in others
 }
 
 // here is the job of this process.

@@ -46,6 +46,18 @@ func TestRanksAreAfterABlockAsTheyWereBefore(t *testing.T) {
 	o.contains(t, "rank 0 is as before", "rank 1 is as before", "rank 2 is as before")
 }
 
+func TestARankThatComesToItsEndWithoutEnteringIsNotWaitedFor(t *testing.T) {
+	needsMPI(t)
+	for name, args := range map[string][]string{"a worker": {"2", "0"}, "root": {"0", "0"}, "a worker, and root is another": {"0", "1"}} {
+		t.Run(name, func(t *testing.T) {
+			o := world.run(t, communicators, append([]string{"absent"}, args...))
+			// Whoever waits for one that has given up for that reason is told as well. How the job ends is the launcher's: a part of it hangs in MPI.
+			o.matches(t, 2, `rank \d: .*the ranks of the communicator cannot meet: rank \d has come to the end of its program`)
+			o.contains(t, "the ranks of the communicator cannot meet: rank "+args[0]+" has")
+		})
+	}
+}
+
 func TestAProgramWhoseRanksServeAllTheTimeSharesThemInABlock(t *testing.T) {
 	needsMPI(t)
 	world.succeed(t, parallel, []string{"blocks"}).contains(t, "block of 2 mpi", "block of 1 threads", "not shared: ", "with spmd.Main")

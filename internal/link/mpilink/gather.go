@@ -20,8 +20,9 @@ type Gathering struct {
 	// Limit is how long the ranks are waited for; 0 means as long as they live.
 	Limit time.Duration
 
-	// Roster has the processes of the communicator's ranks, so that one that has ended is not waited for; nil if they are not known.
-	Roster *Roster
+	// Absent tells of some of these ranks that will not come, and why, until stop is closed; nil if that cannot be known. It returns at
+	// once, and gone does not block. ended says that the rank's process is no more.
+	Absent func(stop <-chan struct{}, ranks []int, gone func(why string, ended bool))
 }
 
 // NewGathered returns a group over the other ranks of the communicator, in their order, for the time that it is open.
@@ -67,8 +68,8 @@ func within(ctx context.Context, f func() error) (err error, over bool) {
 }
 
 // meet runs f, which all ranks do together and nothing can interrupt. It returns before f does when ctx ends, when the limit is over
-// or when the process of a rank has ended: then the communicator cannot be used any more.
-func (t *Gathering) meet(ctx context.Context, f func() error) error {
+// or when one of these ranks will not come: then the communicator cannot be used any more.
+func (t *Gathering) meet(ctx context.Context, ranks []int, f func() error) error {
 	if t.Limit > 0 {
 		limited, cancel := limits.WithTimeout(ctx, t.Limit)
 		defer cancel()
@@ -77,9 +78,18 @@ func (t *Gathering) meet(ctx context.Context, f func() error) error {
 	done, stop := make(chan error, 1), make(chan struct{})
 	defer close(stop)
 	go func() { done <- f() }()
-	lost := make(chan int, t.Comm.Size())
-	if t.Roster != nil {
-		t.Roster.AwaitEnds(stop, func(rank int) { lost <- rank })
+	type absence struct {
+		why   string
+		ended bool
+	}
+	absent := make(chan absence, 1)
+	if t.Absent != nil {
+		t.Absent(stop, ranks, func(why string, ended bool) {
+			select {
+			case absent <- absence{why, ended}:
+			default: // one is enough
+			}
+		})
 	}
 	select {
 	case err := <-done:
@@ -88,14 +98,18 @@ func (t *Gathering) meet(ctx context.Context, f func() error) error {
 		markLost(nil)
 		return fmt.Errorf("mpilink: some ranks of the communicator have not entered: all of them must call it, with the "+
 			"same root: %w", context.Cause(ctx))
-	case rank := <-lost:
+	case a := <-absent:
 		select {
 		case err := <-done: // it had entered
 			return err
 		case <-time.After(time.Second):
 		}
-		markLost(&endedError{})
-		return fmt.Errorf("mpilink: the ranks of the communicator cannot meet: the process of rank %d has ended", rank)
+		if a.ended {
+			markLost(&endedError{})
+		} else {
+			markLost(nil)
+		}
+		return fmt.Errorf("mpilink: the ranks of the communicator cannot meet: %s", a.why)
 	}
 }
 
@@ -124,10 +138,20 @@ func (g *gathering) begin() (entered <-chan struct{}) {
 		g.entered = make(chan struct{})
 		go func() {
 			defer close(g.entered)
-			g.err = g.meet(context.Background(), g.enter)
+			g.err = g.meet(context.Background(), g.others(), g.enter)
 		}()
 	}
 	return g.entered
+}
+
+// others are the ranks but this one.
+func (g *gathering) others() (ranks []int) {
+	for rank := range g.Comm.Size() {
+		if rank != g.Comm.Rank() {
+			ranks = append(ranks, rank)
+		}
+	}
+	return ranks
 }
 
 // enter meets the other ranks.
@@ -175,11 +199,11 @@ func (g *gathering) end(ctx context.Context) error {
 const goodbyeLimit = 30 * time.Second
 
 // ServeGathered runs workers for the group that rank root makes by NewGathered over the same communicator, until that is
-// closed; see Serve. It waits for the other ranks until ctx ends, t.Limit is over or one of their processes has ended: after that the
+// closed; see Serve. It waits for the other ranks until ctx ends, t.Limit is over or one of them will not come: after that the
 // communicator cannot be used any more.
 func ServeGathered(ctx context.Context, t Gathering, root int, serve func(link.Endpoint) error) error {
 	var sub *mpi.Comm
-	err := t.meet(ctx, func() (err error) {
+	err := t.meet(ctx, []int{root}, func() (err error) {
 		sub, err = reorder(t.Comm, root)
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/emer/empi/mpi"
 
@@ -34,8 +35,10 @@ func main() {
 			return alone(ctx)
 		case "surroundings":
 			return visited(ctx, os.Args[2])
+		case "absent":
+			return absent(ctx, os.Args[2], os.Args[3])
 		}
-		return errors.New("usage: communicators nested|parts|alone|surroundings DIR")
+		return errors.New("usage: communicators nested|parts|alone|surroundings DIR|absent RANK ROOT")
 	})
 }
 
@@ -146,4 +149,18 @@ func visited(ctx context.Context, dir string) error {
 	}
 	fmt.Println("rank", mpi.WorldRank(), "is as before")
 	return err
+}
+
+// absent has one rank come to its end while the others enter the world.
+func absent(ctx context.Context, rank, root string) error {
+	if fmt.Sprint(mpi.WorldRank()) == rank {
+		return nil
+	}
+	r, err := strconv.Atoi(root)
+	if err != nil {
+		return err
+	}
+	err = futures.MPICommExecutor(ctx, nil, r, squares)
+	fmt.Printf("rank %d: %v\n", mpi.WorldRank(), err)
+	return nil
 }

@@ -1,0 +1,79 @@
+//go:build mpi
+
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/mpi"
+)
+
+// This file finds out which ranks will not come to a meeting, in a program that runs on every rank. A rank that is at its end answers
+// when it is asked. One that computes does not: it may still come.
+
+// How long a meeting takes before ranks are asked, and how often a rank that has asked looks for answers.
+const (
+	askAfter  = time.Second
+	askedLook = 50 * time.Millisecond
+)
+
+// absent calls gone for one of the ranks, the first that is found to have ended or to be at its end, and perhaps for others. It
+// returns at once, and what it has begun ends when stop is closed.
+func (f *farewell) absent(stop <-chan struct{}, ranks []int, gone func(why string, ended bool)) {
+	f.roster.AwaitEnds(stop, func(rank int) { gone(fmt.Sprintf("the process of rank %d has ended", rank), true) })
+	go func() {
+		select {
+		case <-stop:
+			return
+		case <-time.After(askAfter):
+		}
+		for _, rank := range ranks {
+			f.say(rank, tagAsk)
+		}
+		for {
+			for _, rank := range ranks {
+				if f.isAtEnd(rank) {
+					gone(fmt.Sprintf("rank %d has come to the end of its program", rank), false)
+					return
+				}
+			}
+			m, err := f.comm.Improbe(mpi.AnySource, tagGone)
+			if err != nil {
+				return
+			}
+			if m != nil {
+				if st, err := m.Recv(context.Background(), make([]byte, max(m.Len, 1))); err == nil {
+					f.noteEnd(st.Source)
+				}
+				continue
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(askedLook):
+			}
+		}
+	}()
+}
+
+// say sends a message that nobody has to wait for: it is so short that it leaves at once.
+func (f *farewell) say(rank, tag int) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	f.tell(rank, tag, false)(ctx)
+}
+
+// noteEnd remembers that a rank is at its end, where it stays.
+func (f *farewell) noteEnd(rank int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.atEnd[rank] = true
+}
+
+func (f *farewell) isAtEnd(rank int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.atEnd[rank]
+}
