@@ -4,6 +4,8 @@ package job
 
 import (
 	"errors"
+	"fmt"
+	"os"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -23,7 +25,24 @@ func (none) Leads() bool     { return false }
 func (none) Serves() bool    { return false }
 func (none) Abort(int)       {}
 
-func (none) Run(p Program) int { return p.Master() }
+// Run implements Job.
+func (none) Run(p Program) int {
+	if text := byThemselves(os.LookupEnv); text != "" {
+		fmt.Fprintln(os.Stderr, "rankpool: warning:", text)
+	}
+	return p.Master()
+}
+
+// byThemselves is what rank 0 of a launcher says in a program without MPI, of which each process runs all. Whoever sets the backend means
+// that.
+func byThemselves(lookup func(string) (string, bool)) string {
+	l := mpi.FindLauncher(lookup)
+	if _, set := lookup("RANKPOOL_BACKEND"); set || l.Size < 2 || l.Rank != 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s has started %d processes (%s), and this program is built without MPI: each of them runs the whole program by "+
+		"itself. Build it with `CGO_ENABLED=0 go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, l.Size, l.Variable)
+}
 
 func (none) ServeMasters(Program, Server) error { return mpi.Connects() }
 
