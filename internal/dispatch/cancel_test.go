@@ -38,14 +38,14 @@ func (w *wire) Close() error           { return nil }
 // say sends the worker a message.
 func (w *wire) say(b ...byte) { w.down <- link.Frame{Stream: b} }
 
-// hear waits for a message of one kind and passes over others.
-func (w *wire) hear(t *testing.T, kind byte) {
+// hear waits for a message of one kind, returns it, and passes over others.
+func (w *wire) hear(t *testing.T, kind byte) []byte {
 	t.Helper()
 	for {
 		select {
 		case b := <-w.up:
 			if b[0] == kind {
-				return
+				return b
 			}
 		case <-time.After(limit):
 			t.Fatalf("no message %q within %v", kind, limit)
@@ -77,7 +77,7 @@ func TestACancelThatComesBeforeTheUnitHasItsContextEndsIt(t *testing.T) {
 	w := &wire{down: make(chan link.Frame, 8), up: make(chan []byte, 64), journal: link.NewJournal(make([]byte, 1<<12))}
 	served := make(chan error, 1)
 	go func() { served <- dispatch.Serve(w, svc) }()
-	w.say('s', 0, 1)
+	w.say('s', 0, 1, 0, 1)
 	w.hear(t, 'r')
 
 	turn.Lock() // another worker of the process runs

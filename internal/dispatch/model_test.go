@@ -31,7 +31,8 @@ const (
 
 	recvWaits  // for a frame
 	recvDecide // has one
-	recvFlush  // is to hand it back: first the results that there are
+	recvFlush  // is to hand it back: first the results that there are, which it looks for after it knows the last unit of the batch
+	recvFlushUpTo
 	recvFlushing
 	recvReturn // then the number
 
@@ -50,6 +51,7 @@ const (
 	runLetGo
 
 	lookFlush
+	lookFlushUpTo
 	lookFlushing
 	lookHalt
 	lookSend
@@ -100,6 +102,7 @@ type model struct {
 		frame modelFrame
 		from  byte
 		mark  byte
+		last  byte
 	}
 	run struct {
 		at      byte
@@ -112,7 +115,7 @@ type model struct {
 	}
 	flushing byte // who holds the lock on sending: 1 the receiver, 2 the runner, 3 and 4 the look-outs
 	look     [2]struct {
-		at, first, mark, from byte
+		at, first, mark, from, last byte
 	}
 
 	// What became of the units.
@@ -260,6 +263,9 @@ func (m *model) check() string {
 		if m.told[id] > 1 {
 			return fmt.Sprintf("unit %d was answered twice", id)
 		}
+	}
+	if m.epoch > 4*modelUnits {
+		return "units are handed back without end"
 	}
 	if m.failed > m.mayFail {
 		return fmt.Sprintf("%d units failed, the losses explain %d", m.failed, m.mayFail)

@@ -40,13 +40,15 @@ func receiverStep(e *explorer, m *model) bool {
 			m.wrong("the frame that begins with number %d was refused", f.first)
 		}
 	case recvFlush:
-		return m.flushMarked(1, &r.mark, &r.at, e)
+		r.at, r.last = recvFlushUpTo, byte(m.proto.last)
+	case recvFlushUpTo:
+		return m.flushMarked(1, r.last, &r.mark, &r.at, e)
 	case recvFlushing:
 		m.flushedMarked(r.mark)
 		r.at, r.mark = recvReturn, 0
 	case recvReturn:
 		m.say(modelWord{kind: 'b', first: r.from})
-		r.at, r.from = recvWaits, 0
+		r.at, r.from, r.last = recvWaits, 0, 0
 	default:
 		return false
 	}
@@ -54,14 +56,14 @@ func receiverStep(e *explorer, m *model) bool {
 }
 
 // flushMarked is the first half of outbox.flushMarked, up to the message: what it is to say is read from the mark.
-func (m *model) flushMarked(who byte, mark, at *byte, e *explorer) bool {
+func (m *model) flushMarked(who, last byte, mark, at *byte, e *explorer) bool {
 	if m.flushing != 0 {
 		return false
 	}
 	var seq uint64
 	var n int
 	e.with(m, func(j *link.Journal) { seq, n = j.Unsent() })
-	if n == 0 || byte(seq) <= m.run.flushed {
+	if n == 0 || byte(seq) <= m.run.flushed || byte(seq) >= last {
 		*at += 2
 		return true
 	}
@@ -185,14 +187,16 @@ func lookStep(e *explorer, m *model, l int) bool {
 	k := &m.look[l]
 	switch k.at {
 	case lookFlush:
-		return m.flushMarked(3+byte(l), &k.mark, &k.at, e)
+		k.at, k.last = lookFlushUpTo, byte(m.proto.last)
+	case lookFlushUpTo:
+		return m.flushMarked(3+byte(l), k.last, &k.mark, &k.at, e)
 	case lookFlushing:
 		m.flushedMarked(k.mark)
 		k.at, k.mark = lookHalt, 0
 	case lookHalt:
 		var from uint64
 		e.with(m, func(j *link.Journal) { from = e.fault.halt(&m.proto, uint64(k.first), j) })
-		k.at, k.first, k.from = lookSend, 0, byte(from)
+		k.at, k.first, k.last, k.from = lookSend, 0, 0, byte(from)
 		if from == 0 {
 			k.at = away
 		}

@@ -324,7 +324,7 @@ func (s *server) failed(w *work, err error) {
 	if len(o.enc.Segments) == 0 && len(o.enc.Stream) <= o.full && cap(o.enc.Stream) == cap(o.base) {
 		o.remarkPart(w.seq)
 		if time.Since(w.begun) > longTask { // the next look may be far
-			o.flushMarked()
+			o.flushMarked(o.final)
 		}
 	} else {
 		o.flushPart(w.seq)
@@ -543,12 +543,13 @@ func (o *outbox) flush() (halted bool) {
 	return halted
 }
 
-// flushMarked sends the results of the units that have finished. Any goroutine may call it while the runner runs.
-func (o *outbox) flushMarked() {
+// flushMarked sends the results of the units that have finished, while another one of the batch runs. Any goroutine may call it. When
+// the last of the batch has finished it does nothing: the runner sends the rest at once, and only the runner knows how long that took.
+func (o *outbox) flushMarked(last uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	seq, n := o.s.journal.Unsent()
-	if n <= o.flushed {
+	if n <= o.flushed || seq >= last {
 		return
 	}
 	var stream []byte

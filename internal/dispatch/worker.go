@@ -284,7 +284,7 @@ func (s *server) tasksFrame(f link.Frame, r *reader, me uint64) (lead bool) {
 	case toDrop:
 		return true
 	case toReturn: // sent without the lock: a sender finds out that the master is gone, and may have to wait
-		s.out.flushMarked() // first, or the master would take it for the end of what runs long
+		s.flushFinished() // first, or the master would take it for the end of what runs long
 		s.send(kindHandback, from)
 		return true
 	}
@@ -415,13 +415,21 @@ func (s *server) look() {
 
 // giveBack sends the results there are and returns the units of w that have not begun. The one that runs goes on.
 func (s *server) giveBack(w *work) {
-	s.out.flushMarked()
+	s.flushFinished()
 	s.mu.Lock()
 	from := s.proto.halt(w.first, s.journal)
 	s.mu.Unlock()
 	if from > 0 { // sent without the lock, as above
 		s.send(kindHandback, from)
 	}
+}
+
+// flushFinished sends the results of the units before the one that runs.
+func (s *server) flushFinished() {
+	s.mu.Lock()
+	last := s.proto.last
+	s.mu.Unlock()
+	s.out.flushMarked(last)
 }
 
 // Alone says that the task whose context this is will wait for other tasks, and must not be in their way: the unstarted
