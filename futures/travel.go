@@ -59,6 +59,9 @@ func RegisterSentinel(name string, err error) error {
 // RegisterType makes a concrete type known under a name, so that values of it can travel inside interfaces. Like
 // [Register] it belongs into a package-level variable. It panics when the name is taken or empty, or the type cannot be
 // encoded.
+//
+// A type whose fields cannot travel travels by its text from then on, wherever it stands, if it has MarshalText and UnmarshalText. Register
+// it before functions and types that contain it, for instance further up in the same file.
 func RegisterType[T any](name string) struct{} {
 	where := registry.Caller(0)
 	err := registry.Default().Add(registry.Entry{Kind: registry.Type, Name: name, Args: typeOf[T](), Where: where})

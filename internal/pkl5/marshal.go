@@ -90,11 +90,22 @@ func ByText(t reflect.Type) bool {
 	return yes
 }
 
+// CompileRegistered is Compile for a type that RegisterType is told of: it lets t travel by its text if its fields cannot.
+func CompileRegistered(t reflect.Type) (*Codec, error) {
+	c, err := Compile(t)
+	if err != nil && t != nil && letText(t) {
+		return Compile(t)
+	}
+	return c, err
+}
+
 // letText has t travel by its text, if it has one, and tells whether it has. What was refused before may be possible now.
 func letText(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer || among(texts, t) == nil {
 		return false
 	}
+	planMu.Lock() // nobody keeps a refusal from before
+	defer planMu.Unlock()
 	byText.Store(t, nil)
 	refusal.Clear()
 	return true

@@ -115,9 +115,8 @@ func RegisterType(name string, t reflect.Type) error {
 		return fmt.Errorf("pkl5: RegisterType(%q, %s): the name belongs to %s", name, t, r.(*concrete).typ)
 	}
 	r := &concrete{name: name, builtin: -1, typ: t}
-	err := r.ready()
-	if err != nil && letText(t) {
-		r = &concrete{name: name, builtin: -1, typ: t}
+	_, err := CompileRegistered(t)
+	if err == nil {
 		err = r.ready()
 	}
 	if err != nil {

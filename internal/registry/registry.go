@@ -148,7 +148,11 @@ func encodable(e Entry) error {
 	if e.Kind == Function {
 		what = "argument "
 	}
-	if _, err := pkl5.Compile(e.Args); err != nil {
+	compile := pkl5.Compile
+	if e.Kind == Type {
+		compile = pkl5.CompileRegistered
+	}
+	if _, err := compile(e.Args); err != nil {
 		return fmt.Errorf("%v %q at %s: %stype %v cannot travel between processes: %w", e.Kind, e.Name, place(e.Where), what, e.Args, err)
 	}
 	if e.Result == nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -48,31 +47,6 @@ func TestAnErrorInsideAValueTravelsAsOneThatIsReturned(t *testing.T) {
 			t.Errorf("in an any: %v", got.Any)
 		case got.Deep.Deep != got.Deep || !errors.Is(got.Deep.Err, fs.ErrNotExist):
 			t.Errorf("in a cycle: %v", got.Deep)
-		}
-	})
-}
-
-// Kelvin prints itself rounded.
-type Kelvin float64
-
-// MarshalText is for people.
-func (k Kelvin) MarshalText() ([]byte, error) {
-	return strconv.AppendFloat(nil, float64(k), 'f', 1, 64), nil
-}
-
-// UnmarshalText reads what people write.
-func (k *Kelvin) UnmarshalText(b []byte) error {
-	x, err := strconv.ParseFloat(string(b), 64)
-	*k = Kelvin(x)
-	return err
-}
-
-var kelvin = futures.Register("kelvin", func(k Kelvin) (Kelvin, error) { return k, nil })
-
-func TestAValueWithATextForPeopleArrivesWhole(t *testing.T) {
-	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		if got := result(t, submit(t, ex, kelvin, Kelvin(273.15678))); got != 273.15678 {
-			t.Errorf("273.15678 arrives as %v", float64(got))
 		}
 	})
 }
