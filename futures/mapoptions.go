@@ -1,0 +1,106 @@
+package futures
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+)
+
+// MapOption is a choice for one [Map] or [Starmap].
+type MapOption interface {
+	forMap(*mapConfig) error
+}
+
+// mapConfig is what MapOptions set. The checks are made in the order of the original.
+type mapConfig struct {
+	chunk, buffer       int
+	hasChunk, hasBuffer bool
+	unordered           bool
+	failFast            bool
+	arrivals            []func(int)
+	counts              []*atomic.Int64
+	task                taskConfig
+}
+
+type mapOption func(*mapConfig)
+
+func (o mapOption) forMap(c *mapConfig) error { o(c); return nil }
+
+// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where [WithRetries] may have an element run
+// again after an error it changes nothing, so that no other does. Without it every element is a task of
+// its own, and the scheduler sends several at once where they prove tiny.
+func WithChunkSize(n int) MapOption { return chunkSize(n) }
+
+// chunkSize is WithChunkSize.
+type chunkSize int
+
+func (n chunkSize) forMap(c *mapConfig) error {
+	c.chunk, c.hasChunk = int(n), true
+	return nil
+}
+
+// ChunkSize is for package pool, which chooses a size itself where this option is not given.
+func (n chunkSize) ChunkSize() int { return int(n) }
+
+// WithBufferSize limits how many chunks are submitted and not yet consumed to n, and has the input drawn as the results
+// are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead.
+func WithBufferSize(n int) MapOption {
+	return mapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
+}
+
+// WithArrivals has fn told how many elements have succeeded since it was told last, soon after some have come in, whether they are
+// read yet or not. fn is called where the executor's callbacks run, one call at a time: it may take its time, and the last call may
+// come after the last result was read. Given several times, all are told; nil changes nothing. For a figure that is looked at
+// now and then, [WithArrivalCount] is cheaper.
+func WithArrivals(fn func(n int)) MapOption {
+	return mapOption(func(c *mapConfig) {
+		if fn != nil {
+			c.arrivals = append(c.arrivals, fn)
+		}
+	})
+}
+
+// WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. A progress bar
+// lives on that. Nil changes nothing.
+func WithArrivalCount(n *atomic.Int64) MapOption {
+	return mapOption(func(c *mapConfig) {
+		if n != nil {
+			c.counts = append(c.counts, n)
+		}
+	})
+}
+
+// Unordered delivers results as they come instead of in the order of the input; within a chunk the order is kept.
+func Unordered() MapOption { return mapOption(func(c *mapConfig) { c.unordered = true }) }
+
+// FailFast has the first failure of an element end the results at once, wherever it is in the input: results that have not been read
+// by then are not delivered. What has not begun is withdrawn, and the contexts of the tasks that run end. Without it the failure of
+// an element comes in the element's place, and the map goes on.
+func FailFast() MapOption { return mapOption(func(c *mapConfig) { c.failFast = true }) }
+
+// largestChunk keeps sums of chunks within an int.
+const largestChunk = math.MaxInt >> 2
+
+func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
+	var c mapConfig
+	var problem error
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o.forMap(&c); err != nil && problem == nil {
+			problem = err
+		}
+	}
+	switch {
+	case c.hasChunk && c.chunk < 1:
+		problem = fmt.Errorf("the chunk size is %d; it must be at least 1", c.chunk)
+	case c.hasBuffer && c.buffer < 1:
+		problem = fmt.Errorf("the buffer size is %d; it must be at least 1", c.buffer)
+	}
+	if problem != nil {
+		return c, fmt.Errorf("futures: %s: %w", verb, problem)
+	}
+	c.chunk = min(max(c.chunk, 1), largestChunk)
+	return c, nil
+}

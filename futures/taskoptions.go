@@ -1,0 +1,112 @@
+package futures
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
+
+// TaskOption is a choice for one call: for [Submit], [SubmitEach], and the verbs of package pool that apply.
+type TaskOption interface {
+	task(*taskConfig) error
+}
+
+// FuncOption sets how tasks are run: for a function at [Register], for one call or one [Map], or for all of an executor's
+// tasks. The nearest counts: the call, then the function, then the executor.
+type FuncOption interface {
+	Option
+	MapOption
+	TaskOption
+}
+
+// taskConfig is what TaskOptions set.
+type taskConfig struct {
+	timeout  time.Duration
+	retries  int
+	again    *dispatch.Again // what else than a lost worker has a task run again; nil: nothing
+	snapshot bool
+	grace    time.Duration   // after the end of the task's context; 0: as long as it likes
+	ctx      context.Context // of one call; nil: none
+
+	hasTimeout, hasRetries, hasSnapshot, hasGrace bool
+}
+
+func applyTo[O TaskOption](c *taskConfig, opts []O) error {
+	for _, o := range opts {
+		if any(o) == nil {
+			continue
+		}
+		if err := o.task(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// over fills what c leaves open from a more general level.
+func (c taskConfig) over(general taskConfig) taskConfig {
+	if !c.hasTimeout && general.hasTimeout {
+		c.timeout, c.hasTimeout = general.timeout, true
+	}
+	if !c.hasRetries && general.hasRetries {
+		c.retries, c.again, c.hasRetries = general.retries, general.again, true
+	}
+	if !c.hasSnapshot && general.hasSnapshot {
+		c.snapshot, c.hasSnapshot = general.snapshot, true
+	}
+	if !c.hasGrace && general.hasGrace {
+		c.grace, c.hasGrace = general.grace, true
+	}
+	return c
+}
+
+type taskOption func(*taskConfig) error
+
+func (o taskOption) task(c *taskConfig) error  { return o(c) }
+func (o taskOption) apply(c *config) error     { return o(&c.task) }
+func (o taskOption) forMap(c *mapConfig) error { return o(&c.task) }
+
+// WithTaskTimeout limits how long one task may run; for a mapped chunk, the whole chunk. At the end of it the task's
+// context ends. A local process whose task goes on for another second is killed and replaced, and the task fails; where
+// workers are goroutines the future fails then, but the goroutine stays until the function returns. Either way the error
+// matches context.DeadlineExceeded. Zero means no limit.
+func WithTaskTimeout(d time.Duration) FuncOption {
+	return taskOption(func(c *taskConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithTaskTimeout(%v): the time must not be negative", d)
+		}
+		c.timeout, c.hasTimeout = d, true
+		return nil
+	})
+}
+
+// WithInterruptGrace limits how long a task may go on when its context was ended: by [Future.Interrupt], the context of [WithContext]
+// or of a map, or the end of the executor. The worker of a task that goes on for longer is killed and replaced, if it is a local
+// process, and the task fails with a [*BrokenError] that matches [context.Canceled]; where workers are goroutines or ranks the future
+// fails then, but the task stays until its function returns. Without the option a task may ignore the end of its context. After a
+// time-out there is a grace of its own: see [WithTaskTimeout]. Tasks with the option travel one by one, however short they are.
+func WithInterruptGrace(d time.Duration) FuncOption {
+	return taskOption(func(c *taskConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithInterruptGrace(%v): the time must not be negative", d)
+		}
+		c.grace, c.hasGrace = max(d, 1), true
+		return nil
+	})
+}
+
+// WithSnapshot copies large slices when the call is submitted, so that the caller may change them at once. Without it
+// they are sent from where they are, and must not be written before the future is done.
+//
+// A buffer that is filled again too early is noticed: samples of what was submitted travel along and are compared before
+// the task runs, each time it is sent. The task then fails with [ErrArgumentChanged]. A change of less than 128 KiB in one place may lie
+// between the samples: then the task computes with it, and no error says so. A program that is built with -race reads the slices once on goroutines of their own,
+// so that the race detector reports every write. A [ThreadPoolExecutor] shares its arguments and compares nothing.
+func WithSnapshot() FuncOption {
+	return taskOption(func(c *taskConfig) error {
+		c.snapshot, c.hasSnapshot = true, true
+		return nil
+	})
+}
