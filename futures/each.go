@@ -19,7 +19,7 @@ import (
 // because another had. A call that is lost with its worker is never repeated: the others, if they wait for it in the
 // communicator of the workers ([CommWorkers]), get an error that matches [ErrBroken]. Cancel works until the calls begin. The
 // errors are those of [Submit].
-func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[[]R], error) {
+func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption) (*Future[[]R], error) {
 	e, err := baseOf(ex)
 	if err != nil {
 		return nil, err

@@ -44,8 +44,8 @@ type Executor interface {
 	// Stats returns the counters of the pool as they are now.
 	Stats() Stats
 
-	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. An executor
-	// that is never closed is closed when Main's function returns; one that a task has made, in a worker, when that worker leaves. What
+	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. (That of a pool.Pool is
+	// Python's and does not wait.) An executor that is never closed is closed when Main's function returns; one that a task has made, in a worker, when that worker leaves. What
 	// that has not finished within WithStopTimeout then is given up, and an error of the outer executor's Close.
 	//
 	// The error of a pool that broke is the *BrokenError that says why, each time; a pool whose workers ended badly after

@@ -6,9 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// MapOption is a choice for one [Map] or [Starmap].
+// MapOption is a choice for one [Map] or [Starmap], and for the verbs of package pool that yield their results.
 type MapOption interface {
 	forMap(*mapConfig) error
+}
+
+// ListOption is a choice for a verb that returns all results at once: see package pool.
+type ListOption interface {
+	forList()
+}
+
+// AnyMapOption is a choice for every verb that maps, here and in package pool.
+type AnyMapOption interface {
+	MapOption
+	ListOption
 }
 
 // mapConfig is what MapOptions set. The checks are made in the order of the original.
@@ -22,14 +33,23 @@ type mapConfig struct {
 	task                taskConfig
 }
 
+// mapOption is a MapOption.
 type mapOption func(*mapConfig)
 
 func (o mapOption) forMap(c *mapConfig) error { o(c); return nil }
 
+// anyMapOption is an AnyMapOption.
+type anyMapOption struct{ mapOption }
+
+func (o anyMapOption) forList() {}
+
+// newAnyMapOption returns an option with the effect of set.
+func newAnyMapOption(set func(*mapConfig)) AnyMapOption { return anyMapOption{set} }
+
 // WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where [WithRetries] may have an element run
 // again after an error it changes nothing, so that no other does. Without it every element is a task of
 // its own, and the scheduler sends several at once where they prove tiny.
-func WithChunkSize(n int) MapOption { return chunkSize(n) }
+func WithChunkSize(n int) AnyMapOption { return chunkSize(n) }
 
 // chunkSize is WithChunkSize.
 type chunkSize int
@@ -39,21 +59,24 @@ func (n chunkSize) forMap(c *mapConfig) error {
 	return nil
 }
 
+func (n chunkSize) forList() {}
+
 // ChunkSize is for package pool, which chooses a size itself where this option is not given.
 func (n chunkSize) ChunkSize() int { return int(n) }
 
 // WithBufferSize limits how many chunks are submitted and not yet consumed to n, and has the input drawn as the results
-// are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead.
-func WithBufferSize(n int) MapOption {
-	return mapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
+// are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead. The verbs that return
+// all results consume them as they come, so there it limits what is on its way.
+func WithBufferSize(n int) AnyMapOption {
+	return newAnyMapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
 }
 
 // WithArrivals has fn told how many elements have succeeded since it was told last, soon after some have come in, whether they are
 // read yet or not. fn is called where the executor's callbacks run, one call at a time: it may take its time, and the last call may
 // come after the last result was read. Given several times, all are told; nil changes nothing. For a figure that is looked at
 // now and then, [WithArrivalCount] is cheaper.
-func WithArrivals(fn func(n int)) MapOption {
-	return mapOption(func(c *mapConfig) {
+func WithArrivals(fn func(n int)) AnyMapOption {
+	return newAnyMapOption(func(c *mapConfig) {
 		if fn != nil {
 			c.arrivals = append(c.arrivals, fn)
 		}
@@ -62,8 +85,8 @@ func WithArrivals(fn func(n int)) MapOption {
 
 // WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. A progress bar
 // lives on that. Nil changes nothing.
-func WithArrivalCount(n *atomic.Int64) MapOption {
-	return mapOption(func(c *mapConfig) {
+func WithArrivalCount(n *atomic.Int64) AnyMapOption {
+	return newAnyMapOption(func(c *mapConfig) {
 		if n != nil {
 			c.counts = append(c.counts, n)
 		}

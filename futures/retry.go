@@ -14,10 +14,11 @@ import (
 // name. Only tasks that may be run twice without harm should be marked so: without the mark none ever is. The error is that of the last
 // run.
 //
-// A task is not run again once it was interrupted, nor after its map has ended, nor during the shutdown that cancels. A call of
-// [SubmitEach] never is, nor a task that ignored its time-out where it could not be killed.
+// A task is not run again once it was interrupted, nor after its map has ended, nor during the shutdown that cancels, nor one that ignored
+// its time-out where it could not be killed. A call of [SubmitEach] never is, whatever its function or executor has: it does not take
+// the option.
 func WithRetries(n int, opts ...RetryOption) FuncOption {
-	return taskOption(func(c *taskConfig) error {
+	return funcOption(func(c *taskConfig) error {
 		if n < 0 || n > 1000 {
 			return fmt.Errorf("WithRetries(%d): the number must be between 0 and 1000", n)
 		}

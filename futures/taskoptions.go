@@ -8,17 +8,29 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// TaskOption is a choice for one call: for [Submit], [SubmitEach], and the verbs of package pool that apply.
+// TaskOption is a choice for one call: for [Submit], and the verbs of package pool that apply.
 type TaskOption interface {
 	task(*taskConfig) error
 }
 
-// FuncOption sets how tasks are run: for a function at [Register], for one call or one [Map], or for all of an executor's
+// EachOption is a choice for one [SubmitEach], and for one call of any other kind as well.
+type EachOption interface {
+	TaskOption
+	forEach()
+}
+
+// FuncOption sets how tasks are run: for a function at [Register], for one call or one map, or for all of an executor's
 // tasks. The nearest counts: the call, then the function, then the executor.
 type FuncOption interface {
 	Option
-	MapOption
 	TaskOption
+	AnyMapOption
+}
+
+// AnyOption is a [FuncOption] that [SubmitEach] takes as well: everything that has tasks run does.
+type AnyOption interface {
+	FuncOption
+	EachOption
 }
 
 // taskConfig is what TaskOptions set.
@@ -62,18 +74,28 @@ func (c taskConfig) over(general taskConfig) taskConfig {
 	return c
 }
 
-type taskOption func(*taskConfig) error
+// funcOption is a FuncOption.
+type funcOption func(*taskConfig) error
 
-func (o taskOption) task(c *taskConfig) error  { return o(c) }
-func (o taskOption) apply(c *config) error     { return o(&c.task) }
-func (o taskOption) forMap(c *mapConfig) error { return o(&c.task) }
+func (o funcOption) task(c *taskConfig) error  { return o(c) }
+func (o funcOption) apply(c *config) error     { return o(&c.task) }
+func (o funcOption) forMap(c *mapConfig) error { return o(&c.task) }
+func (o funcOption) forList()                  {}
+
+// anyOption is an AnyOption.
+type anyOption struct{ funcOption }
+
+func (o anyOption) forEach() {}
+
+// newAnyOption returns an option with the effect of set.
+func newAnyOption(set func(*taskConfig) error) AnyOption { return anyOption{set} }
 
 // WithTaskTimeout limits how long one task may run; for a mapped chunk, the whole chunk. At the end of it the task's
 // context ends. A local process whose task goes on for another second is killed and replaced, and the task fails; where
 // workers are goroutines the future fails then, but the goroutine stays until the function returns. Either way the error
 // matches context.DeadlineExceeded. Zero means no limit.
-func WithTaskTimeout(d time.Duration) FuncOption {
-	return taskOption(func(c *taskConfig) error {
+func WithTaskTimeout(d time.Duration) AnyOption {
+	return newAnyOption(func(c *taskConfig) error {
 		if d < 0 {
 			return fmt.Errorf("WithTaskTimeout(%v): the time must not be negative", d)
 		}
@@ -87,8 +109,8 @@ func WithTaskTimeout(d time.Duration) FuncOption {
 // process, and the task fails with a [*BrokenError] that matches [context.Canceled]; where workers are goroutines or ranks the future
 // fails then, but the task stays until its function returns. Without the option a task may ignore the end of its context. After a
 // time-out there is a grace of its own: see [WithTaskTimeout]. Tasks with the option travel one by one, however short they are.
-func WithInterruptGrace(d time.Duration) FuncOption {
-	return taskOption(func(c *taskConfig) error {
+func WithInterruptGrace(d time.Duration) AnyOption {
+	return newAnyOption(func(c *taskConfig) error {
 		if d < 0 {
 			return fmt.Errorf("WithInterruptGrace(%v): the time must not be negative", d)
 		}
@@ -104,8 +126,8 @@ func WithInterruptGrace(d time.Duration) FuncOption {
 // the task runs, each time it is sent. The task then fails with [ErrArgumentChanged]. A change of less than 128 KiB in one place may lie
 // between the samples: then the task computes with it, and no error says so. A program that is built with -race reads the slices once on goroutines of their own,
 // so that the race detector reports every write. A [ThreadPoolExecutor] shares its arguments and compares nothing.
-func WithSnapshot() FuncOption {
-	return taskOption(func(c *taskConfig) error {
+func WithSnapshot() AnyOption {
+	return newAnyOption(func(c *taskConfig) error {
 		c.snapshot, c.hasSnapshot = true, true
 		return nil
 	})

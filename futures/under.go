@@ -16,7 +16,7 @@ import (
 // [Future.Interrupt], and a failure of the task then matches the same two. A task that succeeds nevertheless has its result.
 //
 // The values and the deadline of ctx do not travel. A call whose ctx has ended is never begun.
-func WithContext(ctx context.Context) TaskOption {
+func WithContext(ctx context.Context) EachOption {
 	return callOption(func(c *taskConfig) error {
 		if ctx == nil {
 			return errors.New("WithContext: the context is nil")
@@ -26,10 +26,11 @@ func WithContext(ctx context.Context) TaskOption {
 	})
 }
 
-// callOption is a TaskOption that makes sense for one call only.
+// callOption is an option that makes sense for one call only.
 type callOption func(*taskConfig) error
 
 func (o callOption) task(c *taskConfig) error { return o(c) }
+func (o callOption) forEach()                 {}
 
 // interrupt is Future.Interrupt; why is the error of what has not begun.
 func (c *core) interrupt(why error) bool {

@@ -6,21 +6,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/pool"
 )
 
 // A million tiny elements, with and without their progress shown: the second must not cost a hundredth more.
 func BenchmarkMillion(b *testing.B) {
 	xs := make([]int, 1_000_000)
-	for name, opts := range map[string][]pool.MapOption{"plain": nil, "progress": {pool.WithProgress(io.Discard)}} {
+	for name, opt := range map[string]futures.AnyMapOption{"plain": nil, "progress": pool.WithProgress(io.Discard)} {
 		for verb, run := range map[string]func(*testing.B, *pool.Pool){
 			"Map": func(b *testing.B, p *pool.Pool) {
-				if _, err := pool.Map(b.Context(), p, square, xs, opts...); err != nil {
+				if _, err := pool.Map(b.Context(), p, square, xs, opt); err != nil {
 					b.Fatal(err)
 				}
 			},
 			"Imap": func(b *testing.B, p *pool.Pool) {
-				for _, err := range pool.Imap(b.Context(), p, square, xs, opts...) {
+				for _, err := range pool.Imap(b.Context(), p, square, xs, opt) {
 					if err != nil {
 						b.Fatal(err)
 					}

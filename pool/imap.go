@@ -17,27 +17,27 @@ import (
 // [futures.ErrInvalidState].
 //
 // Each element is a task of its own unless [WithChunkSize] says otherwise; tiny ones travel together all the same.
-func Imap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+func Imap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...ImapOption) iter.Seq2[R, error] {
 	return each[A, R](ctx, "Imap", p, fn, any(xs), opts)
 }
 
 // ImapUnordered is [Imap] with the results as they come, quick ones first; within a chunk the order is kept.
-func ImapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+func ImapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...ImapOption) iter.Seq2[R, error] {
 	return each[A, R](ctx, "ImapUnordered", p, fn, any(xs), opts, futures.Unordered())
 }
 
 // Istarmap is [Imap] for a function of several arguments, as [Starmap] takes it. Python has no such verb: it completes the
 // table.
-func Istarmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+func Istarmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...ImapOption) iter.Seq2[R, error] {
 	return each[A, R](ctx, "Istarmap", p, fn, any(xs), opts)
 }
 
 // IstarmapUnordered is [ImapUnordered] for a function of several arguments, as [Starmap] takes it.
-func IstarmapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
+func IstarmapUnordered[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...ImapOption) iter.Seq2[R, error] {
 	return each[A, R](ctx, "IstarmapUnordered", p, fn, any(xs), opts, futures.Unordered())
 }
 
-func each[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Func[A, R], xs any, opts []MapOption, more ...MapOption) iter.Seq2[R, error] {
+func each[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Func[A, R], xs any, opts []ImapOption, more ...ImapOption) iter.Seq2[R, error] {
 	err := p.usable()
 	var c mapConfig
 	if err == nil {

@@ -22,8 +22,8 @@ func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures
 // MapAsync is [Map] that does not wait for the results: it returns the result to come, whose Get has a context of its own.
 // ctx bounds the whole map, as in [Map].
 //
-// A slice is submitted before MapAsync returns and may then be changed; a sequence is read to its end. Without
-// [WithChunkSize] it blocks until the workers have started, for the default depends on their number. The error is what
+// A slice is submitted before MapAsync returns and may then be changed, unless [futures.WithBufferSize] has it wait for results; a
+// sequence is read to its end. Without [WithChunkSize] it blocks until the workers have started, for the default depends on their number. The error is what
 // shows at the call: a wrong chunk size, [futures.ErrShutdown], the end of ctx. Everything else, a failing element first
 // of all, is the result's.
 func MapAsync[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) (*MapResult[R], error) {
@@ -78,7 +78,7 @@ func startList[A, R any](ctx context.Context, p *Pool, c mapConfig, fn futures.F
 		if err != nil {
 			return list[R]{}, err
 		}
-		opts = append([]MapOption{futures.WithChunkSize(defaultChunk(len(xs), workers))}, opts...)
+		opts = append([]futures.MapOption{futures.WithChunkSize(defaultChunk(len(xs), workers))}, opts...)
 	}
 	if !c.goOn {
 		opts = append(opts, futures.FailFast())

@@ -10,11 +10,15 @@ import (
 // Option is a choice for [New]: any option of an executor, or one of this package.
 type Option = futures.Option
 
-// MapOption is a choice for one verb that maps: any of package futures, or one of this package.
-type MapOption = futures.MapOption
-
-// TaskOption is a choice for one call: see package futures.
+// TaskOption is a choice for one call: for [Apply] and [ApplyAsync], and for [futures.Submit].
 type TaskOption = futures.TaskOption
+
+// MapOption is a choice for a verb that returns all results: [Map], [Starmap], [MapAsync] or [StarmapAsync].
+type MapOption = futures.ListOption
+
+// ImapOption is a choice for a verb that yields its results: [Imap], [Istarmap] and their unordered forms, and
+// [futures.Map] and [futures.Starmap].
+type ImapOption = futures.MapOption
 
 // WithProcesses is [futures.WithMaxWorkers] under the name of the parameter in Python: it sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one per
 // core. On a thread pool it is the number of tasks that run at once.
@@ -30,7 +34,7 @@ func WithInitializer[A, R any](fn futures.Func[A, R], arg A) Option {
 // WithChunkSize is [futures.WithChunkSize]: n consecutive elements travel and run as one task, and each fails by itself. Without it
 // [Map], [Starmap] and their asynchronous forms make four chunks for each worker, and the verbs that yield have a task for each
 // element. Below 1 the verb returns an error and takes nothing of its input.
-func WithChunkSize(n int) MapOption { return futures.WithChunkSize(n) }
+func WithChunkSize(n int) futures.AnyMapOption { return futures.WithChunkSize(n) }
 
 // chunkSize is what WithChunkSize of package futures returns.
 type chunkSize interface{ ChunkSize() int }
@@ -40,8 +44,8 @@ type chunkSize interface{ ChunkSize() int }
 // them.
 func KeepGoing() MapOption { return keepGoing{futures.WithArrivals(nil)} }
 
-// keepGoing is KeepGoing. For an executor's own Map, which goes on anyway, it is an option without effect.
-type keepGoing struct{ futures.MapOption }
+// keepGoing is KeepGoing. The option in it is one without effect.
+type keepGoing struct{ futures.ListOption }
 
 // mapConfig is what the options of a verb set, as far as this package must know.
 type mapConfig struct {
@@ -52,10 +56,10 @@ type mapConfig struct {
 	rest     []futures.MapOption
 }
 
-func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
+func newMapConfig[O any](verb string, opts []O) (mapConfig, error) {
 	c := mapConfig{verb: verb}
 	for _, o := range opts {
-		switch s := o.(type) {
+		switch s := any(o).(type) {
 		case chunkSize:
 			if c.chunk = s.ChunkSize(); c.chunk < 1 {
 				return c, fmt.Errorf("pool: %s: the chunk size is %d; it must be at least 1", verb, c.chunk)
@@ -65,7 +69,9 @@ func newMapConfig(verb string, opts []MapOption) (mapConfig, error) {
 		case keepGoing:
 			c.goOn = true
 		}
-		c.rest = append(c.rest, o)
+		if own, ok := any(o).(futures.MapOption); ok {
+			c.rest = append(c.rest, own)
+		}
 	}
 	return c, nil
 }

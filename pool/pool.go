@@ -63,8 +63,8 @@ var errNone = errors.New("pool: there is no pool: make one with New, With, On or
 
 func (p *Pool) none() bool { return p == nil || p.ex == nil }
 
-// Close forbids further calls, which get [futures.ErrShutdown]. What was submitted still runs. As in Python it does not wait, where
-// Close of an executor does: [Pool.Join] is what waits.
+// Close forbids further calls, which get [futures.ErrShutdown]. What was submitted still runs. Like Python's it does not wait: [Pool.Join]
+// is what waits. Close of an executor waits, as Go's Close does.
 func (p *Pool) Close() {
 	if p.none() {
 		return

@@ -28,13 +28,13 @@ const (
 // It is shown from when the results are first read to when they end. Elements count when they arrive, a chunk at a
 // time, in whatever order. All writing is done by one goroutine at a time; a writer that fails is not used again, and
 // one that blocks delays the end of the verb by a second at most. Nil shows nothing.
-func WithProgress(w io.Writer) MapOption {
+func WithProgress(w io.Writer) futures.AnyMapOption {
 	return progressOption{futures.WithArrivals(nil), w}
 }
 
 // progressOption is WithProgress. For an executor's own Map it is an option without effect.
 type progressOption struct {
-	futures.MapOption
+	futures.AnyMapOption
 	w io.Writer
 }
 
@@ -55,7 +55,7 @@ func (c *mapConfig) newProgress(total int) *progress {
 }
 
 // counting returns opts with one more, which counts what arrives.
-func (p *progress) counting(opts []MapOption) []MapOption {
+func (p *progress) counting(opts []futures.MapOption) []futures.MapOption {
 	if p == nil {
 		return opts
 	}

@@ -87,17 +87,17 @@ func TestProgressOfEveryForm(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for verb, run := range map[string]func(o pool.MapOption){
-		"Map: 5/5":               func(o pool.MapOption) { _, _ = pool.Map(ctx, p, double, in, o) },
-		"Starmap: 5/5":           func(o pool.MapOption) { _, _ = pool.Starmap(ctx, p, double, in, o) },
-		"MapAsync: 5/5":          func(o pool.MapOption) { get(pool.MapAsync(ctx, p, double, in, o)) },
-		"StarmapAsync: 5/5":      func(o pool.MapOption) { get(pool.StarmapAsync(ctx, p, double, in, o)) },
-		"Imap: 5/5":              func(o pool.MapOption) { each(pool.Imap(ctx, p, double, in, o)) },
-		"Istarmap: 5/5":          func(o pool.MapOption) { each(pool.Istarmap(ctx, p, double, in, o)) },
-		"ImapUnordered: 5/5":     func(o pool.MapOption) { each(pool.ImapUnordered(ctx, p, double, in, o)) },
-		"IstarmapUnordered: 5/5": func(o pool.MapOption) { each(pool.IstarmapUnordered(ctx, p, double, in, o)) },
-		"Imap: 5,":               func(o pool.MapOption) { each(pool.Imap(ctx, p, double, seq, o)) }, // of a length nobody knows
-		"Map: 0/0 (100%),":       func(o pool.MapOption) { _, _ = pool.Map(ctx, p, double, []int{}, o) },
+	for verb, run := range map[string]func(o futures.AnyMapOption){
+		"Map: 5/5":               func(o futures.AnyMapOption) { _, _ = pool.Map(ctx, p, double, in, o) },
+		"Starmap: 5/5":           func(o futures.AnyMapOption) { _, _ = pool.Starmap(ctx, p, double, in, o) },
+		"MapAsync: 5/5":          func(o futures.AnyMapOption) { get(pool.MapAsync(ctx, p, double, in, o)) },
+		"StarmapAsync: 5/5":      func(o futures.AnyMapOption) { get(pool.StarmapAsync(ctx, p, double, in, o)) },
+		"Imap: 5/5":              func(o futures.AnyMapOption) { each(pool.Imap(ctx, p, double, in, o)) },
+		"Istarmap: 5/5":          func(o futures.AnyMapOption) { each(pool.Istarmap(ctx, p, double, in, o)) },
+		"ImapUnordered: 5/5":     func(o futures.AnyMapOption) { each(pool.ImapUnordered(ctx, p, double, in, o)) },
+		"IstarmapUnordered: 5/5": func(o futures.AnyMapOption) { each(pool.IstarmapUnordered(ctx, p, double, in, o)) },
+		"Imap: 5,":               func(o futures.AnyMapOption) { each(pool.Imap(ctx, p, double, seq, o)) }, // of a length nobody knows
+		"Map: 0/0 (100%),":       func(o futures.AnyMapOption) { _, _ = pool.Map(ctx, p, double, []int{}, o) },
 	} {
 		var out strings.Builder
 		run(pool.WithProgress(&out))
@@ -105,8 +105,6 @@ func TestProgressOfEveryForm(t *testing.T) {
 			t.Errorf("%q, want one line that begins with %q", out.String(), verb)
 		}
 		run(pool.WithProgress(nil))
-	}
-	for range futures.Map(ctx, p.Executor(), double, in, pool.WithProgress(&strings.Builder{})) { // no effect there
 	}
 	if err := p.Join(ctx); err != nil {
 		t.Error(err)

@@ -16,8 +16,8 @@ import (
 // public are the packages that programs import.
 var public = []string{"asyncresult", "comm", "futures", "mpicomm", "pool", "spmd", "threadpool"}
 
-// loaded returns the public packages as the compiler sees them.
-func loaded(t *testing.T) []*types.Package {
+// exports imports the public packages, and what they import, as the compiler has left them.
+func exports(t *testing.T) types.Importer {
 	t.Helper()
 	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}
 	for _, p := range public {
@@ -35,10 +35,16 @@ func loaded(t *testing.T) []*types.Package {
 		name, file, _ := strings.Cut(strings.TrimSpace(line), " ")
 		exports[name] = file
 	}
-	imp := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+	return importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
 		b, err := os.ReadFile(exports[path])
 		return io.NopCloser(bytes.NewReader(b)), err
 	})
+}
+
+// loaded returns the public packages as the compiler sees them.
+func loaded(t *testing.T) []*types.Package {
+	t.Helper()
+	imp := exports(t)
 	var all []*types.Package
 	for _, p := range public {
 		pkg, err := imp.Import(module + "/" + p)

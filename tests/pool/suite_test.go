@@ -132,7 +132,7 @@ type form struct {
 	name      string
 	list      bool // returns all results
 	unordered bool
-	run       func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...pool.MapOption) ([]int, error)
+	run       func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...futures.AnyMapOption) ([]int, error)
 }
 
 var forms = []form{
@@ -150,29 +150,38 @@ var forms = []form{
 }
 
 type (
-	runner              = func(context.Context, *pool.Pool, futures.Func[job, int], any, ...pool.MapOption) ([]int, error)
-	verb[S, Result any] = func(context.Context, *pool.Pool, futures.Func[job, int], S, ...pool.MapOption) Result
+	runner              = func(context.Context, *pool.Pool, futures.Func[job, int], any, ...futures.AnyMapOption) ([]int, error)
+	verb[S, Result any] = func(context.Context, *pool.Pool, futures.Func[job, int], S, ...pool.ImapOption) Result
 	listVerb[S any]     = func(context.Context, *pool.Pool, futures.Func[job, int], S, ...pool.MapOption) ([]int, error)
 	asyncVerb[S any]    = func(context.Context, *pool.Pool, futures.Func[job, int], S, ...pool.MapOption) (*pool.MapResult[int], error)
 )
 
+// as turns options for any verb into those of some.
+func as[O any](opts []futures.AnyMapOption) []O {
+	own := make([]O, len(opts))
+	for i, o := range opts {
+		own[i], _ = any(o).(O) // nil remains nil
+	}
+	return own
+}
+
 func listForm(slice listVerb[[]job], seq listVerb[iter.Seq[job]]) runner {
-	return func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...pool.MapOption) ([]int, error) {
+	return func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...futures.AnyMapOption) ([]int, error) {
 		if s, ok := xs.([]job); ok {
-			return slice(ctx, p, fn, s, opts...)
+			return slice(ctx, p, fn, s, as[pool.MapOption](opts)...)
 		}
-		return seq(ctx, p, fn, xs.(iter.Seq[job]), opts...)
+		return seq(ctx, p, fn, xs.(iter.Seq[job]), as[pool.MapOption](opts)...)
 	}
 }
 
 func asyncForm(slice asyncVerb[[]job], seq asyncVerb[iter.Seq[job]]) runner {
-	return func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...pool.MapOption) ([]int, error) {
+	return func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...futures.AnyMapOption) ([]int, error) {
 		var r *pool.MapResult[int]
 		var err error
 		if s, ok := xs.([]job); ok {
-			r, err = slice(ctx, p, fn, s, opts...)
+			r, err = slice(ctx, p, fn, s, as[pool.MapOption](opts)...)
 		} else {
-			r, err = seq(ctx, p, fn, xs.(iter.Seq[job]), opts...)
+			r, err = seq(ctx, p, fn, xs.(iter.Seq[job]), as[pool.MapOption](opts)...)
 		}
 		if err != nil {
 			return nil, err
@@ -182,12 +191,12 @@ func asyncForm(slice asyncVerb[[]job], seq asyncVerb[iter.Seq[job]]) runner {
 }
 
 func lazyForm(slice verb[[]job, iter.Seq2[int, error]], seq verb[iter.Seq[job], iter.Seq2[int, error]]) runner {
-	return func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...pool.MapOption) ([]int, error) {
+	return func(ctx context.Context, p *pool.Pool, fn futures.Func[job, int], xs any, opts ...futures.AnyMapOption) ([]int, error) {
 		var results iter.Seq2[int, error]
 		if s, ok := xs.([]job); ok {
-			results = slice(ctx, p, fn, s, opts...)
+			results = slice(ctx, p, fn, s, as[pool.ImapOption](opts)...)
 		} else {
-			results = seq(ctx, p, fn, xs.(iter.Seq[job]), opts...)
+			results = seq(ctx, p, fn, xs.(iter.Seq[job]), as[pool.ImapOption](opts)...)
 		}
 		var all []int
 		var failed error

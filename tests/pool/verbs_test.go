@@ -21,7 +21,7 @@ func TestEveryFormEqualsTheBuiltin(t *testing.T) {
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
 		for _, n := range []int{1, 2, 9, 100} {
 			for _, chunk := range []int{-1, 1, 20, 1000} {
-				var opts []pool.MapOption
+				var opts []futures.AnyMapOption
 				if chunk > 0 {
 					opts = append(opts, pool.WithChunkSize(chunk))
 				}
@@ -149,7 +149,7 @@ func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) {
 		m := newMarks(t)
 		var drawn atomic.Int64
 		var seq iter.Seq[job] = func(yield func(job) bool) { drawn.Add(1); yield(job{Marks: m}) }
-		for _, opt := range []pool.MapOption{pool.WithChunkSize(0), pool.WithChunkSize(-1), futures.WithChunkSize(0)} {
+		for _, opt := range []futures.AnyMapOption{pool.WithChunkSize(0), pool.WithChunkSize(-1), futures.WithChunkSize(0)} {
 			for _, xs := range []any{seq, waiting(3, m, "")} {
 				_, err := f.run(within(t), p, work, xs, opt)
 				if err == nil || !strings.Contains(err.Error(), "pool: "+f.name+": the chunk size is") {
@@ -165,7 +165,7 @@ func TestAChunkSizeBelowOneIsRefusedBeforeAnythingIsDrawn(t *testing.T) {
 
 func TestOptionsOfTheExecutorsMapAreTakenToo(t *testing.T) {
 	eachForm(t, func(t *testing.T, p *pool.Pool, f form) {
-		var opts []pool.MapOption
+		var opts []futures.AnyMapOption
 		if !f.unordered {
 			opts = append(opts, futures.WithBufferSize(2))
 		}
