@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/job"
@@ -18,8 +19,9 @@ import (
 )
 
 // MPIPoolExecutor runs tasks on whatever the program was started with. Under an mpiexec with several ranks those are the
-// workers, all of them, for every executor; under `mpiexec -n 1` they are spawned; without an mpiexec, or without
-// MPI in the program, they are processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise. Its methods are
+// workers, all of them, for every executor; under `mpiexec -n 1` they are spawned; without an mpiexec, without
+// MPI in the program, or where nothing can be spawned (under srun, with MPICH 4 over UCX, without a slot), which is logged once, they are
+// processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise. Its methods are
 // those of [Executor].
 type MPIPoolExecutor struct{ executor }
 
@@ -145,6 +147,8 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 			"(on Linux; needs no C compiler) or with `go build -tags mpi` (needs a C compiler and an MPI library that `pkg-config ompi` "+
 			"finds; `make mpich` for MPICH), or use processes or threads",
 			envBackend)
+	case env.backend == backendAuto && e.insteadOfSpawning(env) != "":
+		return backendProcesses, nil
 	case env.backend == backendMPI, env.backend == backendAuto && life.UnderLauncher():
 		return backendMPI, nil
 	case env.backend == backendAuto:
@@ -154,6 +158,22 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 		return "", fmt.Errorf("futures: %s=threads: %w", envBackend, err)
 	}
 	return backendThreads, nil
+}
+
+// saidInstead is for what insteadOfSpawning says, which one executor logs.
+var saidInstead sync.Once
+
+// insteadOfSpawning says why the workers are local processes though the program was started by a launcher, if that is so.
+func (e *executor) insteadOfSpawning(env environment) string {
+	if e.class != mpiClass || e.comm != nil || e.cfg.mpiInfo != nil || env.backend != backendAuto || !life.UnderLauncher() {
+		return "" // whoever says how to spawn wants that
+	}
+	why, instead := job.This.Spawnless()
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, so the workers are processes of this host; for workers that are ranks start the program with %s (one is the "+
+		"master, the others work). If local processes are meant, set %s=processes", why, instead, envBackend)
 }
 
 func (e *executor) chooseWorkers(env environment) int {

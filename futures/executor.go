@@ -215,6 +215,11 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.backend == backendProcesses {
+		if why := e.insteadOfSpawning(env); why != "" {
+			saidInstead.Do(func() { complaints.Warn("rankpool: " + why) })
+		}
+	}
 	log := e.log.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

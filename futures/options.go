@@ -149,8 +149,8 @@ func WithEnv(env map[string]string) Option {
 }
 
 // WithMPIInfo sets what MPI_Comm_spawn is told, as it is: keys like "host", "hostfile" or "wdir" mean what the MPI library
-// says. It replaces the default, which lets the library start fewer workers than asked for. Where nothing is spawned
-// it changes nothing.
+// says. It replaces the default, which lets the library start fewer workers than asked for. Under `mpiexec -n 1` spawning is tried then
+// in any case, and the pool is broken where it is impossible. Otherwise, where nothing is spawned, it changes nothing.
 func WithMPIInfo(info map[string]string) Option {
 	return option(func(c *config) error {
 		for key, value := range info {

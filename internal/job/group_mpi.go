@@ -45,6 +45,15 @@ func (r *ranks) Ranks(q Request) (g Group, world, shared bool, err error) {
 	return mpilink.NewSpawned(spawn), false, false, nil
 }
 
+// Spawnless implements Job.
+func (r *ranks) Spawnless() (why, instead string) {
+	if r.Leads() || r.Serves() || !mpi.Started() {
+		return "", ""
+	}
+	why, instead, _ = mpi.Spawnless() // with an error the attempt will say more
+	return why, instead
+}
+
 // spawned is how many workers are spawned: as many as are asked for, else what the launcher has room for.
 func spawned(asked int) (int, error) {
 	if asked > 0 {

@@ -55,6 +55,10 @@ type Job interface {
 	// Shared tells that other executors have used them.
 	Ranks(r Request) (g Group, world, shared bool, err error)
 
+	// Spawnless says why a master without ranks cannot spawn any, and how to start the program instead, as far as that is known without
+	// trying. Both are empty otherwise, and before MPI is started.
+	Spawnless() (why, instead string)
+
 	// Connect makes the group of an executor whose workers serve at a place.
 	Connect(r Request, place mpilink.Place) (Group, error)
 

@@ -44,6 +44,8 @@ func byThemselves(lookup func(string) (string, bool)) string {
 		"itself. Build it with `CGO_ENABLED=0 go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, l.Size, l.Variable)
 }
 
+func (none) Spawnless() (why, instead string) { return "", "" }
+
 func (none) ServeMasters(Program, Server) error { return mpi.Connects() }
 
 func (none) Ranks(Request) (Group, bool, bool, error) {

@@ -89,7 +89,7 @@ func TestTheWrongSrunIsRefusedAndNamesTheRightOne(t *testing.T) {
 	}
 }
 
-func TestOneRankUnderSrunSaysThatItCannotSpawn(t *testing.T) {
+func TestOneRankUnderSrunHasLocalProcessesForWorkersAndSaysSo(t *testing.T) {
 	kinds := []string{right()}
 	if library == "mpich" { // Open MPI ends in MPI_Init under the other one
 		kinds = append(kinds, wrong())
@@ -97,8 +97,14 @@ func TestOneRankUnderSrunSaysThatItCannotSpawn(t *testing.T) {
 	hello := build(t, "hello")
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			o := slurmRun(t, nil, "srun", "--mpi="+kind, "-n", "1", hello, "Ada")
-			if want := "start the program with `mpiexec -n N` instead"; o.code == 0 || !strings.Contains(o.output, want) {
+			run := func(env ...string) outcome { return slurmRun(t, env, "srun", "--mpi="+kind, "-n", "1", hello, "Ada") }
+			o := run()
+			if o.code != 0 || !strings.Contains(o.output, "hello, Ada") ||
+				strings.Count(o.output, "so the workers are processes of this host; for workers that are ranks start the program with `srun -n N`") != 1 {
+				t.Errorf("status %d; want 0, a greeting and one sentence that says what the workers are:\n%s", o.code, o.output)
+			}
+			want := "start the program with `mpiexec -n N` instead"
+			if o := run("RANKPOOL_BACKEND=mpi"); o.code == 0 || !strings.Contains(o.output, want) {
 				t.Errorf("status %d; want another one and %q:\n%s", o.code, want, o.output)
 			}
 		})

@@ -130,15 +130,27 @@ func TestTheLimitOfARunKillsSpawnedRanksToo(t *testing.T) {
 	})
 }
 
-func TestSpawningThatIsImpossibleSaysHowToStart(t *testing.T) {
+func TestWhereNothingCanBeSpawnedTheWorkersAreLocalProcessesAndOneSentenceSaysSo(t *testing.T) {
 	needsMPI(t)
-	if library == "openmpi" {
-		t.Skip("Open MPI can; TestSpawningMoreThanThereIsRoomForSaysWhatToDo is about its limits")
+	m, ok := spawnless()
+	if !ok {
+		t.Skip("this library can spawn, or does not say beforehand that it cannot")
 	}
-	o := mode{ranks: 1, backend: "auto"}.run(t, examples+"hello", nil)
-	if o.contains(t, "MPI_Comm_spawn", "start the program with `mpiexec -n N` instead"); o.code != 1 {
+	const sentence = "so the workers are processes of this host; for workers that are ranks start the program with `mpiexec -n N`"
+	o := m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}) // it makes two executors
+	o.contains(t, "broken: true", "a second executor: 2 <nil>", sentence)
+	if n := strings.Count(o.output, "processes of this host"); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, o.output)
+	}
+	m.backend = "processes" // somebody means it
+	if o := m.succeed(t, examples+"hello", nil); strings.Contains(o.output, "processes of this host") {
+		t.Errorf("it is said though it was asked for:\n%s", o.output)
+	}
+	m.backend = "mpi"
+	if o = m.run(t, examples+"hello", nil); o.code != 1 {
 		t.Errorf("status %d, want 1:\n%s", o.code, o.output)
 	}
+	o.contains(t, "MPI_Comm_spawn", "start the program with `mpiexec -n N` instead")
 }
 
 func TestSpawningMoreThanThereIsRoomForSaysWhatToDo(t *testing.T) {

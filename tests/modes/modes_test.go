@@ -1,5 +1,5 @@
 // Package modes_test starts the same programs in every way there is: on goroutines, on local processes, as the ranks of a
-// world, and with spawned workers. Nothing in the programs differs, and nothing in what they print and write.
+// world, with spawned workers, and as one rank that cannot spawn. Nothing in the programs differs, and nothing in what they print and write.
 //
 // Built with -tags mpi it runs the ways of the MPI library it is linked with; without, it says which it leaves out.
 package modes_test
@@ -59,7 +59,23 @@ func modes() []mode {
 	if library == "openmpi" {
 		all = append(all, spawned)
 	}
+	if m, ok := spawnless(); ok {
+		all = append(all, m)
+	}
 	return all
+}
+
+// spawnless is the mode of one rank that can spawn no others: with MPICH before 5 over UCX, and where Open MPI 4's mpiexec has no slot left.
+func spawnless() (m mode, ok bool) {
+	m = mode{name: "spawnless", backend: "auto", ranks: 1, reports: "processes", workers: 2}
+	switch v := mpitest.VersionOf(library); library {
+	case "openmpi":
+		m.plain, m.options = true, []string{"-H", "localhost:1", "--bind-to", "none"}
+		return m, !v.PRRTE()
+	case "mpich":
+		return m, v.Major < 5
+	}
+	return m, false
 }
 
 // needsMPI skips a test that makes sense under an mpiexec alone.
@@ -169,7 +185,7 @@ func onEvery(t *testing.T, test func(*testing.T, mode)) {
 // lines are the lines of an output that do not depend on how the program was started.
 func (o outcome) lines() []string {
 	return slices.DeleteFunc(strings.Split(o.output, "\n"), func(l string) bool {
-		return strings.HasPrefix(l, "backend ") || l == ""
+		return strings.HasPrefix(l, "backend ") || strings.Contains(l, "so the workers are processes of this host") || l == ""
 	})
 }
 

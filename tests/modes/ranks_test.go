@@ -18,7 +18,7 @@ const probe = "./probe"
 
 // rankModes are the modes whose workers are ranks.
 func rankModes() []mode {
-	return slices.DeleteFunc(modes(), func(m mode) bool { return m.ranks == 0 })
+	return slices.DeleteFunc(modes(), func(m mode) bool { return m.reports != "mpi" })
 }
 
 func onRanks(t *testing.T, test func(*testing.T, mode)) {

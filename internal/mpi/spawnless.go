@@ -1,0 +1,56 @@
+package mpi
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Spawnless says why this process cannot spawn others, and how to start the program instead. Both are empty where it may be able to: only
+// what is known beforehand counts, because an attempt prints a page of the library's own, or never returns. MPI must have been started.
+func Spawnless() (why, instead string, err error) {
+	runtimeState.mu.Lock()
+	env := runtimeState.env
+	runtimeState.mu.Unlock()
+	world, err := World()
+	if err != nil {
+		return "", "", err
+	}
+	const mpiexec = "`mpiexec -n N`"
+	switch e := environ(os.LookupEnv); {
+	case env.Launcher.Family == OtherMPI && env.Launcher.Found():
+		return env.Launcher.Name + " starts no processes for a program that runs", "`srun -n N`", nil
+	case env.Family == OpenMPI && strings.HasPrefix(env.Library, "Open MPI v4."):
+		universe, known, err := UniverseSize()
+		if err != nil || !known || universe > world.Size() || e.oversubscribed() {
+			return "", "", err
+		}
+		return "Open MPI's mpiexec has no slot for a further process", mpiexec + ", or give it more slots", nil
+	case env.Family == MPICH && opensNoPort(env.Library):
+		return "MPICH " + mpichVersion.FindStringSubmatch(env.Library)[1] + ", as it was built here, cannot spawn processes", mpiexec, nil
+	}
+	return "", "", nil
+}
+
+// oversubscribed tells whether mpiexec may put more processes on a host than it has slots. Open MPI 4 hands on what it was told.
+func (e environ) oversubscribed() bool {
+	may, _ := strconv.ParseBool(e.text("OMPI_MCA_rmaps_base_oversubscribe"))
+	return may || strings.Contains(strings.ToUpper(e.text("OMPI_MCA_rmaps_base_mapping_policy")), ":OVERSUBSCRIBE")
+}
+
+var mpichVersion = regexp.MustCompile(`^MPICH Version: *(([0-9]+)\.\S*)`)
+
+// opensNoPort tells whether this is an MPICH that needs a port for a spawn, as those before 5 do, and cannot open one: over UCX none can. It
+// opens one and gives it back.
+func opensNoPort(library string) bool {
+	m := mpichVersion.FindStringSubmatch(library)
+	if m == nil || len(m[2]) > 1 || m[2] >= "5" {
+		return false
+	}
+	port, err := OpenPort()
+	if err == nil {
+		_ = ClosePort(port)
+	}
+	return err != nil
+}
