@@ -22,7 +22,8 @@
 // is waited for was lost, or when its task in the same SubmitEach has returned or failed. Nobody waits without end because
 // another has gone.
 //
-// Code that calls MPI itself, by way of github.com/emer/empi, is given a communicator of the same workers by package mpicomm.
+// Code that calls MPI itself is given a communicator of the same workers by [Comm.Handle], as the library's own handle, and by package
+// mpicomm as one of github.com/emer/empi.
 //
 // Messages travel by way of the master. They arrive in the order in which they were sent, from one rank to another. What a
 // task leaves unread ends with it. The calls of one SubmitEach have their messages for themselves. Between tasks of Submit, of a

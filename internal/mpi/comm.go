@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/mpi/abi"
 )
 
 // Comm is a communicator. Its methods may be called together, but MPI wants collective ones (those that make or free
@@ -88,6 +90,22 @@ func (c *Comm) Rank() int { return c.about.rank }
 
 // Same tells whether c and d are one communicator of MPI.
 func (c *Comm) Same(d *Comm) bool { return c.handle == d.handle }
+
+// Handle returns the library's own MPI_Comm, and the interface that it belongs to. In MPICH's it is an int, here without a sign.
+func (c *Comm) Handle() (uintptr, abi.Interface, error) {
+	if err := c.begin("Handle"); err != nil {
+		return 0, abi.Unknown, err
+	}
+	defer leave()
+	switch face := rawInterface(); face {
+	case abi.Unknown:
+		return 0, face, fmt.Errorf("mpi: the binary interface of %s is not known", oneLine(rawLibrary()))
+	case abi.MPICH:
+		return uintptr(uint32(c.handle)), face, nil
+	default:
+		return c.handle, face, nil
+	}
+}
 
 // Size is how many processes the (local) group has.
 func (c *Comm) Size() int { return c.about.size }

@@ -159,16 +159,6 @@ func faceOf(b *bound, text string) (abi.Interface, error) {
 	return abi.Unknown, fmt.Errorf("its binary interface is neither MPICH's, nor Open MPI's, nor that of MPI 5: it is %s", oneLine(text))
 }
 
-func familyFace(f Family) abi.Interface {
-	switch f {
-	case OpenMPI:
-		return abi.OpenMPI
-	case MPICH:
-		return abi.MPICH
-	}
-	return abi.Unknown
-}
-
 // versionOf asks a library what it is, which may be done before MPI is initialised. No interface has a longer text.
 func versionOf(b *bound) string {
 	buf, n := make([]byte, 8192+1), new(int32)

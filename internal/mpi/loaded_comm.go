@@ -10,6 +10,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/rankpool/rankpool/internal/mpi/abi"
 	"github.com/rankpool/rankpool/internal/mpi/clib"
 )
 
@@ -77,6 +78,8 @@ func (b *bound) made(code int, p *uint64) (uintptr, int) {
 	}
 	return h, clib.Do(b.Comm_set_errhandler, h, b.errorsReturn)
 }
+
+func rawInterface() abi.Interface { return lib.face }
 
 func rawFamily() int {
 	if lib == nil {

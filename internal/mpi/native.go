@@ -19,6 +19,8 @@ import "C"
 import (
 	"time"
 	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/mpi/abi"
 )
 
 // loads tells whether this program loads an MPI library when it starts MPI, instead of being linked with one.
@@ -43,6 +45,9 @@ func text(f func(*C.char, C.int) C.int) string {
 // rawLoad and rawConfirm are for a library that is loaded. This one is linked.
 func rawLoad() (how string, err error) { return "linked", nil }
 func rawConfirm() error                { return nil }
+
+// rawInterface is the interface that the family's own mpi.h has.
+func rawInterface() abi.Interface { return familyFace(Family(rawFamily())) }
 
 func rawFamily() int        { return int(C.rp_family()) }
 func rawClass(code int) int { return int(C.rp_class(C.int(code))) }

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/mpi/abi"
 )
 
 // loads tells whether this program loads an MPI library when it starts MPI, instead of being linked with one.
@@ -19,17 +21,18 @@ const notBuilt = -1
 
 type rawPort struct{}
 
-func rawLoad() (string, error)  { return "", ErrNotBuilt }
-func rawConfirm() error         { return ErrNotBuilt }
-func rawFamily() int            { return int(OtherMPI) }
-func rawClass(int) int          { return int(ClassUnknown) }
-func rawOnline() int            { return 0 }
-func rawWorld() uintptr         { return 0 }
-func rawSelf() uintptr          { return 0 }
-func rawFinalize() int          { return notBuilt }
-func rawLibrary() string        { return "" }
-func rawProcessor() string      { return "" }
-func rawErrorString(int) string { return "" }
+func rawLoad() (string, error)    { return "", ErrNotBuilt }
+func rawConfirm() error           { return ErrNotBuilt }
+func rawFamily() int              { return int(OtherMPI) }
+func rawInterface() abi.Interface { return abi.Unknown }
+func rawClass(int) int            { return int(ClassUnknown) }
+func rawOnline() int              { return 0 }
+func rawWorld() uintptr           { return 0 }
+func rawSelf() uintptr            { return 0 }
+func rawFinalize() int            { return notBuilt }
+func rawLibrary() string          { return "" }
+func rawProcessor() string        { return "" }
+func rawErrorString(int) string   { return "" }
 
 func rawInit(int) (int, []int, int)             { return 0, nil, notBuilt }
 func rawState() (bool, bool, int)               { return false, false, notBuilt }

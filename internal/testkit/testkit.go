@@ -39,6 +39,7 @@ type Programs struct {
 	Dir   string // where they are put; set before the first Build
 	Tags  string
 	Flags []string // further ones of go build
+	NoCgo bool     // without cgo, and so without the race detector
 
 	built sync.Map // package → func() (string, error)
 }
@@ -49,10 +50,14 @@ func (p *Programs) Build(t testing.TB, pkg string) string {
 	once, _ := p.built.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
 		path := filepath.Join(p.Dir, filepath.Base(pkg))
 		args := []string{"build", "-o", path, "-tags", p.Tags}
-		if Race {
+		if Race && !p.NoCgo {
 			args = append(args, "-race")
 		}
-		out, err := exec.Command("go", append(append(args, p.Flags...), pkg)...).CombinedOutput()
+		cmd := exec.Command("go", append(append(args, p.Flags...), pkg)...)
+		if p.NoCgo {
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		}
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("go %v: %w\n%s", args, err, out)
 		}

@@ -141,7 +141,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	if m.ranks > 0 {
 		r, err := mpitest.Run(t.Context(), mpitest.Job{
 			Ranks: m.ranks, Program: program, Args: args, Options: append([]string{"-wdir", o.dir}, m.options...), Plain: m.plain,
-			Env: env, Limit: limit, Stdin: m.stdin, Tells: m.tells,
+			Env: env, Limit: limit, Stdin: m.stdin, Tells: m.tells, Launcher: library,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,107 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/mpi/abi"
+)
+
+// ABI is a binary interface of MPI libraries. It decides what an MPI_Comm is, and whose functions take it.
+type ABI int
+
+// The interfaces.
+const (
+	MPICH   ABI = iota + 1 // of MPICH since 3.1, Intel MPI, MVAPICH and Cray MPICH: an MPI_Comm is an int
+	OpenMPI                // of Open MPI: an MPI_Comm is an address
+	MPI5                   // of libmpi_abi, which MPI 5.0 defines in chapter 20: an MPI_Comm is as long as an address
+)
+
+// String is the name of the interface.
+func (a ABI) String() string {
+	switch a {
+	case MPICH:
+		return "MPICH"
+	case OpenMPI:
+		return "Open MPI"
+	case MPI5:
+		return "MPI 5"
+	}
+	return fmt.Sprintf("ABI(%d)", int(a))
+}
+
+// Handle is a communicator of MPI itself, for another binding of MPI or for C. It means something to the one MPI library of this process
+// only, and nothing in another process: it is not to be sent. The zero value is no communicator.
+//
+// Under [MPICH] its number is the int that an MPI_Comm is there, so convert it by int32(h.Comm); under the others it is the MPI_Comm as
+// it is, a C.MPI_Comm(unsafe.Pointer(h.Comm)) with cgo. A binding that is compiled for another interface than h.ABI cannot use it.
+// The binding must call the library that the process has already. One that calls MPI_Init finds it initialised.
+//
+// The communicator is not to be freed, and its errors are returned, not fatal. Calls may come from any goroutine, beside the pool's own:
+// whoever gets a Handle has MPI_THREAD_MULTIPLE.
+type Handle struct {
+	Comm uintptr
+	ABI  ABI
+}
+
+// ErrNoHandle is the error of [Comm.Handle] and [WorldHandle] where there is no MPI to have a communicator of.
+var ErrNoHandle = errors.New("no MPI")
+
+// Handle returns a communicator of MPI over all workers, whose ranks are those of c; its messages never meet the pool's. The tasks on all
+// workers call it, and the first time it waits for them, or until ctx ends. It may be used until the task returns.
+//
+// MPI knows nothing of lost workers. So a worker that is lost while tasks on others hold the handle ends the whole job, with a message,
+// as does a task's time limit; and nobody is told by MPI that a task has returned while others wait for it. Package mpicomm gives
+// the same communicator as one of github.com/emer/empi.
+//
+// The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
+func (c *Comm) Handle(ctx context.Context) (Handle, error) {
+	if c.none() {
+		return Handle{}, fmt.Errorf("comm: Handle: %w", errNone)
+	}
+	native, err := c.peers.Native(ctx)
+	if errors.Is(err, dispatch.ErrNotNative) {
+		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers are not ranks of an MPI job; start the program with mpiexec", ErrNoHandle)
+	}
+	if err != nil {
+		return Handle{}, fmt.Errorf("comm: Handle: %w", err)
+	}
+	own, ok := native.(*mpi.Comm)
+	if !ok {
+		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers talk by %T", ErrNoHandle, native)
+	}
+	return handleOf(own)
+}
+
+// WorldHandle returns MPI_COMM_WORLD, in the master and in workers that are ranks, in a task or outside of one. The pool's own messages
+// travel over copies of it, so they do not meet. It may be used until futures.Main ends. It does not block, and starts no MPI: the error
+// matches [ErrNoHandle] where MPI does not run in this process, as in local processes and before futures.Main.
+//
+// Ranks that wait for each other over it are the program's care: the pool neither sees that nor ends it when one of them is lost.
+func WorldHandle() (Handle, error) {
+	if !mpi.Started() {
+		return Handle{}, fmt.Errorf("comm: WorldHandle: %w runs in this process: build it with the tag mpi and start it with mpiexec", ErrNoHandle)
+	}
+	if env, err := mpi.Init(mpi.Options{}); err != nil || env.Level < mpi.Multiple {
+		if err == nil {
+			err = fmt.Errorf("MPI gives %v here, and code that calls it beside the pool needs %v", env.Level, mpi.Multiple)
+		}
+		return Handle{}, fmt.Errorf("comm: WorldHandle: %w", err)
+	}
+	world, err := mpi.World()
+	if err != nil {
+		return Handle{}, fmt.Errorf("comm: WorldHandle: %w", err)
+	}
+	return handleOf(world)
+}
+
+func handleOf(c *mpi.Comm) (Handle, error) {
+	raw, face, err := c.Handle()
+	if err != nil {
+		return Handle{}, fmt.Errorf("comm: %w", err)
+	}
+	return Handle{Comm: raw, ABI: map[abi.Interface]ABI{abi.MPICH: MPICH, abi.OpenMPI: OpenMPI, abi.Standard: MPI5}[face]}, nil
+}
