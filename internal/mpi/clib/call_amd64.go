@@ -7,8 +7,8 @@ import "unsafe"
 // loopAddress is the address of the loop in call_amd64.s, as C would call it.
 var loopAddress uintptr
 
-// The runtime's way into C, on the system's stack. The runtime keeps this name for purego, which calls it in the same way; should it
-// go, the program does not link, and runEach is there in its place.
+// The runtime's way into C, on the system's stack. purego calls it by the same name in all that it does, so a Go that takes the name away
+// stops the build of both: see docs/mpi-notes.md.
 //
 //go:linkname cgocall runtime.cgocall
 //go:noescape
