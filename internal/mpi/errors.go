@@ -123,6 +123,12 @@ func failure(op string, code int) error {
 	if !Built {
 		return ErrNotBuilt
 	}
+	if on, off, _ := rawState(); !on || off { // a library that is asked for class and words then ends the process
+		return &Error{
+			Op: op, Code: code, Class: ClassUnknown, Text: fmt.Sprintf("the library's number %d; it has words only while MPI runs", code),
+			Hint: "look at what the library and the launcher have printed",
+		}
+	}
 	e := &Error{Op: op, Code: code, Class: Class(rawClass(code)), Text: oneLine(rawErrorString(code))}
 	e.Hint = hints[e.Class]
 	if op == "MPI_Comm_spawn" {

@@ -41,8 +41,12 @@ func rawLoad() (how string, err error) {
 		runtime.UnlockOSThread()
 		replaced = before.putBack()
 	}()
+	present := inProcess()
 	choice, err := find.Try(candidates, l, func(c find.Candidate) error {
 		b, path, err := load(c, l)
+		if err == nil && b.face != abi.Standard { // which may be a layer above its family's own library
+			err = present.otherThan(identity(b.library), path)
+		}
 		if err == nil {
 			lib, chosen = b, path+" ("+c.Why+")"
 		}
@@ -125,6 +129,44 @@ func load(c find.Candidate, launcher find.Launcher) (b *bound, path string, err 
 		}
 	}
 	return b, path, nil
+}
+
+// libraries are files by their identity: two names may be one library.
+type libraries map[uintptr]string
+
+// identity is an address that tells libraries apart, and a tool in front of a library, which has MPI's functions but not these, from none.
+func identity(l clib.Library) uintptr {
+	if own := l.Symbol("PMPI_Init_thread"); own != 0 {
+		return own
+	}
+	return l.Symbol("MPI_Init_thread")
+}
+
+// inProcess are the MPI libraries in the process, before one is loaded: the program may be linked with one, something else may have loaded one, and
+// LD_PRELOAD may name two.
+func inProcess() libraries {
+	all := libraries{}
+	for _, i := range []abi.Interface{abi.OpenMPI, abi.MPICH} {
+		for _, name := range abi.Names(i) {
+			if l, there := clib.Loaded(name); there {
+				if id := identity(l); id != 0 {
+					all[id] = mappedAt(id)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// otherThan is an error where one of the libraries is another than the chosen one.
+func (l libraries) otherThan(one uintptr, chosen string) error {
+	for id, path := range l {
+		if id != one {
+			return fmt.Errorf("%s is in this process as well as %s, and two MPI libraries in one process take each other's functions: "+
+				"look at LD_PRELOAD, at %s, and at what the program is linked with", path, chosen, find.Variable)
+		}
+	}
+	return nil
 }
 
 // loadedAlready is the library in the process. Its symbols are looked up in itself: there may be two.

@@ -3,6 +3,7 @@
 package mpi
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -25,6 +26,14 @@ func libc() (*cLibrary, error) {
 		return standardC, nil
 	}
 	c, all := new(cLibrary), clib.Process()
+	if _, there := clib.Loaded("libc.so.6"); !there {
+		return nil, errors.New("mpi: this program is linked statically, and such a program cannot load an MPI library: build it without -static, " +
+			"or with CGO_ENABLED=0")
+	}
+	if all.Symbol("gnu_get_libc_version") == 0 {
+		return nil, fmt.Errorf("mpi: the C library of this process is %s and not glibc, which a program that loads MPI needs: "+
+			"start it on a system with glibc, or build it with cgo on this one", mappedAt(all.Symbol("malloc")))
+	}
 	for name, at := range map[string]*uintptr{
 		"malloc": &c.malloc, "free": &c.free, "setenv": &c.setenv, "exit": &c.exit, "__cxa_atexit": &c.atExit, "fflush": &c.flush,
 		"sem_init": &c.semInit, "sem_post": &c.semPost, "sem_wait": &c.semWait, "sem_timedwait": &c.semTimedWait,

@@ -1,0 +1,28 @@
+package modes_test
+
+import (
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+func TestAProgramThatIsLinkedStaticallySaysThatItCannotLoadMPI(t *testing.T) {
+	needsMPI(t)
+	if _, err := exec.LookPath("cc"); err != nil || runtime.GOOS != "linux" {
+		t.Skip("no static program with cgo can be made: there is no cc on the path, or this is not Linux; install a C compiler (make tools)")
+	}
+	m := world
+	m.ranks = 2
+	m.binaries = &testkit.Programs{
+		Dir: t.TempDir(), Tags: "mpi,mpiload", Flags: []string{"-race=false", "-ldflags=-linkmode=external -extldflags=-static"},
+	}
+	o := m.run(t, examples+"hello", nil)
+	if n := strings.Count(o.output, "this program is linked statically, and such a program cannot load an MPI library"); n != 2 || o.code != 1 {
+		t.Errorf("%d of 2 ranks say so, status %d:\n%s", n, o.code, o.output)
+	}
+	m.ranks, m.backend = 0, "threads"
+	m.succeed(t, examples+"hello", nil).contains(t, "hello, world")
+}
