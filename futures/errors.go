@@ -112,7 +112,8 @@ func (e *PeerError) Error() string { return (*dispatch.PeerError)(e).Error() }
 // Unwrap returns [ErrBroken].
 func (e *PeerError) Unwrap() error { return ErrBroken }
 
-// MismatchError is the Cause of a [BrokenError] when a worker is not the program that the master is. The worker has run nothing.
+// MismatchError is the Cause of a [BrokenError] when a worker is not the program that the master is, or is a rank with another MPI
+// library. The worker has run nothing.
 // Printed with %+v it shows the whole difference.
 type MismatchError struct {
 	Worker int    // the worker's index
@@ -130,6 +131,9 @@ func (e *MismatchError) Error() string {
 		if l != "" && !strings.HasPrefix(l, " ") {
 			more++
 		}
+	}
+	if libraries, ok := strings.CutPrefix(first, "MPI library: "); ok { // the last of the differences: the programs are the same
+		return e.who() + " uses another MPI library: " + libraries + "; load the same module, or set the same RANKPOOL_MPI, for every rank and host"
 	}
 	s := e.who() + " runs a different program"
 	if first != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/life"
+	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
@@ -477,6 +478,8 @@ func checkFingerprint(backend string) func(int, dispatch.Hello) error {
 		if err != nil {
 			return fmt.Errorf("worker %d on %s sent a damaged fingerprint: %w", w, h.Host, err)
 		}
+		ours := ours
+		ours.MPI = mpi.Library() // it runs by now, where workers are ranks
 		if diff := registry.Diff(ours, theirs); diff != "" {
 			return &MismatchError{Worker: w, Host: h.Host, Diff: diff}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
@@ -94,8 +95,10 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 
 // processService is what a worker process does for its master.
 func processService() dispatch.Service {
+	own := registry.Default().Fingerprint()
+	own.MPI = mpi.Library()
 	return dispatch.Service{
-		Hello:       hello(registry.Default().Fingerprint().Encode()),
+		Hello:       hello(own.Encode()),
 		Function:    functionBody,
 		AppendError: remote.Append,
 		Recovered:   recovered,

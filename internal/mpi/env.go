@@ -288,6 +288,18 @@ func Chosen() string {
 	return runtimeState.env.Chosen
 }
 
+// Library names the library and its version, as ranks of one job must agree on: without where and when it was built. It is empty
+// where MPI does not run.
+func Library() string {
+	runtimeState.mu.Lock()
+	defer runtimeState.mu.Unlock()
+	if runtimeState.env == nil {
+		return ""
+	}
+	name, _, _ := strings.Cut(runtimeState.env.Library, ",")
+	return strings.Join(strings.Fields(name), " ")
+}
+
 // Started tells whether Init was called with success and Finalize was not.
 func Started() bool { return runtimeState.state.Load() == running }
 

@@ -11,7 +11,7 @@ import (
 // Diff returns "" when a worker with one fingerprint may serve a master with the other, or else the differences, one a
 // line, most telling first.
 //
-// Names, types, build, Go version, operating system and architecture are compared. Another build is a refusal even when
+// Names, types, build, Go version, operating system, architecture and, between ranks, the MPI library are compared. Another build is a refusal even when
 // every signature agrees: the same name may stand for other code. A build that could not be read on one side is not
 // compared. Where the source came from is only shown, after a difference.
 func Diff(master, worker Fingerprint) string {
@@ -27,6 +27,9 @@ func Diff(master, worker Fingerprint) string {
 	}
 	line("Go version", master.GoVersion, worker.GoVersion)
 	line("platform", master.OS+"/"+master.Arch, worker.OS+"/"+worker.Arch)
+	if master.MPI != "" && worker.MPI != "" {
+		line("MPI library", master.MPI, worker.MPI)
+	}
 	if b.Len() == 0 {
 		return ""
 	}

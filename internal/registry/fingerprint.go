@@ -32,6 +32,9 @@ type Fingerprint struct {
 	OS        string
 	Arch      string
 
+	// MPI is the MPI library by which the process talks, with its version. Empty where there is none, and then it is not compared.
+	MPI string
+
 	// Module is where the source came from. It is for people: shown with a difference, never one by itself.
 	Module string
 }
@@ -58,22 +61,22 @@ func (t *Table) Fingerprint() Fingerprint {
 
 // Hash condenses everything that Diff compares: two fingerprints that hash alike do not differ.
 func (f Fingerprint) Hash() [sha256.Size]byte {
-	fields := make([]string, 0, 4+4*len(f.Entries))
-	fields = append(fields, f.Build, f.GoVersion, f.OS, f.Arch)
+	fields := make([]string, 0, 5+4*len(f.Entries))
+	fields = append(fields, f.Build, f.GoVersion, f.OS, f.Arch, f.MPI)
 	for _, s := range f.Entries {
 		fields = append(fields, s.Kind.String(), s.Name, s.Args, s.Result)
 	}
 	return sum(fields...)
 }
 
-// The encoding: a mark, the five strings, the number of entries, and each entry as its kind and three strings. Lengths
+// The encoding: a mark, the six strings, the number of entries, and each entry as its kind and three strings. Lengths
 // and numbers are varints.
-const mark = "RPF1"
+const mark = "RPF2"
 
 // Encode writes the fingerprint as DecodeFingerprint reads it.
 func (f Fingerprint) Encode() []byte {
 	b := []byte(mark)
-	for _, s := range []string{f.Build, f.GoVersion, f.OS, f.Arch, f.Module} {
+	for _, s := range []string{f.Build, f.GoVersion, f.OS, f.Arch, f.MPI, f.Module} {
 		b = appendString(b, s)
 	}
 	b = binary.AppendUvarint(b, uint64(len(f.Entries)))
@@ -108,7 +111,7 @@ func decodeFingerprint(b []byte) (f Fingerprint, err error) {
 		return f, fmt.Errorf("it does not begin with %q", mark)
 	}
 	b = b[len(mark):]
-	for _, s := range []*string{&f.Build, &f.GoVersion, &f.OS, &f.Arch, &f.Module} {
+	for _, s := range []*string{&f.Build, &f.GoVersion, &f.OS, &f.Arch, &f.MPI, &f.Module} {
 		if *s, b, err = cutString(b); err != nil {
 			return f, err
 		}

@@ -148,11 +148,11 @@ func TestBytesThatAreNoFingerprintAreAnError(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"more behind it": append(b[:len(b):len(b)], 0),
-		"a huge count":   []byte("RPF1\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
-		"a huge length":  []byte("RPF1\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01abc"),
-		"an odd kind":    []byte("RPF1\x00\x00\x00\x00\x00\x01\x09\x00\x00\x00"),
-		"a name twice":   []byte("RPF1\x00\x00\x00\x00\x00\x02\x00\x01a\x01b\x01c\x00\x01a\x01d\x01c"),
-		"a wrong order":  []byte("RPF1\x00\x00\x00\x00\x00\x02\x01\x01a\x01b\x01c\x00\x01b\x01d\x01c"),
+		"a huge count":   []byte("RPF2\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+		"a huge length":  []byte("RPF2\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01abc"),
+		"an odd kind":    []byte("RPF2\x00\x00\x00\x00\x00\x00\x01\x09\x00\x00\x00"),
+		"a name twice":   []byte("RPF2\x00\x00\x00\x00\x00\x00\x02\x00\x01a\x01b\x01c\x00\x01a\x01d\x01c"),
+		"a wrong order":  []byte("RPF2\x00\x00\x00\x00\x00\x00\x02\x01\x01a\x01b\x01c\x00\x01b\x01d\x01c"),
 		"something else": []byte("GET / HTTP/1.1"),
 	} {
 		if f, err := registry.DecodeFingerprint(b); err == nil || !strings.Contains(err.Error(), "not a fingerprint") {
@@ -168,7 +168,7 @@ func FuzzDecodeFingerprint(f *testing.F) {
 	}
 	f.Add(table.Fingerprint().Encode())
 	f.Add(registry.Fingerprint{}.Encode())
-	f.Add([]byte("RPF1\x00\x00\x00\x00\x00\x01\x01\x01a\x01b\x01c"))
+	f.Add([]byte("RPF2\x00\x00\x00\x00\x00\x00\x01\x01\x01a\x01b\x01c"))
 	mine := table.Fingerprint()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := registry.DecodeFingerprint(b)
@@ -195,7 +195,7 @@ func ptr(e registry.Entry, change func(*registry.Entry)) registry.Entry {
 }
 
 func TestDiffShowsEveryDifferenceOnALineOfItsOwn(t *testing.T) {
-	base := registry.Fingerprint{Build: "go:1", GoVersion: "go1.26.8", OS: "linux", Arch: "amd64", Module: "m 1"}
+	base := registry.Fingerprint{Build: "go:1", GoVersion: "go1.26.8", OS: "linux", Arch: "amd64", MPI: "Open MPI v4.1.4", Module: "m 1"}
 	master, worker := base, base
 	master.Entries = program(t, fn("juliaLine"), fn("same"), fn("f"),
 		ptr(fn("limits"), func(e *registry.Entry) { e.Kind, e.Args, e.Result = registry.Global, reflect.TypeFor[float64](), nil })).Entries
@@ -204,7 +204,7 @@ func TestDiffShowsEveryDifferenceOnALineOfItsOwn(t *testing.T) {
 	if d := registry.Diff(master, master); d != "" {
 		t.Errorf("equal fingerprints differ: %s", d)
 	}
-	worker.Build, worker.GoVersion, worker.Arch, worker.Module = "go:2", "go1.26.9", "arm64", "m 2"
+	worker.Build, worker.GoVersion, worker.Arch, worker.MPI, worker.Module = "go:2", "go1.26.9", "arm64", "MPICH Version: 4.0.2", "m 2"
 	want := `- only the master has  juliaLine(int) []byte
 - only the master has  global limits float64
 + only the worker has  g(int) []byte
@@ -212,9 +212,18 @@ func TestDiffShowsEveryDifferenceOnALineOfItsOwn(t *testing.T) {
 ~ build: master go:1, worker go:2
 ~ Go version: master go1.26.8, worker go1.26.9
 ~ platform: master linux/amd64, worker linux/arm64
+~ MPI library: master Open MPI v4.1.4, worker MPICH Version: 4.0.2
   (source: master m 1, worker m 2)`
 	if d := cmp.Diff(want, registry.Diff(master, worker)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// A local process of a master that is a rank has no MPI.
+func TestAWorkerWithoutMPIDiffersFromNoLibrary(t *testing.T) {
+	with, without := registry.Fingerprint{Build: "x", MPI: "Open MPI v4.1.4"}, registry.Fingerprint{Build: "x"}
+	if d := registry.Diff(with, without); d != "" {
+		t.Errorf("they differ: %s", d)
 	}
 }
 
