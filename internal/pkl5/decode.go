@@ -9,6 +9,9 @@ import (
 // Decoder reads values from a stream and its segments in the order in which they were encoded. The zero value is
 // empty. One goroutine at a time may use it.
 type Decoder struct {
+	// Level is how many errors the values are inside of: see CarryErrors.
+	Level int
+
 	in      []byte
 	pos     int
 	segs    [][]byte

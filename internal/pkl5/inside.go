@@ -8,13 +8,13 @@ import (
 // An error inside a value travels as a task's own does: package remote, which knows how, is above this one.
 var (
 	appendError func(dst []byte, err error, level int) []byte
-	decodeError func(b []byte) (err error, rest []byte, problem error)
+	decodeError func(b []byte, level int) (err error, rest []byte, problem error)
 )
 
 // CarryErrors says how errors travel that stand in interfaces and are of no registered type. Level is how many errors they are inside of
-// that were encoded by a Codec themselves. It is called once, in an init function.
+// that a Codec takes across themselves. It is called once, in an init function.
 func CarryErrors(
-	appendTo func(dst []byte, err error, level int) []byte, decode func(b []byte) (err error, rest []byte, problem error),
+	appendTo func(dst []byte, err error, level int) []byte, decode func(b []byte, level int) (err error, rest []byte, problem error),
 ) {
 	appendError, decodeError = appendTo, decode
 }
@@ -59,7 +59,10 @@ func (d *Decoder) error() (any, error) {
 	if decodeError == nil {
 		return nil, d.corrupt("an error inside a value")
 	}
-	v, rest, problem := decodeError(b)
+	if d.Level >= mostLevels {
+		return nil, d.corrupt("errors are inside of each other too deeply")
+	}
+	v, rest, problem := decodeError(b, d.Level+1)
 	switch {
 	case problem != nil:
 		return nil, d.corrupt("%v", problem)

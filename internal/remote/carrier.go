@@ -148,14 +148,14 @@ func (c *carrier) encode(err error, level int) (blob []byte, inside []error, pro
 }
 
 // decode returns the value, with the errors inside put back where they were.
-func (c *carrier) decode(blob []byte, inside []error) (err, problem error) {
+func (c *carrier) decode(blob []byte, inside []error, level int) (err, problem error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err, problem = nil, fmt.Errorf("decoding it panicked: %s", sprint(v))
 		}
 	}()
 	v := reflect.New(c.typ)
-	var d pkl5.Decoder
+	d := pkl5.Decoder{Level: level}
 	d.Reset(blob, nil)
 	if problem := c.codec.Decode(&d, v.UnsafePointer()); problem != nil {
 		return nil, problem

@@ -19,6 +19,11 @@ import (
 // panic, nor more memory than a small multiple of their length; rest is nil then. What could only be kept in part is no
 // problem: see Opaque. It runs the Error and Unwrap methods of registered types, and nothing of the bytes is kept.
 func Decode(b []byte) (err error, rest []byte, problem error) { //nolint:revive // the decoded error is the result here
+	return decodeInside(b, 0)
+}
+
+// decodeInside is Decode for an error that is inside of so many others.
+func decodeInside(b []byte, level int) (err error, rest []byte, problem error) { //nolint:revive // as Decode
 	defer func() {
 		if v := recover(); v != nil {
 			err, rest, problem = nil, nil, fmt.Errorf("remote: decoding an error panicked: %s", sprint(v))
@@ -27,7 +32,7 @@ func Decode(b []byte) (err error, rest []byte, problem error) { //nolint:revive 
 	if len(b) == 0 || b[0] != version {
 		return nil, nil, errors.New("remote: these bytes are no error: both ends must be the same program")
 	}
-	d := decoder{b: b[1:], left: maxNodes - 1}
+	d := decoder{b: b[1:], left: maxNodes - 1, level: level}
 	err = d.node(0)
 	if d.problem != nil {
 		return nil, nil, fmt.Errorf("remote: an error of %d bytes cannot be read at byte %d: %w", len(b), len(b)-len(d.b), d.problem)
@@ -39,6 +44,7 @@ func Decode(b []byte) (err error, rest []byte, problem error) { //nolint:revive 
 type decoder struct {
 	b       []byte
 	left    int // nodes that may still be announced
+	level   int // how many errors all of it is inside of
 	problem error
 }
 
@@ -294,7 +300,7 @@ func (d *decoder) typed(depth int) error {
 	if c == nil {
 		return o.lost(fmt.Sprintf("its type is not registered here, as %q", name))
 	}
-	value, problem := c.decode(blob, inside)
+	value, problem := c.decode(blob, inside, d.level)
 	if problem != nil {
 		return o.lost("its value cannot be read: " + clip(problem.Error()))
 	}

@@ -16,4 +16,4 @@ func Declare(outwardOf, inwardOf func(error) error) { outwards, inward = outward
 // Outward returns err as users see it.
 func Outward(err error) error { return outwards(err) }
 
-func init() { pkl5.CarryErrors(appendInside, Decode) }
+func init() { pkl5.CarryErrors(appendInside, decodeInside) }

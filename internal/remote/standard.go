@@ -124,7 +124,7 @@ func (u *unread) read(target any) bool {
 	if c == nil {
 		return false
 	}
-	value, problem := c.decode(u.blob, u.inside)
+	value, problem := c.decode(u.blob, u.inside, 0)
 	if problem != nil {
 		return false
 	}
