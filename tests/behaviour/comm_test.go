@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +19,15 @@ import (
 type verdict struct {
 	Rank, Size int
 	Wrong      string
+}
+
+// killItself is how a process ends that somebody kills.
+func killItself() error {
+	p, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	return p.Kill()
 }
 
 var (
@@ -70,7 +78,7 @@ var (
 			case "panics":
 				panic("deserted")
 			case "is killed":
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				return 0, killItself()
 			}
 			return 0, nil
 		}

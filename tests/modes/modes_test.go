@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package modes_test starts the same programs in every way there is: on goroutines, on local processes, as the ranks of a
 // world, with spawned workers, and as one rank that cannot spawn. Nothing in the programs differs, and nothing in what they print and write.
 //

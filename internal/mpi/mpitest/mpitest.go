@@ -23,9 +23,6 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// marker is in the environment of everything a launch starts; its value is different for each.
-const marker = "MPITEST_LAUNCH"
-
 // Job is one launch.
 type Job struct {
 	Ranks    int
@@ -99,9 +96,6 @@ type Result struct {
 	Left    []int  // processes of the job that were there some time after mpiexec had ended by itself, and were killed then
 	Told    int    // how many of the signals were sent
 }
-
-// InRank tells whether this process is a rank that a test has launched.
-func InRank() bool { return os.Getenv(marker) != "" }
 
 // Under launches the running test on that many ranks and fails it when any of them fails, or does not end. In a rank it
 // returns true: the test goes on with its body. Outside it returns false: the test is over.
