@@ -74,8 +74,11 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		return only[R](err)
 	}
 	r := &mapping[A, R]{
-		ctx: ctx, ex: e, master: m, fn: fn.f, number: number, failFast: c.failFast, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals, counts: c.counts,
+		ctx: ctx, ex: e, master: m, fn: fn.f, number: number, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals, counts: c.counts,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
+	}
+	if c.failFast {
+		r.failFast = new(dispatch.FailFast)
 	}
 	if r.task.again != nil {
 		r.chunk = 1 // so that only what has failed runs again
@@ -125,7 +128,8 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int) (j *dispatch.Job, n int
 	part := &mapPart[A, R]{r: r, base: base}
 	j = &dispatch.Job{
 		Func: r.number, Sink: part,
-		More: &dispatch.More{Chunk: r.chunk, Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again},
+		More: &dispatch.More{Chunk: r.chunk, Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again,
+			FailFast: r.failFast},
 	}
 	n = len(xs)
 	if !r.ex.shares {

@@ -213,7 +213,7 @@ func (p *mapPart[A, R]) fail(unit, at, n int, err error) {
 	o.failed = append(o.failed, failure{at, n, err})
 	o.at = at + n
 	p.mu.Unlock()
-	if p.r.failFast && p.r.chunk > 1 { // the rest of the chunk may take long
+	if p.r.failFast != nil && p.r.chunk > 1 { // the rest of the chunk may take long
 		p.r.mu.Lock()
 		p.r.failAt(p.base+unit*p.r.chunk+at, err)
 		p.r.mu.Unlock()

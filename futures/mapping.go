@@ -24,8 +24,8 @@ type mapping[A, R any] struct {
 	untold    atomic.Int64    // elements that arrivals have not been told of
 	task      taskConfig
 	window    int
-	failFast  bool
-	over      atomic.Int64 // elements that are over, for the progress
+	failFast  *dispatch.FailFast // nil: the map goes on after a failure
+	over      atomic.Int64       // elements that are over, for the progress
 	read      atomic.Bool
 	left      atomic.Bool // nobody wants results any more
 
@@ -158,7 +158,7 @@ func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 
 // failAt notes the failure of an element that ends the map at once, if one does. The lock is held.
 func (r *mapping[A, R]) failAt(index int, err error) {
-	if r.failFast && r.first == nil && !r.ended {
+	if r.failFast != nil && r.first == nil && !r.ended {
 		r.first = newElementError(index, r.fn.name, err)
 	}
 }

@@ -63,6 +63,7 @@ func (m *Master) decide(p piece, err error) (again bool) {
 			m.handOut()
 		} else {
 			m.stats.Failed++
+			p.job.fails()
 		}
 		m.settleState()
 	}()

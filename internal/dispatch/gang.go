@@ -26,6 +26,10 @@ func (m *Master) next() (piece, bool) {
 	for {
 		m.trimGangs()
 		p, ok := m.queue.peek()
+		if ok && p.job.unwanted() {
+			m.withdraw(p.job)
+			continue
+		}
 		if ok && p.job.more().Gang {
 			m.queue.take(p.n, cursor{})
 			m.queue.gangs = append(m.queue.gangs, p.job)

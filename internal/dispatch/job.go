@@ -61,9 +61,28 @@ type More struct {
 
 	Again *Again // nil: only after a loss, and at once
 
+	FailFast *FailFast // nil: a failure concerns nothing else
+
 	// Gang has the one unit run on every worker, at the same time. Units must be 1: it becomes the number of workers when
 	// the gang starts, and the Sink is told by Claim. A unit of a gang that is lost is never run again.
 	Gang bool
+}
+
+// FailFast belongs to jobs of which no unit is handed out any more once one of them has failed. Whoever has submitted them withdraws them
+// when the failure reaches it; until then the scheduler passes over what waits. The scheduler's lock guards it.
+type FailFast struct{ failed bool }
+
+// fails notes that something of the job has failed for good.
+func (j *Job) fails() {
+	if f := j.more().FailFast; f != nil {
+		f.failed = true
+	}
+}
+
+// unwanted tells whether nothing of the job is to be handed out because of a failure.
+func (j *Job) unwanted() bool {
+	f := j.more().FailFast
+	return f != nil && f.failed
 }
 
 var nothingMore More

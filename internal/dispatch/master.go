@@ -294,26 +294,32 @@ func (m *Master) Cancelled(j *Job) {
 func (m *Master) Withdraw(j *Job) int {
 	m.mu.Lock()
 	defer m.unlock()
-	n := 0
-	if !j.is(withdrawn) {
-		n = j.waiting()
-		for _, p := range m.queue.front {
-			if p.job == j {
-				n += p.n
-			}
-		}
-		n += len(m.again.endPauses(j))
-		j.marks |= withdrawn
-		j.release()       // what runs has its own; the job itself leaves the queue when its turn comes
-		if j.is(queued) { // else it may be refused, and never have been there
-			m.stats.Cancelled += uint64(n)
-		}
-	}
+	n := m.withdraw(j)
 	m.interrupt(func(p *piece) bool { return p.job == j }, 0)
 	if j.more().Gang {
 		m.handOut()
 	}
 	m.settleState()
+	return n
+}
+
+// withdraw takes back the units of a job that wait.
+func (m *Master) withdraw(j *Job) (n int) {
+	if j.is(withdrawn) {
+		return 0
+	}
+	n = j.waiting()
+	for _, p := range m.queue.front {
+		if p.job == j {
+			n += p.n
+		}
+	}
+	n += len(m.again.endPauses(j))
+	j.marks |= withdrawn
+	j.release()       // what runs has its own; the job itself leaves the queue when its turn comes
+	if j.is(queued) { // else it may be refused, and never have been there
+		m.stats.Cancelled += uint64(n)
+	}
 	return n
 }
 

@@ -296,6 +296,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		}
 		w.parted.add(of.ran())
 		if more {
+			if of.Failed > 0 {
+				p.job.fails()
+			}
 			p.over, p.bad, p.tries = of.At+of.Done+of.Failed, p.bad || of.Failed > 0, 0
 			if !p.gone {
 				out.part(delivery{job: p.job, first: unit, data: before}, mine, of, coded, nil)
@@ -312,7 +315,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		}
 		var again *piece
 		if of.Failed > 0 {
-			again = m.failing(p)
+			if again = m.failing(p); again == nil {
+				p.job.fails()
+			}
 		}
 		m.answered(w, p, of.Failed > 0 || p.bad, again != nil)
 		if gone {
@@ -579,6 +584,7 @@ func (out *news) part(d delivery, segs [][]byte, p Part, coded []byte, again *pi
 
 // failed adds that the next n elements of the first unit of p that is not answered have failed, on that worker.
 func (out *news) failed(w *worker, p *piece, n int, err error) {
+	p.job.fails()
 	part := &Part{At: p.over, Failed: n, Err: err}
 	part.Last = p.over+n == p.job.elements(p.unit+p.done, 1)
 	record := &Record{Site: w.site, Attempt: p.tries + 1}

@@ -234,6 +234,29 @@ func TestAFailureCancelsTheRestAndEndsWhatRuns(t *testing.T) {
 	})
 }
 
+// Nobody reads the map, so nobody but the scheduler can keep the others from beginning.
+func TestAfterAFailureThatEndsAMapNothingOfItBeginsAnyMore(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		for _, chunk := range []int{1, 2} {
+			dir, g := t.TempDir(), newGate(t)
+			scenes := slices.Repeat([]scene{{Fails: true}}, chunk)
+			for i := range 6 {
+				scenes = append(scenes, scene{place: place{filepath.Join(dir, fmt.Sprint(i)), g}})
+			}
+			seq := futures.Map(within(t), ex, stage, scenes, futures.FailFast(), futures.WithChunkSize(chunk))
+			if got := result(t, submit(t, ex, square, 3)); got != 9 { // behind all of the map
+				t.Error(got)
+			}
+			if n := files(t, dir); n != 0 {
+				t.Errorf("chunks of %d: %d elements began after the failure", chunk, n)
+			}
+			if _, err := gather(seq); !errors.As(err, new(*InputError)) {
+				t.Errorf("chunks of %d: the map ended with %v", chunk, err)
+			}
+		}
+	})
+}
+
 func TestBufferAndChunkSizesInAnyCombination(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		sizes := []int{1, 2, 9, 10, 11}
