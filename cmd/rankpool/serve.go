@@ -21,7 +21,7 @@ type serveCommand struct {
 
 // Help is what --help says beyond the options.
 func (serveCommand) Help() string {
-	return `All ranks become workers and wait for a master that is started apart: the same program, with futures.WithService or RANKPOOL_SERVICE. It takes Open MPI and its name server, which both sides must know; only a master without an mpiexec learns of it from the server. All ranks must be on the host of their mpiexec; srun cannot start a server.
+	return `All ranks become workers and wait for a master that is started apart: the same program, with futures.WithService or RANKPOOL_SERVICE. It takes Open MPI and its name server, which both sides must know; only a master without an mpiexec learns of it from the server. Since Open MPI 5 the daemons of prte take its place, and master and server are both started with mpiexec --dvm. With version 4 all ranks must be on the host of their mpiexec; srun cannot start a server.
 
 Examples:
 
@@ -31,6 +31,12 @@ Examples:
 
     mpiexec --ompi-server file:uri -n 4 rankpool serve --service sweeps --keep ./sweep
     RANKPOOL_SERVICE=sweeps mpiexec --ompi-server file:uri -n 1 ./sweep
+
+Since Open MPI 5:
+
+    (umask 077; prte --report-uri uri) &
+    mpiexec --dvm uri:file:uri -n 4 rankpool serve --port-file job.port ./sweep
+    mpiexec --dvm uri:file:uri -x RANKPOOL_SERVICE=file:job.port -n 1 ./sweep
 
 Master and server must both know a secret: it is in the port file; for NAME and tcp: in the file that RANKPOOL_SERVICE_SECRET names, or in rankpool/secret in your folder for settings (~/.config), which the first server makes. Masters on other hosts need --bind.
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,19 +35,20 @@ func (d *doctor) connecting(ctx context.Context, l findmpi.Launcher) {
 	defer cancel()
 	var options []string
 	if l.Family == mpi.OpenMPI {
-		server, err := findNameServer(l)
+		names := namesBy(isPRRTE(l))
+		server, err := names.find(l)
 		if err != nil {
-			d.findings.add(Finding{connectSubject, warning, "there is no ompi-server on the path, which programs that were started apart need to " +
-				"find each other; Open MPI has none since version 5, and rankpool serve works with version 4 only", together, nil})
+			d.findings.add(Finding{connectSubject, warning, fmt.Sprintf("there is no %s on the path, which programs that were started apart need to "+
+				"find each other with this version of Open MPI", names.program), together, nil})
 			return
 		}
-		uri, stop, err := startNameServer(ctx, server)
+		uri, stop, err := names.start(ctx, server)
 		defer stop()
 		if err != nil {
 			d.findings.add(Finding{connectSubject, warning, fmt.Sprintf("the name server %s does not start: %v", server, err), together, nil})
 			return
 		}
-		options = []string{"--ompi-server", "file:" + uri}
+		options = names.options(uri)
 	}
 	begin := time.Now()
 	text, err := connectJobs(ctx, l, options)
@@ -58,16 +60,31 @@ func (d *doctor) connecting(ctx context.Context, l findmpi.Launcher) {
 	d.findings.add(Finding{connectSubject, fine, text, "", map[string]float64{"seconds": took.Seconds()}})
 }
 
-// findNameServer returns the ompi-server of a launcher: the one beside it, or on the path.
-func findNameServer(l findmpi.Launcher) (string, error) {
-	if path, err := exec.LookPath(filepath.Join(filepath.Dir(l.Path), "ompi-server")); err == nil {
-		return path, nil
-	}
-	return exec.LookPath("ompi-server")
+// nameServer is the program by which jobs of an Open MPI that were started apart connect.
+type nameServer struct {
+	program string
+	report  []string                  // its arguments, before the file in which it says where it is
+	options func(uri string) []string // of mpiexec
 }
 
-// startNameServer starts a name server and returns the file in which it says where it is. stop ends it.
-func startNameServer(ctx context.Context, path string) (uri string, stop func(), err error) {
+// namesBy is that of version 4, and of version 5 and later.
+func namesBy(prrte bool) nameServer {
+	if prrte {
+		return nameServer{"prte", []string{"--report-uri"}, func(uri string) []string { return []string{"--dvm", "uri:file:" + uri} }}
+	}
+	return nameServer{"ompi-server", []string{"--no-daemonize", "-r"}, func(uri string) []string { return []string{"--ompi-server", "file:" + uri} }}
+}
+
+// find returns the one beside a launcher, or on the path.
+func (n nameServer) find(l findmpi.Launcher) (string, error) {
+	if path, err := exec.LookPath(filepath.Join(filepath.Dir(l.Path), n.program)); err == nil {
+		return path, nil
+	}
+	return exec.LookPath(n.program)
+}
+
+// start starts it and returns the file in which it says where it is. stop ends it.
+func (n nameServer) start(ctx context.Context, path string) (uri string, stop func(), err error) {
 	dir, remove, err := owndir.Scratch("", "rankpool-names-")
 	if err != nil {
 		return "", func() {}, err
@@ -78,7 +95,7 @@ func startNameServer(ctx context.Context, path string) (uri string, stop func(),
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		out, err := marked.Run(ctx, findmpi.AsRoot(nil), path, []string{"--no-daemonize", "-r", uri}, nil)
+		out, err := marked.Run(ctx, findmpi.AsRoot(nil), path, append(slices.Clone(n.report), uri), nil)
 		last = marked.LastWords(out, err)
 	}()
 	stop = func() {
@@ -153,7 +170,7 @@ func connectJobs(ctx context.Context, l findmpi.Launcher, options []string) (str
 		if <-accepted; err == nil {
 			err = refused
 		}
-		return "works, by way of the name server ompi-server (rankpool serve)", err
+		return "works, by way of a name server (rankpool serve)", err
 	case <-accepted:
 		if refused == nil {
 			refused = errors.New("the job that was to open a port ended without a word")
@@ -193,13 +210,14 @@ func connectingInJob(family mpi.Family, lookup func(string) (string, bool)) Find
 	if err := mpi.CheckApart(lookup); err != nil {
 		return Finding{connectSubject, warning, strings.TrimPrefix(err.Error(), "mpi: "), together, nil}
 	}
+	m, _ := mpi.FindMeeting(lookup)
 	names, err := mpi.FindNameServer(lookup)
 	switch {
 	case err != nil:
 		return Finding{connectSubject, warning, strings.TrimPrefix(err.Error(), "mpi: "), together, nil}
 	case names.URI == "":
 		return Finding{connectSubject, warning, "not tried inside a job; this one was started without a name server",
-			"to connect programs that were started apart, start each with `mpiexec --ompi-server file:URIFILE` (see rankpool serve --help)", nil}
+			fmt.Sprintf("to connect programs that were started apart, start each with `mpiexec %s` (see rankpool serve --help)", m.Option), nil}
 	}
 	return Finding{connectSubject, fine, "not tried inside a job; this one has the name server " + names.URI, "", nil}
 }

@@ -184,8 +184,13 @@ func (d *doctor) fromOutside(ctx context.Context) {
 	d.connecting(ctx, l)
 	d.losing(ctx, l)
 	if l.Family != mpi.OtherMPI { // which is srun's, inside a job
-		d.findings.add(sigterm(l.Family, mpi.EndingBy(l.Family, !strings.Contains(l.Version, "OpenRTE"), os.LookupEnv)))
+		d.findings.add(sigterm(l.Family, mpi.EndingBy(l.Family, isPRRTE(l), os.LookupEnv)))
 	}
+}
+
+// isPRRTE tells Open MPI's launcher since version 5 from the one before.
+func isPRRTE(l findmpi.Launcher) bool {
+	return l.Family == mpi.OpenMPI && !strings.Contains(l.Version, "OpenRTE")
 }
 
 // other reports that launcher and library are of different families, and looks for the library's own launcher.

@@ -43,7 +43,8 @@ func (r *ranks) Connect(q Request, place mpilink.Place) (Group, error) {
 func (r *ranks) ServeMasters(p Program, s Server) error {
 	err := mpi.Connects()
 	if err == nil && !launched() {
-		err = errors.New("a server is a job of its own: start it with `mpiexec --ompi-server file:URIFILE -n N rankpool serve PROGRAM`")
+		m, later := mpi.FindMeeting(os.LookupEnv)
+		err = fmt.Errorf("a server is a job of its own: start it with `mpiexec %s -n N rankpool serve PROGRAM`%s", m.Option, later)
 	}
 	if err == nil {
 		err = serveAt(p, s)

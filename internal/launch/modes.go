@@ -107,10 +107,11 @@ func (o *Options) obtain(s command.Surroundings, workers bool, before func(conte
 
 // servable refuses what cannot be a server, before anything is built.
 func servable(l mpi.Launcher) error {
+	m, later := mpi.FindMeeting(os.LookupEnv)
 	switch {
 	case !l.Found():
-		return errors.New("serve: a server is a job of its own: start it with `mpiexec --ompi-server file:URIFILE -n N rankpool serve PROGRAM`; " +
-			"without an mpiexec, programs use processes of this machine by themselves (rankpool run)")
+		return fmt.Errorf("serve: a server is a job of its own: start it with `mpiexec %s -n N rankpool serve PROGRAM`%s; "+
+			"without an mpiexec, programs use processes of this machine by themselves (rankpool run)", m.Option, later)
 	case l.Family == mpi.MPICH:
 		return errors.New("serve: " + l.Name + ": programs that were started apart cannot connect with MPICH (4.0.2 over UCX opens no " +
 			"port): start master and workers together, with `mpiexec -n N`, or use Open MPI")
@@ -123,8 +124,8 @@ func servable(l mpi.Launcher) error {
 		return err
 	}
 	if names.URI == "" {
-		return errors.New("serve: this job was started without a name server, by which Open MPI connects programs that were started " +
-			"apart: start one, once, with `(umask 077; ompi-server --no-daemonize -r URIFILE) &`, and this job with `mpiexec --ompi-server file:URIFILE`")
+		return fmt.Errorf("serve: this job was started without a name server, by which Open MPI connects programs that were started "+
+			"apart: start one, once, with `%s`, and this job with `mpiexec %s`", m.Server, m.Option)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ func CheckApart(lookup func(string) (string, bool)) error {
 	e := environ(lookup)
 	if strings.HasPrefix(FindLauncher(lookup).Name, "srun") {
 		return errors.New("mpi: this job was started by srun, whose PMIx cannot connect programs that were started apart: start it from the job " +
-			"script with `mpiexec --ompi-server file:URIFILE`, on the host that the script runs on")
+			"script with `mpiexec --ompi-server file:URIFILE`, on the host that the script runs on (since Open MPI 5: `mpiexec --dvm uri:file:URIFILE`)")
 	}
 	// Open MPI 4 tells no other job where the daemons are that mpiexec has started on other hosts. Later ones have not these variables.
 	nodes, known := e.number("OMPI_MCA_orte_num_nodes")

@@ -14,16 +14,63 @@ import (
 // an mpiexec reads it when it initialises MPI.
 const nameServerVariable = "OMPI_MCA_pmix_server_uri"
 
-// NameServer is an ompi-server, without which Open MPI programs that were started apart cannot connect, not even when one has told
-// the other the name of its port. The zero value is none.
+// NameServer is what Open MPI programs that were started apart need to connect, even when one has told the other the name of its
+// port: an ompi-server, or since version 5 a DVM, the daemons of prte, in which both programs are started. The zero value is none.
 type NameServer struct {
-	URI       string   // as the server reports it: "5505024.0;tcp://192.0.2.2:34519"
+	URI       string   // as the server reports it: "5505024.0;tcp://192.0.2.2:34519", "prte-node1-4711@0.0;tcp4://192.0.2.2:34519"
 	Addresses []string // in it, as package net has them
+	DVM       string   // the name that its daemons share on all hosts, empty for an ompi-server
+}
+
+// Meeting is how programs that are started apart are to be started, so that they can connect. URIFILE stands for a file that all
+// hosts share.
+type Meeting struct {
+	Server string // the command of the name server, which is started once
+	Option string // of every mpiexec
+}
+
+// MeetingBy is the way of Open MPI; prrte tells version 5 or later.
+func MeetingBy(prrte bool) Meeting {
+	if prrte {
+		return Meeting{"(umask 077; prte --report-uri URIFILE) &", "--dvm uri:file:URIFILE"}
+	}
+	return Meeting{"(umask 077; ompi-server --no-daemonize -r URIFILE) &", "--ompi-server file:URIFILE"}
+}
+
+// FindMeeting is MeetingBy for the launcher of this process. Without one it is that of version 4, and later says which it is since.
+func FindMeeting(lookup func(string) (string, bool)) (m Meeting, later string) {
+	if FindLauncher(lookup).Found() {
+		return MeetingBy(LaunchedByPRRTE(lookup)), ""
+	}
+	since := MeetingBy(true)
+	return MeetingBy(false), fmt.Sprintf(" (since Open MPI 5: `%s`, and `mpiexec %s` for server and master)", since.Server, since.Option)
+}
+
+// Is tells whether two programs that have found n and o can connect.
+func (n NameServer) Is(o NameServer) bool {
+	if n.DVM != "" || o.DVM != "" {
+		return n.DVM == o.DVM // each host has a daemon of its own, with its own address
+	}
+	return n.URI == o.URI
+}
+
+// dvm returns the DVM in which this process was started, the zero value when it was started by an mpiexec of its own.
+func (e environ) dvm() (NameServer, error) {
+	for _, name := range []string{"PMIX_SERVER_URI41", "PMIX_SERVER_URI4", "PMIX_SERVER_URI3", "PMIX_SERVER_URI21", "PMIX_SERVER_URI2"} {
+		// mpiexec alone is prterun, whose daemons serve one job.
+		if uri := e.text(name); uri != "" && !strings.HasPrefix(uri, "prterun-") {
+			return ParseNameServer(uri)
+		}
+	}
+	return NameServer{}, nil
 }
 
 // FindNameServer returns the name server that this program was started with, the zero value when it was started without. It
 // reads a file where the launcher was given one.
 func FindNameServer(lookup func(string) (string, bool)) (NameServer, error) {
+	if LaunchedByPRRTE(lookup) {
+		return environ(lookup).dvm()
+	}
 	value := environ(lookup).text(nameServerVariable)
 	switch path, isFile := strings.CutPrefix(value, "file:"); {
 	case value == "":
@@ -47,6 +94,9 @@ func ParseNameServer(uri string) (NameServer, error) {
 	uri, _, _ = strings.Cut(strings.TrimSpace(uri), "\n")
 	n := NameServer{URI: uri}
 	fields := strings.Split(uri, ";")
+	if strings.Contains(fields[0], "@") { // NAME@0.RANK
+		n.DVM = fields[0][:max(0, strings.LastIndexByte(fields[0], '.'))]
+	}
 	for _, field := range fields[1:] {
 		_, place, ok := strings.Cut(field, "://")
 		at := strings.LastIndexByte(place, ':')
@@ -92,6 +142,10 @@ func (n NameServer) Answers(ctx context.Context) error {
 			return nil
 		}
 		last = err
+	}
+	if n.DVM != "" {
+		return fmt.Errorf("mpi: the daemon of prte at %s does not answer: start it again (`prte --report-uri FILE --daemonize`), and then "+
+			"everything that is to connect (`mpiexec --dvm uri:file:FILE`): %w", strings.Join(n.Addresses, ", "), last)
 	}
 	return fmt.Errorf("mpi: the name server at %s does not answer: start it again (`umask 077; ompi-server --no-daemonize -r FILE`), and then "+
 		"everything that is to use it (`mpiexec --ompi-server file:FILE`): %w", strings.Join(n.Addresses, ", "), last)

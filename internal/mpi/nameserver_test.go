@@ -51,6 +51,35 @@ func TestTheNameServerIsTheOneThatTheLauncherWasGiven(t *testing.T) {
 	}
 }
 
+func TestJobsOfOneDVMConnectOnWhateverHostsTheyAre(t *testing.T) {
+	find := func(uri string) mpi.NameServer {
+		t.Helper()
+		env := map[string]string{"OMPI_COMM_WORLD_SIZE": "2", "PRTE_LAUNCHED": "1", "PMIX_SERVER_URI4": uri, "PMIX_SERVER_URI2": uri}
+		n, err := mpi.FindNameServer(func(name string) (string, bool) { value, set := env[name]; return value, set })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	here, there := find("prte-node1-4711@0.0;tcp4://127.0.0.1:35145"), find("prte-node1-4711@0.2;tcp4://192.0.2.3:34001")
+	other, own := find("prte-node1-4712@0.0;tcp4://127.0.0.1:35146"), find("prterun-node1-4713@0.0;tcp4://192.0.2.2:51461")
+	if here.DVM != "prte-node1-4711@0" || !here.Is(there) || !there.Is(here) {
+		t.Errorf("%+v and %+v are not the same", here, there)
+	}
+	if d := cmp.Diff([]string{"192.0.2.3:34001"}, there.Addresses); d != "" {
+		t.Error(d)
+	}
+	server := mpi.NameServer{URI: "1.0;tcp://192.0.2.2:7"}
+	for _, n := range []mpi.NameServer{other, own, server, {}} {
+		if here.Is(n) || n.Is(here) {
+			t.Errorf("%+v and %+v are the same", here, n)
+		}
+	}
+	if own.URI != "" {
+		t.Errorf("the daemon of mpiexec alone is taken for a name server: %+v", own)
+	}
+}
+
 func TestANameServerThatIsGoneDoesNotAnswer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

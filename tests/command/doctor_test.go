@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
 var commands sync.Map
@@ -94,7 +96,8 @@ func TestTheDoctorExaminesAnMPI(t *testing.T) {
 			e.expect(t, "slots", "ok", "universe size")
 			e.expect(t, "SIGTERM", "warn", "kills 1s later")
 			e.expect(t, "lost ranks", "ok", "live on")
-			if _, err := exec.LookPath("ompi-server"); err == nil {
+			names, _ := mpitest.NameServer(library, "")
+			if _, err := exec.LookPath(names.Args[0]); err == nil {
 				e.expect(t, "connecting", "ok", "works")
 			}
 		} else { // version 4.0.2; others may leave them alone

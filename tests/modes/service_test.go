@@ -35,15 +35,16 @@ func connects(t *testing.T) {
 	if library != "openmpi" {
 		t.Skip("only Open MPI opens ports here")
 	}
-	if _, err := exec.LookPath("ompi-server"); err != nil {
+	server, _ := mpitest.NameServer(library, "")
+	if _, err := exec.LookPath(server.Args[0]); err != nil {
 		t.Skip(err)
 	}
 }
 
 // names is a name server.
 type names struct {
-	uri  string // the file in which it says where it is
-	stop func()
+	option []string // of mpiexec
+	stop   func()
 }
 
 // startNames starts a name server, which ends with the test at the latest.
@@ -52,14 +53,13 @@ func startNames(t *testing.T) names {
 	connects(t)
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // for the secret
 	uri := filepath.Join(t.TempDir(), "uri")
+	server, option := mpitest.NameServer(library, uri)
+	server.Limit = testkit.Suite
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = mpitest.Command{
-			Args: []string{"ompi-server", "--no-daemonize", "-r", uri}, Limit: testkit.Suite,
-			Env: []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"},
-		}.Run(ctx)
+		_, _ = server.Run(ctx)
 	}()
 	stop := func() {
 		cancel()
@@ -70,7 +70,7 @@ func startNames(t *testing.T) names {
 		text, err := os.ReadFile(uri)
 		return err == nil && strings.HasSuffix(string(text), "\n")
 	})
-	return names{uri, stop}
+	return names{option, stop}
 }
 
 // until waits for what another process does, for a while.
@@ -82,8 +82,6 @@ func until(t *testing.T, what string, ask func() bool) {
 		}
 	}
 }
-
-func (n names) option() []string { return []string{"--ompi-server", "file:" + n.uri} }
 
 // serve starts a server of two ranks and returns how it has ended, once it has.
 func (n names) serve(t *testing.T, place string, env ...string) (ended func() outcome) {
@@ -101,7 +99,7 @@ func (n names) serveProgram(t *testing.T, program, place string, env ...string) 
 	over := make(chan ending, 1)
 	go func() {
 		r, err := mpitest.Run(ctx, mpitest.Job{
-			Ranks: 2, Program: program, Options: n.option(), Env: append(env, "RANKPOOL_SERVE="+place), Limit: limit,
+			Ranks: 2, Program: program, Options: n.option, Env: append(env, "RANKPOOL_SERVE="+place), Limit: limit,
 		})
 		over <- ending{r, err}
 	}()
@@ -121,6 +119,9 @@ func (n names) serveProgram(t *testing.T, program, place string, env ...string) 
 	}
 }
 
+// inDVM tells whether what connects must be jobs of the same daemons: Open MPI since version 5.
+func inDVM() bool { return mpitest.VersionOf(library).PRRTE() }
+
 // ok fails the test unless a server has ended as it should.
 func (o outcome) ok(t *testing.T) {
 	t.Helper()
@@ -133,7 +134,15 @@ func (o outcome) ok(t *testing.T) {
 var alone = mode{name: "alone", backend: "auto"}
 
 func (n names) under() mode {
-	return mode{name: "under mpiexec", backend: "auto", ranks: 1, options: n.option()}
+	return mode{name: "under mpiexec", backend: "auto", ranks: 1, options: n.option}
+}
+
+// unaware is a master that knows nothing of the server's Open MPI, where such a one can connect.
+func (n names) unaware() mode {
+	if inDVM() {
+		return n.under()
+	}
+	return alone
 }
 
 func TestAMasterUsesTheRanksOfAServerThatWasStartedApart(t *testing.T) {
@@ -143,7 +152,7 @@ func TestAMasterUsesTheRanksOfAServerThatWasStartedApart(t *testing.T) {
 		m     mode
 		place string
 	}{
-		"file, no mpiexec": {alone, "file:" + file}, "file": {n.under(), "file:" + file}, "name": {n.under(), "one"}, "the default name": {n.under(), ""},
+		"file, no mpiexec": {n.unaware(), "file:" + file}, "file": {n.under(), "file:" + file}, "name": {n.under(), "one"}, "the default name": {n.under(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended := n.serve(t, c.place)
@@ -169,8 +178,8 @@ func TestAServerThatKeepsServesOneMasterAfterAnotherUntilItIsTold(t *testing.T) 
 	file := filepath.Join(t.TempDir(), "port")
 	ended := n.serve(t, "file:"+file, "RANKPOOL_SERVE_KEEP=1")
 	n.under().succeed(t, apart, []string{"-service", "file:" + file}).contains(t, "workers 2, sum 110")
-	alone.succeed(t, apart, []string{"-service", "file:" + file, "env"}).contains(t, "GREETING is from the master")
-	o := alone.run(t, apart, []string{"-service", "file:" + file, "initializer"})
+	n.unaware().succeed(t, apart, []string{"-service", "file:" + file, "env"}).contains(t, "GREETING is from the master")
+	o := n.unaware().run(t, apart, []string{"-service", "file:" + file, "initializer"})
 	if o.contains(t, "broken", "told to refuse"); o.code != 1 {
 		t.Errorf("status %d, want 1", o.code)
 	}
@@ -195,11 +204,15 @@ func TestAServerThatKeepsServesOneMasterAfterAnotherUntilItIsTold(t *testing.T) 
 
 func TestWithoutAServerAMasterSaysHowToStartOne(t *testing.T) {
 	n := startNames(t)
+	server, option := "ompi-server --no-daemonize", "mpiexec --ompi-server"
+	if inDVM() {
+		server, option = "prte --report-uri URIFILE", "mpiexec --dvm uri:file:URIFILE"
+	}
 	for place, want := range map[string]string{
 		"nobody": `the name server knows no "nobody"`, "file:nothing": "there is no file", "tcp:localhost:1": "there is no secret to tell the server",
 	} {
 		o := n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
-		o.contains(t, "broken", want, "rankpool serve --service "+strings.Split(place, "nothing")[0], "ompi-server --no-daemonize")
+		o.contains(t, "broken", want, "rankpool serve --service "+strings.Split(place, "nothing")[0], server, option)
 		if o.code != 1 {
 			t.Errorf("%s: status %d, want 1", place, o.code)
 		}
@@ -207,7 +220,7 @@ func TestWithoutAServerAMasterSaysHowToStartOne(t *testing.T) {
 	o := alone.run(t, apart, []string{"-service", "nobody"})
 	o.contains(t, "this program was started without one", "OMPI_MCA_pmix_server_uri=file:URIFILE")
 	o = mode{ranks: 2, backend: "auto"}.run(t, apart, nil, "RANKPOOL_SERVE=one")
-	if o.contains(t, "a service needs a name server", "mpiexec --ompi-server"); o.code != 1 {
+	if o.contains(t, "a service needs a name server", server, option); o.code != 1 {
 		t.Errorf("a server without a name server: status %d, want 1", o.code)
 	}
 }
@@ -339,7 +352,7 @@ func TestAHangUpEndsNobodysServer(t *testing.T) {
 
 func TestAServerEndsWithAMasterThatDies(t *testing.T) {
 	n := startNames(t)
-	for _, m := range []mode{alone, n.under()} {
+	for _, m := range []mode{n.unaware(), n.under()} {
 		place := "file:" + filepath.Join(t.TempDir(), "port")
 		ended := n.serve(t, place, "RANKPOOL_SERVE_KEEP=1")
 		if o := m.run(t, apart, []string{"-service", place, "die"}); o.code == 0 {
@@ -364,7 +377,31 @@ func TestAnotherProgramAsAServerIsRefusedWithTheDifference(t *testing.T) {
 	ended().ok(t)
 }
 
+// MPI_Comm_connect would fail there, and the server be lost in MPI_Comm_accept.
+func TestAMasterThatIsNoJobOfTheServersDaemonsIsRefusedAndTheServerLivesOn(t *testing.T) {
+	connects(t)
+	if !inDVM() {
+		t.Skip("a name server connects any two programs")
+	}
+	n := startNames(t)
+	file := filepath.Join(t.TempDir(), "port")
+	ended := n.serve(t, "file:"+file)
+	until(t, "the server waits", func() bool { _, err := os.Stat(file); return err == nil })
+	for _, m := range []mode{alone, {name: "under an mpiexec of its own", backend: "auto", ranks: 1}} {
+		o := m.run(t, apart, []string{"-service", "file:" + file})
+		if o.contains(t, "is a job of the daemons prte-", "start it with `mpiexec --dvm uri:file:URIFILE -n 1`"); o.code != 1 {
+			t.Errorf("%s: status %d, want 1", m.name, o.code)
+		}
+	}
+	n.under().succeed(t, apart, []string{"-service", "file:" + file}).contains(t, "workers 2, sum 110")
+	ended().ok(t)
+}
+
 func TestANameServerThatHasEndedIsNotWaitedFor(t *testing.T) {
+	connects(t)
+	if inDVM() {
+		t.Skip("the jobs of a DVM end with it")
+	}
 	n := startNames(t)
 	file := filepath.Join(t.TempDir(), "port")
 	n.serve(t, "file:"+file)

@@ -146,7 +146,7 @@ func (s *Service) accept(port string, gone <-chan struct{}) (*mpi.Comm, error) {
 	case <-limit.C:
 		markLost(nil)
 		return nil, errors.New("mpilink: MPI_Comm_accept does not end although the master is about to connect: the name server may have " +
-			"ended (ompi-server), or a firewall may be between the two programs")
+			"ended (ompi-server, prte), or a firewall may be between the two programs")
 	case <-gone:
 		markLost(nil)
 		return nil, errors.New("mpilink: the master has gone while it connected")

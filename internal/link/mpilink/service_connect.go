@@ -126,9 +126,13 @@ func (c *connecting) enter(ctx context.Context) error {
 		return err
 	}
 	if names.URI == "" {
+		m, _ := mpi.FindMeeting(os.LookupEnv)
+		or := ""
+		if !mpi.LaunchedByPRRTE(os.LookupEnv) {
+			or = ", or with OMPI_MCA_pmix_server_uri=file:URIFILE in its environment"
+		}
 		return fmt.Errorf("a name is looked up at a name server, and this program was started without one: start it with `mpiexec "+
-			"--ompi-server file:URIFILE -n 1`, or with OMPI_MCA_pmix_server_uri=file:URIFILE in its environment; to have a server, %s",
-			c.spec.Place.Recipe())
+			"%s -n 1`%s; to have a server, %s", m.Option, or, c.spec.Place.Recipe())
 	}
 	if err := names.Answers(ctx); err != nil {
 		return err
@@ -208,15 +212,20 @@ func (c *connecting) join(ctx context.Context, l *line, said lineMessage, starte
 	if err != nil {
 		return err
 	}
-	if err := names.Answers(ctx); err != nil {
-		return err
+	if names.DVM == "" { // else its address is that of the server's own host
+		if err := names.Answers(ctx); err != nil {
+			return err
+		}
 	}
 	if started {
 		own, err := mpi.FindNameServer(os.LookupEnv)
 		if err != nil {
 			return err
 		}
-		if own.URI != names.URI {
+		if !own.Is(names) && names.DVM != "" {
+			return outside(said, names)
+		}
+		if !own.Is(names) {
 			has := "no name server"
 			if own.URI != "" {
 				has = "another one: " + own.URI
@@ -225,6 +234,9 @@ func (c *connecting) join(ctx context.Context, l *line, said lineMessage, starte
 				"--ompi-server '%s' -n 1`, or without an mpiexec", who(said.Host, said.Pid), names.URI, has, names.URI)
 		}
 	} else {
+		if names.DVM != "" {
+			return outside(said, names)
+		}
 		if err := names.Use(); err != nil {
 			return err
 		}
@@ -249,6 +261,12 @@ func (c *connecting) join(ctx context.Context, l *line, said lineMessage, starte
 		return fmt.Errorf("the server%s has gone: %w", who(said.Host, said.Pid), err)
 	}
 	return c.meet(l, said, m.Port)
+}
+
+// outside says that this program is not in the DVM in which the server is. The server would be lost in MPI_Comm_accept.
+func outside(said lineMessage, names mpi.NameServer) error {
+	return fmt.Errorf("the server%s is a job of the daemons %s, and this program is not: start it with `mpiexec --dvm uri:file:URIFILE -n 1`, "+
+		"where URIFILE is the file that prte wrote", who(said.Host, said.Pid), names.DVM)
 }
 
 // meet makes the communicator.

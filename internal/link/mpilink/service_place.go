@@ -78,8 +78,9 @@ func (p Place) String() string {
 
 // Recipe says how to start a server there.
 func (p Place) Recipe() string {
-	return fmt.Sprintf("start the name server, once (`(umask 077; ompi-server --no-daemonize -r URIFILE) &`), then the server (`mpiexec "+
-		"--ompi-server file:URIFILE -n N rankpool serve --service %v PROGRAM`)", p)
+	m, later := mpi.FindMeeting(os.LookupEnv)
+	return fmt.Sprintf("start the name server, once (`%s`), then the server (`mpiexec %s -n N rankpool serve --service %v PROGRAM`)%s",
+		m.Server, m.Option, p, later)
 }
 
 // advert is what a server tells those who look for it.

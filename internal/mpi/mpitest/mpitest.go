@@ -62,7 +62,7 @@ func Untagged(output string) string {
 
 var (
 	tag    = regexp.MustCompile(`\[\d+,\d+\]<std(?:out|err)>:|(?m)^\[\d+\] `)
-	spaced = regexp.MustCompile(`\[\d+,\d+\]<std(?:out|err)>: ?`)
+	spaced = regexp.MustCompile(`\[[\w.-]+,\d+\]<std(?:out|err)>: ?`) // a job of a DVM has a name
 )
 
 // Signals are sent while a command runs, each as soon as its words have been printed: in turn, to the command's process
@@ -107,7 +107,8 @@ func Under(t testing.TB, ranks int, options ...string) bool {
 		return true
 	}
 	r, err := RunSpawning(t, Job{
-		Ranks: ranks, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=60s"}, Options: options,
+		Ranks: ranks, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=" + testkit.Limit.String()}, Options: options,
+		Limit: testkit.Limit + time.Minute, // for what the ranks say when they have reached theirs
 	})
 	switch {
 	case err != nil:
@@ -167,9 +168,27 @@ func Run(ctx context.Context, j Job) (Result, error) {
 			c.Env = append(c.Env, "PRTE_MCA_state_base_recoverable=1")
 		}
 	}
+	if slices.Contains(j.Options, dvm) {
+		j.Options = append(slices.Clip(j.Options), exported(append(slices.Clip(c.Env), marker, "GORACE"))...)
+	}
 	name, args := commandLine(j)
 	c.Args = append(append(slices.Clip(j.Prefix), name), args...)
 	return c.Run(ctx)
+}
+
+// dvm is mpiexec's option for a job of daemons that were started before. Its ranks get the daemons' environment and not mpiexec's.
+const dvm = "--dvm"
+
+// exported are the options by which they get variables of mpiexec's all the same.
+func exported(variables []string) (options []string) {
+	for i, v := range variables {
+		variables[i], _, _ = strings.Cut(v, "=")
+	}
+	slices.Sort(variables)
+	for _, name := range slices.Compact(variables) {
+		options = append(options, "-x", name)
+	}
+	return options
 }
 
 // Run runs the command and waits for its end, for its limit (that of a test unless set), or for ctx. Nothing of it is left when

@@ -49,5 +49,14 @@ func (v Version) PRRTE() bool { return v.Launcher == "openmpi" && v.Major >= 5 }
 // with 0 then before version 5.
 func (v Version) Passes() bool { return v.Launcher != "openmpi" || v.PRRTE() }
 
+// NameServer is what programs that are started apart connect by, for a launcher of Open MPI: a command that says in the file uri where
+// it is, and the options with which mpiexec starts a program that uses it. Since version 5 it is a DVM, the daemons of both.
+func NameServer(launcher, uri string) (server Command, options []string) {
+	if VersionOf(launcher).PRRTE() {
+		return Command{Args: []string{"prte", "--report-uri", uri}, Env: asRoot}, []string{dvm, "uri:file:" + uri}
+	}
+	return Command{Args: []string{"ompi-server", "--no-daemonize", "-r", uri}, Env: asRoot}, []string{"--ompi-server", "file:" + uri}
+}
+
 // RunsTwoPrograms tells whether mpiexec can start different programs as the ranks of one job. PRRTE 3 crashes.
 func (v Version) RunsTwoPrograms() bool { return !v.PRRTE() }
