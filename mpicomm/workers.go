@@ -17,8 +17,9 @@ import (
 // each worker has the rank that it has in [futures.CommWorkers]. It takes MPI_THREAD_MULTIPLE. The tasks on all workers call it, and
 // the first time it waits for them, or until ctx ends. It may be used until the task returns, and must not be freed.
 //
-// MPI knows nothing of lost workers. So a worker that is lost while tasks on others hold this communicator ends the whole
-// job, with a message; Recv and the operations of package comm are the ones that get an error instead. Nor does MPI notice
+// A worker that is lost while tasks on others hold this communicator has all calls on it fail, those that wait too, where the library
+// has failure mitigation: Open MPI since version 5, but not under srun. Other libraries know nothing of lost workers. There it ends the
+// whole job, with a message; Recv and the operations of package comm get an error instead with any library. MPI does not notice
 // that a task has returned or failed while others wait for it: as in any MPI program, that is for the tasks to avoid. A
 // [futures.WithTaskTimeout] ends such a job too.
 //

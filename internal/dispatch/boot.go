@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/awake"
+	"github.com/rankpool/rankpool/internal/link"
 )
 
 // Boot starts the workers if nothing did before. It does not block. After a shutdown it returns ErrStopping, on a
@@ -45,7 +46,10 @@ func (m *Master) open() {
 	if err == nil && n < 1 {
 		err = errNoSlots
 	}
+	breaker, ok := m.group.(link.Breaker)
+	breaks := ok && err == nil && breaker.Breaks()
 	m.mu.Lock()
+	m.breaks = breaks
 	if m.leaving { // broken, or shut down with nothing to do, in the meantime
 		m.unlock()
 		if m.group.Close(ctx) != nil { // what Open made after Close had run

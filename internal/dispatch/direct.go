@@ -14,7 +14,7 @@ var ErrNotNative = errors.New("dispatch: these workers have nothing in common bu
 
 // Native returns what the workers have in common beside the master, see link.Native. The tasks on all workers call it, and
 // it blocks until they do, or until ctx ends before the master has agreed. From then on until this task ends the loss of
-// another worker is the end of everything: nobody could wake those who wait for it.
+// another worker breaks it, where the group can (link.Breaker); else it is the end of everything, as nobody could wake those who wait for it.
 func (p *Peers) Native(ctx context.Context) (any, error) {
 	ep, ok := p.s.ep.(link.Native)
 	if !ok {
@@ -40,6 +40,7 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 		case *answer != "":
 			return nil, errors.New(*answer)
 		default:
+			s.breaks.Wait() // they are of an earlier task's
 			return ep.Native(p.absent)
 		}
 		select {
@@ -64,6 +65,13 @@ func (s *server) grantFrame(r *reader) {
 	}
 }
 
+// breakDirect has the task that uses what the workers have in common get an error from it. It may have to wait until that is made.
+func (s *server) breakDirect() {
+	if ep, ok := s.ep.(link.Native); ok {
+		s.breaks.Go(ep.BreakNative)
+	}
+}
+
 // grant answers a worker whose task wants to talk to the others directly: not when one of them is missing already.
 func (m *Master) grant(w *worker, ask uint64) {
 	if w.next() == nil { // its task has ended
@@ -79,13 +87,15 @@ func (m *Master) grant(w *worker, ask uint64) {
 	m.send(w, append(number(kindGrant, ask), why...))
 }
 
-// doom gives up when the tasks of others may wait for a lost worker by means that the master knows nothing of.
+// doom wakes the tasks of others that may wait for a lost worker by means that the master knows nothing of. Where that is impossible
+// it gives up.
 func (m *Master) doom(lost *worker, cause error) {
-	if m.cfg.Doomed == nil {
-		return
-	}
 	for _, w := range m.workers {
-		if w.direct {
+		switch {
+		case !w.direct:
+		case m.breaks:
+			m.send(w, append(link.GetBuffer(), kindBreak))
+		case m.cfg.Doomed != nil:
 			go m.cfg.Doomed(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
 				"would wait without end: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))
 			return

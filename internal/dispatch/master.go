@@ -119,6 +119,7 @@ type Master struct {
 	lending lending
 	again   repetitions
 	gang    gang // that runs
+	breaks  bool // what workers have in common can be made to fail, see link.Breaker
 	talking int  // workers whose task has asked for the others
 
 	delivering int           // deliveries under way that the group does not wait for

@@ -16,6 +16,7 @@ const (
 	kindPing   = 'p' // are you there
 	kindStop   = 'q' // uvarint nanoseconds that it may take, uvarint units that were given up: finish and leave
 	kindGrant  = 'd' // uvarint as in kindDirect, string: why the unit that wants what the workers have in common must not use it; empty if it may
+	kindBreak  = 'x' // a worker was lost: what the workers have in common is to fail the unit that uses it
 	kindGone   = 'g' // uvarint gang or 0, uvarint slot, string: why that worker says no more there; empty if it returned
 
 	// From a worker.

@@ -124,6 +124,7 @@ type server struct {
 	absent     []int // of its slots, those that are not in it
 	peers      *Peers
 	mail       mailbox
+	breaks     sync.WaitGroup // of what the workers have in common, see kindBreak
 
 	turn  turn
 	timer *time.Timer
@@ -215,6 +216,8 @@ func (s *server) lead() {
 			s.letter(f, &r)
 		case kindGone:
 			s.goneFrame(&r)
+		case kindBreak:
+			s.breakDirect()
 		case kindGrant:
 			s.grantFrame(&r)
 		case kindStop:

@@ -145,6 +145,16 @@ type Native interface {
 	// at their first call, which blocks until then; later calls return the same, as long as absent is the same. It is gone when the
 	// worker ends.
 	Native(absent []int) (any, error)
+
+	// BreakNative has the calls on what Native has returned fail, those that wait too, on all workers. It is for the loss of one of
+	// them, where the group is a Breaker. It waits for no other worker.
+	BreakNative()
+}
+
+// Breaker is a Group whose workers may be able to break what Native gives them.
+type Breaker interface {
+	// Breaks tells whether they can. It is called after Open.
+	Breaks() bool
 }
 
 // Settler is an Endpoint that is told when its worker has been set up: what the process may do can be less since then, for

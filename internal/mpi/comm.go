@@ -220,6 +220,20 @@ func (c *Comm) Free() error { return c.end("MPI_Comm_free", rawFree) }
 // that either may finalize without the other. Collective over c.
 func (c *Comm) Disconnect() error { return c.end("MPI_Comm_disconnect", rawDisconnect) }
 
+// Revoke has every call on c fail, on all of its ranks, the calls that wait too, but for Free. It waits for nobody. It is for a
+// communicator that has lost a rank, where TellsLosses says that the library can do it; MPI has it since no version.
+func (c *Comm) Revoke() error {
+	const op = "MPIX_Comm_revoke"
+	if !TellsLosses() {
+		return invalid(op, ClassComm, "this library cannot do it, or was told not to")
+	}
+	if err := c.begin(op); err != nil {
+		return err
+	}
+	defer leave()
+	return failure(op, rawRevoke(c.handle))
+}
+
 func (c *Comm) end(op string, f func(uintptr) int) error {
 	if c == nil || c.gone.Load() {
 		return nil

@@ -116,8 +116,8 @@ type bound struct {
 	face    abi.Interface
 	family  Family
 
-	// MPIX_Comm_failure_ack and MPIX_Comm_failure_get_acked, where the library tells of lost processes by them.
-	failureAck, failureGetAcked uintptr
+	// MPIX_Comm_failure_ack, MPIX_Comm_failure_get_acked and MPIX_Comm_revoke, where the library tells of lost processes by them.
+	failureAck, failureGetAcked, revoke uintptr
 
 	wide bool // a handle is as long as an address, and not an int
 
@@ -196,6 +196,7 @@ func (b *bound) take(face abi.Interface) (missing []string) {
 	}
 	if face == abi.OpenMPI {
 		b.failureAck, b.failureGetAcked = b.library.Symbol("MPIX_Comm_failure_ack"), b.library.Symbol("MPIX_Comm_failure_get_acked")
+		b.revoke = b.library.Symbol("MPIX_Comm_revoke")
 		if b.failureAck != 0 && b.failureGetAcked != 0 {
 			b.lost, b.lostPending = number(abi.ProcFailed), number(abi.ProcFailedPending)
 		}

@@ -2,24 +2,13 @@
 
 package mpi
 
-import (
-	"os"
-
-	"github.com/rankpool/rankpool/internal/mpi/clib"
-)
+import "github.com/rankpool/rankpool/internal/mpi/clib"
 
 // The loss of processes, as a library tells of it that has User-Level Failure Mitigation: Open MPI since version 5.
 
-// wantLosses has the library tell of losses, unless the user has decided. Slurm's own plugin for PMIx cancels the step of a rank that
-// says that it can live with a loss.
-func (b *bound) wantLosses(c *cLibrary) {
-	_, pmix := os.LookupEnv("PMIX_NAMESPACE")
-	_, prrte := os.LookupEnv("PRTE_LAUNCHED")
-	if b.failureAck == 0 || pmix && !prrte {
-		return
-	}
-	c.set("OMPI_MCA_mpi_ft_enable", "1")
-}
+func rawMitigates() bool { return lib.failureAck != 0 && lib.revoke != 0 }
+
+func rawRevoke(h uintptr) int { return quiet(func() int { return clib.Do(lib.revoke, lib.comm(h)) }) }
 
 // isLoss tells whether an error says no more than that a process of the communicator is lost, be it another than the operation's.
 func (b *bound) isLoss(code int) bool {

@@ -13,10 +13,12 @@ package mpi
 #cgo nocallback rp_irecv
 #include <stdlib.h>
 #include "shim.h"
+#include "ulfm.h"
 */
 import "C"
 
 import (
+	"os"
 	"time"
 	"unsafe"
 
@@ -71,6 +73,9 @@ func rawErrorString(code int) string {
 func rawInit(level int) (provided int, restored []int, code int) {
 	var p, n C.int
 	var signals [64]C.int
+	if rawMitigates() && mitigates(rawLibrary(), os.LookupEnv) {
+		C.rp_want_losses()
+	}
 	rc := C.rp_init(C.int(level), &p, &signals[0], C.int(len(signals)), &n)
 	for _, s := range signals[:n] {
 		restored = append(restored, int(s))
@@ -151,6 +156,8 @@ func rawMerge(h uintptr, high bool) (uintptr, int) {
 }
 
 func rawFree(h uintptr) int              { return int(C.rp_free(C.uintptr_t(h))) }
+func rawRevoke(h uintptr) int            { return int(C.rp_revoke(C.uintptr_t(h))) }
+func rawMitigates() bool                 { return C.rp_mitigates() != 0 }
 func rawDisconnect(h uintptr) int        { return int(C.rp_disconnect(C.uintptr_t(h))) }
 func rawAbort(h uintptr, status int) int { return int(C.rp_abort(C.uintptr_t(h), C.int(status))) }
 

@@ -152,7 +152,6 @@ int rp_init(int level, int *provided, int *restored, int cap, int *nrestored) {
   rp_tame_ucx();
   // Once it has lost a peer that it talked to by TCP, Open MPI looks at its other sockets every 10 ms only, by default.
   setenv("OMPI_MCA_mpi_event_tick_rate", "100", 0);
-  rp_want_losses();
   rp_snapshot(old);
   sigset_t mask;
   rp_calm_threads(&mask);

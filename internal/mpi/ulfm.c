@@ -10,11 +10,7 @@
 
 #if defined(OMPI_HAVE_MPI_EXT_FTMPI)
 
-// Slurm's own plugin for PMIx cancels the step of a rank that says that it can live with a loss.
-void rp_want_losses(void) {
-  if (getenv("PMIX_NAMESPACE") && !getenv("PRTE_LAUNCHED")) return;
-  setenv("OMPI_MCA_mpi_ft_enable", "1", 0);
-}
+void rp_want_losses(void) { setenv("OMPI_MCA_mpi_ft_enable", "1", 0); }
 
 int rp_is_loss(int code) {
   int class;
@@ -43,7 +39,18 @@ int rp_acknowledge(MPI_Comm c, unsigned char *dead, int ranks) {
   return rc;
 }
 
+int rp_mitigates(void) { return 1; }
+
+int rp_revoke(uintptr_t c) { return MPIX_Comm_revoke((MPI_Comm)c); }
+
 #else
+
+int rp_mitigates(void) { return 0; }
+
+int rp_revoke(uintptr_t c) {
+  (void)c;
+  return MPI_ERR_UNSUPPORTED_OPERATION;
+}
 
 void rp_want_losses(void) {}
 

@@ -15,4 +15,10 @@ int rp_is_loss(int code);
 // Lets receives from any rank go on although processes are lost. Sets dead[rank] for each lost one; the others stay as they are.
 int rp_acknowledge(MPI_Comm c, unsigned char *dead, int ranks);
 
+// Whether the library has the calls.
+int rp_mitigates(void);
+
+// Has all calls on a communicator fail, on all of its ranks. Local.
+int rp_revoke(uintptr_t c);
+
 #endif

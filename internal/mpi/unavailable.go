@@ -46,6 +46,8 @@ func rawSplit(uintptr, int, int) (uintptr, int) { return 0, notBuilt }
 func rawSplitHost(uintptr, int) (uintptr, int)  { return 0, notBuilt }
 func rawMerge(uintptr, bool) (uintptr, int)     { return 0, notBuilt }
 func rawFree(uintptr) int                       { return notBuilt }
+func rawRevoke(uintptr) int                     { return notBuilt }
+func rawMitigates() bool                        { return false }
 func rawDisconnect(uintptr) int                 { return notBuilt }
 func rawAbort(uintptr, int) int                 { return notBuilt }
 func rawAttribute(bool) (int, bool, int)        { return 0, false, notBuilt }

@@ -4,6 +4,7 @@ package modes_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
@@ -26,13 +27,25 @@ func TestWithoutRanksThereIsNoCommunicatorOfMPI(t *testing.T) {
 	}
 }
 
-// Nobody can wake those who wait inside MPI for a rank that is gone.
-func TestALossWhileTasksWaitInMPIEndsTheJob(t *testing.T) {
+// Only a library with failure mitigation can wake those who wait inside MPI for a rank that is gone.
+func TestALossWhileTasksWaitInMPIIsAnErrorOfThemOrEndsTheJob(t *testing.T) {
 	leave := mpitest.Leave[library]
 	onRanks(t, func(t *testing.T, m mode) {
 		m.options = []string{leave}
 		o := m.run(t, parallel, []string{"stuck", t.TempDir()})
-		if library == "openmpi" { // MPICH's proxy kills what is on its host all the same
+		switch {
+		case mpitest.VersionOf(library).WakesTasks():
+			if m.ranks > 1 { // of spawned ones the library makes no other communicator then
+				o.contains(t, "then: 1 <nil>")
+			} else {
+				o.contains(t, "then: 0 sums failed on worker 1 ", "MPI_Comm_create_group: process lost")
+			}
+			o.matches(t, 1, `the call came back: stuck (was lost with worker 0|failed on worker 1 .*MPI_ERR_(PROC_FAILED|REVOKED))`) // whichever is first
+			if strings.Contains(o.output, "the job is aborted") {
+				t.Errorf("it was aborted:\n%s", o.output)
+			}
+			o.ends(t, 1)
+		case library == "openmpi": // MPICH's proxy kills what is on its host all the same
 			o.contains(t, "the job is aborted: worker 0 (process", "was lost while tasks on other workers talk to it by MPI")
 		}
 	})

@@ -57,6 +57,20 @@ func (e *endpoint) makeNative(absent []int) (*mpi.Comm, error) {
 	return c.CreateGroup(ranks, nativeTags+int(e.group%nativeRoom))
 }
 
+// BreakNative revokes the communicator. The first worker that does so wakes all.
+func (e *endpoint) BreakNative() {
+	e.native.Lock()
+	defer e.native.Unlock()
+	if e.native.comm == nil {
+		return
+	}
+	_ = e.native.comm.Revoke() // a worker that has failed to do it may be woken by another
+	e.native.comm, e.native.err = nil, errors.New("one of its workers was lost")
+}
+
+// Breaks implements link.Breaker: revoking is a matter of the library, which is the same on all ranks.
+func (g *Group) Breaks() bool { return mpi.TellsLosses() }
+
 // freeNative ends what Native has made. It does not wait for the other workers.
 func (e *endpoint) freeNative() {
 	if !e.native.TryLock() {

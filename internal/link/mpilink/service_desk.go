@@ -90,6 +90,9 @@ func (s *Service) open(ctx context.Context) (*desk, error) {
 			withdraw, err = s.Place.leave(d.advert)
 			return err
 		})
+		if over && err == nil {
+			err = s.found(ctx, d.ID)
+		}
 		if !over || err != nil {
 			d.close()
 			return nil, fmt.Errorf("mpilink: the service %v cannot be offered: %w", s.Place, err)
@@ -111,6 +114,24 @@ func (s *Service) say(text string) {
 	if s.Said != nil {
 		s.Said(text)
 	}
+}
+
+// found tells whether masters find what this server has published: the daemons of Open MPI 5 take a name whose publisher was killed a
+// second time, and then give nothing under it.
+func (s *Service) found(ctx context.Context, id string) error {
+	if s.Place.kind != byName {
+		return nil
+	}
+	var there advert
+	err, over := within(ctx, func() (err error) {
+		there, err = s.Place.find()
+		return err
+	})
+	if !over || err != nil || there.ID != id {
+		return errors.New("the name server does not give out what was published there; a server that was killed may have had this name: " +
+			"choose another one, or a file")
+	}
+	return nil
 }
 
 // vacant refuses a place where another server is.

@@ -58,5 +58,8 @@ func NameServer(launcher, uri string) (server Command, options []string) {
 	return Command{Args: []string{"ompi-server", "--no-daemonize", "-r", uri}, Env: asRoot}, []string{"--ompi-server", "file:" + uri}
 }
 
+// WakesTasks tells whether the library has a call that waits for a lost rank fail. Open MPI does since version 5.
+func (v Version) WakesTasks() bool { return v.PRRTE() }
+
 // RunsTwoPrograms tells whether mpiexec can start different programs as the ranks of one job. PRRTE 3 crashes.
 func (v Version) RunsTwoPrograms() bool { return !v.PRRTE() }

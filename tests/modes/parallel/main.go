@@ -95,7 +95,13 @@ func run(ctx context.Context) error {
 		if err == nil {
 			_, err = f.Result(ctx)
 		}
-		return fmt.Errorf("the call came back: %w", err)
+		g, again := futures.SubmitEach(ex, sums, 1)
+		if again == nil {
+			var left [][3]float64
+			left, again = g.Result(ctx)
+			fmt.Printf("then: %d %v\n", len(left), again)
+		}
+		return fmt.Errorf("the call came back: %w", errors.Join(err, again))
 	default:
 		return fmt.Errorf("unknown: %s", act)
 	}
