@@ -109,7 +109,7 @@ func (o *outbox) endLocal(w *work, failed bool) {
 	u, l := &o.units, &w.local[0]
 	done := u.Unit - u.first
 	o.local = nil
-	o.start = u.size
+	o.start, o.room = u.size, 1
 	o.enc.Stream = o.enc.Stream[:u.size]
 	w.seq += uint64(done)
 	if failed {

@@ -208,7 +208,6 @@ const unreceived = 3
 func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed bool) {
 	running := true    // the first one after the last finished
 	apart := uint64(0) // up to which number units are to travel alone from now on
-	ran := 0           // elements of the one that was running whose results are lost
 	var back []piece
 	for i := w.head; i < len(w.out); i++ {
 		p := w.out[i]
@@ -225,12 +224,8 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 				}
 				running = false
 				m.salvageElements(&p, &l, out)
-				if l.Unread {
-					ran = max(l.Over-p.over, 0)
-				}
 			}
-			m.orphan(w, &p, l.Proof, ran, cause, &back, out)
-			ran = 0
+			m.orphan(w, &p, l.Proof, cause, &back, out)
 			p.done++
 			p.over, p.bad = 0, false
 		}
@@ -280,7 +275,7 @@ func timedOut(p *piece, cause error) bool {
 // salvageElements takes in what a journal has of the elements of the unit that ran, the next of p.
 func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
 	unit := p.unit + p.done
-	if l.Over <= p.over || l.Unread || l.Over >= p.job.elements(unit, 1) || p.job.Local {
+	if l.Over <= p.over || l.Over >= p.job.elements(unit, 1) || p.job.Local {
 		return
 	}
 	out.part(delivery{job: p.job, first: unit, data: l.Results}, nil, Part{At: p.over, Done: l.Over - p.over}, nil, nil)
@@ -289,9 +284,8 @@ func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
 }
 
 // orphan fails the next unit of p, which was lost while it ran, or queues it again. With proof of how far it had come, only the
-// element that ran is at fault, and those after it go back. When the worker was about to hand in the results of some that had ended,
-// these elements are lost, and none that ran.
-func (m *Master) orphan(w *worker, p *piece, proof bool, ran int, cause error, back *[]piece, out *news) {
+// element that ran is at fault, and those after it go back.
+func (m *Master) orphan(w *worker, p *piece, proof bool, cause error, back *[]piece, out *news) {
 	if p.gone {
 		m.gone--
 		return
@@ -307,7 +301,7 @@ func (m *Master) orphan(w *worker, p *piece, proof bool, ran int, cause error, b
 		m.failLost(w, p, unitRest, cause, out)
 		return
 	}
-	if m.failLost(w, p, max(ran, 1), cause, out) {
+	if m.failLost(w, p, 1, cause, out) {
 		*back = append(*back, piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, over: p.over, bad: true})
 	}
 }

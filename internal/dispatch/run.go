@@ -120,15 +120,15 @@ func (s *server) enter(w *work) {
 		s.enterLong(w)
 	}
 	o := &s.out
-	o.begin()
 	o.begun, o.call.Done, o.call.N = true, 0, w.head.chunk
 	if w.left == 0 {
 		o.call.N = w.head.last
 	}
-	if w.head.flags&runChunks != 0 {
+	if o.call.Chunked = w.head.flags&runChunks != 0; o.call.Chunked {
 		s.enterChunk(w)
 	} else {
-		o.call.Chunked, o.call.Skip, w.size, w.over = false, 0, 1, 0
+		o.begin()
+		o.call.Skip, w.size, w.over = 0, 1, 0
 	}
 }
 
@@ -136,7 +136,8 @@ func (s *server) enter(w *work) {
 func (s *server) enterChunk(w *work) {
 	o := &s.out
 	w.size, w.over = o.call.N, w.head.skip
-	o.call.Chunked, o.call.Skip, o.call.N = true, w.over, w.size-w.over
+	o.call.Skip, o.call.N = w.over, w.size-w.over
+	o.beginChunk()
 	s.journal.Entered(w.seq, w.over, len(o.enc.Stream))
 }
 
@@ -170,7 +171,7 @@ func (c *Call) Next() bool {
 	}
 	s, w, o := c.s, c.w, &c.s.out
 	size := len(o.enc.Stream)
-	if n := size - o.start - 1; n < 1<<5 && w.over == 0 && size <= o.full && cap(o.enc.Stream) == cap(o.base) && len(o.enc.Segments) == 0 {
+	if n := size - o.start - 1; n < 1<<5 && !c.Chunked && size <= o.full && cap(o.enc.Stream) == cap(o.base) && len(o.enc.Segments) == 0 {
 		o.enc.Stream[o.start] = byte(n<<2 | entryOK) // as succeeded does it for those that it is like that
 		o.begun, o.seq = false, w.seq
 		w.stop = o.s.journal.Finished(w.seq, size) || o.halted
@@ -345,7 +346,7 @@ func (s *server) part(w *work, kind byte, err error) {
 // goOn begins another entry for the elements of the unit that are left.
 func (s *server) goOn(w *work) {
 	o := &s.out
-	o.begin()
+	o.beginChunk()
 	o.call.Done, o.call.Skip, o.call.N = 0, 0, w.size-w.over
 	s.journal.Entered(w.seq, w.over, len(o.enc.Stream))
 }
@@ -374,6 +375,7 @@ type outbox struct {
 	units    Units // of local
 	begun    bool  // a unit runs, and not by reference
 	start    int   // where the entry of the unit that runs begins
+	room     int   // how many bytes its header has there
 	seq      uint64
 	segments int    // how many segments the stream has had there
 	final    uint64 // the last of the batch
@@ -415,67 +417,82 @@ func (o *outbox) remark(seq uint64) {
 
 // begin makes room for the header of an entry.
 func (o *outbox) begin() {
-	o.start, o.segments = len(o.enc.Stream), len(o.enc.Segments)
+	o.start, o.room, o.segments = len(o.enc.Stream), 1, len(o.enc.Segments)
 	o.enc.Stream = append(o.enc.Stream, 0)
+}
+
+// chunkRoom is the length of the header of a unit of several elements: a uvarint that is padded, so that the results behind it need
+// not be moved when their length is known. All that fits into a journal has room.
+const chunkRoom = 4
+
+// beginChunk makes room for the header of an entry of several elements.
+func (o *outbox) beginChunk() {
+	o.start, o.room, o.segments = len(o.enc.Stream), chunkRoom, len(o.enc.Segments)
+	o.enc.Stream = append(o.enc.Stream, make([]byte, chunkRoom)...)
 }
 
 // succeeded completes the header of an entry whose results have been appended. Like finished it returns true when no
 // other unit may begin.
 func (o *outbox) succeeded(seq uint64) (stop bool) {
-	n := len(o.enc.Stream) - o.start - 1
-	if len(o.enc.Segments) == o.segments {
-		if n < 1<<5 {
-			o.enc.Stream[o.start] = byte(n<<2 | entryOK)
-		} else {
-			var h [binary.MaxVarintLen64]byte
-			o.widen(binary.AppendUvarint(h[:0], uint64(n)<<2|entryOK))
-		}
-	} else {
-		var h [2 * binary.MaxVarintLen64]byte
+	n := len(o.enc.Stream) - o.start - o.room
+	var h [2 * binary.MaxVarintLen64]byte
+	switch {
+	case len(o.enc.Segments) > o.segments:
 		b := binary.AppendUvarint(h[:0], uint64(n)<<2|entryBuffers)
-		o.widen(binary.AppendUvarint(b, uint64(len(o.enc.Segments)-o.segments)))
+		o.replace(binary.AppendUvarint(b, uint64(len(o.enc.Segments)-o.segments)), nil)
+	case o.room == chunkRoom && n < 1<<(7*chunkRoom-ResultShift):
+		v := uint64(n)<<ResultShift | entryOK
+		copy(o.enc.Stream[o.start:], []byte{byte(v) | 0x80, byte(v>>7) | 0x80, byte(v>>14) | 0x80, byte(v >> 21)})
+	case n < 1<<5:
+		o.enc.Stream[o.start] = byte(n<<2 | entryOK)
+	default:
+		o.replace(binary.AppendUvarint(h[:0], uint64(n)<<2|entryOK), nil)
 	}
 	return o.finished(seq)
 }
 
-// widen replaces the one byte reserved for an entry's header.
-func (o *outbox) widen(header []byte) {
-	end := len(o.enc.Stream)
-	if o.call.Chunked {
-		o.s.journal.Unsettled(o.call.w.size)
+// replace gives the last entry another header in place of the room for one, and appends a tail to it.
+func (o *outbox) replace(header, tail []byte) {
+	data := o.aside(len(header), len(tail))
+	b := append(o.enc.Stream[:o.start], header...)
+	b = append(b, data...)
+	o.enc.Stream = append(b, tail...)
+}
+
+// aside returns the results of the last entry from a place where they can be read while the entry is written again, with a header and
+// a tail of these lengths. If the worker ends meanwhile, the results of the elements that are over are still in the journal.
+func (o *outbox) aside(header, tail int) []byte {
+	data := o.enc.Stream[min(o.start+o.room, len(o.enc.Stream)):]
+	if !o.call.Chunked || len(data) == 0 || cap(o.enc.Stream) != cap(o.base) {
+		return append([]byte(nil), data...)
 	}
-	o.enc.Stream = append(o.enc.Stream, header[1:]...)
-	copy(o.enc.Stream[o.start+len(header):], o.enc.Stream[o.start+1:end])
-	copy(o.enc.Stream[o.start:], header)
+	end := o.start + header + len(data) + tail
+	if room := o.base[:cap(o.base)]; end+len(data) <= len(room) {
+		data = room[end : end+copy(room[end:], data)]
+		o.s.journal.Moved(end)
+		return data
+	}
+	o.enc.Stream = append(make([]byte, 0, max(end, cap(o.base)+1)), o.enc.Stream[:o.start]...) // the journal stays as it is
+	return data
 }
 
 // part makes the entry of a part of a unit: from element over on, of call.Done elements whose results were appended, and with an
 // error of those after them.
 func (o *outbox) part(over int, kind byte, err error) {
 	o.enc.Abandon()
-	data := append([]byte(nil), o.enc.Stream[min(o.start+1, len(o.enc.Stream)):]...)
 	var coded []byte
 	if err != nil {
 		coded = o.s.svc.AppendError(nil, err)
 	}
-	if o.call.Chunked {
-		ended := over + o.call.Done
-		switch kind {
-		case partOne:
-			ended++
-		case partRest:
-			ended = o.call.w.size
-		}
-		o.s.journal.Unsettled(ended)
-	}
-	b := binary.AppendUvarint(o.enc.Stream[:o.start], uint64(len(data))<<2|entryPart)
+	n := max(len(o.enc.Stream)-o.start-o.room, 0)
+	var h [6 * binary.MaxVarintLen64]byte
+	b := binary.AppendUvarint(h[:0], uint64(n)<<2|entryPart)
 	b = binary.AppendUvarint(b, uint64(len(o.enc.Segments)-o.segments))
 	b = binary.AppendUvarint(b, uint64(over))
 	b = binary.AppendUvarint(b, uint64(o.call.Done))
 	b = append(b, kind)
 	b = binary.AppendUvarint(b, uint64(len(coded)))
-	b = append(b, data...)
-	o.enc.Stream = append(b, coded...)
+	o.replace(b, coded)
 }
 
 // remarkPart marks that a part of unit seq stands in the journal.

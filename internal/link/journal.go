@@ -27,8 +27,9 @@ func NewJournal(mem []byte) *Journal {
 }
 
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
-// task; [2] the mark of the frame that the endpoint takes in; of a task of several elements that runs: [3] its number, [4] where its
-// results begin, [5] elements that are over (41 bits) and where the results of those end (23 bits).
+// task; [2] the mark of the frame that the endpoint takes in; of a task of several elements that runs: [3] its number, [4] where a copy
+// of its results begins (41 bits, 0 if there is none) and where they do themselves (23 bits), [5] elements that are over (41 bits) and
+// where the results of those end (23 bits).
 const (
 	seqShift = 24
 	halt     = 1 << 23
@@ -85,29 +86,28 @@ func (j *Journal) Over(elements, n int) {
 	j.marks[5].Store(uint64(elements)<<elementsShift | uint64(n))
 }
 
-// Unsettled marks that so many elements of the task that was entered are over, and that their results are being put elsewhere: until
-// the next mark nobody can read them.
-func (j *Journal) Unsettled(elements int) {
-	j.marks[5].Store(uint64(elements)<<elementsShift | MaxJournal)
+// Moved marks that the results since Entered, which Over has marked, have been copied: they begin at byte start now, as long as the
+// entry that they stand in is written again. The next Entered ends that.
+func (j *Journal) Moved(start int) {
+	j.marks[4].Store(j.marks[4].Load()&MaxJournal | uint64(start)<<elementsShift)
 }
 
 // Begun returns how many elements are over of the task after the last that has finished, and a copy of the results that Over has
-// marked since Entered. It is not intact when these cannot be read. It is meant for a journal whose writer has ended.
-func (j *Journal) Begun() (over int, results []byte, intact bool) {
+// marked since Entered. It is meant for a journal whose writer has ended.
+func (j *Journal) Begun() (over int, results []byte) {
 	finished, _ := j.Unsent()
 	if j.marks[3].Load() != finished+1 {
-		return 0, nil, true
+		return 0, nil
 	}
-	w := j.marks[5].Load()
-	start, end := j.marks[4].Load(), w&MaxJournal
-	over = int(w >> elementsShift)
-	if end == MaxJournal {
-		return over, nil, false
+	w, begin := j.marks[5].Load(), j.marks[4].Load()
+	start, end := begin&MaxJournal, w&MaxJournal
+	if moved := begin >> elementsShift; moved > 0 {
+		start, end = moved, moved+end-start
 	}
 	if limit := uint64(len(j.mem) - JournalHeader); start > end || end > limit {
-		return 0, nil, true
+		return 0, nil
 	}
-	return over, append([]byte(nil), j.mem[JournalHeader+start:JournalHeader+end]...), true
+	return int(w >> elementsShift), append([]byte(nil), j.mem[JournalHeader+start:JournalHeader+end]...)
 }
 
 // Halt has the next Finished return true, and returns the number of the task that has finished by now. Any goroutine of

@@ -116,7 +116,6 @@ type Loss struct {
 	Picked   uint64 // the last Picked mark
 	Over     int    // how many elements are over of the task after Finished
 	Results  []byte // results of the last of them, which are nowhere else; a copy
-	Unread   bool   // these results cannot be read
 
 	// Receiving is the Mark of the frame that the worker took in when it ended, if that may be large; else 0.
 	Receiving uint64

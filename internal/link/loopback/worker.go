@@ -78,8 +78,7 @@ func (wk *worker) verdict(panicked any, returned bool) error {
 func (wk *worker) proof(err error) link.Loss {
 	l := link.Loss{Err: err, Proof: true}
 	l.Finished, l.Picked, l.Salvage = wk.journal.Read()
-	over, results, intact := wk.journal.Begun()
-	l.Over, l.Results, l.Unread = over, results, !intact
+	l.Over, l.Results = wk.journal.Begun()
 	l.Receiving = wk.journal.Receives()
 	return l
 }

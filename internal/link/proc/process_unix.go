@@ -273,8 +273,7 @@ func (p *process) receive(sock *os.File) {
 	p.out.forget()
 	l := link.Loss{Err: p.verdict(state, err, bye), Proof: true}
 	l.Finished, l.Picked, l.Salvage = p.memory.journal.Read()
-	over, results, intact := p.memory.journal.Begun()
-	l.Over, l.Results, l.Unread = over, results, !intact
+	l.Over, l.Results = p.memory.journal.Begun()
 	l.Receiving = p.memory.journal.Receives()
 	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
 	p.checkOutput(l.Err)
