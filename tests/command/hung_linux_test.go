@@ -70,6 +70,7 @@ func TestASignalEndsACommandThatAHungFileSystemHolds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, tt := range []struct {
 				signal syscall.Signal
 				status int
@@ -84,8 +85,8 @@ func TestASignalEndsACommandThatAHungFileSystemHolds(t *testing.T) {
 			}
 			where, _ := hung(t)
 			waits := c(where)
-			waits.env = append(waits.env, "RANKPOOL_RUN_WAIT=100ms")
-			waits.run(t).expect(t, 1, where, "has not ended within 100ms", "hang", "--dir", "--wait")
+			waits.env = append(waits.env, "RANKPOOL_RUN_WAIT=5s") // looking at any other folder takes less
+			waits.run(t).expect(t, 1, where, "has not ended within 5s", "hang", "--dir", "--wait")
 		})
 	}
 }
