@@ -11,7 +11,7 @@ type startFlags struct {
 	Package    *string `name:"package" short:"m" placeholder:"PATH" help:"Run the package with this import path; PATH@VERSION is fetched."`
 	Statements *string `name:"statements" short:"c" placeholder:"TEXT" help:"Run these Go statements. See below for what they find around them."`
 
-	Words []string `arg:"" optional:"" name:"words" help:"The program: a Go file, a directory with one, a program that is built already, or - for a Go file from standard input; then its arguments."`
+	Words []string `arg:"" optional:"" name:"words" help:"The program: a Go file, a directory or a zip file with one, a program that is built already, or - for a Go file from standard input; then its arguments."`
 
 	MPI    findmpi.Choice `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, mpicc (that of the mpicc on the path), none; auto is the launcher's, and none without a launcher."`
 	Tags   string         `placeholder:"LIST" help:"Further build tags, separated by commas."`

@@ -127,6 +127,8 @@ func (c compiler) plan(ctx context.Context, t target, scratch string) (work, err
 			return w, nil
 		}
 		return c.lend(ctx, w, scratch)
+	case archive:
+		return c.planArchive(ctx, t, scratch)
 	case importPath:
 		w := work{dir: here, what: t.text, install: strings.Contains(t.text, "@")}
 		if w.install || inModule(ctx, here) || !strings.HasPrefix(t.text, gobuild.Module+"/") {
@@ -144,6 +146,30 @@ func (c compiler) plan(ctx context.Context, t target, scratch string) (work, err
 		return c.planSource(ctx, here, append([]byte("//line <stdin>:1:1\n"), source...), scratch)
 	}
 	return c.planSource(ctx, here, []byte(wrap(t.text, c.workers)), scratch)
+}
+
+// planArchive unpacks an archive in the scratch folder and builds there: in the module that the archive has, or in one that is lent. No
+// module of a folder above counts, which may be another user's.
+func (c compiler) planArchive(ctx context.Context, t target, scratch string) (work, error) {
+	const folder = "archive"
+	top := filepath.Join(scratch, folder)
+	if err := os.Mkdir(top, 0o700); err != nil {
+		return work{}, err
+	}
+	into, err := os.OpenRoot(top)
+	if err != nil {
+		return work{}, err
+	}
+	defer into.Close()
+	program, err := unpack(t.path, into, usualRoom)
+	if err != nil {
+		return work{}, fmt.Errorf("cannot build %s: %w", t, err)
+	}
+	w := work{dir: filepath.Join(top, filepath.FromSlash(program)), what: ".", env: []string{"GOWORK=off", "GO111MODULE=on"}}
+	if _, err := into.Stat(filepath.Join(filepath.FromSlash(program), "go.mod")); err == nil {
+		return w, nil
+	}
+	return c.lend(ctx, w, scratch)
 }
 
 // planSource builds a file that only this command has: as a part of the module of the working directory when that knows the

@@ -22,6 +22,7 @@ type form int
 const (
 	goFile form = iota
 	directory
+	archive
 	importPath
 	statements
 	standardInput
@@ -49,7 +50,7 @@ func (o *Options) target() (target, error) {
 	case o.Statements != nil:
 		return target{form: statements, name: "-c", text: *o.Statements, args: o.Words}, nil
 	case len(o.Words) == 0:
-		return target{}, command.Usagef("no program: give a Go file, a directory, a built program, -m PACKAGE, -c STATEMENTS or -")
+		return target{}, command.Usagef("no program: give a Go file, a directory, a zip file, a built program, -m PACKAGE, -c STATEMENTS or -")
 	case o.Words[0] == "":
 		return target{}, command.Usagef("no program: its name is empty")
 	case o.Words[0] == "-":
@@ -70,12 +71,14 @@ func (o *Options) target() (target, error) {
 		t.form = directory
 	case strings.HasSuffix(t.name, ".go"):
 		t.form = goFile
+	case strings.EqualFold(filepath.Ext(t.name), ".zip") && info.Mode().IsRegular():
+		t.form = archive
 	case isProgram(t.path, info):
 		t.form = binary
 	case isExecutableFormat(t.path):
 		return target{}, fmt.Errorf("cannot run %s: it is a program, but may not be executed: chmod +x %s", t.name, t.name)
 	default:
-		return target{}, command.Usagef("cannot run %s: it is neither a Go file, nor a directory, nor a program", t.name)
+		return target{}, command.Usagef("cannot run %s: it is neither a Go file, nor a directory, nor a zip file, nor a program", t.name)
 	}
 	return t, nil
 }

@@ -3,6 +3,9 @@
 package command_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,6 +23,18 @@ func TestEveryFormRunsOnceAndSeesItsOwnArguments(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	nowhere := t.TempDir()
+	flat := zipped(t, "flat.zip", map[string]string{"main.go": read(t, greet)})
+	foldered := zipped(t, "foldered.ZIP", map[string]string{"sweep/main.go": read(t, greet), "__MACOSX/._main.go": "?"})
+	library, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofModule := zipped(t, "module.zip", map[string]string{
+		"main.go": "package main\n\nimport \"example.org/sweep/inner\"\n\nfunc init() { inner.Same() }\n", "greet.go": read(t, greet),
+		"inner/inner.go": "package inner\n\nfunc Same() {}\n", "go.sum": read(t, filepath.Join(library, "go.sum")),
+		"go.mod": strings.Replace(read(t, filepath.Join(library, "go.mod")), "module "+module, "module example.org/sweep", 1) +
+			"\nrequire " + module + " v0.0.0-00010101000000-000000000000\n\nreplace " + module + " => " + library + "\n",
+	})
 	for _, tt := range []struct {
 		name, zero string
 		call       call
@@ -35,6 +50,9 @@ func TestEveryFormRunsOnceAndSeesItsOwnArguments(t *testing.T) {
 		{"a package of the library, from no module", "greet", call{args: []string{"--package=" + module + "/tests/command/testdata/greet"}, dir: nowhere}},
 		{"standard input", "-", call{args: []string{"-"}, stdin: read(t, greet), dir: nowhere}},
 		{"standard input, in a module", "-", call{args: []string{"-"}, stdin: read(t, greet)}},
+		{"a zip file", "flat.zip", call{args: []string{flat}, dir: nowhere}},
+		{"a zip file with a folder", "foldered.ZIP", call{args: []string{foldered}}},
+		{"a zip file with a module", "module.zip", call{args: []string{ofModule}}},
 		{"a built program", "built", call{args: []string{binary}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,6 +65,44 @@ func TestEveryFormRunsOnceAndSeesItsOwnArguments(t *testing.T) {
 			}
 			tidied(t, r.folder)
 		})
+	}
+}
+
+// zipped writes a zip file.
+func zipped(t *testing.T, name string, files map[string]string) (path string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, text := range files {
+		f, err := w.Create(name)
+		if err == nil {
+			_, err = f.Write([]byte(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	path = filepath.Join(t.TempDir(), name)
+	if err := errors.Join(w.Close(), os.WriteFile(path, b.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAZipFileThatIsNoProgramIsRefusedWithTheReason(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken.zip")
+	if err := os.WriteFile(broken, []byte("no archive"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		broken: "it is no zip file",
+		zipped(t, "data.zip", map[string]string{"data.txt": "x"}):            "it has no Go file at its top",
+		zipped(t, "library.zip", map[string]string{"p.go": "package p\n"}):   "its package is not main",
+		zipped(t, "escapes.zip", map[string]string{"../main.go": "package"}): `"../main.go" in it: the name is not that of a file below the top`,
+	} {
+		r := start("run", path).run(t)
+		r.expect(t, 1, path, want)
+		tidied(t, r.folder)
 	}
 }
 
@@ -119,7 +175,7 @@ func TestMistakesOnTheCommandLineEndWithOneAndTheUsage(t *testing.T) {
 		"unknown option":    {[]string{"run", "--bogus", greet}, "unknown flag --bogus"},
 		"unknown command":   {[]string{"walk", greet}, "unexpected argument walk"},
 		"non-existent path": {[]string{"run", "does/not/exist.go"}, "cannot run does/not/exist.go: there is no such file"},
-		"no program":        {[]string{"run", notProgram}, "neither a Go file, nor a directory, nor a program"},
+		"no program":        {[]string{"run", notProgram}, "neither a Go file, nor a directory, nor a zip file, nor a program"},
 		"an empty name":     {[]string{"run", ""}, "its name is empty"},
 		"no time":           {[]string{"run", "--wait", "0s", greet}, "--wait 0s leaves no time"},
 		"an option for -m":  {[]string{"run", "-m", "-v"}, "needs the import path of a package"},
