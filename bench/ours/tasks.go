@@ -13,7 +13,7 @@ import (
 
 var (
 	add    = futures.Register("bench.add", func(x int) (int, error) { return x + 1, nil })
-	whoami = futures.Register("bench.whoami", identify)
+	whoami = futures.RegisterContext("bench.whoami", func(ctx context.Context, _ struct{}) (futures.WorkerInfo, error) { return futures.Worker(ctx) })
 )
 
 // submit submits n tasks, then collects their results.
@@ -125,25 +125,26 @@ func start(ctx context.Context, b *bench) error {
 	return ex.Close()
 }
 
-// identity is what a worker says of itself.
-type identity struct {
-	Host string
-	Pid  int
-}
-
-func identify(struct{}) (identity, error) {
-	host, err := os.Hostname()
-	return identity{host, os.Getpid()}, err
-}
-
-// hello prints rank, size and host of every worker.
+// hello prints a line for the master and one for every worker: where it is, and its rank if it has one.
 func hello(ctx context.Context, b *bench) error {
 	all, err := onEach(ctx, b.ex, whoami, struct{}{})
 	if err != nil {
 		return err
 	}
-	for rank, w := range all {
-		fmt.Printf("hello from worker %d of %d on %s (%s, process %d)\n", rank, len(all), w.Host, b.ex.Backend(), w.Pid)
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	rank := "" // spawned workers have those of their own world
+	if len(all) > 0 && all[0].Rank > 0 {
+		rank = "rank 0, "
+	}
+	fmt.Printf("hello from the master of %d workers on %s (%s%s, process %d)\n", len(all), host, rank, b.ex.Backend(), os.Getpid())
+	for i, w := range all {
+		if w.Rank >= 0 {
+			rank = fmt.Sprintf("rank %d, ", w.Rank)
+		}
+		fmt.Printf("hello from worker %d of %d on %s (%s%s, process %d)\n", i, len(all), w.Host, rank, b.ex.Backend(), w.Pid)
 	}
 	return nil
 }

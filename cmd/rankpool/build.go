@@ -54,6 +54,9 @@ func (c *buildCommand) Run(s command.Surroundings) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("there is no go command on the path: install Go (%w)", err)
 	}
+	if err := gobuild.CheckHome(); err != nil {
+		return err
+	}
 	dir, remove, err := owndir.Scratch("", "rankpool-build-")
 	if err != nil {
 		return err

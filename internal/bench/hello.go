@@ -37,7 +37,7 @@ func greet(ctx context.Context, s command.Surroundings, e *entrant, asJSON bool,
 			fmt.Fprintf(s.Out, "%s\n%s", e.backend, out)
 			return true
 		}
-		if n := strings.Count(out, "hello from"); e.missing == nil {
+		if n := strings.Count(out, "hello from worker"); e.missing == nil {
 			p := printer{w: s.Out, asJSON: true}
 			v := ptr(float64(n))
 			p.print(record{Name: "hello", Backend: e.backend, Workers: n, Value: v, Unit: "workers", Runs: 1, Min: v, Max: v, Machine: machine})

@@ -3,6 +3,7 @@ package gobuild
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,34 @@ func Command(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = Grace
 	return cmd
+}
+
+// CheckHome says so when the go command has no home to keep its caches in, which its own words do not name as the cause.
+func CheckHome() error {
+	if os.Getenv("HOME") != "" || runtime.GOOS == "windows" || cachesAreNamed() {
+		return nil
+	}
+	me, err := user.Current()
+	switch {
+	case err != nil || me.HomeDir == "":
+		return errors.New("HOME is not set, and the user database has no home for this user: the go command keeps its caches there: " +
+			"set HOME, or GOCACHE and GOPATH")
+	case !isFolder(me.HomeDir):
+		return fmt.Errorf("HOME is not set, and the home that the user database has for this user, %s, is no folder: the go command keeps its "+
+			"caches there: set HOME, or GOCACHE and GOPATH", me.HomeDir)
+	}
+	return nil
+}
+
+// cachesAreNamed tells whether the go command needs no home.
+func cachesAreNamed() bool {
+	set := func(name string) bool { return os.Getenv(name) != "" }
+	return (set("GOCACHE") || set("XDG_CACHE_HOME")) && (set("GOPATH") || set("GOMODCACHE"))
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // environment is what the go command is started with. It needs a home, which services and batch jobs may lack; the program that it

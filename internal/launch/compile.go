@@ -35,6 +35,9 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 		return fmt.Errorf("cannot build %s: there is no go command on the path of %s: install Go, or build the program elsewhere "+
 			"(rankpool build) and run that", t, host)
 	}
+	if err := gobuild.CheckHome(); err != nil {
+		return fmt.Errorf("cannot build %s: %w", t, err)
+	}
 	job, err := c.plan(ctx, t, scratch)
 	if err != nil {
 		return err

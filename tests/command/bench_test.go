@@ -115,8 +115,10 @@ func TestTheBenchNamesWhatIsMissing(t *testing.T) {
 func TestTheBenchGreetsFromEveryWorker(t *testing.T) {
 	r := start("bench", "--backend", "threads,processes", "hello").run(t)
 	r.expect(t, 0, "hello from worker 0 of 2 on ", "hello from worker 1 of 2 on ", "(threads, ", "(processes, ")
-	if n := strings.Count(r.out, "hello from worker"); n != 4 {
-		t.Errorf("%d greetings, want 4:\n%s", n, r.out)
+	for who, want := range map[string]int{"worker": 4, "the master of 2 workers on ": 2} {
+		if n := strings.Count(r.out, "hello from "+who); n != want {
+			t.Errorf("%d greetings from %s, want %d:\n%s", n, who, want, r.out)
+		}
 	}
 }
 
@@ -124,7 +126,11 @@ func TestInAJobTheBenchGreetsFromItsWorkers(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
 		c := call{program: withMPI(t, library), args: []string{"bench", "hello"}}
 		r := c.ranks(t, library, 3)
-		r.expect(t, 0, "hello from worker 0 of 2 on ", "hello from worker 1 of 2 on ", "(mpi, ")
+		r.expect(t, 0, "hello from the master of 2 workers on ", "(rank 0, mpi, ", "hello from worker 0 of 2 on ", "(rank 1, mpi, ",
+			"hello from worker 1 of 2 on ", "(rank 2, mpi, ")
+		if n := strings.Count(r.out, "hello from "); n != 3 {
+			t.Errorf("%d lines, want one for each of 3 ranks:\n%s", n, r.out)
+		}
 	})
 }
 

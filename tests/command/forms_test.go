@@ -243,6 +243,28 @@ func TestAProgramIsBuiltWithoutAHome(t *testing.T) {
 	c.run(t).expect(t, 1, "cannot use the folder /proc/nowhere for temporary files", "TMPDIR")
 }
 
+func TestAMissingHomeIsNamedWhereNothingCanBeBuiltWithoutIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be a user whom the user database does not know")
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip(err)
+	}
+	stranger, folder := []string{"--reuid=54321", "--regid=54321", "--clear-groups"}, t.TempDir()
+	for _, dir := range []string{binaries, filepath.Dir(folder), folder} {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(folder, 54321, 54321); err != nil {
+		t.Fatal(err)
+	}
+	c := call{program: setpriv, args: append(stranger, rankpool, "run", "-c", "fmt.Println(1)"), folder: folder, dir: folder,
+		env: []string{"HOME=", "XDG_CACHE_HOME=", "GOCACHE=", "GOPATH=", "GOMODCACHE=", "TMPDIR=" + folder}}
+	c.run(t).expect(t, 1, "HOME is not set, and the user database has no home for this user", "set HOME, or GOCACHE and GOPATH")
+}
+
 func TestAProgramWithoutPermissionIsToldFromWhatIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "program")
 	text, err := os.ReadFile(rankpool)
