@@ -91,6 +91,25 @@ func TestARankKilledInALongTaskCostsThatTask(t *testing.T) {
 	})
 }
 
+// The other elements are delivered, and the lost one is named.
+func TestAnElementThatKillsItsWorkerIsLostAloneOnProcessesAndRanks(t *testing.T) {
+	test := func(t *testing.T, o outcome) {
+		t.Helper()
+		o.contains(t, "element 5 of 5 is lost: true", "yielded 40 returned 40 right 38 errors 1 true")
+		o.matches(t, 1, `element \d+ of`)
+	}
+	t.Run("processes", func(t *testing.T) {
+		test(t, processes.succeed(t, probe, []string{"losemap"}, "RANKPOOL_MAX_WORKERS=3"))
+	})
+	t.Run("ranks", func(t *testing.T) {
+		onLosing(t, func(t *testing.T, run func(...string) outcome) {
+			o := run("losemap")
+			test(t, o)
+			o.ends(t, 0, lost...)
+		})
+	})
+}
+
 func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("-tasks", "60000", "losebatch")

@@ -16,13 +16,14 @@ import (
 
 	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/pool"
 )
 
 // What is done here to a job's ranks is done on purpose; package modes looks at what the job says then.
 func init() {
 	for name, act := range map[string]func(context.Context) error{
 		"loselong": loseLong, "losebatch": loseBatch, "loseall": loseAll, "pauses": pauses, "losegang": loseGang,
-		"signalled": signalled, "cutoff": cutOff, "losedrain": loseDrain,
+		"losemap": loseMap, "signalled": signalled, "cutoff": cutOff, "losedrain": loseDrain,
 	} {
 		acts[name] = act
 	}
@@ -66,6 +67,16 @@ var (
 		return comm.Allreduce(ctx, c, 1, comm.Sum[int])
 	})
 )
+
+// convert takes longer than what is sent ahead of time. The element 5 ends its process, as a library that crashes does.
+var convert = futures.Register("convert", func(x int) (int, error) {
+	time.Sleep(20 * time.Millisecond)
+	if x == 5 {
+		kill(os.Getpid())
+		select {}
+	}
+	return x * x, nil
+})
 
 // neighbours says which rank it is, of how many, what they are in all, and which two are beside it.
 var neighbours = futures.RegisterContext("neighbours", func(ctx context.Context, _ int) ([5]int, error) {
@@ -248,6 +259,38 @@ func loseBatch(ctx context.Context) error {
 	s := ex.Stats()
 	fmt.Printf("tasks lost: %d, workers lost: %d, workers: %d %v, counted: %v\n", lost, s.Lost, n, err,
 		int(s.Failed) == lost && int(s.Done) == *tasks-lost+3)
+	return nil
+}
+
+// loseMap has an element of a map end its worker: of one that yields, and of one that returns all.
+func loseMap(ctx context.Context) error {
+	p, err := pool.New(pool.WithProcesses(3))
+	if err != nil {
+		return err
+	}
+	defer p.Terminate()
+	var xs [40]int
+	for i := range xs {
+		xs[i] = i
+	}
+	told := 0
+	for y, err := range pool.Imap(ctx, p, convert, xs[:]) {
+		if e, ok := errors.AsType[*futures.ElementError](err); ok {
+			fmt.Println("element", e.Index, "of", told, "is lost:", errors.Is(err, futures.ErrBroken))
+		} else if err != nil || y != told*told {
+			return fmt.Errorf("element %d: %d, %w", told, y, err)
+		}
+		told++
+	}
+	ys, err := pool.Map(ctx, p, convert, xs[:], pool.KeepGoing(), pool.WithChunkSize(1))
+	all, _ := errors.AsType[futures.ElementErrors](err)
+	right := 0
+	for i, y := range ys {
+		if i > 0 && y == i*i {
+			right++
+		}
+	}
+	fmt.Println("yielded", told, "returned", len(ys), "right", right, "errors", len(all), errors.Is(err, futures.ErrBroken))
 	return nil
 }
 
