@@ -15,22 +15,20 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // compiled compiles C into a shared library, linked with others.
 func compiled(t *testing.T, name, source string, with ...string) string {
 	t.Helper()
-	compiler, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no strange library can be made: there is no cc on the path; install a C compiler (gcc, or make tools)")
-	}
+	compiler := testkit.Compiler(t, "a strange library")
 	dir := t.TempDir()
 	text, library := filepath.Join(dir, "mpi.c"), filepath.Join(dir, name)
 	if err := os.WriteFile(text, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{"-shared", "-fPIC", "-o", library, text, "-Wl,--no-as-needed"}, with...)
-	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(compiler[0], append(compiler[1:], args...)...).CombinedOutput(); err != nil {
 		if len(with) > 0 {
 			t.Skipf("cc does not find the library of an MPI whose launcher is there: install the development package, or make tools\n%s", out)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi/abi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 var handles = append(append([]abi.Handle{
@@ -52,10 +53,7 @@ func headers() map[abi.Interface]string {
 
 // compiled runs a C program that prints one line for each fact: what mpi.h makes of it.
 func compiled(t *testing.T, i abi.Interface, folder string) map[string]string {
-	compiler, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no C compiler shows what is in mpi.h: there is no cc on the path; install one (gcc, or make tools)")
-	}
+	compiler := testkit.Compiler(t, "a program that shows what is in mpi.h")
 	var c strings.Builder
 	c.WriteString("#include <mpi.h>\n#if defined(OPEN_MPI) && defined(RANKPOOL_EXT)\n#include <mpi-ext.h>\n#endif\n" +
 		"#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#define TEXT(x) #x\n#define SHOW(x) TEXT(x)\nint main(void) {\n")
@@ -84,7 +82,7 @@ func compiled(t *testing.T, i abi.Interface, folder string) map[string]string {
 	if _, err := os.Stat(filepath.Join(folder, "mpi-ext.h")); err == nil {
 		args = append(args, "-DRANKPOOL_EXT")
 	}
-	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(compiler[0], append(compiler[1:], args...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	out, err := exec.Command(program).Output()
