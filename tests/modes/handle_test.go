@@ -49,3 +49,13 @@ func TestWhereThereIsNoMPIThereAreNoHandles(t *testing.T) {
 		t.Error(o.output)
 	}
 }
+
+// Another binding calls MPI beside the pool, from threads of its own.
+func TestWithoutMPIsThreadsThereAreNoHandles(t *testing.T) {
+	needsMPI(t)
+	o := world.run(t, handle, nil, "RANKPOOL_MPI_THREADS=serialized")
+	o.contains(t, "comm: Handle: MPI gives MPI_THREAD_SERIALIZED here", "comm: WorldHandle: MPI gives MPI_THREAD_SERIALIZED here")
+	if o.code == 0 {
+		t.Errorf("status 0:\n%s", o.output)
+	}
+}
