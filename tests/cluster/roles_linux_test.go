@@ -167,6 +167,11 @@ func nameHosts(dir string, names []string) error {
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		return err
 	}
+	f, err := os.OpenFile("/etc/hosts", os.O_CREATE|os.O_RDONLY, 0o644) // a bare Debian has none to mount over
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
 	if err := unix.Mount(path, "/etc/hosts", "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mounting %s over /etc/hosts: %w", path, err)
 	}
