@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/progress"
 )
 
 // Map calls fn on every element of xs and returns the results in the order of the input, one by one as they come. The
@@ -86,6 +87,11 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 	r.feed.room.L = &r.mu
 	r.came.chunk, r.came.unordered = r.chunk, r.unordered
 	slice, isSlice := xs.([]A)
+	total := len(slice)
+	if !isSlice {
+		total = progress.Unknown
+	}
+	r.progress = c.newProgress(verb, total)
 	if !isSlice || c.hasBuffer {
 		input, _ := xs.(iter.Seq[A])
 		if isSlice {
@@ -118,6 +124,8 @@ func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
 			yield(zero, errReadBefore)
 			return
 		}
+		r.progress.Start(survive)
+		defer r.progress.Stop()
 		seq(yield)
 	}
 }

@@ -2,6 +2,7 @@ package futures
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"sync/atomic"
 )
@@ -30,6 +31,8 @@ type mapConfig struct {
 	failFast            bool
 	arrivals            []func(int)
 	counts              []*atomic.Int64
+	progress            io.Writer // nil: not shown
+	progressName        string
 	task                taskConfig
 }
 
@@ -83,8 +86,8 @@ func WithArrivals(fn func(n int)) AnyMapOption {
 	})
 }
 
-// WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. A progress bar
-// lives on that. Nil changes nothing.
+// WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. Nil changes
+// nothing.
 func WithArrivalCount(n *atomic.Int64) AnyMapOption {
 	return newAnyMapOption(func(c *mapConfig) {
 		if n != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/pkl5"
+	"github.com/rankpool/rankpool/internal/progress"
 )
 
 // mapping is a Map under way: what has come in and has not been read.
@@ -25,7 +26,7 @@ type mapping[A, R any] struct {
 	task      taskConfig
 	window    int
 	failFast  *dispatch.FailFast // nil: the map goes on after a failure
-	over      atomic.Int64       // elements that are over, for the progress
+	progress  *progress.Progress // nil: not shown
 	read      atomic.Bool
 	left      atomic.Bool // nobody wants results any more
 
@@ -131,7 +132,7 @@ func (r *mapping[A, R]) finish() {
 
 // arrive takes in news, on the goroutine of the link. It tells whether the data was copied.
 func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
-	r.over.Add(int64(a.n + a.failed))
+	r.progress.Add(a.n+a.failed, a.failed)
 	if a.n > 0 {
 		for _, c := range r.counts {
 			c.Add(int64(a.n))

@@ -50,11 +50,8 @@ func each[A, R any](ctx context.Context, verb string, p *Pool, fn futures.Func[A
 		}
 	}
 	c.rest = append(c.rest, more...)
-	slice, isSlice := xs.([]A)
-	if !isSlice {
-		bar := c.newProgress(-1)
-		return shown(bar, futures.Map(ctx, p.ex, fn, xs.(iter.Seq[A]), bar.counting(c.rest)...))
+	if slice, ok := xs.([]A); ok {
+		return futures.Map(ctx, p.ex, fn, slice, c.rest...)
 	}
-	bar := c.newProgress(len(slice))
-	return shown(bar, futures.Map(ctx, p.ex, fn, slice, bar.counting(c.rest)...))
+	return futures.Map(ctx, p.ex, fn, xs.(iter.Seq[A]), c.rest...)
 }

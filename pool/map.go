@@ -83,8 +83,7 @@ func startList[A, R any](ctx context.Context, p *Pool, c mapConfig, fn futures.F
 	if !c.goOn {
 		opts = append(opts, futures.FailFast())
 	}
-	bar := c.newProgress(len(xs))
-	return list[R]{len(xs), c.goOn, shown(bar, futures.Map(ctx, p.ex, fn, xs, bar.counting(opts)...))}, nil
+	return list[R]{len(xs), c.goOn, futures.Map(ctx, p.ex, fn, xs, opts...)}, nil
 }
 
 // collect waits for the results.

@@ -39,6 +39,18 @@ func WithChunkSize(n int) futures.AnyMapOption { return futures.WithChunkSize(n)
 // chunkSize is what WithChunkSize of package futures returns.
 type chunkSize interface{ ChunkSize() int }
 
+// WithProgress is [futures.WithProgress] under the name of the verb. It shows on w how many elements are done and how many of them have
+// failed, how many are done a second, for how long, and how long the rest will take.
+func WithProgress(w io.Writer) futures.AnyMapOption {
+	return progressOption{futures.WithProgress(w, ""), w}
+}
+
+// progressOption is WithProgress.
+type progressOption struct {
+	futures.AnyMapOption
+	w io.Writer
+}
+
 // KeepGoing has [Map], [Starmap], [MapAsync] and [StarmapAsync] go on after an element has failed. They return the results of all elements,
 // each in its place, with the zero value where one has failed, and a [futures.ElementErrors] with the failures, which unwraps to all of
 // them.
@@ -49,27 +61,26 @@ type keepGoing struct{ futures.ListOption }
 
 // mapConfig is what the options of a verb set, as far as this package must know.
 type mapConfig struct {
-	verb     string
-	chunk    int       // 0: not set by WithChunkSize
-	progress io.Writer // nil: not shown
-	goOn     bool      // after a failure
-	rest     []futures.MapOption
+	chunk int  // 0: not set by WithChunkSize
+	goOn  bool // after a failure
+	rest  []futures.MapOption
 }
 
 func newMapConfig[O any](verb string, opts []O) (mapConfig, error) {
-	c := mapConfig{verb: verb}
+	var c mapConfig
 	for _, o := range opts {
+		own, ok := any(o).(futures.MapOption)
 		switch s := any(o).(type) {
 		case chunkSize:
 			if c.chunk = s.ChunkSize(); c.chunk < 1 {
 				return c, fmt.Errorf("pool: %s: the chunk size is %d; it must be at least 1", verb, c.chunk)
 			}
 		case progressOption:
-			c.progress = s.w
+			own = futures.WithProgress(s.w, verb)
 		case keepGoing:
 			c.goOn = true
 		}
-		if own, ok := any(o).(futures.MapOption); ok {
+		if ok {
 			c.rest = append(c.rest, own)
 		}
 	}

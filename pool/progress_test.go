@@ -144,7 +144,7 @@ func TestProgressEndsWithAnErrorAndWithAReaderWhoStops(t *testing.T) {
 		if _, err := pool.Map(t.Context(), p, slow, []int{1, -1, 3}, pool.WithChunkSize(1), pool.WithProgress(&out)); err == nil {
 			t.Error("no error")
 		}
-		if got, want := last(out.String()), "Map: 1/3 (33%), 0.1/s, 20s elapsed, 40s left\n"; got != want {
+		if got, want := last(out.String()), "Map: 2/3 (66%), 1 failed, 0.1/s, 20s elapsed, 10s left\n"; got != want {
 			t.Errorf("the last line is %q, want %q", got, want)
 		}
 		out.Reset()
