@@ -157,8 +157,12 @@ func rawOnline() int {
 func rawInit(level int) (provided int, restored []int, code int) {
 	// Once it has lost a peer that it talked to by TCP, Open MPI looks at its other sockets every 10 ms only, by default.
 	standardC.set("OMPI_MCA_mpi_event_tick_rate", "100")
-	if rawMitigates() && mitigates(rawLibrary(), os.LookupEnv) {
-		standardC.set(mitigation, "1")
+	if rawMitigates() {
+		value := "0"
+		if mitigates(rawLibrary(), os.LookupEnv) {
+			value = "1"
+		}
+		standardC.set(mitigation, value)
 	}
 	s, before := borrow(), signalActions()
 	defer s.giveBack()

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// mitigation is the variable that switches on Open MPI's failure mitigation (ULFM). Init sets it for the library alone, not for this
+// mitigation is the variable that switches Open MPI's failure mitigation (ULFM) on, or off, as version 6 has it on by itself. Init sets it for the library alone, not for this
 // program and what it starts, and not where the user has.
 const mitigation = "OMPI_MCA_mpi_ft_enable"
 

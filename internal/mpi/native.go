@@ -73,8 +73,8 @@ func rawErrorString(code int) string {
 func rawInit(level int) (provided int, restored []int, code int) {
 	var p, n C.int
 	var signals [64]C.int
-	if rawMitigates() && mitigates(rawLibrary(), os.LookupEnv) {
-		C.rp_want_losses()
+	if rawMitigates() {
+		C.rp_want_losses(number(mitigates(rawLibrary(), os.LookupEnv)))
 	}
 	rc := C.rp_init(C.int(level), &p, &signals[0], C.int(len(signals)), &n)
 	for _, s := range signals[:n] {

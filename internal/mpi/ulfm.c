@@ -10,7 +10,7 @@
 
 #if defined(OMPI_HAVE_MPI_EXT_FTMPI)
 
-void rp_want_losses(void) { setenv("OMPI_MCA_mpi_ft_enable", "1", 0); }
+void rp_want_losses(int on) { setenv("OMPI_MCA_mpi_ft_enable", on ? "1" : "0", 0); }
 
 int rp_is_loss(int code) {
   int class;
@@ -52,7 +52,7 @@ int rp_revoke(uintptr_t c) {
   return MPI_ERR_UNSUPPORTED_OPERATION;
 }
 
-void rp_want_losses(void) {}
+void rp_want_losses(int on) { (void)on; }
 
 int rp_is_loss(int code) {
   (void)code;

@@ -6,8 +6,8 @@
 
 #include "shim.h"
 
-// Has the library tell of losses, unless the user has decided. Before MPI_Init.
-void rp_want_losses(void);
+// Has the library tell of losses or not, unless the user has decided. Before MPI_Init.
+void rp_want_losses(int on);
 
 // Whether an error says no more than that a process of the communicator is lost, be it another than the operation's.
 int rp_is_loss(int code);
