@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,7 +145,11 @@ func killWhere(variable string, rank int) func(*cluster, string, string) error {
 			env, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "environ"))
 			if strings.HasPrefix(string(line), program+"\x00") && strings.Contains(string(line), dir) &&
 				strings.Contains("\x00"+string(env), fmt.Sprintf("\x00%s%d\x00", variable, rank)) {
-				return exec.Command("kill", "-KILL", filepath.Base(filepath.Dir(path))).Run()
+				pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+				if err != nil {
+					return err
+				}
+				return syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
 		return fmt.Errorf("there is no rank %d", rank)

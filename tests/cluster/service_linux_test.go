@@ -218,7 +218,7 @@ func TestAServerOnAnotherHostThatIsNotThereIsNotWaitedForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As rank 0 of node2, and so as this cluster, counts processes.
-	if out, err := exec.Command(s.enter, "node2", "kill", "-TERM", strconv.Itoa(left.Pid)).CombinedOutput(); err != nil {
+	if out, err := exec.Command(s.enter, "node2", "sh", "-c", "kill -TERM "+strconv.Itoa(left.Pid)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	ended().succeeded(t)

@@ -3,6 +3,7 @@
 package command_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,11 +108,18 @@ func TestWhatAKilledCommandHasLeftIsRemovedByTheNext(t *testing.T) {
 	tidied(t, r.folder)
 }
 
-// killTree kills a process and its children.
+// killTree kills a process and, where the system lists them, its children.
 func killTree(pid int) {
-	children, _ := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output()
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	var children []string
+	for _, list := range lists {
+		some, _ := os.ReadFile(list)
+		children = append(children, strings.Fields(string(some))...)
+	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	for _, child := range strings.Fields(string(children)) {
-		_ = exec.Command("kill", "-9", child).Run()
+	for _, child := range children {
+		if n, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(n, syscall.SIGKILL)
+		}
 	}
 }
