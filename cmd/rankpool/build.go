@@ -54,9 +54,6 @@ func (c *buildCommand) Run(s command.Surroundings) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("there is no go command on the path: install Go (%w)", err)
 	}
-	if err := gobuild.CheckHome(); err != nil {
-		return err
-	}
 	dir, remove, err := owndir.Scratch("", "rankpool-build-")
 	if err != nil {
 		return err
@@ -77,6 +74,9 @@ func (c *buildCommand) Run(s command.Surroundings) error {
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if home := gobuild.CheckHome(); home != nil {
+			return home
 		}
 		return &command.SilentError{Status: max(cmd.ProcessState.ExitCode(), command.Failure)}
 	}

@@ -35,12 +35,9 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 		return fmt.Errorf("cannot build %s: there is no go command on the path of %s: install Go, or build the program elsewhere "+
 			"(rankpool build) and run that", t, host)
 	}
-	if err := gobuild.CheckHome(); err != nil {
-		return fmt.Errorf("cannot build %s: %w", t, err)
-	}
 	job, err := c.plan(ctx, t, scratch)
 	if err != nil {
-		return err
+		return errors.Join(err, gobuild.CheckHome())
 	}
 	args := []string{"build", "-buildvcs=false", "-o", out}
 	if job.install {
@@ -78,6 +75,9 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 			return context.Cause(ctx)
 		}
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			if home := gobuild.CheckHome(); home != nil { // of which the go command's words tell what comes of it
+				return fmt.Errorf("cannot build %s: %w", t, home)
+			}
 			return fmt.Errorf("cannot build %s", t) // the go command has told why
 		}
 		return fmt.Errorf("cannot build %s: %w", t, err)
