@@ -137,52 +137,6 @@ func TestAMasterUsesAServerOnAnotherHost(t *testing.T) {
 	})
 }
 
-// daemons are the DVM of an Open MPI since version 5 on all three hosts, whose jobs can connect, or skip the test.
-func daemons(t *testing.T) (s serving, options []string) {
-	t.Helper()
-	if err := needsMPI(); err != nil {
-		t.Skip(err)
-	}
-	if !mpitest.VersionOf(library).PRRTE() {
-		t.Skip("Open MPI has daemons of several jobs since version 5")
-	}
-	dir := t.TempDir()
-	s = serving{hosts(t), dir, filepath.Join(dir, "uri")}
-	t.Setenv("XDG_CONFIG_HOME", dir) // for the secret
-	server, options := mpitest.NameServer(library, s.uri)
-	server.Args = append(append(s.on("node1"), server.Args...), "--host", "node1:2,node2:2,node3:2", "--prtemca", "plm_ssh_agent", s.agent)
-	server.Limit = limit
-	s.background(t, server.Run)
-	if err := await(s.uri); err != nil {
-		t.Fatal(err)
-	}
-	return s, options
-}
-
-func TestAServerOfSeveralHostsAndItsMasterAreJobsOfTheSameDaemons(t *testing.T) {
-	s, options := daemons(t)
-	cpi := build(t, "cpi")
-	job := func(host, hosts string, ranks int, program string, args ...string) mpitest.Job {
-		return mpitest.Job{
-			Prefix: s.on(host), Ranks: ranks, Program: program, Args: args, Limit: limit, Env: environment(),
-			Options: append([]string{"-wdir", s.dir, "-H", hosts}, options...),
-		}
-	}
-	for _, place := range []string{"file:" + filepath.Join(s.dir, "port"), "pi"} {
-		ended := s.background(t, func(ctx context.Context) (mpitest.Result, error) {
-			return mpitest.Run(ctx, job("node1", "node2:2,node3:2", 4, command(t), "serve", "--bind", "node2", "--service", place, cpi))
-		})
-		master := job("node1", "node1:1", 1, cpi, "128")
-		master.Env = environment("RANKPOOL_SERVICE=" + place)
-		r, err := mpitest.Run(t.Context(), master)
-		o := finished(t, s.dir, r, err).succeeded(t)
-		if d := cmp.Diff([]string{ofFour}, o.lines()); d != "" {
-			t.Errorf("%s: %s", place, d)
-		}
-		ended().succeeded(t).says(t, `the master \(process \d+ on node1\) has closed its pool`)
-	}
-}
-
 const apart = "github.com/rankpool/rankpool/tests/modes/service"
 
 func TestAServerOnAnotherHostThatIsNotThereIsNotWaitedForLong(t *testing.T) {
