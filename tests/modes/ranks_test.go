@@ -46,8 +46,8 @@ func (o outcome) contains(t *testing.T, want ...string) {
 	}
 }
 
-// The suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of the
-// worlds of two and three those tests that ask for one worker and for two.
+// The suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of each
+// world those tests that ask for as many workers as it has.
 func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	needsMPI(t)
 	suite := filepath.Join(binaries.Dir, "behaviour.test")
@@ -58,7 +58,7 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	if out, err := exec.Command("go", append(args, "../behaviour")...).CombinedOutput(); err != nil {
 		t.Fatalf("go %v: %v\n%s", args, err, out)
 	}
-	for _, m := range append(rankModes(), mode{name: "world of two", ranks: 2}) {
+	for _, m := range append(rankModes(), mode{name: "world of two", ranks: 2}, mode{name: "world of four", ranks: 4}, mode{name: "world of five", ranks: 5}) {
 		t.Run(m.name, func(t *testing.T) {
 			r, err := mpitest.RunSpawning(t, mpitest.Job{
 				Ranks: m.ranks, Program: suite, Limit: testkit.Suite, Args: []string{"-test.timeout=" + (3 * limit).String()},
