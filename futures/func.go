@@ -50,7 +50,8 @@ func (f Func[A, R]) Name() string {
 //
 //	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
 //
-// Several arguments are a struct, or a [Pair] with [Spread]; a function without an error is wrapped in [Pure]. Both types must
+// Several arguments are a struct, or a [Pair] with [Spread]; a function without an error is wrapped in [Pure], one that
+// takes a context is registered by [RegisterContext]. Both types must
 // be encodable: no channels, functions or unsafe pointers inside. The options [WithTaskTimeout] and [WithRetries] set what
 // holds for the function unless a call says otherwise.
 //

@@ -20,13 +20,13 @@ import (
 // When run returns an error or panics, that is printed at once, on standard error and as it is. What is queued is cancelled,
 // and tasks that run may finish, for [WithDrainGrace] at most; then their contexts end, and a second later the process. The status
 // is what a method ExitCode() int of the error says, found as by [errors.As], if that is from 0 to 255; otherwise, and after a
-// panic, it is 1. A launcher may report another: see docs/clusters.md. A deferred Close belongs to run and comes before all
+// panic, it is 1. A launcher may report another, even 0: see docs/clusters.md. A deferred Close belongs to run and comes before all
 // of that: With is the form in which a program that fails stops.
 //
 // A call of os.Exit in run ends the program there and then, with that status; local workers end with it.
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
-// most, or less where the launcher kills before. The status is then 130. SIGTERM, and the signals of [DrainOn], let the tasks
+// most, or less where the launcher kills before. The status is then 130. Under Open MPI Ctrl-C comes as SIGTERM. SIGTERM, and the signals of [DrainOn], let the tasks
 // that run finish first: see [WithDrainGrace]. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
 // SIGINT ends the process at once, also when run ignores the first; so does a second SIGTERM, unless it comes within 2 s, for
 // launchers send several. SIGINT or SIGTERM in a drain that a signal of [DrainOn] has begun ends the contexts. A signal that the

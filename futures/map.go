@@ -22,14 +22,15 @@ import (
 // loop that reads must be guarded. A panic in it comes out in the reader, after the results before it.
 //
 // The failure of an element comes in the element's place, as an [*ElementError] that names its index, and the map goes on: the
-// function's error or panic, the loss of its worker, an argument or a result that cannot be encoded. Who wants to stop breaks; then
-// what has not begun is withdrawn, and the contexts of the tasks that run end. [FailFast] ends the results with the first failure. A
+// function's error or panic, the loss of its worker, an argument or a result that cannot be encoded. A loop that breaks ends the map: what
+// has not begun is withdrawn, and the contexts of the tasks that run end. [FailFast] ends the results with the first failure. A
 // local process that dies costs the element it was running, also within a chunk. A rank leaves no trace of how far it came: its
 // loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a quarter of a millisecond.
 //
-// Any other error is the last: the end of ctx (it matches [ErrTimeout] if that was a deadline; results that are there come first),
-// [ErrShutdown], [ErrBroken], or a mistake in the call. The results can be read once, by one goroutine: to range over them again yields
-// an error that matches [ErrInvalidState].
+// Any other error is no [*ElementError] and is the last: the end of ctx (it matches [ErrTimeout] if that was a deadline), [ErrDrained] when
+// the program was told to end, [ErrShutdown], [ErrBroken], or a mistake in the call. It stands for all elements that were not read by then;
+// results that are there come before it. The results can be read once, by one goroutine: to range over them again yields an error that
+// matches [ErrInvalidState].
 //
 // Whether the executor takes calls shows at the call, whatever the input is, empty or not: the one element is [ErrShutdown]
 // when the executor is shut down, started before or not, [ErrDrained] while the program is told to end, [ErrBroken] when it is
