@@ -308,8 +308,8 @@ func (c *core) await(ctx context.Context) error {
 // assisted is the owner of a future, whose workers a waiting goroutine can poll.
 type assisted interface{ helps() func(done func() bool) }
 
-// helper returns what to call before waiting, or nil. Who waits for a rank's result and looks for it saves two changes of
-// thread, which take longer than the message.
+// helper returns what to call before waiting, or nil. A goroutine that waits for a rank's result and looks for it itself saves
+// two changes of thread, which take longer than the message.
 func (c *core) helper() func(done func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

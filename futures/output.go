@@ -21,7 +21,7 @@ type outputChoice struct {
 // option, or [WithOutputDir], workers write to this program's output themselves, and parts of lines can mix.
 //
 // Local processes print through this program: what a worker printed before it was killed is there, and all of it is when Close returns.
-// Who reads this program's output and is slow holds the tasks up that print, as he does without the option; when he is gone,
+// A slow reader of this program's output holds up the tasks that print, as it does without the option. When the reader is gone,
 // this program ends by SIGPIPE, or if it asks for that signal, what workers print is dropped. Ranks print to their own output, from the
 // set-up of the executor to its end. One that is killed, or calls os.Exit in a task, can lose what it printed last, but not the message of
 // a panic; and a mpiexec that takes up much at once may cut it within a line, as Open MPI's does beyond 4 KiB. Goroutines share this program's output: for them the option changes nothing.

@@ -69,8 +69,8 @@ type Service struct {
 	// Unheard takes a failure of Leave that the master cannot be told any more.
 	Unheard func(f Failure)
 
-	// Turn is locked while tasks run, unless it is nil: workers that share a process take turns, batch by batch. Who waits
-	// for its turn still answers the master.
+	// Turn is locked while tasks run, unless it is nil: workers that share a process take turns, batch by batch. A worker
+	// that waits for its turn still answers the master.
 	Turn sync.Locker
 
 	// Home is that of the pool, where tasks may lend their slots. Nil: they do not.

@@ -54,7 +54,7 @@ func start(prefix string, to io.Writer, chunk int, ready func()) (*Relay, *os.Fi
 }
 
 // Drain blocks until all that had been printed before the call has been passed on, or until limit is over, and tells whether it has.
-// Who has the other end may print on.
+// The process at the other end may print on.
 func (r *Relay) Drain(limit time.Duration) bool {
 	reached := make(chan struct{})
 	r.mu.Lock()

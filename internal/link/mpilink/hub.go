@@ -48,7 +48,7 @@ type Hub struct {
 
 	news chan struct{} // one token: left, gone or failed changed, for Close
 
-	// Who polls alone knows these: when something came last, and when something of each peer did.
+	// Only the goroutine that polls knows these: when something came last, and when something of each peer did.
 	now   time.Time
 	heard map[int]time.Time
 	told  map[int]bool // MPI has told of their end

@@ -11,11 +11,11 @@
 // part follows as a message of its own, received straight into the memory it is to stay in. Heads have one tag and parts
 // another; MPI keeps the order within each, so the parts need no names.
 //
-// # Who polls
+// # Polling
 //
 // MPI wakes nobody, so somebody has to look. In the master it is one goroutine, which looks only while a group attends to
 // its workers (link.Attender) or something is on its way, spins briefly and then sleeps for up to the back-off. In the
-// other ranks it is whoever waits: the goroutine that receives a task found it itself.
+// other ranks it is the goroutine that waits: the one that receives a task found it itself.
 //
 // It compiles without MPI, and then every call ends in mpi.ErrNotBuilt.
 package mpilink

@@ -125,7 +125,7 @@ type meeting struct {
 	err  error
 }
 
-// meet has two programs that were started apart meet. Who gives the call up leaves it behind.
+// meet has two programs that were started apart meet. A caller that gives up leaves the call behind.
 func meet(call func() (*mpi.Comm, error)) <-chan meeting {
 	met := make(chan meeting, 1)
 	go func() {

@@ -15,7 +15,7 @@ const (
 )
 
 // Help looks after what the workers put into their rings, in the place of the goroutines that read the sockets, until done
-// returns true or nothing has come for a while. Who waits for a result calls it: that saves two changes of thread. It does
+// returns true or nothing has come for a while. A goroutine that waits for a result calls it: that saves two changes of thread. It does
 // nothing while somebody else does it.
 func (g *Group) Help(done func() bool) {
 	if !g.slotted.Load() || len(g.slots) > mostHelped || done() || !g.helping.CompareAndSwap(false, true) {
