@@ -453,27 +453,27 @@ func (o *outbox) succeeded(seq uint64) (stop bool) {
 
 // replace gives the last entry another header in place of the room for one, and appends a tail to it.
 func (o *outbox) replace(header, tail []byte) {
-	data := o.aside(len(header), len(tail))
-	b := append(o.enc.Stream[:o.start], header...)
-	b = append(b, data...)
-	o.enc.Stream = append(b, tail...)
+	begin := min(o.start+o.room, len(o.enc.Stream))
+	if o.call.Chunked && cap(o.enc.Stream) == cap(o.base) {
+		o.keep(begin, len(header)-o.room+len(tail))
+	}
+	o.enc.Stream = append(slices.Replace(o.enc.Stream, o.start, begin, header...), tail...)
 }
 
-// aside returns the results of the last entry from a place where they can be read while the entry is written again, with a header and
-// a tail of these lengths. If the worker ends meanwhile, the results of the elements that are over are still in the journal.
-func (o *outbox) aside(header, tail int) []byte {
-	data := o.enc.Stream[min(o.start+o.room, len(o.enc.Stream)):]
-	if !o.call.Chunked || len(data) == 0 || cap(o.enc.Stream) != cap(o.base) {
-		return append([]byte(nil), data...)
+// keep copies the results of a chunk, which begin at a byte of the stream, before they are moved: if the worker ends meanwhile, those of
+// the elements that are over are still in the journal. The entry is about to become longer by so many bytes.
+func (o *outbox) keep(begin, longer int) {
+	data := o.enc.Stream[begin:]
+	if len(data) == 0 {
+		return
 	}
-	end := o.start + header + len(data) + tail
-	if room := o.base[:cap(o.base)]; end+len(data) <= len(room) {
-		data = room[end : end+copy(room[end:], data)]
-		o.s.journal.Moved(end)
-		return data
+	at := len(o.enc.Stream) + max(longer, 0) + binary.MaxVarintLen64 // the time of the batch may come between, see close
+	if room := o.base[:cap(o.base)]; at+len(data) <= len(room) {
+		copy(room[at:], data)
+		o.s.journal.Moved(at)
+		return
 	}
-	o.enc.Stream = append(make([]byte, 0, max(end, cap(o.base)+1)), o.enc.Stream[:o.start]...) // the journal stays as it is
-	return data
+	o.enc.Stream = append(make([]byte, 0, max(at, cap(o.base)+1)), o.enc.Stream...) // the journal stays as it is
 }
 
 // part makes the entry of a part of a unit: from element over on, of call.Done elements whose results were appended, and with an
