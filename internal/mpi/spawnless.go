@@ -2,8 +2,9 @@ package mpi
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 )
 
@@ -33,10 +34,40 @@ func Spawnless() (why, instead string, err error) {
 	return "", "", nil
 }
 
-// oversubscribed tells whether mpiexec may put more processes on a host than it has slots. Open MPI 4 hands on what it was told.
+// oversubscribed tells whether mpiexec may put more processes on a host than it has slots. Open MPI 4 hands on what it was told by options
+// and variables; what it has read in a file of parameters is read again.
 func (e environ) oversubscribed() bool {
-	may, _ := strconv.ParseBool(e.text("OMPI_MCA_rmaps_base_oversubscribe"))
-	return may || strings.Contains(strings.ToUpper(e.text("OMPI_MCA_rmaps_base_mapping_policy")), ":OVERSUBSCRIBE")
+	if may(e.text("OMPI_MCA_"+oversubscribe)) || mapsBeyond(e.text("OMPI_MCA_"+mappingPolicy)) {
+		return true
+	}
+	for _, path := range []string{filepath.Join(e.text("HOME"), ".openmpi", "mca-params.conf"), "/etc/openmpi/openmpi-mca-params.conf"} {
+		text, _ := os.ReadFile(path) // most have none
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(line, "=")
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+			if name == oversubscribe && may(value) || name == mappingPolicy && mapsBeyond(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Parameters of Open MPI 4.
+const (
+	oversubscribe = "rmaps_base_oversubscribe"
+	mappingPolicy = "rmaps_base_mapping_policy"
+)
+
+// may reads a parameter that is true or false. What is none of the words for false counts as true: then the attempt says more.
+func may(value string) bool {
+	return value != "" && !slices.Contains([]string{"0", "f", "false", "n", "no", "disabled"}, strings.ToLower(value))
+}
+
+// mapsBeyond tells whether a policy such as slot:PE=2,OVERSUBSCRIBE has that modifier, which may be cut short.
+func mapsBeyond(policy string) bool {
+	words := strings.FieldsFunc(strings.ToUpper(policy), func(r rune) bool { return r == ':' || r == ',' })
+	return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix("OVERSUBSCRIBE", w) })
 }
 
 var mpichVersion = regexp.MustCompile(`^MPICH Version: *(([0-9]+)\.\S*)`)
