@@ -51,11 +51,12 @@ type Handle struct {
 var ErrNoHandle = errors.New("no MPI")
 
 // Handle returns a communicator of MPI over all workers, whose ranks are those of c; its messages never meet the pool's. The tasks on all
-// workers call it, and the first time it waits for them, or until ctx ends. It may be used until the task returns.
+// workers call it, and the first time it waits for them: ctx ends the wait for the master's consent, but not that for the others. It may be
+// used until the task returns.
 //
 // A worker that is lost while tasks on others hold the handle has all calls on it fail, those that wait too, where the library has failure
-// mitigation: Open MPI since version 5, but not under srun. With other libraries it ends the whole job, with a message. A task's time
-// limit does so too, and nobody is told by MPI that a task has returned while others wait for it. Package mpicomm gives the same
+// mitigation: Open MPI since version 5, but not under srun. With other libraries it ends the whole job, with a message. So does with any
+// library one that is lost while tasks on others wait for the handle, and a task's time limit. Nobody is told by MPI that a task has returned while others wait for it. Package mpicomm gives the same
 // communicator as one of github.com/emer/empi.
 //
 // The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.

@@ -15,11 +15,12 @@ import (
 
 // Workers returns a communicator of [github.com/emer/empi/mpi] over all workers, for the task whose context ctx is or descends from:
 // each worker has the rank that it has in [futures.CommWorkers]. It takes MPI_THREAD_MULTIPLE. The tasks on all workers call it, and
-// the first time it waits for them, or until ctx ends. It may be used until the task returns, and must not be freed.
+// the first time it waits for them: ctx ends the wait for the master's consent, but not that for the others. It may be used until the
+// task returns, and must not be freed.
 //
 // A worker that is lost while tasks on others hold this communicator has all calls on it fail, those that wait too, where the library
 // has failure mitigation: Open MPI since version 5, but not under srun. Other libraries know nothing of lost workers. There it ends the
-// whole job, with a message; Recv and the operations of package comm get an error instead with any library. MPI does not notice
+// whole job, with a message, and with any library while tasks on others wait for the communicator; Recv and the operations of package comm get an error instead with any library. MPI does not notice
 // that a task has returned or failed while others wait for it: as in any MPI program, that is for the tasks to avoid. A
 // [futures.WithTaskTimeout] ends such a job too.
 //

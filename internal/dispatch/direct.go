@@ -14,7 +14,8 @@ var ErrNotNative = errors.New("dispatch: these workers have nothing in common bu
 
 // Native returns what the workers have in common beside the master, see link.Native. The tasks on all workers call it, and
 // it blocks until they do, or until ctx ends before the master has agreed. From then on until this task ends the loss of
-// another worker breaks it, where the group can (link.Breaker); else it is the end of everything, as nobody could wake those who wait for it.
+// another worker breaks it, where the group can (link.Breaker) and it is made; else it is the end of everything, as nobody could wake the
+// tasks that wait for it.
 func (p *Peers) Native(ctx context.Context) (any, error) {
 	ep, ok := p.s.ep.(link.Native)
 	if !ok {
@@ -40,8 +41,15 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 		case *answer != "":
 			return nil, errors.New(*answer)
 		default:
-			s.breaks.Wait() // they are of an earlier task's
-			return ep.Native(p.absent)
+			s.mu.Lock()
+			breaking := s.breaking // it is of an earlier task's
+			s.mu.Unlock()
+			if breaking != nil {
+				<-breaking
+			}
+			made, err := ep.Native(p.absent)
+			s.send(kindMade)
+			return made, err
 		}
 		select {
 		case <-changed:
@@ -65,11 +73,24 @@ func (s *server) grantFrame(r *reader) {
 	}
 }
 
-// breakDirect has the task that uses what the workers have in common get an error from it. It may have to wait until that is made.
+// breakDirect has the task that uses what the workers have in common get an error from it.
 func (s *server) breakDirect() {
-	if ep, ok := s.ep.(link.Native); ok {
-		s.breaks.Go(ep.BreakNative)
+	ep, ok := s.ep.(link.Native)
+	if !ok {
+		return
 	}
+	done := make(chan struct{})
+	s.mu.Lock()
+	before := s.breaking
+	s.breaking = done
+	s.mu.Unlock()
+	go func() {
+		defer close(done)
+		ep.BreakNative()
+		if before != nil {
+			<-before
+		}
+	}()
 }
 
 // grant answers a worker whose task wants to talk to the others directly: not when one of them is missing already.
@@ -88,17 +109,18 @@ func (m *Master) grant(w *worker, ask uint64) {
 }
 
 // doom wakes the tasks of others that may wait for a lost worker by means that the master knows nothing of. Where that is impossible
-// it gives up.
+// it gives up: what is not made yet cannot be broken, and Open MPI 5 never ends MPI_Comm_create_group when one of its ranks is lost.
 func (m *Master) doom(lost *worker, cause error) {
-	for _, w := range m.workers {
-		switch {
-		case !w.direct:
-		case m.breaks:
-			m.send(w, append(link.GetBuffer(), kindBreak))
-		case m.cfg.Doomed != nil:
+	if slices.ContainsFunc(m.workers, func(w *worker) bool { return w.direct && !(m.breaks && w.made) }) {
+		if m.cfg.Doomed != nil {
 			go m.cfg.Doomed(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
 				"would wait without end: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))
-			return
+		}
+		return
+	}
+	for _, w := range m.workers {
+		if w.direct {
+			m.send(w, append(link.GetBuffer(), kindBreak))
 		}
 	}
 }

@@ -198,7 +198,7 @@ const lostBefore = "it was lost before, and cannot be replaced"
 func (m *Master) hush(w *worker) {
 	m.settleLoan(w)
 	if w.talks {
-		w.talks, w.direct = false, false
+		w.talks, w.direct, w.made = false, false, false
 		m.talking--
 	}
 }

@@ -29,6 +29,7 @@ const (
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
 	kindLeft     = 'l' // what went wrong while it left, each as string what, uvarint length, encoded error; its last message
 	kindDirect   = 'd' // uvarint that counts: the unit that runs wants what the workers have in common beside the master
+	kindMade     = 'D' // and waits for the others no longer until that is made
 
 	// From a worker to another, by way of the master.
 	kindPeer = 'm' // uvarint slot (to the master: of the receiver; from it: of the sender), uvarint gang or 0, uvarint number of the sender's unit, uvarint tag, text

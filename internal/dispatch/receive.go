@@ -196,6 +196,9 @@ func (m *Master) message(w *worker, f link.Frame, g *greeting, n *news) error {
 	case kindDirect:
 		m.grant(w, r.uint())
 		return r.err
+	case kindMade:
+		w.made = w.direct
+		return nil
 	case kindPeer:
 		return m.relay(w, &r, f.Segments, n)
 	case kindOverdue:

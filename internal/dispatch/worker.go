@@ -124,7 +124,7 @@ type server struct {
 	absent     []int // of its slots, those that are not in it
 	peers      *Peers
 	mail       mailbox
-	breaks     sync.WaitGroup // of what the workers have in common, see kindBreak
+	breaking   chan struct{} // closed when what the workers had in common is broken, see kindBreak
 
 	turn  turn
 	timer *time.Timer
