@@ -37,8 +37,13 @@ func unpack(archive string, into *os.Root, limit room) (program string, err erro
 	if err != nil {
 		return "", fmt.Errorf("it is no zip file: %w", err)
 	}
-	if len(r.File) > limit.files {
-		return "", fmt.Errorf("it has more than %d files", limit.files)
+	all := map[string]bool{} // also the folders that are only in the names of others
+	for _, f := range r.File {
+		for name := path.Clean(f.Name); name != "." && name != "/" && !all[name]; name = path.Dir(name) {
+			if all[name] = true; len(all) > limit.files {
+				return "", fmt.Errorf("it has more than %d files and folders", limit.files)
+			}
+		}
 	}
 	left := limit.bytes
 	for _, f := range r.File {

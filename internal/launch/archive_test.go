@@ -94,8 +94,14 @@ func TestAnArchiveThatWouldFillTheDiskIsGivenUpAtItsLimit(t *testing.T) {
 	} else if info, err := os.Stat(filepath.Join(top, "zeros")); err != nil || info.Size() > 1000 {
 		t.Errorf("of it %d bytes were written, %v", info.Size(), err)
 	}
-	if _, _, err := unpacked(t, large, room{files: 2, bytes: 2 << 20}); err == nil || !strings.Contains(err.Error(), "more than 2 files") {
+	if _, _, err := unpacked(t, large, room{files: 2, bytes: 2 << 20}); err == nil || !strings.Contains(err.Error(), "more than 2 files and folders") {
 		t.Errorf("three files where two may be: %v", err)
+	}
+	deep := writeArchive(t, entry{name: "main.go", text: "package main"}, entry{name: strings.Repeat("a/", 1000) + "x"})
+	if _, top, err := unpacked(t, deep, room{files: 100, bytes: 1000}); err == nil || !strings.Contains(err.Error(), "more than 100 files and folders") {
+		t.Errorf("a thousand folders in one name: %v", err)
+	} else if made, err := os.ReadDir(top); err != nil || len(made) > 0 {
+		t.Errorf("%v was unpacked, %v", made, err)
 	}
 	if _, _, err := unpacked(t, large, room{files: 3, bytes: 12 + 1<<20 + 1}); err != nil {
 		t.Errorf("just usualRoom room: %v", err)
