@@ -143,10 +143,10 @@ func (n NameServer) Answers(ctx context.Context) error {
 		}
 		last = err
 	}
+	what, m := "name server", MeetingBy(n.DVM != "")
 	if n.DVM != "" {
-		return fmt.Errorf("mpi: the daemon of prte at %s does not answer: start it again (`prte --report-uri FILE --daemonize`), and then "+
-			"everything that is to connect (`mpiexec --dvm uri:file:FILE`): %w", strings.Join(n.Addresses, ", "), last)
+		what = "daemon of prte"
 	}
-	return fmt.Errorf("mpi: the name server at %s does not answer: start it again (`umask 077; ompi-server --no-daemonize -r FILE`), and then "+
-		"everything that is to use it (`mpiexec --ompi-server file:FILE`): %w", strings.Join(n.Addresses, ", "), last)
+	return fmt.Errorf("mpi: the %s at %s does not answer: start it again (`%s`), and then everything that is to connect (`mpiexec %s`): %w",
+		what, strings.Join(n.Addresses, ", "), m.Server, m.Option, last)
 }

@@ -93,4 +93,8 @@ func TestANameServerThatIsGoneDoesNotAnswer(t *testing.T) {
 	if err := n.Answers(context.Background()); err == nil || !strings.Contains(err.Error(), "start it again") {
 		t.Errorf("nobody is there: %v", err)
 	}
+	n.DVM = "prte-node1-4711@0"
+	if err := n.Answers(context.Background()); err == nil || !strings.Contains(err.Error(), "(`(umask 077; prte --report-uri URIFILE) &`)") {
+		t.Errorf("no daemon is there: %v", err)
+	}
 }
