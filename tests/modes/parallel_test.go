@@ -51,6 +51,17 @@ func TestALossWhileTasksWaitInMPIIsAnErrorOfThemOrEndsTheJob(t *testing.T) {
 	})
 }
 
+// What is not made yet cannot be revoked.
+func TestALossWhileTasksWaitForTheirCommunicatorEndsTheJob(t *testing.T) {
+	onRanks(t, func(t *testing.T, m mode) {
+		m.options = []string{mpitest.Leave[library]}
+		o := m.run(t, parallel, []string{"early", t.TempDir()})
+		if library == "openmpi" { // MPICH's proxy kills what is on its host all the same, and Open MPI's hides the status
+			o.contains(t, "the job is aborted: worker 0 (process", "was lost while tasks on other workers talk to it by MPI")
+		}
+	})
+}
+
 func TestTasksMayCallMPIOnTheWorkersThatAreLeft(t *testing.T) {
 	needsMPI(t)
 	m := world

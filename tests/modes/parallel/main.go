@@ -46,16 +46,38 @@ var (
 		if c.Rank() > 0 {
 			return 0, errors.Join(os.WriteFile(filepath.Join(dir, fmt.Sprint(c.Rank())), nil, 0o600), m.BcastF64(0, make([]float64, 1)))
 		}
-		for n := 0; n < c.Size()-1; {
-			files, err := os.ReadDir(dir)
-			if err != nil {
-				return 0, err
-			}
-			n = len(files)
+		return 0, dieAfter(c.Size()-1, dir)
+	})
+	// early waits for the communicator itself, and so for rank 0, which dies instead.
+	early = futures.RegisterContext("early", func(ctx context.Context, dir string) (int, error) {
+		c, err := futures.CommWorkers(ctx)
+		if err != nil {
+			return 0, err
 		}
-		return 0, kill(os.Getpid())
+		if c.Rank() == 0 {
+			return 0, dieAfter(c.Size()-1, dir)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(c.Rank())), nil, 0o600); err != nil {
+			return 0, err
+		}
+		_, err = mpicomm.Workers(ctx)
+		return 0, err
 	})
 )
+
+// dieAfter ends this process when there are n files in a folder, and a moment later.
+func dieAfter(n int, dir string) error {
+	for {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		if len(files) >= n {
+			time.Sleep(200 * time.Millisecond)
+			return kill(os.Getpid())
+		}
+	}
+}
 
 var (
 	sizes = futures.RegisterContext("sizes", func(ctx context.Context, _ struct{}) ([2]int, error) {
@@ -85,6 +107,17 @@ func run(ctx context.Context) error {
 		return blocks(ctx)
 	case "survivors":
 		return survivors(ctx)
+	case "early":
+		ex, err := futures.NewMPIPoolExecutor(futures.WithLiveness(3 * time.Second))
+		if err != nil {
+			return err
+		}
+		defer ex.Close()
+		f, err := futures.SubmitEach(ex, early, os.Args[2])
+		if err == nil {
+			_, err = f.Result(ctx)
+		}
+		return err
 	case "stuck":
 		ex, err := futures.NewMPIPoolExecutor(futures.WithLiveness(3 * time.Second))
 		if err != nil {
