@@ -48,17 +48,20 @@ func TestResultsThatHaveLeftTheJournalAreSentFromWhereTheyAre(t *testing.T) {
 	units := []byte{1, 1, 1, 2, 1, 1, 1, 3} // four: 1, 2, 1, 3
 	w.say(append([]byte{'t', 1, 0, 0, 0, 4, 0, 0, 0}, units...)...)
 	var got []byte
+	done, back := 0, 0                                      // units
 	for number, epoch := byte(5), byte(0); len(got) < 12; { // the fourth unit runs until then
 		select {
 		case b := <-w.up:
 			switch b[0] {
 			case 'R':
-				got = append(got, untimed(b[2:])...)
+				some, n := untimed(b[2:])
+				got, done = append(got, some...), done+n
 			case 'b': // one took long
-				n := number - b[1]
-				epoch++
-				w.say(append([]byte{'t', number, epoch, 0, 0, n, 0, 0, 0}, units[len(units)-2*int(n):]...)...)
-				number += n
+				back, epoch = int(number-b[1]), epoch+1
+			}
+			if back > 0 && done == 4-back {
+				w.say(append([]byte{'t', number, epoch, 1 << 5 /* all before is answered */, 0, byte(back), 0, 0, 0}, units[len(units)-2*back:]...)...)
+				number, back = number+byte(back), 0
 			}
 		case <-time.After(limit):
 			t.Fatalf("only %q came", got)
@@ -75,8 +78,8 @@ func TestResultsThatHaveLeftTheJournalAreSentFromWhereTheyAre(t *testing.T) {
 	}
 }
 
-// untimed returns the entries of a frame of results that are no times. Their numbers are small.
-func untimed(entries []byte) (all []byte) {
+// untimed returns the entries of a frame of results that are no times, and how many there are. Their numbers are small.
+func untimed(entries []byte) (all []byte, count int) {
 	for len(entries) > 0 {
 		v, n := binary.Uvarint(entries)
 		switch v & 3 {
@@ -87,7 +90,7 @@ func untimed(entries []byte) (all []byte) {
 			n += 5 + int(entries[5])
 		}
 		n += int(v >> 2)
-		all, entries = append(all, entries[:n]...), entries[n:]
+		all, count, entries = append(all, entries[:n]...), count+1, entries[n:]
 	}
-	return all
+	return all, count
 }
