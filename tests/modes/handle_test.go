@@ -22,10 +22,7 @@ func TestAnotherBindingOfMPICallsItWithTheHandlesOfTheWorkersAndTheWorld(t *test
 	}
 	abi := map[string]string{"openmpi": "Open MPI", "mpich": "MPICH"}[library]
 	for name, programs := range map[string]*testkit.Programs{"loaded": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true}, "linked": &binaries} {
-		for _, m := range modes() {
-			if m.ranks == 0 {
-				continue
-			}
+		for _, m := range rankModes() {
 			t.Run(name+"/"+m.name, func(t *testing.T) {
 				m.binaries = programs
 				o := m.succeed(t, handle, nil)
