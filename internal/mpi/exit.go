@@ -17,12 +17,9 @@ const raceStatus = 66
 // 4.2, MPICH takes leave of its launcher in such a handler; of a rank that ends without it mpiexec believes that it has crashed,
 // and kills the others. A handler that hangs is given up after some seconds.
 //
-// Before MPI_Finalize, and in a program without MPI, Exit is os.Exit.
+// Before MPI_Finalize, and in a program without MPI, Exit is os.Exit, with the same limit behind it.
 func Exit(status int) {
-	if !Ended() {
-		os.Exit(status)
-	}
-	if raceDetector && status == 0 { // os.Exit ends in libc's exit
+	if raceDetector && status == 0 && runtimeState.state.Load() != idle { // os.Exit ends in libc's exit
 		time.AfterFunc(exitLimit, func() {
 			if races() > 0 {
 				syscall.Exit(raceStatus)
@@ -30,6 +27,9 @@ func Exit(status int) {
 			syscall.Exit(0)
 		})
 		os.Exit(0)
+	}
+	if !Ended() {
+		os.Exit(status)
 	}
 	rawRunExitHandlers(status, exitLimit)
 	os.Exit(status)
