@@ -217,7 +217,6 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	cmd.Env = append(append([]string{"GORACE=atexit_sleep_ms=0"}, append(os.Environ(), mark)...), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
-		dump(mark)
 		killMarked(mark)
 		return cmd.Process.Kill()
 	}
@@ -341,28 +340,6 @@ func LauncherOf(library string) string {
 	}
 	return "openmpi"
 }
-
-// dump has the programs that have mark in their environment print what their goroutines do and end, and waits a few seconds for that.
-// The launchers, which pass it on, are left alone.
-func dump(mark string) {
-	var asked []int
-	for _, pid := range marked(mark) {
-		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		if !launchers.MatchString(string(name)) && syscall.Kill(pid, syscall.SIGQUIT) == nil {
-			asked = append(asked, pid)
-		}
-	}
-	for range 300 {
-		alive := marked(mark)
-		if !slices.ContainsFunc(asked, func(pid int) bool { return slices.Contains(alive, pid) }) {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// launchers are the names of programs that start ranks and pass their output on.
-var launchers = regexp.MustCompile(`^(mpiexec|mpirun|orte|prte|hydra|srun)`)
 
 // killMarked kills every process that has mark in its environment, until there is none, and returns which there were. It is
 // what a process group cannot do: both launchers give their ranks groups of their own.
