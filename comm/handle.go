@@ -54,10 +54,10 @@ var ErrNoHandle = errors.New("no MPI")
 // workers call it, and the first time it waits for them: ctx ends the wait for the master's consent, but not that for the others. It may be
 // used until the task returns.
 //
-// A worker that is lost while tasks on others hold the handle has all calls on it fail, those that wait too, where the library has failure
-// mitigation: Open MPI since version 5, but not under srun. With other libraries it ends the whole job, with a message. So does with any
-// library one that is lost while tasks on others wait for the handle, and a task's time limit. Nobody is told by MPI that a task has returned while others wait for it. Package mpicomm gives the same
-// communicator as one of github.com/emer/empi.
+// When a worker is lost while tasks on others hold the handle, all calls on it fail, those that wait too, where the library has failure
+// mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a message. It ends with every
+// library when a worker is lost while tasks on others still wait for the handle, and when a task exceeds its time limit. MPI tells nobody
+// that a task has returned for which others wait. Package mpicomm gives the same communicator as one of github.com/emer/empi.
 //
 // The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {

@@ -46,8 +46,8 @@ type Executor interface {
 	Stats() Stats
 
 	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. (That of a pool.Pool is
-	// Python's and does not wait.) An executor that is never closed is closed when Main's function returns; one that a task has made, in a worker, when that worker leaves. What
-	// that has not finished within WithStopTimeout then is given up, and an error of the outer executor's Close.
+	// Python's and does not wait.) An executor that is never closed is closed when Main's function returns; one that a task has made, in
+	// a worker, when that worker leaves. What that has not finished within WithStopTimeout then is given up, and an error of the outer executor's Close.
 	//
 	// The error of a pool that broke is the *BrokenError that says why, each time; a pool whose workers ended badly after
 	// their work has an error too.

@@ -50,10 +50,9 @@ func (f Func[A, R]) Name() string {
 //
 //	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
 //
-// Several arguments are a struct, or a [Pair] with [Spread]; a function without an error is wrapped in [Pure], one that
-// takes a context is registered by [RegisterContext]. Both types must
-// be encodable: no channels, functions or unsafe pointers inside. The options [WithTaskTimeout] and [WithRetries] set what
-// holds for the function unless a call says otherwise.
+// Several arguments are a struct, or a [Pair] with [Spread]. A function without an error is wrapped in [Pure], one that takes a context
+// is registered by [RegisterContext]. Both types must be encodable: no channels, functions or unsafe pointers inside. The options
+// [WithTaskTimeout] and [WithRetries] set what holds for the function unless a call says otherwise.
 //
 // Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or [Main] has begun; for a taken
 // name it names both places. [TryRegister] returns the error. A library puts its package path in front of its names, as in

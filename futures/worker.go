@@ -34,9 +34,9 @@ type WorkerInfo struct {
 var errNoWorker = errors.New("futures: Worker: the context is not that of a task or of an initializer: register the function " +
 	"with RegisterContext and pass the context that it is given, or one made of it")
 
-// Worker says which worker runs the task, the function of a state, or the initializer, whose context ctx is, or was made of. It does not block, costs no
-// message and no memory, and changes nothing about how tasks travel. With any other context, as in the master, it returns an
-// error.
+// Worker says which worker runs the task, the function of a state, or the initializer, whose context ctx is, or was made of. It does
+// not block, costs no message and no memory, and changes nothing about how tasks travel. With any other context, as in the master, it
+// returns an error.
 //
 // Every task on a worker is told the same but for [WorkerInfo.Attempt]. Where workers are goroutines, an initializer runs once for all of
 // them, and is told that it runs on worker 0: what each worker needs for itself, a GPU say, is for [RegisterState].

@@ -61,6 +61,16 @@ func (p *puppet) begin(t *testing.T) (*dispatch.Master, *sink) {
 	return m, s
 }
 
+// proven is begin, and the three units are answered and were tiny: the next is number 4.
+func (p *puppet) proven(t *testing.T) *dispatch.Master {
+	m, s := p.begin(t)
+	p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
+	p.hears(t, 't')
+	p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
+	s.wait(t)
+	return m
+}
+
 // hears waits for a frame of a kind from the master.
 func (p *puppet) hears(t *testing.T, kind byte) {
 	t.Helper()

@@ -27,11 +27,7 @@ func TestResultsOfTheLastElementsAreNotTakenForThoseOfTheFirstWhenAPartIsMissing
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPuppet()
-			m, first := p.begin(t)
-			p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
-			p.hears(t, 't')
-			p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
-			first.wait(t)
+			m := p.proven(t)
 			s := newSink(1)
 			j := &dispatch.Job{Func: 0, Units: 1, Data: []byte{3, 1, 2, 3}, Sink: s, More: &dispatch.More{Chunk: 3, Elements: 3}}
 			if err := m.Submit(j); err != nil {
@@ -61,11 +57,7 @@ func TestResultsOfTheLastElementsAreNotTakenForThoseOfTheFirstWhenAPartIsMissing
 // No worker gives back a unit of which a part has come. What a damaged one says must not leave elements of other units out.
 func TestElementsThatAreOverCountForTheirUnitAloneWhenSeveralComeBack(t *testing.T) {
 	p := newPuppet()
-	m, first := p.begin(t)
-	p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
-	p.hears(t, 't')
-	p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
-	first.wait(t)
+	m := p.proven(t)
 	s := newSink(2)
 	j := &dispatch.Job{Func: 0, Units: 2, Data: []byte{2, 1, 2, 2, 3, 4}, Sink: s, More: &dispatch.More{Chunk: 2, Elements: 4}}
 	if err := m.Submit(j); err != nil {
@@ -93,11 +85,7 @@ func TestElementsThatAreOverCountForTheirUnitAloneWhenSeveralComeBack(t *testing
 // How long an element takes is told by those that have succeeded, and by no others of their unit.
 func TestElementsThatHaveFailedDoNotMakeTheirFunctionLookShort(t *testing.T) {
 	p := newPuppet()
-	m, first := p.begin(t)
-	p.say([]byte{'R', 1, 1 << 2, 7, 10<<2 | 3})
-	p.hears(t, 't')
-	p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
-	first.wait(t)
+	m := p.proven(t)
 	s := newSink(1)
 	j := &dispatch.Job{Func: 1, Units: 1, Data: []byte{3, 1, 2, 3}, Sink: s, More: &dispatch.More{Chunk: 3, Elements: 3}}
 	if err := m.Submit(j); err != nil {

@@ -19,7 +19,7 @@ import (
 func TestARankWithAnotherVersionOfTheLibraryThanItsMasterBreaksThePoolAndBothAreNamed(t *testing.T) {
 	needsMPI(t)
 	if runtime.GOOS != "linux" {
-		t.Skip("a library of another version is made as for Linux")
+		t.Skip("the library of another version that this test compiles is one for Linux")
 	}
 	compiler := testkit.Compiler(t, "a library of another version")
 	dir := t.TempDir()

@@ -388,7 +388,7 @@ func TestAnotherProgramAsAServerIsRefusedWithTheDifference(t *testing.T) {
 func TestAMasterThatIsNoJobOfTheServersDaemonsIsRefusedAndTheServerLivesOn(t *testing.T) {
 	connects(t)
 	if !inDVM() {
-		t.Skip("a name server connects any two programs")
+		t.Skip("here programs meet by an ompi-server, which connects any two: there are no jobs of other daemons to refuse (Open MPI before 5)")
 	}
 	n := startNames(t)
 	file := filepath.Join(t.TempDir(), "port")
@@ -407,7 +407,7 @@ func TestAMasterThatIsNoJobOfTheServersDaemonsIsRefusedAndTheServerLivesOn(t *te
 func TestANameServerThatHasEndedIsNotWaitedFor(t *testing.T) {
 	connects(t)
 	if inDVM() {
-		t.Skip("the jobs of a DVM end with it")
+		t.Skip("here programs meet by their daemons (Open MPI since 5), and a job ends with its daemons: no program outlives them to wait")
 	}
 	n := startNames(t)
 	file := filepath.Join(t.TempDir(), "port")
