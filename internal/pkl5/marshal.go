@@ -99,9 +99,17 @@ func CompileRegistered(t reflect.Type) (*Codec, error) {
 	return c, err
 }
 
+// textOf returns how t can travel by its text, or nil.
+func textOf(t reflect.Type) *marshaller {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
+		return nil
+	}
+	return among(texts, t)
+}
+
 // letText has t travel by its text, if it has one, and tells whether it has. What was refused before may be possible now.
 func letText(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer || among(texts, t) == nil {
+	if textOf(t) == nil {
 		return false
 	}
 	planMu.Lock() // nobody keeps a refusal from before

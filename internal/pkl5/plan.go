@@ -1,6 +1,7 @@
 package pkl5
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -52,18 +53,37 @@ type builder struct {
 	known map[reflect.Type]reach
 	ours  map[reflect.Type]*marshaller
 	later []indirect
+	way   *way // to the type that is being planned
+}
+
+// way is a type, and what it is a part of.
+type way struct {
+	typ   reflect.Type
+	outer *way
+}
+
+// byTextInstead says which of the types on the way could travel by its text, the nearest; nothing where none could.
+func (w *way) byTextInstead() string {
+	for ; w != nil; w = w.outer {
+		if m := textOf(w.typ); m != nil {
+			return fmt.Sprintf("; or call RegisterType for %s, before what contains it: it has %s and %s, and travels by its text then", w.typ, m.write, m.read)
+		}
+	}
+	return ""
 }
 
 // indirect is a slice, pointer or map whose parts are not planned yet.
 type indirect struct {
 	plan *plan
 	path string
+	way  *way
 }
 
 // all plans t and what it leads to.
 func (b *builder) all(t reflect.Type) (*plan, error) {
 	pl, err := b.plan(t, typeName(t))
 	for i := 0; err == nil && i < len(b.later); i++ {
+		b.way = b.later[i].way
 		err = b.follow(b.later[i].plan, b.later[i].path)
 	}
 	return pl, err
@@ -81,7 +101,11 @@ func (b *builder) plan(t reflect.Type, path string) (*plan, error) {
 	pl := &plan{typ: t, linked: r.linked, plain: !r.linked && !r.custom}
 	pl.codec.plan = pl
 	b.made[t] = pl
-	return pl, b.fill(pl, t, path)
+	outer := b.way
+	b.way = &way{t, outer}
+	err := b.fill(pl, t, path)
+	b.way = outer
+	return pl, err
 }
 
 func (b *builder) fill(pl *plan, t reflect.Type, path string) error {
@@ -93,12 +117,12 @@ func (b *builder) fill(pl *plan, t reflect.Type, path string) error {
 		return nil
 	}
 	if why := refused(t); why != "" {
-		return &UnsupportedError{Type: t, Path: path, Reason: why}
+		return &UnsupportedError{Type: t, Path: path, Reason: why + b.way.byTextInstead()}
 	}
 	switch t.Kind() {
 	case reflect.Slice, reflect.Pointer, reflect.Map:
 		pl.min = 1
-		b.later = append(b.later, indirect{pl, path})
+		b.later = append(b.later, indirect{pl, path, b.way})
 	case reflect.Array:
 		if t.Len() == 0 { // even [0]func(), which structs use to forbid comparison
 			empty(pl)

@@ -145,7 +145,9 @@ func TestARegisteredTypeWhoseFieldsCannotTravelArrivesByItsText(t *testing.T) {
 }
 
 func TestATypeWhoseFieldsCannotTravelIsRefusedUntilItIsRegistered(t *testing.T) {
-	if text := fmt.Sprint(withoutType); !strings.Contains(text, "behaviour_test.Unknown") || !strings.Contains(text, "func(float64) float64") {
-		t.Error(text)
+	for _, want := range []string{"behaviour_test.Unknown", "func(float64) float64", "RegisterType for behaviour_test.Unknown"} {
+		if text := fmt.Sprint(withoutType); !strings.Contains(text, want) {
+			t.Errorf("there is no %q in: %s", want, text)
+		}
 	}
 }
