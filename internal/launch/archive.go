@@ -2,6 +2,7 @@ package launch
 
 import (
 	"archive/zip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,8 @@ var usualRoom = room{files: 20_000, bytes: 1 << 30}
 
 // unpack unpacks an archive into a folder and returns the folder in it, relative, that has the program: the top, or where that has nothing but
 // one folder, that one. The folder is opened once, and every file goes through its descriptor. Anything but files and folders is
-// refused, and so is a name that leads out of the folder or is there twice.
-func unpack(archive string, into *os.Root, limit room) (program string, err error) {
+// refused, and so is a name that leads out of the folder or is there twice. It ends soon after ctx does, unless the file system hangs.
+func unpack(ctx context.Context, archive string, into *os.Root, limit room) (program string, err error) {
 	file, err := os.Open(archive)
 	if err != nil {
 		return "", err
@@ -47,9 +48,12 @@ func unpack(archive string, into *os.Root, limit room) (program string, err erro
 	}
 	left := limit.bytes
 	for _, f := range r.File {
-		n, err := unpackOne(f, into, left)
+		n, err := unpackOne(ctx, f, into, left)
 		if err == nil && n > left {
 			err = fmt.Errorf("the archive has more than %d bytes", limit.bytes)
+		}
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
 		}
 		if err != nil {
 			return "", fmt.Errorf("%q in it: %w", f.Name, err)
@@ -60,7 +64,7 @@ func unpack(archive string, into *os.Root, limit room) (program string, err erro
 }
 
 // unpackOne unpacks a file or folder, of a file at most one byte more than there is room for, and returns how many these were.
-func unpackOne(f *zip.File, into *os.Root, left int64) (n int64, err error) {
+func unpackOne(ctx context.Context, f *zip.File, into *os.Root, left int64) (n int64, err error) {
 	name := strings.TrimSuffix(f.Name, "/")
 	if strings.Contains(name, `\`) || !fs.ValidPath(name) || name == "." || !filepath.IsLocal(filepath.FromSlash(name)) {
 		return 0, errors.New("the name is not that of a file below the top")
@@ -83,8 +87,21 @@ func unpackOne(f *zip.File, into *os.Root, left int64) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = io.Copy(to, io.LimitReader(from, left+1))
+	n, err = io.Copy(to, io.LimitReader(until{ctx, from}, left+1))
 	return n, errors.Join(err, to.Close())
+}
+
+// until reads as long as ctx lasts.
+type until struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (u until) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.from.Read(p)
 }
 
 // programIn returns the folder with Go files, at the top or below folders that have nothing beside them. What the go command

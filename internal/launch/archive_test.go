@@ -3,7 +3,9 @@ package launch
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,7 +54,7 @@ func unpacked(t *testing.T, archive string, limit room) (program, top string, er
 		t.Fatal(err)
 	}
 	defer into.Close()
-	program, err = unpack(archive, into, limit)
+	program, err = unpack(t.Context(), archive, into, limit)
 	if beside, readErr := os.ReadDir(above); readErr != nil || len(beside) != 1 {
 		t.Errorf("beside the folder there are %v, %v", beside, readErr)
 	}
@@ -118,5 +120,65 @@ func TestWhatIsUnpackedIsTheUsersAlone(t *testing.T) {
 		if info, err := os.Lstat(filepath.Join(top, name)); err != nil || info.Mode() != want {
 			t.Errorf("%s has mode %v, want %v (%v)", name, info.Mode(), want, err)
 		}
+	}
+}
+
+// soon is a context that ends when it has been asked for a while.
+type soon struct {
+	context.Context
+	left int
+}
+
+func (c *soon) Err() error {
+	if c.left--; c.left > 0 {
+		return nil
+	}
+	return context.Canceled
+}
+
+func TestUnpackingEndsWithItsContext(t *testing.T) {
+	zeros := strings.Repeat("\x00", 32<<20)
+	one := writeArchive(t, entry{name: "main.go", text: "package main"}, entry{name: "zeros", text: zeros})
+	var many []entry
+	for i := range 2000 {
+		many = append(many, entry{name: fmt.Sprintf("%d/x.go", i)})
+	}
+	for name, c := range map[string]struct {
+		archive string
+		most    int64 // of all bytes and files
+	}{"in a file": {one, 8 << 20}, "between files": {writeArchive(t, many...), 200}} {
+		t.Run(name, func(t *testing.T) {
+			top := t.TempDir()
+			into, err := os.OpenRoot(top)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer into.Close()
+			if _, err := unpack(&soon{t.Context(), 100}, c.archive, into, usualRoom); !errors.Is(err, context.Canceled) {
+				t.Errorf("it ends with %v", err)
+			}
+			var written int64
+			err = fs.WalkDir(into.FS(), ".", func(_ string, e fs.DirEntry, err error) error {
+				if err != nil || e.IsDir() {
+					return err
+				}
+				info, err := e.Info()
+				if err == nil {
+					written += info.Size() + 1
+				}
+				return err
+			})
+			if err != nil || written == 0 || written > c.most {
+				t.Errorf("%d bytes and files were written, want 1 to %d (%v)", written, c.most, err)
+			}
+		})
+	}
+}
+
+func TestUnpackingEndsWithTheTimeForAFileSystem(t *testing.T) {
+	archive := target{form: archive, name: "a.zip", path: writeArchive(t, entry{name: "main.go", text: "package main"})}
+	_, err := compiler{wait: 1}.planArchive(t.Context(), archive, t.TempDir())
+	if text := fmt.Sprint(err); !strings.Contains(text, "has not ended within 1ns") || !strings.Contains(text, "--wait") {
+		t.Error(text)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/findmpi"
@@ -23,6 +24,7 @@ type compiler struct {
 	workers bool              // statements get an executor
 	tags    string            // beside mpi
 	module  string            // the folder of the library's source, if the user says
+	wait    time.Duration     // for a file system
 	stdin   io.Reader
 	stderr  io.Writer
 }
@@ -36,6 +38,9 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 			"(rankpool build) and run that", t, host)
 	}
 	job, err := c.plan(ctx, t, scratch)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return errors.Join(err, gobuild.CheckHome())
 	}
@@ -139,7 +144,7 @@ func (c compiler) plan(ctx context.Context, t target, scratch string) (work, err
 		}
 		return c.alone(ctx, work{what: t.text}, scratch)
 	case standardInput:
-		source, err := io.ReadAll(c.stdin)
+		source, err := answered(ctx, noLimit, 0, "reading standard input", func() ([]byte, error) { return io.ReadAll(c.stdin) })
 		if err != nil {
 			return work{}, fmt.Errorf("cannot read the program from standard input: %w", err)
 		}
@@ -164,7 +169,10 @@ func (c compiler) planArchive(ctx context.Context, t target, scratch string) (wo
 		return work{}, err
 	}
 	defer into.Close()
-	program, err := unpack(t.path, into, usualRoom)
+	limited, cancel := context.WithTimeoutCause(ctx, c.wait, fmt.Errorf("unpacking it in %s has not ended within %v: does the file system there "+
+		"hang, or that of the archive? choose another folder with TMPDIR, or a longer time with --wait", os.TempDir(), c.wait))
+	defer cancel()
+	program, err := answered(limited, noLimit, fileGrace, "unpacking", func() (string, error) { return unpack(limited, t.path, into, usualRoom) })
 	if err != nil {
 		return work{}, fmt.Errorf("cannot build %s: %w", t, err)
 	}

@@ -206,7 +206,7 @@ func (o *Options) root(l mpi.Launcher) (*os.Root, error) {
 
 // build builds t into a folder.
 func (o *Options) build(ctx context.Context, s command.Surroundings, t target, workers bool, f *folder) error {
-	c := compiler{workers: workers, tags: o.Tags, module: o.Module, stdin: os.Stdin, stderr: s.Err}
+	c := compiler{workers: workers, tags: o.Tags, module: o.Module, wait: o.Wait, stdin: os.Stdin, stderr: s.Err}
 	if o.MPI != findmpi.Without && (s.Launcher.Found() || o.MPI != findmpi.Automatic || strings.EqualFold(os.Getenv("RANKPOOL_BACKEND"), "mpi")) {
 		var err error
 		if c.mpi, err = o.settings(ctx, s.Launcher); err != nil {
@@ -222,7 +222,7 @@ func (o *Options) build(ctx context.Context, s command.Surroundings, t target, w
 	if err := c.compile(ctx, t, dir.Name(), filepath.Join(dir.Name(), name)); err != nil {
 		return err
 	}
-	if err := f.adopt(dir, name); err != nil {
+	if err := finished(ctx, o.Wait, fileGrace, "copying the program to "+f.path(), func() error { return f.adopt(dir, name) }); err != nil {
 		return folderError(f.root.Name(), err)
 	}
 	return nil

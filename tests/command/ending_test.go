@@ -61,6 +61,28 @@ func TestAnInterruptWhileBuildingEndsWith130(t *testing.T) {
 	tidied(t, r.folder)
 }
 
+func TestAnInterruptEndsACommandThatReadsItsProgram(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	defer read.Close()
+	scratch := t.TempDir()
+	c := start("run", "-")
+	c.input, c.env = read, []string{"TMPDIR=" + scratch}
+	c.started = func(cmd *exec.Cmd, _ *output) {
+		eventually(t, "the build has begun", func() bool { made, err := os.ReadDir(scratch); return err == nil && len(made) > 0 })
+		_ = cmd.Process.Signal(os.Interrupt)
+	}
+	r := c.run(t)
+	r.expect(t, 130, "ended by signal: interrupt")
+	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+	tidied(t, r.folder)
+}
+
 func TestWhatWasBuiltIsRemovedHoweverTheProgramEnds(t *testing.T) {
 	c := start("run", greet, "wait")
 	c.started = func(cmd *exec.Cmd, out *output) {

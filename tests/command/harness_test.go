@@ -76,6 +76,7 @@ type call struct {
 	program string // rankpool unless set
 	args    []string
 	stdin   string
+	input   *os.File // in place of stdin
 	dir     string
 	env     []string
 	folder  string // where it builds; one of its own unless set
@@ -122,6 +123,9 @@ func (c call) run(t *testing.T) result {
 	cmd.Dir = c.dir
 	cmd.Env = append(append(os.Environ(), "RANKPOOL_RUN_DIR="+c.folder), c.env...)
 	cmd.Stdin = strings.NewReader(c.stdin)
+	if c.input != nil {
+		cmd.Stdin = c.input
+	}
 	cmd.WaitDelay = limit
 	var out, complaints output
 	cmd.Stdout, cmd.Stderr = &out, &complaints
