@@ -144,7 +144,10 @@ func connectJobs(ctx context.Context, l findmpi.Launcher, options []string) (str
 		facts, err := job(func(all []fact) bool {
 			last := all[len(all)-1]
 			if last.Kind == aboutPort {
-				port <- last
+				select {
+				case port <- last:
+				default: // a launcher that prints a line twice: one is enough
+				}
 			}
 			return last.Kind == aboutPort && last.Error != "" // else both jobs need each other until they end
 		}, "accept")

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/command"
@@ -43,12 +42,11 @@ func startProbe(ctx context.Context, l findmpi.Launcher, limit time.Duration, ra
 	return probed(ctx, limit, l.Path, args, enough)
 }
 
-// probed runs a command that prints facts.
+// probed runs a command that prints facts. enough is called on the goroutine that reads them, so it waits for nothing.
 func probed(ctx context.Context, limit time.Duration, name string, args []string, enough func([]fact) bool) ([]fact, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var mu sync.Mutex
-	var facts []fact
+	var facts []fact // the reader's until Run returns
 	satisfied := false
 	out, err := marked.Run(ctx, findmpi.AsRoot(nil), name, args, func(line string) (keep bool) {
 		_, text, ok := strings.Cut(line, factMark)
@@ -56,16 +54,12 @@ func probed(ctx context.Context, limit time.Duration, name string, args []string
 		if !ok || json.Unmarshal([]byte(text), &f) != nil {
 			return !ok
 		}
-		mu.Lock()
-		defer mu.Unlock()
 		if facts = append(facts, f); enough != nil && enough(facts) {
 			satisfied = true
 			cancel()
 		}
 		return false
 	})
-	mu.Lock()
-	defer mu.Unlock()
 	switch {
 	case satisfied:
 		err = nil

@@ -16,7 +16,8 @@ import (
 )
 
 // Run runs a command until its end or until ctx ends, and returns what it printed. Each line goes to see first, which may be
-// nil and tells whether the line is kept. Nothing that it has started is left when it returns.
+// nil and tells whether the line is kept; it is called on one goroutine, whose work is over when Run returns. Nothing that the command
+// has started is left then.
 func Run(ctx context.Context, env []string, name string, args []string, see func(line string) (keep bool)) (string, error) {
 	mark := newMark()
 	cmd := exec.CommandContext(ctx, name, args...)
