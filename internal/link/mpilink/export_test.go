@@ -87,3 +87,10 @@ func (h *Hub) WhileAnotherLooks(f func()) (relaxed bool) {
 	f()
 	return h.relaxed.Load()
 }
+
+// LeaveWord has a server leave word, without a place, and returns what ends that server.
+func LeaveWord(ctx context.Context, leave func() (withdraw func(), err error)) (end func(), err error) {
+	d := &desk{}
+	err = d.leaveWord(ctx, leave)
+	return d.withdraw, err
+}

@@ -85,28 +85,49 @@ func (s *Service) open(ctx context.Context) (*desk, error) {
 	}
 	d.over.Go(d.listen)
 	if s.Place.kind != byAddress {
-		var withdraw func()
-		err, over := within(ctx, func() (err error) {
-			withdraw, err = s.Place.leave(d.advert)
-			return err
-		})
-		if over && err == nil {
+		err := d.leaveWord(ctx, func() (func(), error) { return s.Place.leave(d.advert) })
+		if err == nil {
 			err = s.found(ctx, d.ID)
 		}
-		if !over || err != nil {
+		if err != nil {
 			d.close()
 			return nil, fmt.Errorf("mpilink: the service %v cannot be offered: %w", s.Place, err)
 		}
-		d.withdraw = sync.OnceFunc(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), leaving)
-			defer cancel()
-			_, _ = within(ctx, func() error { // the name server may have ended
-				withdraw()
-				return nil
-			})
-		})
 	}
 	return d, nil
+}
+
+// leaveWord leaves word for masters, which close takes back, also when this fails. A word that is left only after ctx has ended is taken
+// back at once.
+func (d *desk) leaveWord(ctx context.Context, leave func() (withdraw func(), err error)) error {
+	left := make(chan func(), 1) // who gets it takes the word back
+	takeBack := func() {
+		select {
+		case withdraw := <-left:
+			withdraw()
+		default:
+		}
+	}
+	d.withdraw = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), leaving)
+		defer cancel()
+		_, _ = within(ctx, func() error { // the name server may have ended
+			takeBack()
+			return nil
+		})
+	})
+	err, _ := within(ctx, func() error {
+		withdraw, err := leave()
+		if err != nil {
+			return err
+		}
+		left <- withdraw
+		if ctx.Err() != nil { // nobody waits for this any more
+			takeBack()
+		}
+		return context.Cause(ctx)
+	})
+	return err
 }
 
 // say tells users something.
