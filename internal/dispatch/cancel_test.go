@@ -82,7 +82,7 @@ func TestACancelThatComesBeforeTheUnitHasItsContextEndsIt(t *testing.T) {
 
 	turn.Lock() // another worker of the process runs
 	w.say('t', 1, 0 /* number, epoch */, 0, 0, 1, 0, 0, 0 /* flags, function, units */, 1, 7 /* a unit */)
-	w.say('c', 1, 1)
+	w.say('c', 1, 1, 0)
 	w.say('p')
 	w.hear(t, 'P') // so the cancel has been read
 	turn.Unlock()

@@ -7,11 +7,16 @@ import (
 	"github.com/rankpool/rankpool/internal/awake"
 )
 
-// endContexts has the contexts of the units of p end that are not answered. One that runs on after the job's grace, or the one
+// endContexts has the contexts of the units of p end that are not answered. If their job was withdrawn, none begins any more. One that runs on after the job's grace, or the one
 // given if that is shorter, is given up with its worker.
 func (m *Master) endContexts(w *worker, p *piece, grace time.Duration) {
 	first, n := p.seq+uint64(p.done), uint64(p.n-p.done)
-	m.send(w, binary.AppendUvarint(number(kindCancel, first), n))
+	recalled := uint64(0)
+	if p.job.is(withdrawn) && !p.job.more().Gang { // what is interrupted may have been seen to run, so it does
+		recalled = 1
+		m.recall(w, first, n)
+	}
+	m.send(w, binary.AppendUvarint(binary.AppendUvarint(number(kindCancel, first), n), recalled))
 	if own := p.job.more().Grace; own > 0 && (grace == 0 || own < grace) {
 		grace = own
 	}

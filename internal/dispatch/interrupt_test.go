@@ -55,7 +55,7 @@ func TestOnlyTheUnitsOfAnInterruptedJobAreDroppedWhenABatchComesBack(t *testing.
 			if !m.InterruptJob(jobs[2]) {
 				t.Fatal("a unit that was handed out does not run")
 			}
-			if f := <-p.sent; string(f.Stream) != "c\x05\x01" {
+			if f := <-p.sent; string(f.Stream) != "c\x05\x01\x00" {
 				t.Fatalf("the master sent %q in place of the end of one context", f.Stream)
 			}
 			giveBack(p)
@@ -84,7 +84,7 @@ func TestAJobThatIsInterruptedBetweenTwoWorkersBeginsWithAContextThatHasEnded(t 
 	if f := <-p.sent; f.Stream[0] != 't' {
 		t.Fatalf("the master sent %q in place of a task", f.Stream)
 	}
-	if f := <-p.sent; string(f.Stream) != "c\x02\x01" {
+	if f := <-p.sent; string(f.Stream) != "c\x02\x01\x00" {
 		t.Fatalf("the master sent %q in place of the end of its context", f.Stream)
 	}
 	_, _ = m.Shutdown(context.Background(), false, true)

@@ -129,6 +129,7 @@ type Master struct {
 	remarks   []remark   // likewise: what is to be logged
 
 	mover     link.Mover    // the group, if it can tell
+	recaller  link.Recaller // the group, if it shares memory with its workers
 	attender  link.Attender // the group, if it wants to know when it has to look
 	attending atomic.Bool   // frames may come; written under mu
 	telling   sync.Mutex    // guards told, and orders the calls of attender
@@ -214,8 +215,9 @@ func New(cfg Config) *Master {
 	}
 	attender, _ := cfg.Group.(link.Attender)
 	mover, _ := cfg.Group.(link.Mover)
+	recaller, _ := cfg.Group.(link.Recaller)
 	m := &Master{
-		mover: mover, attender: attender, told: true,
+		mover: mover, recaller: recaller, attender: attender, told: true,
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
 		booted: make(chan struct{}), closed: make(chan struct{}),
 	}

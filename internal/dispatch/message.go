@@ -12,7 +12,7 @@ const (
 	// From the master.
 	kindSetup  = 's' // uvarint slot, number of slots, the same among the workers of its host, then what a worker needs before its first task
 	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
-	kindCancel = 'c' // uvarint number, uvarint n: end the contexts of these n units, as far as they have not ended
+	kindCancel = 'c' // uvarint number, uvarint n, uvarint: end the contexts of these n units, as far as they have not ended; unless the third is 0, none begins
 	kindPing   = 'p' // are you there
 	kindStop   = 'q' // uvarint nanoseconds that it may take, uvarint units that were given up: finish and leave
 	kindGrant  = 'd' // uvarint as in kindDirect, string: why the unit that wants what the workers have in common must not use it; empty if it may
@@ -66,6 +66,7 @@ const (
 	partOne  = 1 // one has failed; more of the unit follows
 	partNone = 2 // nothing; more of the unit follows
 	partLast = 3 // there are none: it ends the unit
+	partVoid = 4 // none has begun, for the unit was recalled: it ends the unit
 )
 
 // ResultShift is by how much the length of a successful unit without segments is shifted in its header: see ResultHeader.

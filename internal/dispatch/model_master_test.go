@@ -18,7 +18,7 @@ func (m *model) send(n byte) bool {
 			return false
 		}
 		m.seq++
-		m.out[m.outs] = modelPiece{m.seq, m.queue[i]}
+		m.out[m.outs] = modelPiece{m.seq, m.queue[i], f.idle && i == 0}
 		m.outs++
 	}
 	copy(m.queue[:], m.queue[n:])
@@ -31,9 +31,71 @@ func (m *model) send(n byte) bool {
 	return true
 }
 
+// withdraw takes a unit back that waits, or recalls it.
+func (m *model) withdraw(id byte) bool {
+	if m.withdraws == 0 || m.withdrawn>>id&1 != 0 || m.told[id] > 0 || id >= m.units || m.gang && id == m.units-1 || m.toWorkers == byte(len(m.toWorker)) {
+		return false
+	}
+	m.withdraws--
+	m.withdrawn |= 1 << id
+	for i, q := range m.queue[:m.queued] {
+		if q == id {
+			m.unqueue(i)
+			return true
+		}
+	}
+	for _, p := range m.out[:m.outs] {
+		if p.id == id {
+			if !m.far {
+				m.recalls |= 1 << p.seq
+			}
+			m.toWorker[m.toWorkers] = modelFrame{cancel: p.seq, upto: p.seq, recall: true}
+			m.toWorkers++
+		}
+	}
+	return true
+}
+
+// unqueue tells of a unit that waits that it will not run.
+func (m *model) unqueue(i int) {
+	m.told[m.queue[i]]++
+	copy(m.queue[i:], m.queue[i+1:m.queued])
+	m.queued--
+	m.queue[m.queued] = 0
+}
+
+// interrupt has contexts end once the unit is out that needs it. That one came to a worker that had nothing else, so it does not come
+// back.
+func (m *model) interrupt(recall bool) bool {
+	if m.interrupts == 0 || m.outs == 0 || m.out[0].id != 0 || !m.out[0].first || m.toWorkers == byte(len(m.toWorker)) {
+		return false
+	}
+	m.interrupts--
+	m.toWorker[m.toWorkers] = modelFrame{cancel: m.out[0].seq, upto: m.out[m.outs-1].seq}
+	m.toWorkers++
+	if recall {
+		for _, p := range m.out[:m.outs] {
+			m.recalls |= 1 << p.seq
+		}
+	}
+	return true
+}
+
+// drop is a shutdown that cancels.
+func (m *model) drop() bool {
+	if !m.drops || m.dropping {
+		return false
+	}
+	m.dropping = true
+	for m.queued > 0 {
+		m.unqueue(0)
+	}
+	return true
+}
+
 // elsewhere has the unit at the head of the queue done by another worker.
 func (m *model) elsewhere() bool {
-	if !m.other || !m.ready || m.queued == 0 || m.queue[0] == modelGang {
+	if !m.other || !m.ready || m.queued == 0 || m.queue[0] == modelGang || m.blocks && m.queue[0] == 0 {
 		return false
 	}
 	id := m.queue[0]
@@ -78,7 +140,10 @@ func (m *model) results(first, last byte) {
 			return
 		}
 		id := m.out[0].id
-		if m.ran[id] != 1 {
+		if m.passed[id] > 0 && m.withdrawn>>id&1 == 0 {
+			m.wrong("unit %d was passed over, and nobody had withdrawn it", id)
+		}
+		if m.ran[id]+m.passed[id] != 1 {
 			m.wrong("unit %d was answered after it ran %d times", id, m.ran[id])
 		}
 		m.answer()
@@ -119,6 +184,10 @@ func (m *model) handback(from byte) {
 func (m *model) back(id byte) {
 	if id == modelGang {
 		m.wrong("the unit of a gang was given back")
+		return
+	}
+	if m.dropping || m.withdrawn>>id&1 != 0 {
+		m.told[id]++
 		return
 	}
 	copy(m.queue[1:], m.queue[:m.queued])

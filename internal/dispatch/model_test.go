@@ -36,6 +36,11 @@ const (
 	recvFlushing
 	recvReturn // then the number
 
+	recvHaltFlush // has been told that contexts end, and gives back what has not begun
+	recvHaltFlushUpTo
+	recvHaltFlushing
+	recvHalt
+
 	runSetup
 	runSetupAnswer
 	runPick
@@ -62,6 +67,9 @@ type modelFrame struct {
 	first, units, epoch byte
 	idle                bool
 	id                  [modelBatch]byte
+
+	cancel, upto byte // no tasks but the end of the contexts of these numbers
+	recall       bool // none of which is to begin any more
 }
 
 // modelWord is what a worker says: results of units (R), a hand-back (b), ready (r).
@@ -70,7 +78,10 @@ type modelWord struct {
 	first, last byte
 }
 
-type modelPiece struct{ seq, id byte }
+type modelPiece struct {
+	seq, id byte
+	first   bool // it came to a worker that had nothing else
+}
 
 // model is a state of everything. It is a value: a step is a copy.
 type model struct {
@@ -87,6 +98,11 @@ type model struct {
 	ready  bool
 	long   bool
 
+	withdrawn  uint16 // by unit: nobody wants it any more
+	withdraws  byte   // that may come
+	interrupts byte
+	dropping   bool // a shutdown that cancels
+
 	// What is under way.
 	toWorker  [4]modelFrame
 	toWorkers byte
@@ -96,6 +112,9 @@ type model struct {
 	// The worker.
 	proto protocol
 	marks [2]uint64
+
+	recalls   uint32 // by number: marks that the master writes where it shares the memory, and else the receiver
+	cancelled uint32 // by number: the context of the unit has ended
 
 	recv struct {
 		at    byte
@@ -120,6 +139,7 @@ type model struct {
 
 	// What became of the units.
 	ran      [modelGang + 1]byte
+	passed   [modelGang + 1]byte // over, because they were recalled
 	told     [modelGang + 1]byte
 	failed   byte // told that they were lost
 	mayFail  byte // how many may be, by the losses so far
@@ -135,7 +155,19 @@ type modelFault struct {
 
 	admit func(p *protocol, f arrival, j *link.Journal) (verdict, uint64)
 	halt  func(p *protocol, first uint64, j *link.Journal) uint64
+
+	// interruptsRecall has the end of a context recall units too. passed says what becomes of a unit that is recalled.
+	interruptsRecall bool
+	passed           passedOver
 }
+
+type passedOver byte
+
+const (
+	isAnswered passedOver = iota // as the real ones are
+	isForgotten
+	comesBack
+)
 
 var noFault = modelFault{
 	admit: (*protocol).admit,
@@ -180,10 +212,15 @@ type size struct {
 	full   bool // results may have to be sent before the end of the batch
 	other  bool // there is another worker, which does any unit at once
 	losses byte // of the worker
+
+	withdrawals byte // units that nobody wants any more
+	far         bool // a message alone says so
+	blocks      bool // unit 0 runs until its context ends, which the master has it do
+	drops       bool // a shutdown may cancel what waits
 }
 
 func (z size) start() model {
-	m := model{size: z, queued: z.units}
+	m := model{size: z, queued: z.units, withdraws: z.withdrawals}
 	for i := range z.units {
 		m.queue[i] = i
 	}
@@ -200,6 +237,10 @@ func (m *model) boot() {
 	m.toWorker, m.toMaster = [4]modelFrame{}, [6]modelWord{}
 	m.seq, m.epoch, m.ready, m.long, m.frames, m.ends = 0, 0, false, false, 0, [4]byte{}
 	m.proto, m.marks = protocol{receiving: true}, [2]uint64{}
+	m.recalls, m.cancelled, m.interrupts = 0, 0, 0
+	if m.blocks {
+		m.interrupts = 1
+	}
 	m.recv, m.run, m.look, m.flushing = model{}.recv, model{}.run, model{}.look, 0
 	m.proto.setUp()
 	m.run.at = runSetup
@@ -235,7 +276,7 @@ func (e *explorer) explore(m model, step string) (violation string) {
 		if !s.do(e, &next) {
 			continue
 		}
-		moved = moved || !s.optional
+		moved = moved || !s.optional || s.due != nil && s.due(&m)
 		if v := e.explore(next, s.name); v != "" {
 			return v
 		}
@@ -257,8 +298,8 @@ func (m *model) check() string {
 		return m.violated
 	}
 	for id, n := range m.ran {
-		if n > 1 {
-			return fmt.Sprintf("unit %d ran twice", id)
+		if n+m.passed[id] > 1 {
+			return fmt.Sprintf("unit %d ran twice, or was passed over too", id)
 		}
 		if m.told[id] > 1 {
 			return fmt.Sprintf("unit %d was answered twice", id)
@@ -285,17 +326,25 @@ var steps = func() []modelStep {
 		{name: "receiver", do: receiverStep},
 		{name: "runner", do: runnerStep},
 		{name: "runner sends the stream at once", do: runnerFull},
+		{name: "master has the contexts of what it has sent end", do: func(e *explorer, m *model) bool { return m.interrupt(e.fault.interruptsRecall) }},
+		{name: "master cancels what waits", optional: true, do: func(_ *explorer, m *model) bool { return m.drop() }},
 		{name: "master takes in a message", do: func(_ *explorer, m *model) bool { return m.take() }},
 		{name: "worker is lost", optional: true, do: func(e *explorer, m *model) bool { return e.lose(m, int(m.toMasters), true) }},
 	}
 	all = append(all, modelStep{name: "the other worker does the next unit", optional: true, do: func(_ *explorer, m *model) bool { return m.elsewhere() }})
+	for id := range byte(modelUnits) {
+		all = append(all, modelStep{name: fmt.Sprintf("unit %d is withdrawn", id), optional: true,
+			do: func(_ *explorer, m *model) bool { return m.withdraw(id) }})
+	}
 	for n := range modelBatch {
 		all = append(all, modelStep{name: fmt.Sprintf("master sends %d", n+1),
 			do: func(_ *explorer, m *model) bool { return m.send(byte(n + 1)) }})
 	}
 	for l := range len(model{}.look) {
 		all = append(all,
-			modelStep{name: fmt.Sprintf("look-out %d comes", l), optional: true, do: func(_ *explorer, m *model) bool { return m.lookComes(l) }},
+			modelStep{name: fmt.Sprintf("look-out %d comes", l), optional: true,
+				due: func(m *model) bool { return m.blocks && !m.proto.receiving }, // what runs long is looked at
+				do:  func(_ *explorer, m *model) bool { return m.lookComes(l) }},
 			modelStep{name: fmt.Sprintf("look-out %d", l), do: func(e *explorer, m *model) bool { return lookStep(e, m, l) }})
 	}
 	for n := range len(model{}.toMaster) {
@@ -307,7 +356,8 @@ var steps = func() []modelStep {
 
 type modelStep struct {
 	name     string
-	optional bool // that it can happen does not say that the end has not come
+	optional bool              // that it can happen does not say that the end has not come
+	due      func(*model) bool // but in these states
 	do       func(*explorer, *model) bool
 }
 
@@ -319,6 +369,12 @@ var sizes = []size{
 	{units: 3, looks: 1, losses: 2},
 	{units: 3, looks: 2, full: true},
 	{units: 4, looks: 1, gang: true, other: true},
+	{units: 2, looks: 1, full: true, withdrawals: 1},
+	{units: 2, looks: 1, withdrawals: 2},
+	{units: 3, looks: 1, far: true, withdrawals: 1},
+	{units: 2, looks: 1, blocks: true, withdrawals: 1},
+	{units: 3, looks: 1, gang: true, drops: true, withdrawals: 1},
+	{units: 2, looks: 1, blocks: true, withdrawals: 1, losses: 1},
 }
 
 func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
@@ -373,11 +429,16 @@ func TestTheModelFindsAWorkerThatDecidesWrongly(t *testing.T) {
 				}
 				return from
 			}},
+		{name: "a unit that is recalled is neither run nor answered", passed: isForgotten},
+		{name: "the end of a context recalls the unit", interruptsRecall: true},
+		{name: "the end of a context recalls the unit, which comes back and runs with a context that does not end",
+			interruptsRecall: true, passed: comesBack},
 	}
 	for _, f := range faults {
 		found := ""
 		for _, z := range sizes {
-			if testkit.Race && (z.losses > 0 || z.looks > 1) {
+			about := f.passed != isAnswered || f.interruptsRecall // what others do not go through
+			if testkit.Race && (z.losses > 0 || z.looks > 1) || about && z.withdrawals == 0 {
 				continue
 			}
 			if found = newExplorer(f).explore(z.start(), "start"); found != "" {

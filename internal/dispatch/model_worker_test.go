@@ -13,6 +13,10 @@ func receiverStep(e *explorer, m *model) bool {
 		copy(m.toWorker[:], m.toWorker[1:])
 		m.toWorkers--
 		m.toWorker[m.toWorkers] = modelFrame{}
+		if r.frame.cancel > 0 {
+			m.cancelTasks(e)
+			break
+		}
 		r.at = recvDecide
 		if e.fault.early && uint64(r.frame.epoch) < m.proto.epoch {
 			r.at, r.frame = recvWaits, modelFrame{}
@@ -46,6 +50,20 @@ func receiverStep(e *explorer, m *model) bool {
 	case recvFlushing:
 		m.flushedMarked(r.mark)
 		r.at, r.mark = recvReturn, 0
+	case recvHaltFlush:
+		r.at, r.last = recvHaltFlushUpTo, byte(m.proto.last)
+	case recvHaltFlushUpTo:
+		return m.flushMarked(1, r.last, &r.mark, &r.at, e)
+	case recvHaltFlushing:
+		m.flushedMarked(r.mark)
+		r.at, r.mark = recvHalt, 0
+	case recvHalt:
+		var from uint64
+		e.with(m, func(j *link.Journal) { from = e.fault.halt(&m.proto, uint64(r.from), j) })
+		r.at, r.from, r.last = recvReturn, byte(from), 0
+		if from == 0 {
+			r.at = recvWaits
+		}
 	case recvReturn:
 		m.say(modelWord{kind: 'b', first: r.from})
 		r.at, r.from, r.last = recvWaits, 0, 0
@@ -53,6 +71,53 @@ func receiverStep(e *explorer, m *model) bool {
 		return false
 	}
 	return true
+}
+
+// cancelTasks is server.cancelTasks.
+func (m *model) cancelTasks(e *explorer) {
+	r := &m.recv
+	f := r.frame
+	r.frame = modelFrame{}
+	for seq := f.cancel; seq <= f.upto; seq++ {
+		if f.recall {
+			m.recalls |= 1 << seq
+		}
+		if m.run.at != away {
+			m.cancelled |= 1 << seq
+		}
+	}
+	var finished uint64
+	e.with(m, func(j *link.Journal) { finished, _ = j.Unsent() })
+	if m.run.frame.units > 0 && uint64(f.upto) > finished+1 {
+		r.at, r.from = recvHaltFlush, m.run.frame.first
+	}
+}
+
+// blocked tells whether the unit that runs goes on until its context ends, which it has not.
+func (m *model) blocked() bool {
+	x := &m.run
+	id := x.frame.id[x.unit-x.frame.first]
+	return m.blocks && id == 0 && m.passed[id] == 0 && m.cancelled>>x.unit&1 == 0
+}
+
+// passOver is server.passOver, up to the mark that the unit has ended.
+func (m *model) passOver(e *explorer) {
+	x := &m.run
+	switch e.fault.passed {
+	case isAnswered:
+		x.unit++
+		m.passed[x.frame.id[x.unit-x.frame.first]]++
+		x.at = runEnd
+	case comesBack:
+		if !m.proto.halted {
+			m.proto.halted, m.proto.last = true, uint64(x.unit)
+			m.proto.epoch++
+			m.say(modelWord{kind: 'b', first: x.unit + 1})
+		}
+		fallthrough
+	case isForgotten:
+		x.stop, x.at = true, runClose
+	}
 }
 
 // flushMarked is the first half of outbox.flushMarked, up to the message: what it is to say is read from the mark.
@@ -102,10 +167,17 @@ func runnerStep(e *explorer, m *model) bool {
 			x.at = runClose
 		}
 	case runBegin:
+		if m.recalls>>(x.unit+1)&1 != 0 {
+			m.passOver(e)
+			break
+		}
 		x.unit++
 		m.ran[x.frame.id[x.unit-x.frame.first]]++
 		x.at = runEnd
 	case runEnd: // the results stay in the journal
+		if m.blocked() {
+			return false
+		}
 		e.with(m, func(j *link.Journal) { x.stop = j.Finished(uint64(x.unit), int(x.unit-x.stream)+1) || x.halted })
 		x.at = runBegin
 		if x.stop || x.unit == final {
@@ -155,7 +227,7 @@ func runnerStep(e *explorer, m *model) bool {
 // runnerFull is the end of a unit whose results cannot stay in the journal, or come with segments.
 func runnerFull(_ *explorer, m *model) bool {
 	x := &m.run
-	if x.at != runEnd || !m.full {
+	if x.at != runEnd || !m.full || m.blocked() {
 		return false
 	}
 	x.at = runFlush

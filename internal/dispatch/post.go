@@ -56,6 +56,14 @@ func (m *Master) send(w *worker, stream []byte, inserts ...insert) {
 	m.order(w, order{frame: link.Frame{Stream: stream}, inserts: inserts})
 }
 
+// recall has a worker begin none of n units any more, where that is a store into memory. The lock is held, so the worker is the one that
+// was sent these units.
+func (m *Master) recall(w *worker, first, n uint64) {
+	if m.recaller != nil {
+		m.recaller.Recall(w.slot, first, n)
+	}
+}
+
 // kill has a worker ended once the lock is free.
 func (m *Master) kill(w *worker, cause error) { m.order(w, order{verb: killWorker, cause: cause}) }
 

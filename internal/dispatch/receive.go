@@ -297,6 +297,17 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			}
 			of = part.of(all)
 		}
+		if part.kind == partVoid {
+			if !p.job.is(withdrawn) {
+				return fmt.Errorf("task %d was passed over, and nobody had recalled it", seq)
+			}
+			seq++
+			if !p.gone {
+				m.stats.Cancelled++
+			}
+			m.release(w, p, 1)
+			continue
+		}
 		w.parted.add(of.ran())
 		if more {
 			if of.Failed > 0 {
@@ -354,7 +365,7 @@ func (e entry) check(over, elements int, hasError bool) error {
 	switch {
 	case e.at != uint64(over):
 		return fmt.Errorf("goes on with element %d where %d was due", e.at, over)
-	case e.kind > partLast || e.done > left || e.kind == partOne && e.done+1 >= left || e.kind == partNone && e.done == left ||
+	case e.kind > partVoid || e.kind == partVoid && e.done > 0 || e.done > left || e.kind == partOne && e.done+1 >= left || e.kind == partNone && e.done == left ||
 		e.kind == partLast && e.done != left:
 		return fmt.Errorf("has a part (%d) of %d elements where %d are left", e.kind, e.done, left)
 	case (e.kind == partRest || e.kind == partOne) && !hasError:

@@ -85,9 +85,12 @@ func (s *server) units(w *work) (last bool) {
 		if first {
 			s.turn.take(w)
 		}
-		if w.head.flags&runLocal != 0 {
+		switch {
+		case w.head.flags&runLocal != 0:
 			s.localUnits(w)
-		} else {
+		case !w.again && s.journal.Recalled(w.seq+1):
+			s.passOver(w)
+		default:
 			s.remoteUnits(w)
 		}
 	}
@@ -152,7 +155,19 @@ func (c *Call) Over() (goOn bool) {
 		o.flushPart(c.w.seq)
 		c.of.goOn(c.w)
 	}
-	return !c.w.recalled.Load() || !c.of.isCancelled(c.w)
+	return !c.of.journal.Recalled(c.w.seq) && (!c.w.recalled.Load() || !c.of.isCancelled(c.w))
+}
+
+// passOver ends the next unit, which was recalled, as one that has run: to its master it is one more answer, and to whoever gives the
+// rest of the batch back meanwhile the unit that runs.
+func (s *server) passOver(w *work) {
+	o := &s.out
+	o.call.In, o.call.Out, o.call.of, o.call.w = &s.in, &o.enc, s, w
+	s.in.Reset(nil, nil)
+	s.enter(w)
+	o.begun = false
+	o.part(w.over, partVoid, nil)
+	w.stop = o.finished(w.seq)
 }
 
 // enterLong has the next unit read: its bytes and its segments.
@@ -178,7 +193,7 @@ func (c *Call) Next() bool {
 	} else {
 		s.succeeded(w)
 	}
-	if w.stop || w.left == 0 {
+	if w.stop || w.left == 0 || s.journal.Recalled(w.seq+1) {
 		return false
 	}
 	s.enter(w)
@@ -353,7 +368,7 @@ func (s *server) goOn(w *work) {
 
 // nobodyWants tells whether the context of the unit that runs has ended, or would have if it had one.
 func (s *server) nobodyWants(w *work) bool {
-	return s.out.call.Context != nil && s.out.call.Context.Err() != nil || w.recalled.Load() && s.isCancelled(w)
+	return s.out.call.Context != nil && s.out.call.Context.Err() != nil || s.journal.Recalled(w.seq) || w.recalled.Load() && s.isCancelled(w)
 }
 
 // isCancelled tells whether the unit that runs was cancelled.

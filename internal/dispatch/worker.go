@@ -211,7 +211,7 @@ func (s *server) lead() {
 		case kindPing:
 			s.send(kindPong)
 		case kindCancel:
-			s.cancelTasks(r.uint(), r.uint())
+			s.cancelTasks(r.uint(), r.uint(), r.uint() > 0)
 		case kindPeer:
 			s.letter(f, &r)
 		case kindGone:
@@ -463,8 +463,11 @@ func serverOf(ctx context.Context) *server {
 }
 
 // cancelTasks ends the contexts of n units, from number seq on. One that has none yet, because it is next or waits for
-// the worker's turn, ends as soon as it is made.
-func (s *server) cancelTasks(seq, n uint64) {
+// the worker's turn, ends as soon as it is made. Those that are recalled do not begin.
+func (s *server) cancelTasks(seq, n uint64, recall bool) {
+	if recall {
+		s.journal.Recall(seq, n)
+	}
 	s.mu.Lock()
 	units := span{seq, n}
 	var cancel context.CancelFunc

@@ -14,8 +14,9 @@ const JournalHeader = 64
 // Tasks are numbered per worker from 1 in the order in which they were sent. One goroutine of the worker writes at a
 // time; Read may be called by another process.
 type Journal struct {
-	mem   []byte
-	marks *[6]atomic.Uint64 // the beginning of mem
+	mem     []byte
+	marks   *[6]atomic.Uint64 // the beginning of mem
+	recalls *recalls          // see Recall; not in mem
 }
 
 // NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
@@ -23,7 +24,7 @@ func NewJournal(mem []byte) *Journal {
 	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
 		panic("link: journal memory is too small or misaligned")
 	}
-	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
+	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem))), recalls: new(recalls)}
 }
 
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
@@ -132,6 +133,7 @@ func (j *Journal) Reset() {
 	for i := range j.marks {
 		j.marks[i].Store(0)
 	}
+	j.recalls.reset()
 }
 
 // Read returns the marks and a copy of the unsent bytes. It is meant for a journal whose writer has ended.

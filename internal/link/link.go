@@ -87,6 +87,13 @@ type Helper interface {
 	Help(done func() bool)
 }
 
+// Recaller is a Group whose workers' recalls are in memory that it shares with them.
+type Recaller interface {
+	// Recall marks that n tasks of the worker in slot w are not to begin any more, from number first on: see Journal.Recall. It is a
+	// store into memory: it does not block, and may be called under the scheduler's lock.
+	Recall(w int, first, n uint64)
+}
+
 // Mover is a Group that can tell whether a frame is on its way.
 type Mover interface {
 	// Moved returns a number that changes whenever bytes of a frame to or from the worker in slot w have moved: not only when a frame

@@ -13,11 +13,11 @@ import (
 // handler or a decoder is the user's code. post.go is the one place that does it. The functions named here hold no lock.
 func TestTheSchedulerCallsNobodyUnderItsLock(t *testing.T) {
 	withoutLock := map[string]bool{
-		"New": true, "unlock": true, "carryOut": true, "tellAttender": true, // post.go and the constructor
+		"New": true, "unlock": true, "carryOut": true, "tellAttender": true, "recall": true, // post.go and the constructor
 		"open": true, "close": true, // goroutines of their own, before and after the workers
 		"examine": true, "tell": true, "deliver": true, "tellAside": true, "refused": true, "hearFarewell": true, // what is delivered, and decoded
 	}
-	guarded := []string{"group", "cfg.Log", "cfg.Check", "cfg.Aside", "cfg.DecodeError", "cfg.DecodeSetupError", "cfg.DecodeLeaveError", "attender"}
+	guarded := []string{"group", "cfg.Log", "cfg.Check", "cfg.Aside", "cfg.DecodeError", "cfg.DecodeSetupError", "cfg.DecodeLeaveError", "attender", "recaller"}
 	files, err := filepath.Glob("../../internal/dispatch/*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files of the scheduler:", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -330,6 +331,55 @@ func TestAReaderThatStopsCancelsTheRestAndEndsWhatRuns(t *testing.T) {
 		// The gate stays shut: the one that ran was ended by its context, the others never began.
 		if got := result(t, submit(t, ex, square, 3)); got != 9 {
 			t.Error(got)
+		}
+	})
+}
+
+// leaveMark adds a byte to a file, and works for as long as a task that is sent ahead with others.
+var leaveMark = futures.Register("behaviour.leaveMark", func(file string) (int, error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	_, err = f.Write([]byte{1})
+	for begin := time.Now(); time.Since(begin) < 20*time.Microsecond; {
+		continue
+	}
+	return 1, err
+})
+
+func TestAfterAMapHasEndedNothingThatWasSentAheadBegins(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		name := filepath.Join(t.TempDir(), "marks")
+		marks := func() int64 {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return info.Size()
+		}
+		files := slices.Repeat([]string{name}, 2000)
+		if _, err := gather(futures.Map(within(t), ex, leaveMark, files)); err != nil { // the function is short: many are sent at once
+			t.Fatal(err)
+		}
+		for _, opts := range [][]futures.MapOption{nil, {futures.WithBufferSize(1000)}} {
+			for range 10 {
+				read := 0
+				for _, err := range futures.Map(within(t), ex, leaveMark, files, opts...) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if read++; read == 50 {
+						break
+					}
+				}
+				begun := marks()
+				result(t, submit(t, ex, square, 3)) // behind what the worker still had
+				if now := marks(); now > begun+1 {
+					t.Fatalf("%d tasks have begun since the map ended, beside the one that ran", now-begun-1)
+				}
+			}
 		}
 	})
 }

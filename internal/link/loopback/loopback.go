@@ -171,6 +171,13 @@ func (g *Group) Send(w int, f link.Frame) {
 	wk.push(f)
 }
 
+// Recall implements link.Recaller.
+func (g *Group) Recall(w int, first, n uint64) {
+	if wk := g.slot(w).current.Load(); wk != nil {
+		wk.journal.Recall(first, n)
+	}
+}
+
 // Kill cuts the worker off: its Recv returns io.EOF, what it sends is discarded and Lost follows at once with the cause
 // as it is. The goroutine goes on until it notices. Its journal proves nothing, since it may still be written.
 func (g *Group) Kill(w int, cause error) {

@@ -14,14 +14,17 @@ import (
 // journalSize is the size of a worker's journal. Only the pages that are written take memory.
 const journalSize = 1 << 20
 
-// memory is what two processes share: the worker's journal, and a ring each way behind it.
+// memory is what two processes share: the worker's journal, and behind it a ring each way and the recalls of its tasks.
 type memory struct {
 	file    *os.File
 	mem     []byte
 	journal *link.Journal
 }
 
-const memorySize = journalSize + 2*ringSize
+const memorySize = journalSize + 2*ringSize + recallSize
+
+// recallSize is what the recalls take, in whole pages.
+const recallSize = 64 << 10
 
 // rings returns this process's ends of the rings to the worker and to the master.
 func (m *memory) rings() (toWorker, toMaster *ring) {
@@ -55,7 +58,9 @@ func mapMemory(file *os.File) (*memory, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	return &memory{file: file, mem: mem, journal: link.NewJournal(mem[:journalSize:journalSize])}, nil
+	j := link.NewJournal(mem[:journalSize:journalSize])
+	j.ShareRecalls(mem[memorySize-recallSize:])
+	return &memory{file: file, mem: mem, journal: j}, nil
 }
 
 func (m *memory) close() error { return errors.Join(unix.Munmap(m.mem), m.file.Close()) }

@@ -34,6 +34,9 @@ type process struct {
 	relays []*lines.Relay // of what it prints; none unless lines get a prefix
 	memory *memory        // what it shares with this process; nil until it is about to start
 
+	recall  sync.Mutex
+	journal *link.Journal // of memory, while that is this process's; guarded by recall
+
 	// Guarded by slot.deliver.
 	ring    *ring  // nil until the process was started, and after its end
 	showing *desk  // likewise: what it is shown
@@ -135,6 +138,9 @@ func (p *process) start() (*os.File, error) {
 	if p.memory, err = p.slot.takeMemory(); err != nil {
 		return nil, explain("shared memory for its journal", err)
 	}
+	p.recall.Lock()
+	p.journal = p.memory.journal
+	p.recall.Unlock()
 	if !g.copies {
 		toWorker, _ := p.memory.rings()
 		toWorker.offer()
@@ -214,6 +220,9 @@ func (p *process) keepMemory() {
 	p.mu.Lock()
 	p.desks = nil
 	p.mu.Unlock()
+	p.recall.Lock()
+	p.journal = nil
+	p.recall.Unlock()
 	if p.memory != nil && !p.slot.giveMemory(p.memory) {
 		_ = p.memory.close()
 	}
@@ -391,4 +400,17 @@ func (r socketReader) Read(b []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// Recall implements link.Recaller.
+func (g *Group) Recall(w int, first, n uint64) {
+	p := g.slots[w].current.Load()
+	if p == nil {
+		return
+	}
+	p.recall.Lock()
+	defer p.recall.Unlock()
+	if p.journal != nil {
+		p.journal.Recall(first, n)
+	}
 }
