@@ -330,7 +330,7 @@ func TestAReaderThatStopsEarlyEndsTheRest(t *testing.T) {
 				if _, err := pool.Map(within(t), p, work, jobs(5)); err != nil {
 					t.Fatal(err)
 				}
-				if n := m.count(t); n > 2*workers {
+				if n := m.count(t); n > workers {
 					t.Errorf("%d of 100 tasks began after the reader had stopped", n)
 				}
 			})
