@@ -53,7 +53,7 @@ func ranks(t *testing.T, launcher string, env ...string) mpitest.Result {
 		Args: append(append([]string{noStart + "=1"}, env...), must(os.Executable())(t), "-test.v", "-test.run=^"+t.Name()+"$"),
 	})
 	if err != nil || r.Expired {
-		t.Fatalf("%v, expired: %v\n%s", err, r.Expired, r.Output)
+		t.Fatalf("%v, expired: %v\n%s", err, r.Expired, r.Report())
 	}
 	return r
 }

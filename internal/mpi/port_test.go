@@ -105,7 +105,7 @@ func TestAMessageUpToTheEagerLimitComesFromARankThatIsDead(t *testing.T) {
 		Env: []string{cameFile + "=" + came},
 	})
 	if _, not := os.Stat(came); err != nil || not != nil {
-		t.Errorf("%v, %v; status %d, expired %v, the ranks printed:\n%s", not, err, r.Code, r.Expired, r.Output)
+		t.Errorf("%v, %v; status %d, expired %v, the ranks printed:\n%s", not, err, r.Code, r.Expired, r.Report())
 	}
 }
 
@@ -181,7 +181,7 @@ func TestALibraryThatTellsOfALossDeliversWhatTheOthersSend(t *testing.T) {
 		Env: []string{cameFile + "=" + came},
 	})
 	if _, not := os.Stat(came); err != nil || not != nil {
-		t.Errorf("%v, %v; status %d, expired %v, the ranks printed:\n%s", not, err, r.Code, r.Expired, r.Output)
+		t.Errorf("%v, %v; status %d, expired %v, the ranks printed:\n%s", not, err, r.Code, r.Expired, r.Report())
 	}
 }
 

@@ -96,7 +96,7 @@ func finished(t *testing.T, dir string, r mpitest.Result, err error) outcome {
 	case err != nil:
 		t.Fatal(err)
 	case r.Expired:
-		t.Fatalf("the job did not end in time; all of it was killed. It printed:\n%s", r.Output)
+		t.Fatalf("the job did not end in time; all of it was killed. It printed:\n%s", r.Report())
 	}
 	return outcome{mpitest.Untagged(r.Output), r.Code, dir}
 }

@@ -244,7 +244,7 @@ func (c call) ranks(t *testing.T, library string, n int, options ...string) resu
 		Env: append(slices.Clone(c.env), "RANKPOOL_RUN_DIR="+c.folder),
 	})
 	if err != nil || r.Expired {
-		t.Errorf("%v, ended in time %v:\n%s", err, !r.Expired, r.Output)
+		t.Errorf("%v, ended in time %v:\n%s", err, !r.Expired, r.Report())
 	}
 	return result{status: r.Code, out: prefix.ReplaceAllString(r.Output, ""), folder: c.folder}
 }

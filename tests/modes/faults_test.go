@@ -122,7 +122,7 @@ func TestTheLimitOfARunKillsSpawnedRanksToo(t *testing.T) {
 			pids = regexp.MustCompile(`process (\d+)`).FindAllStringSubmatch(r.Output, -1)
 		}
 		if err != nil || !r.Expired || len(pids) != 2 {
-			t.Fatalf("%v, expired %v, %d workers:\n%s", err, r.Expired, len(pids), r.Output)
+			t.Fatalf("%v, expired %v, %d workers:\n%s", err, r.Expired, len(pids), r.Report())
 		}
 		for _, p := range pids {
 			if line, _ := os.ReadFile("/proc/" + p[1] + "/cmdline"); len(line) > 0 {

@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -150,7 +151,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 		}
 		o.output, o.code, o.left, o.told = mpitest.Untagged(r.Output), r.Code, r.Left, r.Told
 		if r.Expired {
-			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Output)
+			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Report())
 		}
 		return o
 	}
@@ -159,7 +160,11 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.WaitDelay, cmd.Stdin = o.dir, limit, strings.NewReader(m.stdin)
 	cmd.Env = append(os.Environ(), env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGABRT) } // it prints what its goroutines do
 	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		t.Fatalf("%s %v did not end within %v. It printed:\n%s", pkg, args, limit, out)
+	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%s %v: %v\n%s", pkg, args, err, out)
 	}

@@ -40,7 +40,7 @@ func TestARankWithAnotherVersionOfTheLibraryThanItsMasterBreaksThePoolAndBothAre
 		Args: []string{":", "-n", "1", "/usr/bin/env", "RANKPOOL_MPI=" + other, program},
 	})
 	if err != nil || r.Expired || r.Code == 0 {
-		t.Fatalf("%v, expired: %v, status %d:\n%s", err, r.Expired, r.Code, r.Output)
+		t.Fatalf("%v, expired: %v, status %d:\n%s", err, r.Expired, r.Code, r.Report())
 	}
 	want := map[string]string{"openmpi": "Open MPI v9.8.7", "mpich": "MPICH Version: 9.8.7"}[library]
 	if !strings.Contains(r.Output, "uses another MPI library: master ") || !strings.Contains(r.Output, "worker "+want+"; load the same module") {

@@ -65,7 +65,7 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))},
 			})
 			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
-				t.Errorf("%v, status %d:\n%s", err, r.Code, mpitest.Untagged(r.Output))
+				t.Errorf("%v, status %d:\n%s", err, r.Code, mpitest.Untagged(r.Report()))
 			}
 		})
 	}

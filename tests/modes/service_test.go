@@ -113,7 +113,7 @@ func (n names) serveProgram(t *testing.T, program, place string, env ...string) 
 		e := <-over
 		over <- e
 		if e.err != nil || e.r.Expired {
-			t.Fatalf("the server: %v, expired %v:\n%s", e.err, e.r.Expired, e.r.Output)
+			t.Fatalf("the server: %v, expired %v:\n%s", e.err, e.r.Expired, e.r.Report())
 		}
 		return outcome{output: mpitest.Untagged(e.r.Output), code: e.r.Code, left: e.r.Left}
 	}

@@ -40,7 +40,7 @@ func TestSuiteUnderMPI(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.Code != 0 || r.Expired {
-				t.Fatalf("status %d, expired %v:\n%s", r.Code, r.Expired, r.Output)
+				t.Fatalf("status %d, expired %v:\n%s", r.Code, r.Expired, r.Report())
 			}
 		})
 	}

@@ -30,7 +30,7 @@ func alone(t *testing.T) bool {
 	}
 	r, err := mpitest.Run(t.Context(), j)
 	if err != nil || r.Expired || !strings.Contains(r.Output, "--- PASS: "+t.Name()) || strings.Contains(strings.ToUpper(r.Output), "MPI_ABORT") {
-		t.Errorf("%v; status %d, expired %v, the rank printed:\n%s", err, r.Code, r.Expired, r.Output)
+		t.Errorf("%v; status %d, expired %v, the rank printed:\n%s", err, r.Code, r.Expired, r.Report())
 	}
 	return false
 }

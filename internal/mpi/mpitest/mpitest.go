@@ -5,6 +5,7 @@ package mpitest
 import (
 	"bytes"
 	"context"
+	"debug/buildinfo"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -95,6 +96,15 @@ type Result struct {
 	Expired bool   // the limit was reached
 	Left    []int  // processes of the job that were there some time after mpiexec had ended by itself, and were killed then
 	Told    int    // how many of the signals were sent
+	Stacks  string // what its Go programs were doing when the limit was reached: what they have printed since, told to by SIGABRT
+}
+
+// Report is all that a launch has printed, for the text of a failure.
+func (r Result) Report() string {
+	if r.Stacks == "" {
+		return r.Output
+	}
+	return r.Output + "\nwhen its time was over:\n" + r.Stacks
 }
 
 // Under launches the running test on that many ranks and fails it when any of them fails, or does not end. In a rank it
@@ -114,7 +124,7 @@ func Under(t testing.TB, ranks int, options ...string) bool {
 	case err != nil:
 		t.Fatal(err)
 	case r.Expired:
-		t.Fatalf("%d ranks did not end in time; all were killed. They printed:\n%s", ranks, r.Output)
+		t.Fatalf("%d ranks did not end in time; all were killed. They printed:\n%s", ranks, r.Report())
 	case r.Code != 0:
 		t.Fatalf("%d ranks ended with status %d. They printed:\n%s", ranks, r.Code, r.Output)
 	case !strings.Contains(r.Output, "--- PASS: "+t.Name()):
@@ -205,7 +215,7 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	mark := fmt.Sprintf("%s=%d.%d", marker, os.Getpid(), launches.n)
 	launches.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, c.Limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, errLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	out := &teller{cmd: cmd, left: c.Tells}
@@ -217,6 +227,10 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	cmd.Env = append(append([]string{"GORACE=atexit_sleep_ms=0"}, append(os.Environ(), mark)...), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
+		if errors.Is(context.Cause(ctx), errLimit) { // else somebody needs it no longer
+			out.divide()
+			abort(mark)
+		}
 		killMarked(mark)
 		return cmd.Process.Kill()
 	}
@@ -225,10 +239,8 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < c.Linger && len(marked(mark)) > 0; {
 		time.Sleep(10 * time.Millisecond)
 	}
-	r := Result{
-		Left: killMarked(mark), Output: out.said.String(), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil,
-		Told: len(c.Tells) - len(out.left),
-	}
+	r := Result{Left: killMarked(mark), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil, Told: len(c.Tells) - len(out.left)}
+	r.Output, r.Stacks = out.parts()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !r.Expired && !errors.Is(err, exec.ErrWaitDelay) {
 		return r, fmt.Errorf("mpitest: %s: %w", c.Args[0], err)
@@ -236,15 +248,41 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	return r, nil
 }
 
-// teller keeps what a command prints, and sends it signals. One goroutine writes: both streams are the same writer.
+// errLimit is why a command ends whose limit was reached.
+var errLimit = errors.New("mpitest: the limit was reached")
+
+// teller keeps what a command prints, and sends it signals.
 type teller struct {
+	mu   sync.Mutex
 	said bytes.Buffer
+	over bool // the limit was reached
+	late int  // from here on it was printed after that
 	cmd  *exec.Cmd
 	left Signals
 	seen int // what is before was looked at for the last signal
 }
 
+// divide has what is printed from now on be apart.
+func (t *teller) divide() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over, t.late = true, t.said.Len()
+}
+
+// parts are what was printed before and after divide.
+func (t *teller) parts() (before, after string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := t.said.String()
+	if !t.over {
+		return text, ""
+	}
+	return text[:t.late], text[t.late:]
+}
+
 func (t *teller) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	n, err := t.said.Write(p)
 	for len(t.left) > 0 {
 		text := t.said.Bytes()[t.seen:]
@@ -339,6 +377,46 @@ func LauncherOf(library string) string {
 		return "mpich"
 	}
 	return "openmpi"
+}
+
+// lastWords is how long programs that are told to abort may take to say what they were doing, and their launchers to pass it on.
+const lastWords = 10 * time.Second
+
+// abort has the Go programs that have mark in their environment print what their goroutines do, and end. Meanwhile the launchers are
+// stopped: they would kill the other ranks when the first one ends.
+func abort(mark string) {
+	all := marked(mark)
+	launchers := slices.DeleteFunc(slices.Clone(all), isGo)
+	programs := slices.DeleteFunc(all, func(pid int) bool { return slices.Contains(launchers, pid) })
+	if len(programs) == 0 {
+		return
+	}
+	signal := func(pids []int, s syscall.Signal) {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+	signal(launchers, syscall.SIGSTOP)
+	signal(programs, syscall.SIGABRT)
+	await(func() bool {
+		alive := marked(mark)
+		return !slices.ContainsFunc(programs, func(pid int) bool { return slices.Contains(alive, pid) })
+	})
+	signal(launchers, syscall.SIGCONT)
+	await(func() bool { return len(marked(mark)) == 0 }) // they end with their ranks
+}
+
+// await waits for last words.
+func await(over func() bool) {
+	for end := time.Now().Add(lastWords); !over() && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// isGo tells whether a process runs a program that is written in Go.
+func isGo(pid int) bool {
+	_, err := buildinfo.ReadFile(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil
 }
 
 // killMarked kills every process that has mark in its environment, until there is none, and returns which there were. It is

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +15,18 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+// hangs has this program be a rank that never ends by itself.
+const hangs = "MPITEST_HANGS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(hangs) != "" {
+		fmt.Println("there", os.Getpid())
+		neverReturns()
+	}
+	testkit.Main(m)
+}
+
+func neverReturns() { time.Sleep(testkit.Suite) }
 
 // stubborn starts a process in a session of its own whose parent ends, and one more in the background, ignores what can
 // be ignored, and says who is there.
@@ -70,6 +82,25 @@ func TestTheLimitKillsTheWholeTreeAndShowsWhatAllRanksPrinted(t *testing.T) {
 			if !gone(m[1]) {
 				t.Errorf("process %s is still there", m[1])
 			}
+		}
+	})
+}
+
+func TestTheLimitShowsWhatTheGoroutinesOfAllRanksDoApartFromTheOutput(t *testing.T) {
+	onEach(t, []string{"openmpi", "mpich"}, func(t *testing.T, launcher string) {
+		var r mpitest.Result
+		var err error
+		for short := 3 * time.Second; strings.Count(r.Output, "there ") < 2 && short < testkit.Limit; short *= 2 { // until it is enough for the start
+			r, err = mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Launcher: launcher, Limit: short, Env: []string{hangs + "=1"}})
+		}
+		if err != nil || !r.Expired || r.Code == 0 || len(r.Left) > 0 {
+			t.Fatalf("%v, expired %v, status %d, left %v:\n%s", err, r.Expired, r.Code, r.Left, r.Report())
+		}
+		if n := strings.Count(mpitest.Untagged(r.Stacks), "neverReturns("); n != 2 || strings.Contains(r.Output, "goroutine ") {
+			t.Errorf("%d of 2 ranks say where they are:\n%s\nthe output:\n%s", n, r.Stacks, r.Output)
+		}
+		if said := r.Report(); !strings.Contains(said, r.Output) || !strings.Contains(said, r.Stacks) {
+			t.Errorf("the report does not have all:\n%s", said)
 		}
 	})
 }
