@@ -181,12 +181,13 @@ func TestCallbacksRunInTheOrderOfAddingAlsoWhenSomeAreAddedAfterTheEnd(t *testin
 		t.Fatal(err)
 	}
 	id := futures.Local(func(_ context.Context, x int) (int, error) { return x, nil })
-	hold := make(chan struct{})
-	slow, err := futures.Submit(ex, id, 0)
+	hold, added := make(chan struct{}), make(chan struct{})
+	slow, err := futures.Submit(ex, futures.Local(func(context.Context, int) (int, error) { <-added; return 0, nil }), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow.AddDoneCallback(func(*futures.Future[int]) { <-hold })
+	slow.AddDoneCallback(func(*futures.Future[int]) { <-hold }) // before it is done: else it would run here
+	close(added)
 	f, err := futures.Submit(ex, id, 1)
 	if err != nil {
 		t.Fatal(err)

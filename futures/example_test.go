@@ -212,14 +212,17 @@ func ExampleWait() {
 		if err != nil {
 			return err
 		}
-		slow, err := futures.Submit(ex, patient, 0, futures.WithTaskTimeout(50*time.Millisecond))
+		patience, end := context.WithCancel(ctx)
+		defer end()
+		slow, err := futures.Submit(ex, patient, 0, futures.WithContext(patience))
 		if err != nil {
 			return err
 		}
 		done, rest, err := futures.Wait(ctx, []*futures.Future[int]{quick, slow}, futures.FirstCompleted)
 		fmt.Println(slices.Contains(done, quick), len(done)+len(rest), err)
+		end()
 		_, err = slow.Result(ctx)
-		fmt.Println(errors.Is(err, context.DeadlineExceeded))
+		fmt.Println(errors.Is(err, context.Canceled))
 		return nil
 	}, futures.WithMaxWorkers(2)))
 	// Output:

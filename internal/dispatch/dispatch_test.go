@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -429,16 +430,19 @@ func TestSetupThatPanicsOrExitsOrHangsEnds(t *testing.T) {
 	}
 }
 
-func TestSilentWorkerIsLostAndBusyOneIsNot(t *testing.T) {
+func TestSilentWorkerIsLostAndBusyOneIsNot(t *testing.T) { synctest.Test(t, testSilent) }
+
+func testSilent(t *testing.T) {
 	hold, never := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(never) })
 	p := newPool(t, 1, func(c *dispatch.Config, _ *dispatch.Service) { c.Liveness = 200 * time.Millisecond },
 		func(context.Context, uint64) (uint64, error) { <-hold; return 5, nil })
 	busy := p.submit(0, 1)
+	time.Sleep(time.Minute)
 	select {
 	case <-busy.done:
 		t.Fatalf("a busy worker was taken for a silent one: %v", busy.errs)
-	case <-time.After(time.Second):
+	default:
 	}
 	close(hold)
 	busy.wait(t)

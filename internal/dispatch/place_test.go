@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
@@ -76,7 +77,10 @@ func TestWorkersOfSeveralHostsAreNumberedOnEachOfThem(t *testing.T) {
 	}
 }
 
-func TestUnitsThatAskWhereTheyRunStayTogether(t *testing.T) {
+// No time passes while they run, so they are tiny on any machine.
+func TestUnitsThatAskWhereTheyRunStayTogether(t *testing.T) { synctest.Test(t, testStayTogether) }
+
+func testStayTogether(t *testing.T) {
 	frames := make(chan struct{}, 10_000)
 	p := newPoolOf(t, 1, func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(counted{ep, frames}, svc) }, nil,
 		func(ctx context.Context, x uint64) (uint64, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
@@ -54,4 +55,40 @@ func TestAResultThatAnotherGoroutineMightSendComesWithItsTime(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
+}
+
+// recorded is a sink that keeps what it is told of the runs of its units.
+type recorded struct {
+	*sink
+	by []*dispatch.Record
+}
+
+func (r *recorded) Results(first, n int, data []byte, segments [][]byte, by *dispatch.Record) bool {
+	for i := range n {
+		r.by[first+i] = by
+	}
+	return r.sink.Results(first, n, data, segments, by)
+}
+
+func TestTasksThatTravelTogetherHaveASharedTime(t *testing.T) {
+	p := newPuppet()
+	m := dispatch.New(dispatch.Config{Group: p})
+	j, s := job(0, 1, 2, 3, 4)
+	r := &recorded{s, make([]*dispatch.Record, 4)}
+	j.Sink = r
+	if err := m.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	p.greet(0, "")
+	p.hears(t, 't')
+	p.say([]byte{'R', 1, 1 << 2, 7, 7<<2 | 3}) // the function is tiny: the next three come together
+	p.hears(t, 't')
+	p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7, 1 << 2, 7, 30<<2 | 3})
+	s.wait(t)
+	for unit, want := range []time.Duration{7, 10, 10, 10} {
+		if got := r.by[unit].Took; got != want {
+			t.Errorf("unit %d took %v, want %v", unit, got, want)
+		}
+	}
+	p.end(t, m, s)
 }

@@ -78,7 +78,7 @@ func TestNoGoroutineBeforeStart(t *testing.T) {
 	before := runtime.NumGoroutine()
 	g := loopback.New(loopback.Config{Slots: 8, Serve: echo})
 	open(t, g, make(events, 8))
-	if n := runtime.NumGoroutine(); n != before {
+	if n := runtime.NumGoroutine(); n > before { // those of tests before may be fewer by now
 		t.Errorf("%d goroutines after Open, %d before New", n, before)
 	}
 }
