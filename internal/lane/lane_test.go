@@ -6,18 +6,17 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/rankpool/rankpool/internal/lane"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // limit bounds every wait, against hanging.
-const limit = 2 * time.Minute
+var limit = testkit.Limit
 
 func drained(t *testing.T, l *lane.Lane) {
 	t.Helper()

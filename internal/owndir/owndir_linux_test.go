@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/rankpool/rankpool/internal/owndir"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // racing has this program be another user who exchanges two names without end.
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // other is a user who is neither this one nor root.

@@ -62,7 +62,7 @@ func TestWhatATaskHasStartedEndsWithItsTime(t *testing.T) {
 			}
 			before := kept(t, helper)
 			dir := t.TempDir()
-			f := submit(t, ex, tool, futures.Pair[string, string]{First: way, Second: dir}, futures.WithTaskTimeout(time.Second))
+			f := submit(t, ex, tool, futures.Pair[string, string]{First: way, Second: dir}, futures.WithTaskTimeout(3*time.Second)) // in which the shell has come up
 			pids := kept(t, dir)
 			if err := failure(t, f); way != ways[2] && !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the task: %v", err)

@@ -16,7 +16,7 @@ import (
 )
 
 // liveness is short for a test and long for a worker that only waits for its turn on a busy machine.
-const liveness = time.Second
+const liveness = 3 * time.Second
 
 func TestAStoppedWorkerIsLostWithItsTask(t *testing.T) {
 	ex := processes.open(t, futures.WithMaxWorkers(2), futures.WithLiveness(liveness))
@@ -34,7 +34,7 @@ func TestAStoppedWorkerIsLostWithItsTask(t *testing.T) {
 			if !errors.Is(err, futures.ErrBroken) {
 				t.Error("not ErrBroken")
 			}
-			says(t, err, "hold was lost", "process "+strconv.Itoa(victim), "silent for 1s", "WithLiveness")
+			says(t, err, "hold was lost", "process "+strconv.Itoa(victim), "silent for "+liveness.String(), "WithLiveness")
 		}
 	}
 	if failed != 1 {
@@ -89,9 +89,9 @@ func TestAnInitializerThatFailsBreaksThePoolAndSaysWhy(t *testing.T) {
 		{"exit 3", true, []string{"exit status 3"}},
 		{"exit 0", true, []string{"status 0", "os.Exit"}},
 		{"kill", true, []string{"signal: killed"}},
-		{"never", true, []string{"not ready after 2s", "initializer", "WithStartTimeout"}},
-		{"spin", true, []string{"not ready after 2s", "initializer", "WithStartTimeout"}},
-		{"stop", true, []string{"not ready after 2s", "initializer", "WithStartTimeout"}},
+		{"never", true, []string{"not ready after 5s", "initializer", "WithStartTimeout"}},
+		{"spin", true, []string{"not ready after 5s", "initializer", "WithStartTimeout"}},
+		{"stop", true, []string{"not ready after 5s", "initializer", "WithStartTimeout"}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			onEveryBackend(t, func(t *testing.T, b backend) {
@@ -100,7 +100,7 @@ func TestAnInitializerThatFailsBreaksThePoolAndSaysWhy(t *testing.T) {
 				}
 				options := []futures.Option{futures.WithMaxWorkers(2), futures.WithInitializer(setUp, tt.what)}
 				if tt.what == "never" || tt.what == "spin" || tt.what == "stop" {
-					options = append(options, futures.WithStartTimeout(2*time.Second)) // a child under the race detector on a busy machine reaches its initializer in that
+					options = append(options, futures.WithStartTimeout(5*time.Second)) // a child under the race detector on a busy machine reaches its initializer in that
 				}
 				ex := b.open(t, options...)
 				err := refusal(t, ex)

@@ -59,7 +59,7 @@ func TestAProgramThatAStateHasStartedLivesOnWhenTheTaskIsOverAndEndsWithTheWorke
 	dir := t.TempDir()
 	ex := processes.open(t, futures.WithMaxWorkers(1), futures.WithGlobal(ledgerDir, dir))
 	worker := booted(t, ex)[0]
-	f := submit(t, ex, useLedger, true, futures.WithTaskTimeout(2*time.Second)) // which opens it
+	f := submit(t, ex, useLedger, true, futures.WithTaskTimeout(4*time.Second)) // which opens it
 	pids := kept(t, dir)
 	if err := failure(t, f); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)

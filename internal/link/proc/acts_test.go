@@ -274,7 +274,7 @@ func runDoomedMaster() {
 // runFamilies starts a worker that starts processes, and one itself that is to stay, prints their numbers, the latter first,
 // and waits to be killed.
 func runFamilies() {
-	time.AfterFunc(time.Minute, func() { os.Exit(1) })
+	time.AfterFunc(2*patience, func() { os.Exit(1) })
 	h := make(pids)
 	g := groupOf("family", 2, h)
 	own := exec.Command("sleep", "600")
@@ -296,7 +296,7 @@ func runFamilies() {
 // runDropped starts a worker that changes its user and stops, prints the numbers of all its children but not before there are
 // two, and waits to be killed.
 func runDropped() {
-	time.AfterFunc(time.Minute, func() { os.Exit(1) })
+	time.AfterFunc(2*patience, func() { os.Exit(1) })
 	h := make(pids)
 	g := groupOf("drop", 1, h)
 	g.Start(0)

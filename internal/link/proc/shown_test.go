@@ -149,9 +149,7 @@ func TestAWorkerKilledWhileItIsReadIsAnOrdinaryLoss(t *testing.T) {
 func TestAStoppedWorkerWithALargeFrameBlocksNeitherSendNorAClose(t *testing.T) {
 	g, e := showing(t, "drink")
 	pid := number(t, e.frame(t))
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	stop(t, pid)
 	s := make([]byte, 8<<20)
 	for range 2000 { // 16 GiB, were it copied
 		g.Send(0, link.Frame{Segments: [][]byte{s}})
@@ -206,8 +204,7 @@ func TestWhatWasFetchedIsLetGo(t *testing.T) {
 
 func TestWhatAKilledWorkerDidNotFetchIsLetGo(t *testing.T) {
 	g, e := showing(t, "drink")
-	pid := number(t, e.frame(t))
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	stop(t, number(t, e.frame(t)))
 	gone := showOnce(g)
 	for range 2 {
 		if gone() {
@@ -236,7 +233,7 @@ func TestMemoryThatIsNotGosCanBeShown(t *testing.T) {
 func TestASliceThatWasUnmappedIsALossThatSaysSo(t *testing.T) {
 	g, e := showing(t, "drink")
 	pid := number(t, e.frame(t))
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	stop(t, pid)
 	s, err := syscall.Mmap(-1, 0, 1<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		t.Fatal(os.NewSyscallError("mmap", err))
