@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rankpool/rankpool/internal/findmpi"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
@@ -35,16 +36,36 @@ func TestTheSchedulerIsToldFromTheEnvironment(t *testing.T) {
 func TestSIGTERMIsAWarningUnderOpenMPIUnlessItsLimitWasRaised(t *testing.T) {
 	const name = "OMPI_MCA_odls_base_sigkill_timeout"
 	open4 := func(env ...string) Verdict {
-		return sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, false, testkit.Lookup(env...))).Status
+		return sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, 4, testkit.Lookup(env...))).Status
 	}
 	got := []Verdict{
 		open4(), open4(name + "=1"), open4(name + "=60"),
-		sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, true, testkit.Lookup(name+"=60"))).Status, // version 5 does not know it
-		sigterm(mpi.MPICH, mpi.EndingBy(mpi.MPICH, false, testkit.Lookup())).Status,
-		sigterm(mpi.OtherMPI, mpi.EndingBy(mpi.OtherMPI, false, testkit.Lookup())).Status,
+		sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, 5, testkit.Lookup(name+"=60"))).Status, // version 5 does not know it
+		sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, 6, testkit.Lookup())).Status,
+		sigterm(mpi.MPICH, mpi.EndingBy(mpi.MPICH, 0, testkit.Lookup())).Status,
+		sigterm(mpi.OtherMPI, mpi.EndingBy(mpi.OtherMPI, 0, testkit.Lookup())).Status,
 	}
-	if d := cmp.Diff([]Verdict{warning, warning, fine, warning, fine, fine}, got); d != "" {
+	if d := cmp.Diff([]Verdict{warning, warning, fine, warning, warning, fine, fine}, got); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestOpenMPIsVersionIsReadFromItsLauncher(t *testing.T) {
+	for text, want := range map[string]int{
+		"mpiexec (OpenRTE) 4.1.4": 4, "mpiexec.openmpi (Open MPI) 5.0.7": 5, "mpiexec (Open MPI) 6.0.0rc2": 6, "prterun (PRRTE) 3.0.7": 5,
+	} {
+		l := findmpi.Launcher{Family: mpi.OpenMPI, Version: text}
+		if got := openMPIMajor(l); got != want || isPRRTE(l) != (want >= 5) {
+			t.Errorf("%s: %d, of PRRTE %v", text, got, isPRRTE(l))
+		}
+	}
+}
+
+// Version 6 sends no signal, so it is not said when one comes.
+func TestAnMpiexecThatKillsAtOnceIsSaidToBeOne(t *testing.T) {
+	f := sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, 6, testkit.Lookup()))
+	if !strings.Contains(f.Text, "kills at once") || strings.Contains(f.Text, "0s") || !strings.Contains(f.Remedy, "SIGUSR1") {
+		t.Errorf("%+v", f)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -178,13 +179,23 @@ func (d *doctor) fromOutside(ctx context.Context) {
 	d.connecting(ctx, l)
 	d.losing(ctx, l)
 	if l.Family != mpi.OtherMPI { // which is srun's, inside a job
-		d.findings.add(sigterm(l.Family, mpi.EndingBy(l.Family, isPRRTE(l), os.LookupEnv)))
+		d.findings.add(sigterm(l.Family, mpi.EndingBy(l.Family, openMPIMajor(l), os.LookupEnv)))
 	}
 }
 
 // isPRRTE tells Open MPI's launcher since version 5 from the one before.
-func isPRRTE(l findmpi.Launcher) bool {
-	return l.Family == mpi.OpenMPI && !strings.Contains(l.Version, "OpenRTE")
+func isPRRTE(l findmpi.Launcher) bool { return l.Family == mpi.OpenMPI && openMPIMajor(l) >= 5 }
+
+var openMPIVersion = regexp.MustCompile(`\((?:Open MPI|OpenRTE)\) (\d+)\.`)
+
+// openMPIMajor is the major version of Open MPI whose launcher this is. One that names only PRRTE counts as the first that has it.
+func openMPIMajor(l findmpi.Launcher) int {
+	m := openMPIVersion.FindStringSubmatch(l.Version)
+	if m == nil {
+		return 5
+	}
+	major, _ := strconv.Atoi(m[1])
+	return major
 }
 
 // other reports that launcher and library are of different families, and looks for the library's own launcher.

@@ -120,13 +120,17 @@ func (d *doctor) building(ctx context.Context) Finding {
 // sigterm says how long programs have after SIGTERM before the launcher kills them.
 func sigterm(family mpi.Family, e mpi.Ending) Finding {
 	const subject = "SIGTERM"
+	const warn = "have programs end at SIGUSR1 (futures.DrainOn) and send that to mpiexec, which passes it on at once and does not kill"
 	values := map[string]float64{"seconds": e.Kills.Seconds()}
 	switch family {
 	case mpi.OpenMPI:
+		if e.AtOnce {
+			return Finding{subject, warning, "Open MPI's mpiexec, told to end by SIGTERM or Ctrl-C, kills at once and sends no signal before: tasks have no time to end", warn, values}
+		}
 		f := Finding{subject, fine, fmt.Sprintf("Open MPI's mpiexec, told to end by SIGTERM or Ctrl-C, sends SIGTERM after %v and kills %v later", e.After, e.Kills), "", values}
 		if e.Kills < leastToEnd {
 			f.Status, f.Text = warning, f.Text+": tasks have little time to end"
-			f.Remedy = "have programs end at SIGUSR1 (futures.DrainOn) and send that to mpiexec, which passes it on at once and does not kill"
+			f.Remedy = warn
 		}
 		return f
 	case mpi.MPICH:

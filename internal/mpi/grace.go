@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,10 @@ type Ending struct {
 	// Sure tells that nothing but the launcher decides about Kills. Else it is the default of a setting that cannot be seen
 	// from here.
 	Sure bool
+
+	// AtOnce tells that the launcher kills the ranks without a signal before: one that a rank gets comes from somebody else, who
+	// does not kill.
+	AtOnce bool
 }
 
 // raisesKill is the variable by which ranks see `mpiexec --mca odls_base_sigkill_timeout`, in seconds. Open MPI 4 waits that
@@ -26,13 +31,15 @@ func FindEnding(lookup func(string) (string, bool)) Ending {
 	if !l.Found() {
 		return Ending{}
 	}
-	return EndingBy(l.Family, environ(lookup).ofPRRTE(), lookup)
+	return EndingBy(l.Family, environ(lookup).openMPI(), lookup)
 }
 
-// EndingBy tells how a launcher of a family ends its ranks. prrte tells Open MPI's since version 5; OtherMPI is srun.
-func EndingBy(f Family, prrte bool, lookup func(string) (string, bool)) Ending {
+// EndingBy tells how a launcher of a family ends its ranks. major is the version of Open MPI's; OtherMPI is srun.
+func EndingBy(f Family, major int, lookup func(string) (string, bool)) Ending {
 	switch {
-	case f == OpenMPI && prrte:
+	case f == OpenMPI && major >= 6:
+		return Ending{Sure: true, AtOnce: true}
+	case f == OpenMPI && major == 5:
 		return Ending{Kills: 200 * time.Millisecond, After: 250 * time.Millisecond, Sure: true} // no parameter changes it
 	case f == OpenMPI:
 		wait := time.Second
@@ -48,15 +55,23 @@ func EndingBy(f Family, prrte bool, lookup func(string) (string, bool)) Ending {
 
 // LaunchedByPRRTE tells whether Open MPI's launcher of version 5 or later has started this process.
 func LaunchedByPRRTE(lookup func(string) (string, bool)) bool {
-	return FindLauncher(lookup).Family == OpenMPI && environ(lookup).ofPRRTE()
+	return FindLauncher(lookup).Family == OpenMPI && environ(lookup).openMPI() >= firstPRRTE
 }
 
-// ofPRRTE tells Open MPI's launcher since version 5 from that of versions 1 to 4, which is ORTE.
-func (e environ) ofPRRTE() bool {
+// firstPRRTE is the first version of Open MPI whose launcher is PRRTE's; before it was ORTE's.
+const firstPRRTE = 5
+
+// openMPI is the major version of Open MPI whose launcher has started this process: ORTE's 4 and below count as 4, and PRRTE's that do not
+// say theirs as the first.
+func (e environ) openMPI() int {
 	for _, name := range []string{"OMPI_MCA_orte_ess_num_procs", "OMPI_MCA_orte_launch", "OMPI_MCA_orte_hnp_uri"} {
 		if _, ok := e(name); ok {
-			return false
+			return firstPRRTE - 1
 		}
 	}
-	return true
+	major, _, _ := strings.Cut(e.text("OMPI_VERSION"), ".")
+	if n, err := strconv.Atoi(major); err == nil {
+		return max(n, firstPRRTE)
+	}
+	return firstPRRTE
 }

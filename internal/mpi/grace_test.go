@@ -23,6 +23,10 @@ func TestHowLongALauncherWaitsBeforeItKillsIsToldFromTheEnvironment(t *testing.T
 		"open mpi 4, not a number": {append([]string{raised + "long"}, orte...), mpi.Ending{Kills: time.Second, After: time.Second, Sure: true}},
 		"open mpi 4, an age":       {append([]string{raised + "99999999999999999999"}, orte...), mpi.Ending{Kills: time.Second, After: time.Second, Sure: true}},
 		"open mpi 5":               {[]string{"OMPI_COMM_WORLD_SIZE=4", raised + "60"}, mpi.Ending{Kills: 200 * time.Millisecond, After: 250 * time.Millisecond, Sure: true}},
+		"open mpi 5, as it says":   {[]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_VERSION=5.0.7"}, mpi.Ending{Kills: 200 * time.Millisecond, After: 250 * time.Millisecond, Sure: true}},
+		"open mpi 6":               {[]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_VERSION=6.0.0rc2"}, mpi.Ending{AtOnce: true, Sure: true}},
+		"open mpi 6, left behind":  {append([]string{"OMPI_VERSION=6.0.0rc2"}, orte...), mpi.Ending{Kills: time.Second, After: time.Second, Sure: true}},
+		"open mpi 10":              {[]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_VERSION=10.0.1"}, mpi.Ending{AtOnce: true, Sure: true}},
 		"mpich":                    {[]string{"PMI_SIZE=3", "PMI_RANK=0"}, mpi.Ending{}},
 		"srun":                     {pmi2Step, mpi.Ending{Kills: 30 * time.Second}},
 	} {
