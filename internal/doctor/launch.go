@@ -96,9 +96,6 @@ func (d *doctor) inJob(ctx context.Context) {
 	d.findings.add(survivorsInJob(d.Launcher, os.LookupEnv, slurm), sigterm(d.Launcher.Family, mpi.FindEnding(os.LookupEnv)))
 }
 
-// recoverable is what Open MPI's mpiexec wants to see since version 5, to leave spawned processes alone when one is lost.
-const recoverable = "PRTE_MCA_state_base_recoverable=1"
-
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
 func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm string) Finding {
 	const subject = "lost ranks"
@@ -106,10 +103,10 @@ func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm st
 	case mpi.OpenMPI:
 		if mpi.LaunchedByPRRTE(lookup) {
 			if v, _ := lookup("OMPI_MCA_mpi_ft_enable"); v == "1" || v == "true" {
-				return Finding{subject, fine, "the others live on: --with-ft ulfm. Where workers are spawned, only if mpiexec has " + recoverable + " in its environment", "", nil}
+				return Finding{subject, fine, "the others live on: --with-ft ulfm. Where workers are spawned, only if mpiexec has " + mpi.Recoverable + " in its environment", "", nil}
 			}
 			return Finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
-				"start with `mpiexec --with-ft ulfm`; where workers are spawned, with " + recoverable + " in its environment", nil}
+				"start with `mpiexec --with-ft ulfm`; where workers are spawned, with " + mpi.Recoverable + " in its environment", nil}
 		}
 		if v, _ := lookup("OMPI_MCA_orte_enable_recovery"); v == "1" || v == "true" {
 			return Finding{subject, fine, "the others live on: --enable-recovery", "", nil}

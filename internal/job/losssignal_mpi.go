@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -22,3 +23,19 @@ var LauncherLoss = sync.OnceValue(func() *LossSignal {
 		fmt.Fprintln(os.Stderr, "rankpool: warning:", text) // each time
 	}}
 })
+
+// lossAge is how old a loss may be when the launcher ends the job for it: Open MPI's does so a quarter of a second after, or a second before version 5.
+const lossAge = 3 * time.Second
+
+// EndedForLoss says what to tell a user whose job got a SIGTERM at a time, when the launcher may have sent it because a rank was lost, or
+// nothing.
+func EndedForLoss(at time.Time) string {
+	if mpilink.LastLoss().Before(at.Add(-lossAge)) {
+		return ""
+	}
+	how := mpi.LeaveAdvice(os.LookupEnv)
+	if how == "" {
+		return ""
+	}
+	return "a rank was lost, and the launcher ends the job for that unless it was told to leave the others alone: start it with " + how
+}

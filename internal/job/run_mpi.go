@@ -146,12 +146,25 @@ func leaveMPI(status int) int {
 	return max(status, ExitFailure)
 }
 
+// lostTogether says what to do where the launcher may have ended several ranks because one was lost, or nothing.
+func lostTogether() string {
+	n, _ := mpilink.Losses()
+	how := mpi.LeaveAdvice(os.LookupEnv)
+	if n < 2 || how == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d ranks were lost: a launcher ends the others with the first unless it was told to leave them alone, by %s", n, how)
+}
+
 // leaveWithoutMPI is the end of a job whose lost ranks are known to have ended, when all others have said goodbye. It returns the
 // exit status.
 func leaveWithoutMPI(status int) int {
 	fmt.Fprintln(os.Stderr, "rankpool: warning: ranks were lost, so this job ends without MPI_Finalize; the launcher may report a status of its own")
+	if text := lostTogether(); text != "" {
+		fmt.Fprintln(os.Stderr, "rankpool: warning:", text)
+	}
 	switch f := mpi.FindLauncher(os.LookupEnv).Family; {
-	case f == mpi.OpenMPI && mpilink.Scattered(): // its mpiexec would wait without end
+	case f == mpi.OpenMPI && mpilink.Scattered() && !mpi.LaunchedByPRRTE(os.LookupEnv): // its mpiexec would wait without end, before version 5
 		time.Sleep(PrintPause)
 		_ = mpi.Abort(status)
 	case f == mpi.OtherMPI: // srun

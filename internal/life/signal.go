@@ -106,7 +106,12 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens ch
 		letNext()
 	case syscall.SIGTERM:
 		letNext()
+		at := time.Now()
+		said := sayLoss(at)
 		drain(ctx, g.drain, nil, nil)
+		if !said { // the launcher may have known it first
+			sayLoss(at)
+		}
 	default:
 		cut = drain(ctx, g.drain, interrupts, terms)
 		letNext()
@@ -118,6 +123,15 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens ch
 	graceEnd.Store(&end)
 	cancel(&signalError{s})
 	endSignalled()
+}
+
+// sayLoss says what to do about a launcher that ends the job because a rank was lost, and tells whether that may be so.
+func sayLoss(signalled time.Time) bool {
+	text := job.EndedForLoss(signalled)
+	if text != "" {
+		fmt.Fprintln(os.Stderr, "rankpool: warning:", text)
+	}
+	return text != ""
 }
 
 // ignoreSignals has a worker leave the signals that come to all processes to the master, and with them those of DrainOn. It

@@ -57,6 +57,7 @@ func Scattered() bool { return scattered.Load() }
 var losses struct {
 	sync.Mutex
 	n    int
+	last time.Time
 	next chan struct{} // closed at the next one; nil unless somebody has asked
 }
 
@@ -70,11 +71,19 @@ func Losses() (n int, next <-chan struct{}) {
 	return losses.n, losses.next
 }
 
+// LastLoss returns when a rank was marked as lost last, the zero time when none was.
+func LastLoss() time.Time {
+	losses.Lock()
+	defer losses.Unlock()
+	return losses.last
+}
+
 // markLost notes that a rank is lost.
 func markLost(err error) {
 	mpi.MarkLost()
 	losses.Lock()
 	losses.n++
+	losses.last = time.Now()
 	if losses.next != nil {
 		close(losses.next)
 		losses.next = nil

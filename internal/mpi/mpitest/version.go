@@ -61,8 +61,5 @@ func NameServer(launcher, uri string) (server Command, options []string) {
 // WakesTasks tells whether the library has a call that waits for a lost rank fail. Open MPI does since version 5.
 func (v Version) WakesTasks() bool { return v.PRRTE() }
 
-// SpreadsSpawned tells whether spawned processes come to all hosts with --oversubscribe. PRRTE puts them on the first.
-func (v Version) SpreadsSpawned() bool { return !v.PRRTE() }
-
 // RunsTwoPrograms tells whether mpiexec can start different programs as the ranks of one job. PRRTE 3 crashes.
 func (v Version) RunsTwoPrograms() bool { return !v.PRRTE() }
