@@ -5,6 +5,7 @@ import (
 
 	"github.com/rankpool/rankpool/bench/ours"
 	"github.com/rankpool/rankpool/internal/bench"
+	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/doctor"
 	"github.com/rankpool/rankpool/internal/launch"
 )
@@ -61,6 +62,18 @@ type aloneCommand struct {
 
 // Run starts the processes and prints the figure.
 func (c *aloneCommand) Run() error { return bench.Alone(c.Workers, c.N, c.Limit) }
+
+// scaleCommand is a master over simulated workers.
+type scaleCommand struct {
+	Limit   time.Duration `default:"60s"`
+	Profile string
+	Specs   []string `arg:""`
+}
+
+// Run measures and prints the figures.
+func (c *scaleCommand) Run(s command.Surroundings) error {
+	return bench.Scale(s.Out, c.Specs, c.Limit, c.Profile)
+}
 
 // sleeperCommand is one process of it.
 type sleeperCommand struct {

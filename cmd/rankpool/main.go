@@ -40,6 +40,7 @@ type commands struct {
 	DoctorProbe  probeCommand   `cmd:"" hidden:""`
 	BenchWork    workCommand    `cmd:"" hidden:""`
 	BenchAlone   aloneCommand   `cmd:"" hidden:""`
+	BenchScale   scaleCommand   `cmd:"" hidden:""`
 	BenchSleeper sleeperCommand `cmd:"" hidden:""`
 
 	Version versionFlag `help:"Print the version and end."`

@@ -7,7 +7,7 @@ import (
 )
 
 // figureNames are the figures in the order in which they are measured.
-var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "soak"}
+var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "scale", "soak"}
 
 // aboutFigures says what each is, for --help.
 var aboutFigures = map[string]string{
@@ -25,6 +25,7 @@ var aboutFigures = map[string]string{
 	"idle":    "processor time while nothing is in flight",
 	"hosts":   "tiny tasks between the hosts of --hosts",
 	"curves":  "over workers, chunk sizes and message sizes; measured when named, or for --plot",
+	"scale":   "the master over 1 to 131,072 simulated workers: time, memory, share of the ideal; measured when named, once",
 	"soak":    "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
 }
 
@@ -66,6 +67,8 @@ func (p *plan) add(figure string) {
 		p.hosts()
 	case "curves":
 		p.curves()
+	case "scale":
+		p.scale()
 	case "soak":
 		p.soak()
 	}

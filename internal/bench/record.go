@@ -15,15 +15,19 @@ type unit struct {
 
 // The units.
 var (
-	perSecond  = unit{"tasks/s", 1}
-	nsTask     = unit{"ns/task", 1e9}
-	nsElement  = unit{"ns/element", 1e9}
-	micros     = unit{"µs", 1e6}
-	millis     = unit{"ms", 1e3}
-	bytesEach  = unit{"B", 1}
-	mebibytes  = unit{"MiB", 1. / (1 << 20)}
-	perTask    = unit{"per task", 1}
-	percentage = unit{"% of a core", 100}
+	perSecond    = unit{"tasks/s", 1}
+	nsTask       = unit{"ns/task", 1e9}
+	nsElement    = unit{"ns/element", 1e9}
+	micros       = unit{"µs", 1e6}
+	millis       = unit{"ms", 1e3}
+	bytesEach    = unit{"B", 1}
+	mebibytes    = unit{"MiB", 1. / (1 << 20)}
+	perTask      = unit{"per task", 1}
+	nsMessage    = unit{"ns/message", 1e9}
+	ofIdeal      = unit{"of the ideal", 1}
+	bytesWorker  = unit{"B/worker", 1}
+	microsWorker = unit{"µs/worker", 1e6}
+	percentage   = unit{"% of a core", 100}
 )
 
 // goal is what a figure should reach: a multiple of the peer's value, an absolute value in the figure's unit, or both; a zero

@@ -64,8 +64,8 @@ var layers = map[string][]string{
 	"internal/gobuild": {"internal/owndir"},
 	"internal/launch":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/owndir", "internal/mpi", "internal/link/mpilink"},
 	"internal/doctor":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/marked", "internal/owndir", "internal/mpi", "internal/saturate"},
-	"internal/bench": {"bench/ours", "bench/peers", "internal/command", "internal/findmpi", "internal/gobuild", "internal/launch", "internal/marked",
-		"internal/owndir", "internal/mpi", "internal/saturate"},
+	"internal/bench": {"bench/ours", "bench/peers", "internal/command", "internal/dispatch", "internal/findmpi", "internal/gobuild", "internal/launch",
+		"internal/link", "internal/link/mpilink", "internal/link/simlink", "internal/marked", "internal/owndir", "internal/mpi", "internal/saturate"},
 
 	"comm":        {"internal/..."},
 	"mpicomm":     {"internal/..."},

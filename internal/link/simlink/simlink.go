@@ -58,8 +58,8 @@ type Config struct {
 	// Bandwidth is how many bytes a second pass between the master and one worker in one direction; 0 is any number.
 	Bandwidth float64
 
-	// Attention is how much virtual time the master spends on each frame that it receives: those that come meanwhile wait. 0: it has
-	// no limit.
+	// Attention is how much virtual time the master spends on each frame that it receives or sends, one after the other. 0: none.
+	// SetAttention changes it.
 	Attention time.Duration
 
 	// Seed is that of the chances.
@@ -111,15 +111,18 @@ type Group struct {
 	opened  bool
 	closed  bool
 
+	attention time.Duration
+	idle      time.Duration // when the master has done with what it has received and sent
+
 	// What follows belongs to the goroutine that drives.
 	window []arrival
-	idle   time.Duration // when the master has done with what it received
 	spent  Spent
 }
 
 // Spent is what the master has done since the last call of TakeSpent.
 type Spent struct {
 	Time     time.Duration // real, in calls of its handler
+	Looks    int           // how many pairs of looks at the clock that took
 	Received int           // frames that it was given
 	Sent     int           // frames that it has sent
 	Bytes    int           // of both
@@ -127,7 +130,7 @@ type Spent struct {
 
 // New returns a group in which nothing has happened.
 func New(cfg Config) *Group {
-	g := &Group{cfg: cfg, started: make(chan struct{}), chance: rand.New(rand.NewPCG(cfg.Seed, 0))}
+	g := &Group{cfg: cfg, attention: cfg.Attention, started: make(chan struct{}), chance: rand.New(rand.NewPCG(cfg.Seed, 0))}
 	g.traits = link.Traits{Kind: "simulated", Replaces: true, Kills: true}
 	if cfg.Traits != nil {
 		g.traits = *cfg.Traits
@@ -212,7 +215,8 @@ func (g *Group) Send(w int, f link.Frame) {
 	size := size(f)
 	g.spent.Sent++
 	g.spent.Bytes += size
-	p.down = g.way(g.moment(), p.down, size)
+	g.idle = max(g.idle, g.moment()) + g.attention
+	p.down = g.way(g.idle, p.down, size)
 	g.workers.put(event{at: p.down, number: g.number(), slot: p.slot, life: p.life, what: frame, parcel: g.parcels.put(parcel{frame: f})})
 }
 
@@ -322,6 +326,13 @@ func (g *Group) Run(ctx context.Context, done func() bool) error {
 	return context.Cause(ctx)
 }
 
+// SetAttention changes how much virtual time the master spends on each frame from now on.
+func (g *Group) SetAttention(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.attention = d
+}
+
 // Now is the virtual time since the group was made. In a call of the handler it is when that was reached.
 func (g *Group) Now() time.Duration {
 	g.mu.Lock()
@@ -375,7 +386,7 @@ func (g *Group) report(p *Port, now time.Duration, l link.Loss) {
 	g.master.put(event{at: p.up, number: g.number(), slot: p.slot, life: p.life, what: end, parcel: g.parcels.put(parcel{loss: &l})})
 }
 
-// arrival is what the master is given.
+// arrival is what has reached the master.
 type arrival struct {
 	at     time.Duration
 	slot   int
@@ -383,18 +394,12 @@ type arrival struct {
 	parcel parcel
 }
 
-// reach is when the master takes what has reached it, or will, first.
-func (g *Group) reach() (at time.Duration, ok bool) {
-	at, ok = g.master.first()
-	return max(at, g.idle), ok
-}
-
 // step makes time go on by a frame's way. What the master sends in that time comes later, and so does what workers send: so both
 // sides can be looked at one after the other. It returns false when there is nothing that could happen. Its caller drives.
 func (g *Group) step() (happened bool) {
 	g.mu.Lock()
 	next, ok := g.workers.first()
-	if m, also := g.reach(); also && (!ok || m < next) {
+	if m, also := g.master.first(); also && (!ok || m < next) {
 		next, ok = m, true
 	}
 	if !ok {
@@ -407,20 +412,17 @@ func (g *Group) step() (happened bool) {
 		g.atWorker(g.workers.take())
 	}
 	g.window = g.window[:0]
-	for at, ok := g.reach(); ok && at < until; at, ok = g.reach() {
+	for at, ok := g.master.first(); ok && at < until; at, ok = g.master.first() {
 		e := g.master.take()
 		p := &g.slots[e.slot]
 		a := arrival{at: at, slot: int(e.slot), lost: e.what == end, parcel: g.parcels.take(e.parcel)}
-		g.idle = at
 		if a.lost {
 			p.state = vacant
 			g.live--
 		} else {
-			g.idle += g.cfg.Attention
 			g.spent.Received++
 			g.spent.Bytes += size(a.parcel.frame)
 		}
-		g.trace(a.at, a.slot, true, a.parcel.frame)
 		g.window = append(g.window, a)
 	}
 	h := g.handler
@@ -444,7 +446,10 @@ func (g *Group) give(h link.Handler) {
 	}
 	for i := range g.window {
 		a := &g.window[i]
-		g.now.Store(int64(a.at))
+		g.now.Store(int64(g.attend(a.at)))
+		if g.cfg.Trace != nil {
+			g.trace(time.Duration(g.now.Load()), a.slot, true, a.parcel.frame)
+		}
 		if a.lost {
 			h.Lost(a.slot, *a.parcel.loss)
 		} else {
@@ -453,8 +458,18 @@ func (g *Group) give(h link.Handler) {
 	}
 	if g.cfg.Clock != nil {
 		g.spent.Time += g.cfg.Clock() - before
+		g.spent.Looks++
 	}
 	clear(g.window)
+}
+
+// attend returns when the master turns to what has reached it at a time.
+func (g *Group) attend(at time.Duration) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at = max(at, g.idle)
+	g.idle = at + g.attention
+	return at
 }
 
 func (g *Group) trace(at time.Duration, slot int, toMaster bool, f link.Frame) {

@@ -197,7 +197,7 @@ func TestWhatTheMasterSpendsIsMeasuredByTheClockThatWasGiven(t *testing.T) {
 		}
 	}
 	d.quiet(t)
-	if got, want := d.g.TakeSpent(), (simlink.Spent{Time: 4 * time.Second, Received: 4, Sent: 2, Bytes: 2*5 + 4*3}); got != want {
+	if got, want := d.g.TakeSpent(), (simlink.Spent{Time: 4 * time.Second, Looks: 2, Received: 4, Sent: 2, Bytes: 2*5 + 4*3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if got := d.g.TakeSpent(); got != (simlink.Spent{}) {

@@ -64,11 +64,12 @@ func (t *timetable) take() event {
 	}
 	i := 0
 	for {
-		least := i*below + 1
-		if least >= n {
+		child := i*below + 1
+		if child >= n {
 			break
 		}
-		for c := least + 1; c < min(least+below, n); c++ {
+		least := child
+		for c := child + 1; c < min(child+below, n); c++ {
 			if t.all[c].before(&t.all[least]) {
 				least = c
 			}
