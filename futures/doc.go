@@ -64,8 +64,9 @@
 // # Guarantees
 //
 // Tasks begin in the order of submission. A Cancel that returns true means that the task never runs. No task runs twice,
-// unless it was marked with [WithRetries]. A worker that dies takes the one task it was running with it, which fails with a
-// [*BrokenError]; it is replaced, and everything else goes on. Every wait has an end: a start, an initializer, a silent
+// unless it was marked with [WithRetries]. A local process that dies takes the one task it was running with it, which fails with a
+// [*BrokenError]; it is replaced, and everything else goes on. A rank takes what it had been sent with it, a chunk or several tiny tasks
+// where these travel together, and is not replaced. Every wait has an end: a start, an initializer, a silent
 // worker and a shutdown are bounded by options.
 //
 // # Where a task runs
@@ -84,6 +85,7 @@
 //     own variables: parse before [Main], on every worker, or send what tasks need in their arguments or by a [Global].
 //   - the variables that were set or unset since [Main] began. Those that a launcher has given to each rank stay.
 //   - the working directory, if it has changed since [Main] began. On other hosts it must exist.
+//   - on Linux the umask, if it has changed since then.
 //
 // What is set later is not seen outside this process, not by workers that are started later either. Goroutines share the process: there
 // everything is seen at once. Ranks of an MPI job have one setting at a time: while an executor is open, another one with the same ranks

@@ -13,14 +13,15 @@ import (
 
 // This file takes what Main's function has set in its process before an executor starts to the workers of that.
 
-// settle notes what the workers are to be set to. Local processes are started with the environment and in the directory of now;
-// goroutines share them, and the ranks of a communicator have run the program themselves.
+// settle notes what the workers are to be set to. Local processes are started with the environment and in the directory of now,
+// and later ones inherit the umask of their time; goroutines share them, and the ranks of a communicator have run the program themselves.
 func (e *executor) settle() {
 	switch {
 	case e.comm != nil || e.backend == backendThreads:
 	case e.backend == backendProcesses:
-		flags := settings.Flagged()
-		e.settings = &flags
+		own := settings.Flagged()
+		own.Umask = settings.Umask()
+		e.settings = &own
 	default:
 		all := life.Changed()
 		e.settings = &all

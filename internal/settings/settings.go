@@ -1,4 +1,4 @@
-// Package settings takes what a program has set in its own process to its workers: flags, environment and working directory.
+// Package settings takes what a program has set in its own process to its workers: flags, environment, working directory and umask.
 package settings
 
 import (
@@ -13,6 +13,7 @@ import (
 // Settings is what a program has changed in its process since it began.
 type Settings struct {
 	Dir   string            // the working directory; "" if it is the same
+	Umask string            // in octal; "" if it is the same, or not known
 	Set   map[string]string // variables of the environment that are new or have another value
 	Unset []string          // and those that are gone, sorted
 
@@ -23,14 +24,15 @@ type Settings struct {
 
 // Origin is what a process began with.
 type Origin struct {
-	env map[string]string
-	dir string
+	env   map[string]string
+	dir   string
+	umask string
 }
 
 // Begin returns what this process has now.
 func Begin() Origin {
 	dir, _ := os.Getwd() // one that cannot be named cannot be compared: whatever comes later is a change
-	return Origin{env: environment(), dir: dir}
+	return Origin{env: environment(), dir: dir, umask: Umask()}
 }
 
 func environment() map[string]string {
@@ -48,6 +50,9 @@ func (o Origin) Changed() Settings {
 	s := Flagged()
 	if dir, err := os.Getwd(); err == nil && dir != o.dir {
 		s.Dir = dir
+	}
+	if mask := Umask(); mask != o.umask {
+		s.Umask = mask
 	}
 	now := environment()
 	for name, value := range now {
@@ -72,6 +77,9 @@ func differ(a, b Settings) string {
 	var what []string
 	if a.Dir != b.Dir {
 		what = append(what, fmt.Sprintf("working directory %q, not %q", b.Dir, a.Dir))
+	}
+	if a.Umask != b.Umask {
+		what = append(what, fmt.Sprintf("umask %q, not %q", b.Umask, a.Umask))
 	}
 	names := map[string]bool{}
 	for _, m := range []map[string]string{a.Set, b.Set} {
@@ -133,6 +141,13 @@ func (s Settings) apply() (undo func() error, err error) {
 		if problem == nil {
 			steps = append(steps, func() error { return os.Chdir(old) })
 		}
+	}
+	if s.Umask != "" {
+		back, err := setUmask(s.Umask)
+		if err != nil {
+			return undo, err
+		}
+		steps = append(steps, back)
 	}
 	for name, value := range s.Set {
 		steps = append(steps, restore(name))

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -70,6 +72,43 @@ func TestOnlyWhatHasChangedIsTold(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"SETTINGS_GONE"}, s.Unset); d != "" || s.Dir != dir {
 		t.Errorf("directory %s, gone (-want +got):\n%s", s.Dir, d)
+	}
+}
+
+func TestAUmaskIsToldAndSetAndTakenBack(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere nothing tells the umask")
+	}
+	backToNothing(t)
+	made := func() string {
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode().String()
+	}
+	begin, before := settings.Begin(), made()
+	if s := begin.Changed(); s.Umask != "" {
+		t.Errorf("it has not changed, and is told as %q", s.Umask)
+	}
+	leave := enter(t, settings.Settings{Umask: "0137"})
+	if got := made(); got != "-rw-r-----" {
+		t.Errorf("a file is made as %s", got)
+	}
+	if s := begin.Changed(); s.Umask != "0137" {
+		t.Errorf("it has changed to 0137, and is told as %q", s.Umask)
+	}
+	if _, err := (settings.Settings{Umask: "0177"}).Enter(); err == nil || !strings.Contains(err.Error(), "umask") {
+		t.Errorf("another one beside it: %v", err)
+	}
+	leave()
+	enter(t, settings.Settings{})()
+	if got := made(); got != before {
+		t.Errorf("afterwards a file is made as %s, before as %s", got, before)
 	}
 }
 

@@ -3,6 +3,7 @@ package behaviour_test
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,15 +18,32 @@ type Surroundings struct {
 	Scale         int
 	Parsed, Short bool
 	Dir, Set      string
+	Mode          string // of a file that it makes
 	Unset         bool
 }
 
 var surroundings = futures.Register("surroundings", func(struct{}) (s Surroundings, err error) {
 	_, is := os.LookupEnv("HOME")
 	s = Surroundings{Scale: *scale, Parsed: flag.Parsed(), Short: testing.Short(), Set: os.Getenv("BEHAVIOUR_SET"), Unset: !is}
-	s.Dir, err = os.Getwd()
+	if s.Dir, err = os.Getwd(); err == nil {
+		s.Mode, err = modeOfNew(s.Dir)
+	}
 	return s, err
 })
+
+// modeOfNew makes a file and returns its permissions.
+func modeOfNew(dir string) (string, error) {
+	name := filepath.Join(dir, "new")
+	defer os.Remove(name)
+	if err := os.WriteFile(name, nil, 0o666); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	return info.Mode().String(), nil
+}
 
 // setUp sets this process for a test.
 func setUp(t *testing.T, factor, value string) (want Surroundings) {
@@ -40,11 +58,16 @@ func setUp(t *testing.T, factor, value string) (want Surroundings) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = flag.Set("behaviour.scale", "1") })
+	setUmask(t, map[string]int{"10": 0o137, "20": 0o117}[factor])
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Surroundings{Scale: *scale, Parsed: true, Short: testing.Short(), Dir: dir, Set: value, Unset: true}
+	mode, err := modeOfNew(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Surroundings{Scale: *scale, Parsed: true, Short: testing.Short(), Dir: dir, Set: value, Mode: mode, Unset: true}
 }
 
 func TestTasksSeeWhatTheProgramHasSetBeforeTheStart(t *testing.T) {
@@ -62,19 +85,16 @@ func TestTasksSeeWhatTheProgramHasSetBeforeTheStart(t *testing.T) {
 }
 
 func TestWhatTheProgramSetsAfterTheStartIsNotSeenByWorkersThatComeLater(t *testing.T) {
-	ex, err := futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1), futures.WithMaxTasksPerChild(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ex.Close()
-	want := setUp(t, "10", "winter")
-	for i := range 3 {
-		if got := result(t, submit(t, ex, surroundings, struct{}{})); got != want {
-			t.Errorf("worker %d: %s", i, cmp.Diff(want, got))
+	each(t, func(t *testing.T, b backend) {
+		ex := b.start(t, 1, futures.WithMaxTasksPerChild(1))
+		want := setUp(t, "10", "winter")
+		for i := range 3 {
+			if got := result(t, submit(t, ex, surroundings, struct{}{})); got != want {
+				t.Errorf("worker %d: %s", i, cmp.Diff(want, got))
+			}
+			setUp(t, "20", "summer")
 		}
-		t.Setenv("BEHAVIOUR_SET", "summer")
-		t.Chdir(t.TempDir())
-	}
+	}, replaces)
 }
 
 func TestTheVariablesOfWithEnvArriveAsTheyAre(t *testing.T) {
