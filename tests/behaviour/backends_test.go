@@ -54,6 +54,44 @@ var backends = []backend{
 	},
 }
 
+// ran is where the tests of this run have run.
+var ran testkit.Ran
+
+// column is where docs/backends.md has what holds on this backend.
+func (b backend) column() string {
+	switch {
+	case !b.apart:
+		return "goroutines"
+	case b.reports == "processes":
+		return "processes"
+	case b.workers > 0:
+		return "world"
+	}
+	return "spawned"
+}
+
+// placed are the tests, whose end tells where they have run: a file that package modes has named, or who reads that docs/backends.md
+// names a test which is left out.
+type placed struct{ tests interface{ Run() int } }
+
+// ranVariable names that file.
+const ranVariable = "BEHAVIOUR_RAN"
+
+func (c placed) Run() int {
+	status := c.tests.Run()
+	var err error
+	if path := os.Getenv(ranVariable); path != "" {
+		err = os.WriteFile(path, []byte(strings.Join(ran.Notes(), "\n")), 0o600)
+	} else if status == 0 && testkit.Whole() && backends[0].name != "ranks" {
+		err = ran.Missing("tests/behaviour", "goroutines", "processes")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
+}
+
 // What a test can ask of a backend.
 func apart(b backend) bool    { return b.apart }
 func encodes(b backend) bool  { return !b.shares }
@@ -75,6 +113,7 @@ func each(t *testing.T, test func(t *testing.T, b backend), where ...func(backen
 			if why := b.without[strings.Split(t.Name(), "/")[0]]; why != "" {
 				t.Skip(why)
 			}
+			ran.Note(t, b.column())
 			test(t, b)
 		})
 	}
@@ -242,7 +281,7 @@ func TestMain(m *testing.M) {
 	if run, ok := programs[os.Getenv(programVariable)]; ok {
 		futures.Main(run, grace()...)
 	}
-	futures.TestMain(testkit.Checked(m))
+	futures.TestMain(placed{testkit.Checked(m)})
 }
 
 // itself returns the program of the tests, for one that starts it again. In a rank there is no such test: what is started would join

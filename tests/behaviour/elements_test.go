@@ -323,9 +323,6 @@ func TestTheEndOfAMapsContextOrExecutorIsOneErrorAndNotAnElements(t *testing.T) 
 // A chunk of large results: each has left when the next begins, so the loss of the worker costs the one that ran.
 func TestALostWorkerCostsOneElementOfAChunkHoweverLargeTheResults(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if !b.replaces {
-			t.Skip("the journal of a rank is lost with it")
-		}
 		ex := b.start(t, 2)
 		xs := []int{1, 100_000, 10, 300_000, -1, 200, 500_000, 3, -1, -1, 1}
 		i := 0
@@ -352,7 +349,7 @@ func TestALostWorkerCostsOneElementOfAChunkHoweverLargeTheResults(t *testing.T) 
 		if again != 3 {
 			t.Errorf("%d of 3 with a retry", again)
 		}
-	}, apart)
+	}, replaces) // the journal of a rank is lost with it
 }
 
 var longOrExit = futures.Register("longOrExit", func(n int) ([]float64, error) {

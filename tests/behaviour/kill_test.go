@@ -51,14 +51,36 @@ func TestATaskThatIgnoresTheEndOfItsContextIsEndedAfterItsGrace(t *testing.T) {
 			}
 			if b.replaces {
 				eventually(t, "the process of the task is gone", func() bool { return !alive(workers[0]) })
-			} else {
-				g.open() // what is left behind has its slot until it returns
 			}
-			if got := result(t, submit(t, ex, square, 5)); got != 25 {
+			next := submit(t, ex, square, 5)
+			if !b.replaces {
+				if _, err := next.ResultWithin(2 * short); !errors.Is(err, futures.ErrTimeout) {
+					t.Errorf("%s: beside what was left behind on the only worker another task ended: %v", name, err)
+				}
+				g.open() // until it returns what is left behind has its slot
+			}
+			if got := result(t, next); got != 25 {
 				t.Error(got)
 			}
 			g.open()
 			cancel(nil)
+		}
+	})
+}
+
+func TestATaskThatIgnoresItsTimeOutFailsWithThatBeforeItReturns(t *testing.T) {
+	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
+		p := place{filepath.Join(t.TempDir(), "begun"), newGate(t)}
+		_, err := submit(t, ex, ignore, p, futures.WithTaskTimeout(short)).Result(within(t))
+		matches(t, "one that ignores its time-out", err, futures.ErrBroken, context.DeadlineExceeded)
+		if !contains(err, "beyond its time-out of 20ms") {
+			t.Error(err)
+		}
+		if !b.replaces {
+			p.Gate.open()
+		}
+		if got := result(t, submit(t, ex, square, 5)); got != 25 {
+			t.Error(got)
 		}
 	})
 }

@@ -267,11 +267,15 @@ func TestAFailureTouchesOnlyItsOwnFutureAndKeepsItsTypeAndFields(t *testing.T) {
 }
 
 func TestErrorsKeepTheirIdentityAcrossProcesses(t *testing.T) {
-	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		if _, err := submit(t, ex, ended, 0).Result(within(t)); !errors.Is(err, context.Canceled) {
+	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
+		_, err := submit(t, ex, ended, 0).Result(within(t))
+		if !errors.Is(err, context.Canceled) {
 			t.Errorf("context.Canceled came back as %v", err)
 		}
-		_, err := submit(t, ex, missing, "/no/such/file").Result(within(t))
+		if itself := err == context.Canceled; itself != b.shares { //nolint:errorlint // this very one, where it does not travel
+			t.Errorf("the function's own error: %v, and it came back as %#v", itself, err)
+		}
+		_, err = submit(t, ex, missing, "/no/such/file").Result(within(t))
 		path := new(fs.PathError)
 		if !errors.Is(err, fs.ErrNotExist) || !errors.As(err, &path) || path.Path != "/no/such/file" {
 			t.Errorf("a path error came back as %v", err)

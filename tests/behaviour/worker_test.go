@@ -98,16 +98,15 @@ func TestATaskIsToldWhichWorkerRunsIt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ranks := map[int]bool{}
 			for i, got := range result(t, f) {
 				want := expected(ex, i)
-				want.Rank = -1
-				if b.reports == "mpi" {
-					want.Rank = got.Rank
-					if ranks[got.Rank] || got.Rank < 0 {
-						t.Errorf("worker %d has rank %d", i, got.Rank)
-					}
-					ranks[got.Rank] = true
+				switch b.column() {
+				case "world":
+					want.Rank = i + 1 // the master is 0
+				case "spawned":
+					want.Rank = i
+				default:
+					want.Rank = -1
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("worker %d (-want +got):\n%s", i, diff)
@@ -146,9 +145,6 @@ func TestOutsideOfTasksThereIsNoWorkerToTellOf(t *testing.T) {
 
 func TestAWorkerThatTakesThePlaceOfAnotherHasItsNumber(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if b.reports != "processes" {
-			t.Skip("a rank is not replaced")
-		}
 		ex := b.start(t, 2, futures.WithMaxTasksPerChild(1))
 		processes := map[int]map[int]bool{0: {}, 1: {}}
 		for range 3 {
@@ -168,14 +164,41 @@ func TestAWorkerThatTakesThePlaceOfAnotherHasItsNumber(t *testing.T) {
 				t.Errorf("worker %d was %d processes, want 3", i, len(pids))
 			}
 		}
-	}, apart)
+	}, replaces)
+}
+
+func TestAWorkerThatTakesThePlaceOfOneThatWasKilledHasItsNumber(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		ex := b.start(t, 3)
+		for i, pid := range booted(t, ex) {
+			p, err := os.FindProcess(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the worker is replaced", func() bool {
+				w := ex.Stats().Workers[i]
+				return w.Pid != 0 && w.Pid != pid
+			})
+		}
+		f, err := futures.SubmitEach(ex, where, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range result(t, f) {
+			want := expected(ex, i)
+			want.Rank = -1
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("worker %d (-want +got):\n%s", i, diff)
+			}
+		}
+	}, replaces)
 }
 
 func TestATaskThatRunsAgainIsToldHowOftenItHasRun(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		if b.reports != "processes" {
-			t.Skip("a rank that ends takes the job along")
-		}
 		ex := b.start(t, 1)
 		mark := filepath.Join(t.TempDir(), "mark")
 		if w := result(t, submit(t, ex, whereSecondTime, mark, futures.WithRetries(2))); w.Attempt != 2 || w.Index != 0 {
@@ -184,7 +207,7 @@ func TestATaskThatRunsAgainIsToldHowOftenItHasRun(t *testing.T) {
 		if w := result(t, submit(t, ex, where, 0)); w.Attempt != 1 {
 			t.Errorf("another task on that worker is told %+v", w)
 		}
-	}, apart)
+	}, replaces) // a rank that ends may take the job along
 }
 
 func TestALocalWorkerHasANameAndItsNumbersBeforeItsProgramBegins(t *testing.T) {
@@ -192,9 +215,6 @@ func TestALocalWorkerHasANameAndItsNumbersBeforeItsProgramBegins(t *testing.T) {
 		t.Skip("needs /proc")
 	}
 	each(t, func(t *testing.T, b backend) {
-		if b.reports != "processes" {
-			t.Skip("a rank has what mpiexec gives it")
-		}
 		ex := b.start(t, 2)
 		f, err := futures.SubmitEach(ex, identity, 0)
 		if err != nil {
@@ -214,7 +234,7 @@ func TestALocalWorkerHasANameAndItsNumbersBeforeItsProgramBegins(t *testing.T) {
 		if v := result(t, submit(t, ex, myself, struct{}{})); v.Path != thisProgram(t) {
 			t.Errorf("os.Executable in a task says %s", v.Path)
 		}
-	}, apart)
+	}, replaces) // a rank has what mpiexec gives it
 }
 
 func thisProgram(t *testing.T) string {

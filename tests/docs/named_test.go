@@ -6,16 +6,16 @@ import (
 	"go/token"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-)
 
-// testNames are the tests that documents name, as `folder.TestName`.
-var testNames = regexp.MustCompile("`([a-z][a-z0-9/]*)\\.((?:Test|Fuzz|Example)[A-Za-z0-9_]*)`")
+	"github.com/rankpool/rankpool/internal/testkit"
+)
 
 func TestEveryTestThatADocumentNamesIsThere(t *testing.T) {
 	for _, document := range []string{"docs/parity.md", "docs/backends.md"} {
-		found := testNames.FindAllStringSubmatch(read(t, document), -1)
+		found := testkit.TestNames.FindAllStringSubmatch(read(t, document), -1)
 		if len(found) < 50 {
 			t.Errorf("%s names %d tests, which is too few", document, len(found))
 		}
@@ -27,69 +27,29 @@ func TestEveryTestThatADocumentNamesIsThere(t *testing.T) {
 	}
 }
 
-// Each cell of the table has a test: most tests of tests/behaviour run on every backend; another test stands for ranks where they do not.
-func TestEveryRowOfTheBackendsHasTestsForGoroutinesProcessesAndRanks(t *testing.T) {
-	rows := 0
-	for line := range strings.Lines(read(t, "docs/backends.md")) {
-		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
-		if len(cells) < 2 || strings.HasPrefix(cells[0], "behaviour") {
-			continue
-		}
-		rows++
-		if len(cells) != 6 {
-			t.Errorf("%d cells, want 6: %s", len(cells), line)
-			continue
-		}
-		suite, here, ranks := false, false, false
-		for _, m := range testNames.FindAllStringSubmatch(cells[5], -1) {
-			suite = suite || m[1] == "tests/behaviour" && !leavesRanksOut(t, m[2])
-			here = here || m[1] == "tests/behaviour" || m[1] == "tests/faults" || m[1] == "futures" || m[1] == "tests/modes" // which starts programs here too
-			ranks = ranks || m[1] == "tests/modes"
-		}
-		if !suite && !(here && ranks) {
-			t.Errorf("no test on every backend: %s", line)
-		}
-	}
-	if rows < 30 {
-		t.Errorf("the table has %d rows, which is too few", rows)
-	}
-}
-
-// leavesRanksOut tells whether a test of tests/behaviour does not run on ranks: the list of the suite has it, it starts itself again,
-// or it skips ranks by itself.
-func leavesRanksOut(t *testing.T, name string) bool {
-	t.Helper()
-	if strings.Contains(read(t, "tests/behaviour/ranks_test.go"), `"`+name+`"`) {
-		return true
-	}
-	files, err := filepath.Glob(filepath.Join(root, "tests", "behaviour", "*_test.go"))
+// That the tests do run where the table names them is looked at by package testkit, at the end of a run of tests/behaviour and of
+// tests/modes.
+func TestEveryCellOfTheBackendsHasATestThatIsNamedForIt(t *testing.T) {
+	rows, err := testkit.Backends()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		text := read(t, "tests/behaviour/"+filepath.Base(file))
-		if _, body, found := strings.Cut(text, "\nfunc "+name+"("); found {
-			body, _, _ = strings.Cut(body, "\n}\n")
-			return rankless.MatchString(body)
-		}
+	if len(rows) < 30 {
+		t.Errorf("the table has %d rows, which is too few", len(rows))
 	}
-	t.Errorf("tests/behaviour has no %s", name)
-	return true
-}
-
-// rankless is what the body of a test has that does not run on ranks.
-var rankless = regexp.MustCompile(`\b(?:itself|runProgram|startProgram)\(t\b|t\.Skip\(".*\branks?\b.*"\)|New(?:Process|Thread)PoolExecutor\(`)
-
-func TestTestsThatLeaveRanksOutAreTold(t *testing.T) {
-	for name, want := range map[string]bool{
-		"TestAfterAWaitingShutdownNoWorkerIsLeft":                            true,  // of the list
-		"TestAForgottenExecutorFinishesItsQueueBeforeTheProgramEnds":         true,  // starts itself
-		"TestALostWorkerCostsOneElementOfAChunkHoweverLargeTheResults":       true,  // skips ranks
-		"TestErrorsKeepTheirIdentityAcrossProcesses":                         false, // as most
-		"TestATaskOnAGoroutineThatExitsEndsTheProgramAndOneInAProcessItself": true,
-	} {
-		if got := leavesRanksOut(t, name); got != want {
-			t.Errorf("%s: %v, want %v", name, got, want)
+	runs := []string{"tests/behaviour", "tests/modes", "tests/faults"}
+	for _, row := range rows {
+		for i, column := range testkit.Columns {
+			named := row.Tests[column]
+			if says := row.Cells[i] != "–"; says != (len(named) > 0) {
+				t.Errorf("%s: the cell %s says %q, and has the tests %v", row.Behaviour, column, row.Cells[i], named)
+			}
+			for _, test := range named {
+				folder, _, _ := strings.Cut(test, ".")
+				if !slices.Contains(runs, folder) || folder == "tests/faults" && i > 1 { // which knows no ranks
+					t.Errorf("%s: %s does not run in the column %s", row.Behaviour, test, column)
+				}
+			}
 		}
 	}
 }

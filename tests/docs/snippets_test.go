@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 const module = "github.com/rankpool/rankpool"
@@ -277,7 +279,7 @@ func TestDocumentsNameOnlyWhatThePackagesExport(t *testing.T) {
 	}
 	used := 0
 	for _, name := range documents(t) {
-		for _, m := range qualified.FindAllStringSubmatch(testNames.ReplaceAllString(read(t, name), ""), -1) {
+		for _, m := range qualified.FindAllStringSubmatch(testkit.TestNames.ReplaceAllString(read(t, name), ""), -1) {
 			used++
 			if !slices.Contains(known[m[1]], m[2]) {
 				t.Errorf("%s names %s, which is not there", name, m[0])

@@ -110,6 +110,14 @@ func TestAnElementThatKillsItsWorkerIsLostAloneOnProcessesAndRanks(t *testing.T)
 	})
 }
 
+func TestATaskThatExitsLosesItsRankAndRunsOnAnotherIfItMay(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("loseexit")
+		o.contains(t, "the task that exits is lost: true exitOnce was lost with worker", "workers: 2 <nil>",
+			"with a retry: attempt 2 <nil> workers: 1 <nil> retried: 1")
+	})
+}
+
 func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("-tasks", "60000", "losebatch")

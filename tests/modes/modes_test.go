@@ -99,6 +99,12 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(binaries.Dir)
 		status := m.Run()
+		if status == 0 && testkit.Whole() {
+			if err := ran.Missing("tests/modes", columns()...); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				status = 1
+			}
+		}
 		if err := testkit.Leaks(); err != nil && status == 0 {
 			fmt.Fprintln(os.Stderr, err)
 			status = 1
@@ -132,9 +138,35 @@ type outcome struct {
 	told   int    // signals that were sent
 }
 
+// ran is where the tests of this run have run.
+var ran testkit.Ran
+
+// column is where docs/backends.md has what holds in this mode.
+func (m mode) column() string {
+	switch {
+	case m.backend == "threads":
+		return "goroutines"
+	case m.ranks == 0 || m.reports == "processes":
+		return "processes"
+	case m.ranks == 1:
+		return "spawned"
+	}
+	return "world"
+}
+
+// columns are those that can be run here.
+func columns() (all []string) {
+	for _, m := range modes() {
+		all = append(all, m.column())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // run starts a program in a directory of its own and waits for its end, for a time.
 func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcome {
 	t.Helper()
+	ran.Note(t, m.column())
 	o := outcome{dir: t.TempDir()}
 	env = append([]string{"RANKPOOL_BACKEND=" + m.backend, "RANKPOOL_MAX_WORKERS=2", "GORACE=atexit_sleep_ms=20"}, env...)
 	if m.binaries == nil {

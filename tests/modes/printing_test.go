@@ -63,8 +63,8 @@ func TestLinesOfWorkersStayWholeAndBeginWithTheWorker(t *testing.T) {
 		}
 		o := m.succeed(t, printing, []string{"prefix", "nothing", strconv.Itoa(many)})
 		if m.reports == "threads" {
-			if strings.Contains(o.output, "[worker ") {
-				t.Error("goroutines print with a prefix")
+			if strings.Contains(o.output, "[worker ") || !strings.Contains(o.output, "this is line") {
+				t.Errorf("goroutines print with a prefix, or not here:\n%s", o.output)
 			}
 			return
 		}

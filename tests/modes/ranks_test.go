@@ -58,16 +58,32 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	if out, err := exec.Command("go", append(args, "../behaviour")...).CombinedOutput(); err != nil {
 		t.Fatalf("go %v: %v\n%s", args, err, out)
 	}
+	var there testkit.Ran
+	all := true
 	for _, m := range append(rankModes(), mode{name: "world of two", ranks: 2}, mode{name: "world of four", ranks: 4}, mode{name: "world of five", ranks: 5}) {
+		complete := false
 		t.Run(m.name, func(t *testing.T) {
+			list := filepath.Join(t.TempDir(), "ran")
 			r, err := mpitest.RunSpawning(t, mpitest.Job{
 				Ranks: m.ranks, Program: suite, Limit: testkit.Suite, Args: []string{"-test.timeout=" + (3 * limit).String()},
-				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))},
+				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))}, Env: []string{"BEHAVIOUR_RAN=" + list},
 			})
 			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
-				t.Errorf("%v, status %d:\n%s", err, r.Code, mpitest.Untagged(r.Report()))
+				t.Fatalf("%v, status %d:\n%s", err, r.Code, mpitest.Untagged(r.Report()))
 			}
+			notes, err := os.ReadFile(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			there.Add(strings.Split(string(notes), "\n")...)
+			complete = true
 		})
+		all = all && complete
+	}
+	if all { // no flag has left out a mode
+		if err := there.Missing("tests/behaviour", slices.DeleteFunc(columns(), func(c string) bool { return c != "world" && c != "spawned" })...); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -102,7 +118,8 @@ func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
 
 func TestTheFirstExecutorSetsTheRanksUp(t *testing.T) {
 	needsMPI(t)
-	world.succeed(t, probe, []string{"env"}).contains(t, `executor 0: "set" <nil>`, `executor 1: "" <nil>`)
+	world.succeed(t, probe, []string{"env"}).contains(t, `executor 0: "set" <nil>, in its directory: true <nil>`,
+		`executor 1: "" <nil>, in its directory: false <nil>`)
 }
 
 func TestARemoteErrorNamesItsRank(t *testing.T) {

@@ -24,6 +24,7 @@ func init() {
 	for name, act := range map[string]func(context.Context) error{
 		"loselong": loseLong, "losebatch": loseBatch, "loseall": loseAll, "pauses": pauses, "losegang": loseGang,
 		"losemap": loseMap, "signalled": signalled, "cutoff": cutOff, "losedrain": loseDrain,
+		"loseexit": loseExit,
 	} {
 		acts[name] = act
 	}
@@ -77,6 +78,35 @@ var convert = futures.Register("convert", func(x int) (int, error) {
 	}
 	return x * x, nil
 })
+
+// exitOnce ends its process in the run that makes the file, and says in a later one how often it has begun.
+var exitOnce = futures.RegisterContext("exitOnce", func(ctx context.Context, path string) (int, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		f.Close()
+		os.Exit(3)
+	}
+	w, err := futures.Worker(ctx)
+	return w.Attempt, err
+})
+
+// loseExit loses a worker to a task that ends its process, and another one to a task that may run again.
+func loseExit(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	_, err := submit(ex, exitOnce, filepath.Join(*dir, "once")).Result(ctx)
+	fmt.Println("the task that exits is lost:", errors.Is(err, futures.ErrBroken), err)
+	n, err := ex.NumWorkers(ctx)
+	fmt.Println("workers:", n, err)
+	f, err := futures.Submit(ex, exitOnce, filepath.Join(*dir, "again"), futures.WithRetries(1))
+	if err != nil {
+		return err
+	}
+	attempt, err := f.Result(ctx)
+	n, wrong := ex.NumWorkers(ctx)
+	fmt.Println("with a retry: attempt", attempt, err, "workers:", n, wrong, "retried:", ex.Stats().Retried)
+	return nil
+}
 
 // neighbours says which rank it is, of how many, what they are in all, and which two are beside it.
 var neighbours = futures.RegisterContext("neighbours", func(ctx context.Context, _ int) ([5]int, error) {

@@ -58,6 +58,8 @@ var (
 
 	getenv = futures.Register("getenv", func(name string) (string, error) { return os.Getenv(name), nil })
 
+	getwd = futures.Register("getwd", func(int) (string, error) { return os.Getwd() })
+
 	sleep = futures.Register("sleep", func(d time.Duration) (int, error) {
 		time.Sleep(d)
 		return 0, nil
@@ -293,9 +295,18 @@ func used() time.Duration {
 func environment(ctx context.Context) error {
 	for i := range 2 {
 		name := fmt.Sprintf("PROBE_%d", i)
-		ex := executor(futures.WithEnv(map[string]string{name: "set"}))
+		dir, err := filepath.EvalSymlinks(os.TempDir())
+		if err != nil {
+			return err
+		}
+		if dir, err = os.MkdirTemp(dir, name); err != nil {
+			return err
+		}
+		defer os.Remove(dir)
+		ex := executor(futures.WithEnv(map[string]string{name: "set"}), futures.WithDir(dir))
 		v, err := submit(ex, getenv, name).Result(ctx)
-		fmt.Printf("executor %d: %q %v\n", i, v, err)
+		at, wrong := submit(ex, getwd, 0).Result(ctx)
+		fmt.Printf("executor %d: %q %v, in its directory: %v %v\n", i, v, err, at == dir, wrong)
 		if err := ex.Close(); err != nil {
 			return err
 		}
