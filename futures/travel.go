@@ -17,13 +17,17 @@ import (
 // Without it an error arrives as its exact text, the name of its type, and its causes. Kept without it are, by identity or with their
 // fields, those of
 //
-//	context, errors, io, io/fs, os, strconv, bufio, net (ErrClosed), os/exec (ErrNotFound, ErrDot, ErrWaitDelay),
-//	database/sql (ErrNoRows, ErrConnDone, ErrTxDone), net/http (ErrServerClosed, ErrHandlerTimeout, ErrAbortHandler and the like)
-//	syscall.Errno, *fs.PathError, *os.LinkError, *os.SyscallError, *strconv.NumError, runtime.Error
-//	*net.OpError, *net.DNSError, *net.AddrError, *net.ParseError, *url.Error, *exec.Error, *exec.ExitError, *time.ParseError
-//	*json.SyntaxError, *json.UnmarshalTypeError (without its Type), *json.MarshalerError, *xml.SyntaxError, *csv.ParseError
+//	context, errors, io, io/fs, os, strconv, bufio, net (ErrClosed, ErrWriteToConnected), os/exec (ErrNotFound, ErrDot, ErrWaitDelay),
+//	database/sql (ErrNoRows, ErrConnDone, ErrTxDone), database/sql/driver (ErrBadConn), net/http (ErrServerClosed, ErrHandlerTimeout,
+//	ErrAbortHandler, ErrMissingFile, ErrNoCookie, ErrNoLocation, ErrUseLastResponse)
+//	syscall.Errno, *fs.PathError, *os.LinkError, *os.SyscallError, *strconv.NumError, runtime.Error, *time.ParseError
+//	*net.OpError, *net.DNSError, *net.AddrError, *net.ParseError, net.InvalidAddrError, net.UnknownNetworkError
+//	*url.Error, url.EscapeError, url.InvalidHostError, *exec.Error, *exec.ExitError, *http.MaxBytesError
+//	*json.SyntaxError, *json.UnmarshalTypeError, *json.InvalidUnmarshalError, *json.UnsupportedTypeError, *json.MarshalerError
+//	*xml.SyntaxError, *xml.UnsupportedTypeError, xml.UnmarshalError, *csv.ParseError, hex.InvalidByteError, base64.CorruptInputError
 //
-// and the chains of errors.Join and %w around them. No program links a package for this: of one that this module does not use,
+// and the chains of errors.Join and %w around them. Of a [reflect.Type] inside them arrive the text and the kind, or the type itself if it is
+// predeclared. No program links a package for this: of one that this module does not use,
 // [errors.As] finds the types, and [errors.Is] the sentinels by their texts. Interfaces are found for the others only.
 //
 // It panics when the name is taken or empty, or the type cannot be encoded.

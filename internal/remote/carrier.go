@@ -18,7 +18,7 @@ type carrier struct {
 	codec  *pkl5.Codec
 	single []int // fields of type error
 	slices []int // fields of type []error
-	types  []int // fields of type reflect.Type, which stay behind: the text tells them
+	types  []int // exported fields of type reflect.Type, of which the text and the kind travel
 }
 
 var (
@@ -64,7 +64,7 @@ func RegisterError(name string, t reflect.Type) error {
 				c.single = append(c.single, i)
 			case f.Type == errorsType:
 				c.slices = append(c.slices, i)
-			case f.Type == reflect.TypeFor[reflect.Type]():
+			case f.Type == reflect.TypeFor[reflect.Type]() && f.IsExported():
 				c.types = append(c.types, i)
 			}
 		}
@@ -123,11 +123,7 @@ func (c *carrier) encode(err error, level int) (blob []byte, inside []error, pro
 			clone.Elem().Set(s.Elem())
 			s.Set(clone)
 		}
-		for _, i := range c.types {
-			if s := reflect.Indirect(v.Elem()); s.IsValid() && s.Field(i).CanSet() {
-				s.Field(i).SetZero()
-			}
-		}
+		c.eachType(v, func(t reflect.Type) reflect.Type { return outwardType(t) })
 		c.each(v, func(single *error, slice *[]error) {
 			if single != nil {
 				inside = append(inside, *single)
@@ -163,6 +159,12 @@ func (c *carrier) decode(blob []byte, inside []error, level int) (err, problem e
 	if d.Len() > 0 {
 		return nil, fmt.Errorf("%d bytes too many", d.Len())
 	}
+	c.eachType(v, func(t reflect.Type) reflect.Type {
+		if told, is := t.(toldType); is {
+			return told.arrived()
+		}
+		return t
+	})
 	next := func() (e error) {
 		if len(inside) == 0 {
 			problem = errors.New("fewer errors inside it than it has places for")
@@ -187,6 +189,19 @@ func (c *carrier) decode(blob []byte, inside []error, level int) (err, problem e
 		return nil, errors.New("more errors inside it than it has places for")
 	}
 	return v.Elem().Interface().(error), nil
+}
+
+// eachType has another type in each field of the value that v points to that holds one.
+func (c *carrier) eachType(v reflect.Value, other func(reflect.Type) reflect.Type) {
+	s := reflect.Indirect(v.Elem())
+	if !s.IsValid() {
+		return
+	}
+	for _, i := range c.types {
+		if t, ok := s.Field(i).Interface().(reflect.Type); ok {
+			s.Field(i).Set(reflect.ValueOf(other(t)))
+		}
+	}
 }
 
 // each visits the fields that hold errors, exported or not, of the value that v points to.

@@ -35,6 +35,33 @@ func TestSentinelsOfTheStandardLibraryAreFoundWithoutLinkingTheirPackages(t *tes
 	}
 }
 
+// Their methods use the type, which may be of a package that only one side has.
+func TestErrorsOfTheStandardLibraryThatHoldATypeSayWhatTheySaid(t *testing.T) {
+	type own struct{}
+	for _, typ := range []reflect.Type{reflect.TypeFor[own](), reflect.TypeFor[*own](), reflect.TypeFor[chan int](), reflect.TypeFor[int](), nil} {
+		for _, err := range []error{
+			&json.UnsupportedTypeError{Type: typ}, &json.InvalidUnmarshalError{Type: typ}, &json.MarshalerError{Type: typ, Err: io.EOF},
+			&json.UnmarshalTypeError{Value: "string", Type: typ}, &xml.UnsupportedTypeError{Type: typ},
+		} {
+			if _, says := err.(*json.InvalidUnmarshalError); typ == nil && !says {
+				continue // its own method does not have that
+			}
+			target := reflect.New(reflect.TypeOf(err))
+			if !errors.As(across(t, fmt.Errorf("it: %w", err)), target.Interface()) {
+				t.Errorf("%T of %v is lost", err, typ)
+				continue
+			}
+			got := target.Elem()
+			if text := got.Interface().(error).Error(); text != err.Error() {
+				t.Errorf("%T of %v says %q, and said %q", err, typ, text, err)
+			}
+			if there := got.Elem().FieldByName("Type").Interface(); typ == reflect.TypeFor[int]() && there != typ {
+				t.Errorf("%T: int arrives as %v", err, there)
+			}
+		}
+	}
+}
+
 func TestErrorTypesOfTheStandardLibraryAreFoundWithTheirFields(t *testing.T) {
 	where := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1).To4(), Port: 1}
 	for _, err := range []error{
