@@ -323,8 +323,9 @@ func (r *mapping[A, R]) decode(a incoming, yield func(R, error) bool) bool {
 		elements := left
 		unit := data
 		if !a.raw {
-			length, size := int(data[0]>>2), 1
-			if data[0] > 0x7F || data[0]&3 != 0 { // not as most are
+			size := 1
+			length, short := dispatch.ShortResult(data[0])
+			if !short {
 				length, _, size = dispatch.ResultHeader(data)
 			}
 			unit, data = data[size:size+length], data[size+length:]

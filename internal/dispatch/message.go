@@ -91,6 +91,12 @@ func uvarint(b []byte) (uint64, int) {
 	return binary.Uvarint(b)
 }
 
+// ShortResult reads a header of one byte, which most successful units have: how many bytes of results follow it. It is false for any other
+// header, which ResultHeader reads. (It is a function of its own because this one is small enough for the compiler to inline.)
+func ShortResult(b byte) (length int, ok bool) {
+	return int(b >> ResultShift), b < 0x80 && b&3 == entryOK
+}
+
 // ResultHeader reads the header of a successful unit in the data that Sink.Results is given: how many bytes of results
 // follow it, how many segments they use, and how long the header is. A size of 0 says that the data is damaged.
 func ResultHeader(data []byte) (length, segments, size int) {

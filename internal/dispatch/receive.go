@@ -391,12 +391,12 @@ func (e entry) of(elements int) Part {
 // different for them.
 func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, record *Record, out *news) (n, size int) {
 	for size < len(data) && w.head+n < len(w.out) {
-		b := data[size]
+		length, short := ShortResult(data[size])
 		p := &w.out[w.head+n]
-		if b >= 0x80 || b&3 != entryOK || int(b>>2) >= len(data)-size || p.seq != seq+uint64(n) || !p.job.single() || p.job.Func != fn || p.gone {
+		if !short || length >= len(data)-size || p.seq != seq+uint64(n) || !p.job.single() || p.job.Func != fn || p.gone {
 			break
 		}
-		end := size + 1 + int(b>>2)
+		end := size + 1 + length
 		d := delivery{job: p.job, n: 1, record: record}
 		if !p.job.Local {
 			d.data = data[size:end:end]
@@ -424,8 +424,8 @@ func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, rec
 // successes counts the entries at the start of data that are successes without segments, up to so many, and their bytes.
 func successes(data []byte, most int) (n, size int) {
 	for n < most && size < len(data) {
-		if b := data[size]; b < 0x80 && b&3 == entryOK && int(b>>2) < len(data)-size { // what most are
-			size += 1 + int(b>>2)
+		if length, short := ShortResult(data[size]); short && length < len(data)-size {
+			size += 1 + length
 			n++
 			continue
 		}
