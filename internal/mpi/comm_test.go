@@ -14,6 +14,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestInitFindsTheEnvironmentAndAWorldOfTheRightSize(t *testing.T) {
@@ -164,7 +165,7 @@ func TestSpawnedProcessesMeetTheirParentOrTheErrorSaysHowToStart(t *testing.T) {
 	}
 	self := must(mpi.Self())(t)
 	children, err := self.Spawn(mpi.SpawnRequest{
-		Command: must(os.Executable())(t), Args: []string{"-test.run=^" + t.Name() + "$", "-test.timeout=60s"}, N: 2,
+		Command: must(os.Executable())(t), Args: []string{"-test.run=^" + t.Name() + "$", "-test.timeout=" + testkit.Limit.String()}, N: 2,
 		Info: []mpi.InfoPair{{Key: "host", Value: "localhost:8"}},
 	})
 	if err != nil {

@@ -126,7 +126,7 @@ func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
 		if m == nil {
 			t.Fatalf("no count in:\n%s", o.output)
 		}
-		if n, err := strconv.Atoi(m[1]); err != nil || n < 1 || n > 45000 {
+		if n, err := strconv.Atoi(m[1]); err != nil || n > 45000 { // none, if both had just answered all
 			t.Errorf("%d of 60000 tasks were lost with two of three workers (%v)", n, err)
 		}
 		o.ends(t, 0, lost...)

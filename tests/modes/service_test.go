@@ -211,7 +211,7 @@ func TestWithoutAServerAMasterSaysHowToStartOne(t *testing.T) {
 	for place, want := range map[string]string{
 		"nobody": `the name server knows no "nobody"`, "file:nothing": "there is no file", "tcp:localhost:1": "there is no secret to tell the server",
 	} {
-		o := n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
+		o := n.under().run(t, apart, []string{"-service", place, "-start", "5s"})
 		o.contains(t, "broken", want, "rankpool serve --service "+strings.Split(place, "nothing")[0], server, option)
 		if o.code != 1 {
 			t.Errorf("%s: status %d, want 1", place, o.code)
@@ -236,7 +236,7 @@ func TestAServerThatDiesBreaksThePoolAndWhatItLeavesIsFoundStale(t *testing.T) {
 		if o := ended(); o.code == 0 {
 			t.Errorf("%s: the server that was killed ended with status 0", place)
 		}
-		o = n.under().run(t, apart, []string{"-service", place, "-start", "2s"})
+		o = n.under().run(t, apart, []string{"-service", place, "-start", "5s"})
 		if o.contains(t, "does not answer, it has ended or cannot be reached", "rankpool serve"); o.code != 1 {
 			t.Errorf("%s: stale: status %d, want 1", place, o.code)
 		}
