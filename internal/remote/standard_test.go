@@ -3,23 +3,32 @@ package remote_test
 import (
 	"bufio"
 	"database/sql"
+	"database/sql/driver"
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"reflect"
+	"strconv"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestSentinelsOfTheStandardLibraryAreFoundWithoutLinkingTheirPackages(t *testing.T) {
 	for _, err := range []error{
 		sql.ErrNoRows, sql.ErrConnDone, sql.ErrTxDone, http.ErrServerClosed, http.ErrHandlerTimeout, http.ErrAbortHandler,
+		http.ErrMissingFile, http.ErrNoCookie, http.ErrNoLocation, http.ErrUseLastResponse, driver.ErrBadConn, net.ErrWriteToConnected,
 		exec.ErrNotFound, exec.ErrDot, exec.ErrWaitDelay, net.ErrClosed, bufio.ErrTooLong,
 	} {
 		got := across(t, fmt.Errorf("user 7: %w", err))
@@ -64,7 +73,15 @@ func TestErrorsOfTheStandardLibraryThatHoldATypeSayWhatTheySaid(t *testing.T) {
 
 func TestErrorTypesOfTheStandardLibraryAreFoundWithTheirFields(t *testing.T) {
 	where := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1).To4(), Port: 1}
+	exit := exec.Command("go", "no-such-command").Run()
+	_, parsing := time.Parse(time.RFC3339, "noon")
 	for _, err := range []error{
+		exit, parsing,
+		&net.AddrError{Err: "no port", Addr: "x"}, &net.ParseError{Type: "IP address", Text: "x"}, net.InvalidAddrError("x"), net.UnknownNetworkError("x"),
+		url.EscapeError("%zz"), url.InvalidHostError("x"), &http.MaxBytesError{Limit: 5}, xml.UnmarshalError("x"),
+		&csv.ParseError{StartLine: 1, Line: 2, Column: 3, Err: csv.ErrQuote}, hex.InvalidByteError('z'), base64.CorruptInputError(7),
+		&fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, &strconv.NumError{Func: "Atoi", Num: "x", Err: strconv.ErrSyntax},
+		&os.LinkError{Op: "link", Old: "a", New: "b", Err: syscall.EEXIST}, &os.SyscallError{Syscall: "bind", Err: syscall.EACCES},
 		&net.OpError{Op: "dial", Net: "tcp", Addr: where, Err: syscall.ECONNREFUSED},
 		&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true},
 		&url.Error{Op: "Get", URL: "http://x", Err: io.ErrUnexpectedEOF},
@@ -76,6 +93,12 @@ func TestErrorTypesOfTheStandardLibraryAreFoundWithTheirFields(t *testing.T) {
 		target := reflect.New(reflect.TypeOf(err))
 		if !errors.As(across(t, fmt.Errorf("it: %w", err)), target.Interface()) {
 			t.Errorf("%T is lost", err)
+			continue
+		}
+		if text := target.Elem().Interface().(error).Error(); text != err.Error() {
+			t.Errorf("%T says %q, and said %q", err, text, err)
+		}
+		if reflect.TypeOf(err).Kind() != reflect.Pointer {
 			continue
 		}
 		if got := target.Elem().Interface(); fmt.Sprintf("%+v", reflect.ValueOf(got).Elem()) != fmt.Sprintf("%+v", reflect.ValueOf(err).Elem()) {
