@@ -145,6 +145,8 @@ func (e *LauncherError) remedy() string {
 		return "MPICH's mpiexec (mpiexec.mpich on Debian), or build it for Open MPI (go build -tags mpi)" + forAny
 	case l.Family == MPICH && e.Library == OpenMPI:
 		return "Open MPI's mpiexec (mpiexec.openmpi on Debian), or build it for MPICH (make mpich)" + forAny
+	case l.Family == OtherMPI && e.Loaded && l.Name != "srun --mpi=pmi2" && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
+		return "`srun --mpi=pmix` for Open MPI, `srun --mpi=pmi2` for MPICH"
 	case l.Family == OtherMPI && e.Library == MPICH && l.Name != "srun --mpi=pmi2":
 		return "`srun --mpi=pmi2`"
 	case l.Family == OtherMPI && e.Library == OpenMPI && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):

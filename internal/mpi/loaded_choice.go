@@ -70,13 +70,16 @@ var (
 // launcherToFind is what find wants to know of the launcher.
 func launcherToFind(lookup func(string) (string, bool)) find.Launcher {
 	l := FindLauncher(lookup)
-	_, pmix := lookup("PMIX_NAMESPACE")
-	f := find.Launcher{Name: l.Name, PMI2: l.Found() && l.Family == OtherMPI && !pmix}
-	switch l.Family {
-	case OpenMPI:
+	f := find.Launcher{Name: l.Name}
+	switch _, pmix := lookup("PMIX_NAMESPACE"); {
+	case l.Family == OpenMPI:
 		f.Fits = abi.OpenMPI
-	case MPICH:
+	case l.Family == MPICH:
 		f.Fits = abi.MPICH
+	case l.Found() && pmix:
+		f.Speaks = abi.OpenMPI
+	case l.Found():
+		f.Speaks = abi.MPICH
 	}
 	return f
 }

@@ -127,9 +127,9 @@ func (o outcome) picture(t *testing.T) []byte {
 	return pgm
 }
 
-// environment is what every run gets.
+// environment is what every run gets. A program that loads its library takes that of this test.
 func environment(env ...string) []string {
-	return append([]string{"GORACE=atexit_sleep_ms=20", "RANKPOOL_MAX_WORKERS="}, env...)
+	return append([]string{"GORACE=atexit_sleep_ms=20", "RANKPOOL_MAX_WORKERS=", "RANKPOOL_MPI=" + library}, env...)
 }
 
 // onThreads runs an example without MPI, on goroutines: what all others are compared with.

@@ -45,12 +45,19 @@ func connects(t *testing.T) serving {
 		Args: append(s.on("node3"), "ompi-server", "--no-daemonize", "-r", s.uri), Limit: limit,
 		Env: []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"},
 	}.Run)
+	s.reports(t)
+	return s
+}
+
+// reports waits until the name server has said where it is.
+func (s serving) reports(t *testing.T) {
+	t.Helper()
 	if err := await(s.uri); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) { // it is not written at once
 		if text, err := os.ReadFile(s.uri); err == nil && strings.HasSuffix(string(text), "\n") {
-			return s
+			return
 		}
 		if time.Now().After(end) {
 			t.Fatal("the name server does not say where it is")

@@ -26,9 +26,9 @@ type System struct {
 
 // Launcher is what is known of what started this process.
 type Launcher struct {
-	Name string        // for errors; empty when there is none
-	Fits abi.Interface // whose programs it starts; Unknown when it is not told
-	PMI2 bool          // it is Slurm's, and speaks PMI only, which MPICH's family does
+	Name   string        // for errors; empty when there is none
+	Fits   abi.Interface // whose programs it starts; Unknown when it is not told
+	Speaks abi.Interface // of Slurm's, which starts both: whose programs understand what it offers; MPICH's do PMI, Open MPI's PMIx
 }
 
 // Candidate is a library to try.
@@ -46,15 +46,17 @@ func (c Candidate) String() string {
 	return c.Name + " (" + c.Why + ")"
 }
 
-// interfaces are those that fit a launcher, the likeliest first.
-func (l Launcher) interfaces() []abi.Interface {
+// interfaces are those that fit a launcher, the likeliest first. All places are looked at for one group of them before the next.
+func (l Launcher) interfaces() [][]abi.Interface {
 	switch {
 	case l.Fits != abi.Unknown:
-		return []abi.Interface{l.Fits, abi.Standard}
-	case l.PMI2:
-		return []abi.Interface{abi.MPICH, abi.OpenMPI, abi.Standard}
+		return [][]abi.Interface{{l.Fits, abi.Standard}}
+	case l.Speaks == abi.MPICH:
+		return [][]abi.Interface{{abi.MPICH}, {abi.OpenMPI, abi.Standard}}
+	case l.Speaks == abi.OpenMPI:
+		return [][]abi.Interface{{abi.OpenMPI}, {abi.MPICH, abi.Standard}}
 	}
-	return []abi.Interface{abi.OpenMPI, abi.MPICH, abi.Standard}
+	return [][]abi.Interface{{abi.OpenMPI, abi.MPICH, abi.Standard}}
 }
 
 // families are the words that RANKPOOL_MPI takes for a path.
@@ -74,26 +76,19 @@ func Candidates(s System, l Launcher) ([]Candidate, error) {
 		case !known:
 			return nil, fmt.Errorf("mpi: %s=%q is neither a path nor one of openmpi, mpich, abi", Variable, value)
 		}
-		want, named, l = []abi.Interface{family}, family, Launcher{Name: l.Name, Fits: family}
+		want, named, l = [][]abi.Interface{{family}}, family, Launcher{Name: l.Name, Fits: family}
 	}
 	if l.Name == "" && l.Fits == abi.Unknown {
-		want = preferred(s, want)
+		want = [][]abi.Interface{preferred(s, want[0])}
 	}
 	f := &finder{s: s, seen: map[string]bool{}}
 	f.list = append(f.list, Candidate{Why: "in the process already", Want: named}) // a second one beside it would get its symbols
-	for _, i := range want {
-		f.told(i)
-	}
-	for _, i := range want {
-		f.beside(i)
-	}
-	for _, i := range want {
-		for _, name := range abi.Names(i) {
-			f.list = append(f.list, Candidate{"the system's search path", name, i})
+	for _, group := range want {
+		for _, look := range []func(abi.Interface){f.told, f.beside, f.searched, f.modules} {
+			for _, i := range group {
+				look(i)
+			}
 		}
-	}
-	for _, i := range want {
-		f.modules(i)
 	}
 	return f.list, nil
 }
@@ -195,6 +190,13 @@ func (f *finder) beside(i abi.Interface) {
 		if family := familyOf(real); family == i || family == abi.Unknown || i == abi.Standard {
 			f.under("beside "+real, filepath.Dir(filepath.Dir(real)), i)
 		}
+	}
+}
+
+// searched leaves it to the system to look.
+func (f *finder) searched(i abi.Interface) {
+	for _, name := range abi.Names(i) {
+		f.list = append(f.list, Candidate{"the system's search path", name, i})
 	}
 }
 

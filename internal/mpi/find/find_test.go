@@ -56,8 +56,8 @@ func (s script) system() find.System {
 var (
 	hydra = find.Launcher{Name: "MPICH's mpiexec", Fits: abi.MPICH}
 	orte  = find.Launcher{Name: "Open MPI's mpiexec", Fits: abi.OpenMPI}
-	pmix  = find.Launcher{Name: "srun --mpi=pmix"}
-	pmi2  = find.Launcher{Name: "srun --mpi=pmi2", PMI2: true}
+	pmix  = find.Launcher{Name: "srun --mpi=pmix", Speaks: abi.OpenMPI}
+	pmi2  = find.Launcher{Name: "srun --mpi=pmi2", Speaks: abi.MPICH}
 )
 
 // debian has both families in one folder, and their launchers in another.
@@ -109,8 +109,20 @@ func TestTheLibraryIsLookedForInTheOrderThatTheDocumentationSays(t *testing.T) {
 		"Cray's library with MPICH's interface": {script{
 			env: []string{"MPICH_DIR=/opt/cray/pe/mpich/8.1/ofi/gnu/9.1"}, files: []string{"/opt/cray/pe/mpich/8.1/ofi/gnu/9.1/lib-abi-mpich/libmpi.so.12"},
 		}, pmi2, []string{
-			"in the process already", "libmpi.so.12" + search, "libmpich.so.12" + search, "libmpi.so.40" + search, "libmpi_abi.so.1" + search,
-			"/opt/cray/pe/mpich/8.1/ofi/gnu/9.1/lib-abi-mpich/libmpi.so.12 (MPICH_DIR)",
+			"in the process already", "libmpi.so.12" + search, "libmpich.so.12" + search,
+			"/opt/cray/pe/mpich/8.1/ofi/gnu/9.1/lib-abi-mpich/libmpi.so.12 (MPICH_DIR)", "libmpi.so.40" + search, "libmpi_abi.so.1" + search,
+		}},
+		"Slurm with PMI, and Open MPI's mpiexec on the path": {script{
+			mpiexec: "/usr/bin/mpiexec", links: map[string]string{"/usr/bin/mpiexec": "/usr/bin/orterun"}, files: debian[:2],
+		}, pmi2, []string{
+			"in the process already", "libmpi.so.12" + search, "libmpich.so.12" + search, "/usr/lib/x86_64-linux-gnu/libmpich.so.12 (a usual place)",
+			"/usr/lib/x86_64-linux-gnu/libmpi.so.40 (beside /usr/bin/orterun)", "libmpi.so.40" + search, "libmpi_abi.so.1" + search,
+		}},
+		"Slurm with PMIx, and MPICH's mpiexec on the path": {script{
+			mpiexec: "/usr/bin/mpiexec", links: map[string]string{"/usr/bin/mpiexec": "/usr/bin/mpiexec.hydra"}, files: debian[:2],
+		}, pmix, []string{
+			"in the process already", "libmpi.so.40" + search, "/usr/lib/x86_64-linux-gnu/libmpi.so.40 (a usual place)",
+			"/usr/lib/x86_64-linux-gnu/libmpich.so.12 (beside /usr/bin/mpiexec.hydra)", "libmpi.so.12" + search, "libmpich.so.12" + search, "libmpi_abi.so.1" + search,
 		}},
 		"Red Hat's, whose folder is in no search path": {script{files: []string{"/usr/lib64/openmpi/lib/libmpi.so.40"}}, orte, []string{
 			"in the process already", "libmpi.so.40" + search, "libmpi_abi.so.1" + search, "/usr/lib64/openmpi/lib/libmpi.so.40 (a usual place)",
