@@ -60,9 +60,9 @@ func TestTheMastersExitStatusIsTheLaunchers(t *testing.T) {
 		if o.contains(t, "verdict 3"); o.code != 3 || len(o.left) > 0 {
 			t.Errorf("status %d, want 3; left: %v:\n%s", o.code, o.left, o.output)
 		}
-		// MPICH's launcher may see first that the other ranks end.
+		// MPICH's launcher may see first that the other ranks end, or write a 1 over the status: see lost.
 		o = m.run(t, probe, []string{"osexit"})
-		if o.code != 3 && (library != "mpich" || m.ranks == 0 || o.code != 9) || len(o.left) > 0 {
+		if o.code != 3 && (library != "mpich" || m.ranks == 0 || o.code != 9 && o.code != 1) || len(o.left) > 0 {
 			t.Errorf("after os.Exit: status %d, want 3; left: %v:\n%s", o.code, o.left, o.output)
 		}
 	})
