@@ -47,7 +47,8 @@ type Executor interface {
 
 	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. (That of a pool.Pool is
 	// Python's and does not wait.) An executor that is never closed is closed when Main's function returns; one that a task has made, in
-	// a worker, when that worker leaves. What that has not finished within WithStopTimeout then is given up, and an error of the outer executor's Close.
+	// a worker, when that worker leaves. What that has not finished within WithStopTimeout then, or within three quarters of it where the worker
+	// has states to close, is given up, and an error of the outer executor's Close.
 	//
 	// The error of a pool that broke is the *BrokenError that says why, each time; a pool whose workers ended badly after
 	// their work has an error too.

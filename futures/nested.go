@@ -11,7 +11,7 @@ import (
 	"github.com/rankpool/rankpool/internal/life"
 )
 
-// This file finishes what tasks have left to executors that they have made and not closed.
+// This file closes what tasks have left open in their worker.
 
 // masters counts the masters that this process serves. Its tasks' executors belong to nobody in particular, so they end with the last of
 // these.
@@ -43,13 +43,26 @@ func servedMaster(ctx context.Context) (last bool) {
 	return ok && over()
 }
 
+// leaveWorker closes what the tasks of a worker have left open, whose context this is: their executors, then the states. All of it together
+// takes no longer than the limit, of which executors leave a quarter to states.
+func leaveWorker(tasks context.Context, limit time.Duration) []dispatch.Failure {
+	defer leaveSettings(tasks)
+	end, cancel := awake.WithTimeout(context.Background(), limit)
+	defer cancel()
+	all, first := statesIn(tasks), limit
+	if all.some() {
+		first -= limit / 4
+	}
+	return append(leaveExecutors(end, tasks, first), all.leave(end, limit)...)
+}
+
 // leaveExecutors finishes the executors that the tasks of this process have left open. What is not done within the limit is
 // given up, and told.
-func leaveExecutors(tasks context.Context, limit time.Duration) (failures []dispatch.Failure) {
+func leaveExecutors(end, tasks context.Context, limit time.Duration) (failures []dispatch.Failure) {
 	if !servedMaster(tasks) || life.Everywhere() { // there they belong to the program
 		return nil
 	}
-	ctx, cancel := awake.WithTimeout(context.Background(), limit)
+	ctx, cancel := awake.WithTimeout(end, limit)
 	defer cancel()
 	for _, err := range life.FinishOpen(ctx) {
 		failures = append(failures, dispatch.Failure{

@@ -212,8 +212,9 @@ func WithLiveness(d time.Duration) Option {
 	return positive("WithLiveness", d, func(c *config) { c.liveness = d })
 }
 
-// WithStopTimeout bounds how long workers may take to leave after the last task, closing their states included; the default is
-// 10 s. A close that has not returned by then is left behind, and workers that are there a second later are killed.
+// WithStopTimeout bounds how long workers may take to leave after the last task; the default is 10 s. It is one limit for all that they do
+// then: finishing what tasks have left to executors of their own, and closing their states. What has not ended by then is left behind,
+// and workers that are there a second later are killed.
 func WithStopTimeout(d time.Duration) Option {
 	return positive("WithStopTimeout", d, func(c *config) { c.stop = d })
 }

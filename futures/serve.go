@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -102,11 +101,8 @@ func processService() dispatch.Service {
 		Function:    functionBody,
 		AppendError: remote.Append,
 		Recovered:   recovered,
-		Leave: func(tasks context.Context, limit time.Duration) []dispatch.Failure {
-			defer leaveSettings(tasks)
-			return append(leaveExecutors(tasks, limit), leaveStates(tasks, limit)...)
-		},
-		Unheard: unheard,
+		Leave:       leaveWorker,
+		Unheard:     unheard,
 		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor
 			return applySetup(ctx, b, nil)
 		},
@@ -118,7 +114,7 @@ func processService() dispatch.Service {
 func (e *executor) threadService() dispatch.Service {
 	once := new(initialization)
 	s := dispatch.Service{
-		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered, Leave: leaveStates, Unheard: unheard,
+		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered, Leave: leaveWorker, Unheard: unheard,
 		Setup:    func(ctx context.Context, b []byte) (int, context.Context, error) { return applySetup(ctx, b, once) },
 		Together: true,
 	}

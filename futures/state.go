@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/registry"
 )
@@ -40,8 +39,8 @@ type stateOf[T any] struct {
 // close ends the value when the worker leaves: at the end of the executor, after the last task, and when the worker is replaced because
 // of [WithMaxTasksPerChild]; also where the workers are goroutines or ranks, which live on. Values are closed in the reverse order of their
 // opening. What close returns, or its panic, is part of the error of Close, Shutdown or [With], with the state's name and the
-// worker. All values of a worker together have the time of [WithStopTimeout]: a close that has not returned by then is left behind, with
-// an error that says so. It may be nil. [TestMain] fails tests that have not looked at such an error.
+// worker. All values of a worker together have the time of [WithStopTimeout], of which executors that tasks have left open may take three
+// quarters before: a close that has not returned by then is left behind, with an error that says so. It may be nil. [TestMain] fails tests that have not looked at such an error.
 //
 // A worker that is killed or lost closes nothing, nor does one whose executor is broken. A task that was given up at the end of its time and still
 // runs, on a goroutine or a rank, keeps its values; they are closed when it returns, and errors of that are logged.
@@ -246,17 +245,27 @@ func (s *stateOf[T]) fill(all *workerStates, h *holding[T], outer *opening) {
 	}
 }
 
-// leaveStates closes the states of a worker, whose context this is.
-func leaveStates(ctx context.Context, limit time.Duration) []dispatch.Failure {
+// statesIn returns the states of a worker whose context this is, or nil.
+func statesIn(ctx context.Context) *workerStates {
 	all, _ := ctx.Value(statesKey{}).(*workerStates)
+	return all
+}
+
+// some tells whether there are states to close, or that are being opened.
+func (all *workerStates) some() bool {
+	if all == nil {
+		return false
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return all.opening > 0 || len(all.opened) > 0
+}
+
+// leave closes what is open, the last to be opened first, until ctx ends, which is when the limit of the worker is over.
+func (all *workerStates) leave(ctx context.Context, limit time.Duration) (failures []dispatch.Failure) {
 	if all == nil {
 		return nil
 	}
-	return all.leave(limit)
-}
-
-// leave closes what is open, the last to be opened first.
-func (all *workerStates) leave(limit time.Duration) (failures []dispatch.Failure) {
 	all.mu.Lock()
 	all.leaving = true
 	if all.opening == 0 && len(all.opened) == 0 {
@@ -270,22 +279,24 @@ func (all *workerStates) leave(limit time.Duration) (failures []dispatch.Failure
 		close(settled)
 	}
 	all.mu.Unlock()
-	ctx, cancel := awake.WithTimeout(context.Background(), limit)
-	defer cancel()
 	late := "" // what keeps those that are left from being closed
 	select {
 	case <-settled:
 	case <-ctx.Done():
-		late = "a state that is still being opened"
-		failures = append(failures, dispatch.Failure{What: "leaving", Err: fmt.Errorf("%s after %v is left behind", late, limit)})
+		const what = "a state that is still being opened"
+		late = what + " is left behind"
+		failures = append(failures, dispatch.Failure{What: "leaving", Err: fmt.Errorf("%s after %v is left behind", what, limit)})
 	}
 	all.mu.Lock()
 	all.left = true
 	opened := all.opened
 	all.mu.Unlock()
 	for _, o := range slices.Backward(opened) {
+		if late == "" && ctx.Err() != nil {
+			late = fmt.Sprintf("the %v are over that the worker has to leave (WithStopTimeout changes the limit)", limit)
+		}
 		if late != "" {
-			failures = append(failures, closing(o.name, fmt.Errorf("it was not closed, because %s is left behind", late)))
+			failures = append(failures, closing(o.name, fmt.Errorf("it was not closed, because %s", late)))
 			continue
 		}
 		over := make(chan error, 1)
@@ -297,7 +308,7 @@ func (all *workerStates) leave(limit time.Duration) (failures []dispatch.Failure
 			select {
 			case err = <-over:
 			default:
-				late = fmt.Sprintf("state %q", o.name) // which may have been opened by means of the others
+				late = fmt.Sprintf("state %q is left behind", o.name) // which may have been opened by means of the others
 				err = fmt.Errorf("it has not returned within %v and is left behind (WithStopTimeout changes the limit)", limit)
 			}
 		}

@@ -132,6 +132,42 @@ func TestWhatATaskLeavesInAnExecutorOfItsOwnAndCannotBeFinishedIsTold(t *testing
 	}, apart)
 }
 
+// Each of the two took all of the time, and the worker was killed before it had told of either.
+func TestWhatTasksHaveLeftAndStatesShareTheTimeOfTheEnd(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		if b.workers > 1 {
+			t.Skip("needs one worker")
+		}
+		for name, hangs := range map[string]bool{"a state that closes": false, "a state that hangs": true} {
+			t.Run(name, func(t *testing.T) {
+				dir, g, how := t.TempDir(), newGate(t), "close fails"
+				if hangs {
+					how = string(g)
+				}
+				ex, err := b.make(futures.WithMaxWorkers(1), futures.WithStopTimeout(2*time.Second), futures.WithGlobal(pickyGlobal, how))
+				if err != nil {
+					t.Fatal(err)
+				}
+				result(t, submit(t, ex, usePicky, 1))
+				result(t, submit(t, ex, leaveQueued, dir))
+				err = ex.Shutdown(within(t))
+				says := []string{"an executor that it has not closed", `close of state "state.picky"`, "unsaved"}
+				if hangs {
+					says[2] = "it has not returned within 2s"
+				}
+				for _, want := range says {
+					if !contains(err, want) {
+						t.Errorf("there is no %q in: %v", want, err)
+					}
+				}
+				if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil { // where the worker's process lives on
+					t.Fatal(err)
+				}
+			})
+		}
+	}, apart)
+}
+
 func TestATaskThatEntersTheWorldHasAPoolOfOneWorker(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex := b.start(t, max(b.workers, 2))
