@@ -36,7 +36,8 @@ type Communicator interface {
 // one like others and shares them, with root 0 and the world; another communicator is an error.
 //
 // The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out of range; at
-// root those of the options and of body. A communicator whose ranks serve already is an error at root, by whatever handle.
+// root those of the options and of body. A communicator whose ranks serve already is an error at root, by whatever handle: from the call on until
+// they have been let go, also where a call has given up before, because ctx has ended. One that has lost a rank, or whose ranks have failed to meet, cannot be entered again.
 func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
 	if body == nil {
 		return errors.New("futures: MPICommExecutor: the function is nil")
@@ -109,14 +110,12 @@ func serveRoot(ctx context.Context, within job.Comm, root int) error {
 
 // atRoot runs body with an executor whose workers are the other ranks.
 func atRoot(ctx context.Context, within job.Comm, body func(ctx context.Context, ex Executor) error, opts []Option) error {
-	leave, err := within.Enter()
-	if err != nil {
+	if err := within.Enter(); err != nil {
 		return fmt.Errorf("futures: %s: %w", commClass, err)
 	}
-	defer leave()
 	ex := &MPIPoolExecutor{}
 	ex.comm = within
-	err = ex.init(mpiClass, commClass, opts)
+	err := ex.init(mpiClass, commClass, opts)
 	if err == nil {
 		err = ex.Start()
 	}

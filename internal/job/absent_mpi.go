@@ -29,9 +29,7 @@ func (f *farewell) absent(stop <-chan struct{}, ranks []int, gone func(why strin
 			return
 		case <-time.After(askAfter):
 		}
-		for _, rank := range ranks {
-			f.say(rank, tagAsk)
-		}
+		f.say(ranks, tagAsk)
 		for {
 			for _, rank := range ranks {
 				if f.isAtEnd(rank) {
@@ -58,11 +56,18 @@ func (f *farewell) absent(stop <-chan struct{}, ranks []int, gone func(why strin
 	}()
 }
 
-// say sends a message that nobody has to wait for: it is so short that it leaves at once.
-func (f *farewell) say(rank, tag int) {
+// say sends a message that nobody has to wait for: it is so short that it leaves at once. A rank that it does not leave for, because it
+// is lost, keeps the others from nothing.
+func (f *farewell) say(ranks []int, tag int) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
 	defer cancel()
-	f.tell(rank, tag, false)(ctx)
+	var said []func(context.Context)
+	for _, rank := range ranks {
+		said = append(said, f.tell(rank, tag, false))
+	}
+	for _, finish := range said {
+		finish(ctx)
+	}
 }
 
 // noteEnd remembers that a rank is at its end, where it stays.

@@ -19,6 +19,7 @@ type commRanks struct {
 	comm       *mpi.Comm
 	rank, size int
 	world      bool
+	unfit      error // why its ranks will not meet again; under the lock of entered
 }
 
 // Rank implements Comm.
@@ -54,33 +55,42 @@ func (*ranks) Comm(c any) (Comm, error) {
 	case comm.IsInter():
 		return nil, errors.New("an intercommunicator has no root that the others could serve; merge it first")
 	}
-	return &commRanks{comm, comm.Rank(), comm.Size(), comm.Size() == world.Size()}, nil
+	return &commRanks{comm: comm, rank: comm.Rank(), size: comm.Size(), world: comm.Size() == world.Size()}, nil
 }
 
-// entered are the communicators whose ranks serve this process.
+// entered are the communicators whose ranks serve this process, and those whose ranks nobody can meet any more.
 var entered struct {
 	sync.Mutex
 	all []*commRanks
 }
 
 // Enter implements Comm. Of two communicators one of which has all ranks, the ranks of the other serve in both.
-func (c *commRanks) Enter() (leave func(), err error) {
+func (c *commRanks) Enter() error {
 	if c.size == 1 {
-		return func() {}, nil
+		return nil
 	}
 	entered.Lock()
 	defer entered.Unlock()
 	for _, o := range entered.all {
-		if o.world || c.world || o.comm.Same(c.comm) {
-			return nil, errors.New("the ranks of this communicator serve already: use the executor that is there, or wait for its end")
+		switch same := o.comm.Same(c.comm); {
+		case o.unfit != nil && same:
+			return fmt.Errorf("the ranks of this communicator cannot meet again: %w", o.unfit)
+		case o.unfit == nil && (same || o.world || c.world):
+			return errors.New("the ranks of this communicator serve already, or are still being let go: use the executor that is there, or wait for its end")
 		}
 	}
 	entered.all = append(entered.all, c)
-	return func() {
-		entered.Lock()
+	return nil
+}
+
+// left takes back what Enter has noted, once the other ranks have been let go; unfit is why they will not meet again. They may have met long
+// after the call that had them do so was given up: until then another one would meet with a part of them.
+func (c *commRanks) left(unfit error) {
+	entered.Lock()
+	defer entered.Unlock()
+	if c.unfit = unfit; unfit == nil {
 		entered.all = slices.DeleteFunc(entered.all, func(o *commRanks) bool { return o == c })
-		entered.Unlock()
-	}, nil
+	}
 }
 
 // gathering is how the ranks of the communicator meet.
@@ -102,7 +112,9 @@ func (c *commRanks) LetGo(ctx context.Context) error {
 		return nil
 	}
 	over := make(chan error, 1)
-	go func() { over <- mpilink.NewGathered(mpilink.Config{}, c.gathering(mpilink.Options{})).Close(ctx) }()
+	t := c.gathering(mpilink.Options{})
+	t.Over = c.left
+	go func() { over <- mpilink.NewGathered(mpilink.Config{}, t).Close(ctx) }()
 	select {
 	case err := <-over:
 		return err
@@ -138,6 +150,6 @@ func (c *commRanks) Group(q Request) (Group, error) {
 		return nil, err
 	}
 	t := c.gathering(options)
-	t.Limit = q.Limit
+	t.Limit, t.Over = q.Limit, c.left
 	return mpilink.NewGathered(mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}, t), nil
 }

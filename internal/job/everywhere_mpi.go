@@ -234,7 +234,7 @@ func (f *farewell) next(ended chan int) (b []byte, st mpi.Status, err error) {
 		case st.Tag == tagFailed:
 			err = errOtherFails
 		case st.Tag == tagAsk:
-			f.say(st.Source, tagGone)
+			f.say([]int{st.Source}, tagGone)
 			continue
 		case st.Tag == tagGone: // nobody here waits for that rank any more
 			continue

@@ -106,8 +106,9 @@ type Comm interface {
 	// World tells whether these are all ranks of the job.
 	World() bool
 
-	// Enter refuses a communicator whose other ranks serve this one already, and would never answer.
-	Enter() (leave func(), err error)
+	// Enter refuses a communicator whose other ranks serve this one already, and would never answer. It is left when the group has
+	// let them go, or LetGo has, however much later than its call has returned.
+	Enter() error
 
 	// Group makes the group of the other ranks.
 	Group(r Request) (Group, error)

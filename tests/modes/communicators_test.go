@@ -21,6 +21,13 @@ func TestRanksThatServeAreNotEnteredByAnotherHandle(t *testing.T) {
 	o.contains(t, "1 workers: 9 mpi")
 }
 
+func TestRanksThatAreStillBeingLetGoAreNotEntered(t *testing.T) {
+	needsMPI(t)
+	o := world.succeed(t, communicators, []string{"late", t.TempDir()})
+	o.contains(t, "some ranks have not come, to be let go", "second: futures: MPICommExecutor: the ranks of this communicator serve already, or are still being let go",
+		"2 workers: 9 mpi")
+}
+
 func TestSomeRanksServeAndOthersDoNot(t *testing.T) {
 	needsMPI(t)
 	world.succeed(t, communicators, []string{"parts"}).contains(t, "1 workers: 9 mpi")

@@ -23,6 +23,10 @@ type Gathering struct {
 	// Absent tells of some of these ranks that will not come, and why, until stop is closed; nil if that cannot be known. It returns at
 	// once, and gone does not block. ended says that the rank's process is no more.
 	Absent func(stop <-chan struct{}, ranks []int, gone func(why string, ended bool))
+
+	// Over is called at the root, on any goroutine, when the ranks have been let go, which may be long after the Close of the group was
+	// given up; unfit says why they cannot meet again, and is nil if they can. It may be nil.
+	Over func(unfit error)
 }
 
 // NewGathered returns a group over the other ranks of the communicator, in their order, for the time that it is open.
@@ -180,19 +184,31 @@ func (g *gathering) end(ctx context.Context) error {
 	entered := g.begin()
 	g.mu.Unlock()
 	<-entered
+	err, unfit := g.part(ctx)
+	if g.Over != nil {
+		g.Over(unfit)
+	}
+	return err
+}
+
+// part lets the ranks go that have entered, and tells why they cannot meet again.
+func (g *gathering) part(ctx context.Context) (err, unfit error) {
 	if g.err != nil {
-		return g.err
+		return g.err, g.err
 	}
 	if ctx.Err() != nil {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeLimit)
 		defer cancel()
 		ctx = late
 	}
-	err := g.hub.Close(ctx)
-	if mpi.Lost() { // collective
-		return err
+	err = g.hub.Close(ctx)
+	if unfit = err; unfit == nil && !g.hub.whole() {
+		unfit = errors.New("a rank was lost")
 	}
-	return errors.Join(err, g.sub.Free())
+	if !mpi.Lost() { // collective
+		err = errors.Join(err, g.sub.Free())
+	}
+	return err, unfit
 }
 
 // goodbyeLimit is how long ranks that have entered too late may take to leave.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/emer/empi/mpi"
 
@@ -37,8 +40,10 @@ func main() {
 			return visited(ctx, os.Args[2])
 		case "absent":
 			return absent(ctx, os.Args[2], os.Args[3])
+		case "late":
+			return late(ctx, filepath.Join(os.Args[2], "refused"))
 		}
-		return errors.New("usage: communicators nested|parts|alone|surroundings DIR|absent RANK ROOT")
+		return errors.New("usage: communicators nested|parts|alone|surroundings DIR|absent RANK ROOT|late DIR")
 	})
 }
 
@@ -163,4 +168,36 @@ func absent(ctx context.Context, rank, root string) error {
 	err = futures.MPICommExecutor(ctx, nil, r, squares)
 	fmt.Printf("rank %d: %v\n", mpi.WorldRank(), err)
 	return nil
+}
+
+// late has root give up before the last rank has come, which comes only when root was refused to enter once more.
+func late(ctx context.Context, refused string) error {
+	const root, last = 0, 2
+	if mpi.WorldRank() == last {
+		for _, err := os.Stat(refused); err != nil; _, err = os.Stat(refused) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if mpi.WorldRank() != root {
+		for range 2 { // in the first they are let go
+			if err := futures.MPICommExecutor(ctx, nil, root, never); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	fmt.Println("first:", futures.MPICommExecutor(over, nil, root, never, futures.WithMaxWorkers(0)))
+	fmt.Println("second:", futures.MPICommExecutor(ctx, nil, root, never))
+	if err := os.WriteFile(refused, nil, 0o600); err != nil {
+		return err
+	}
+	for {
+		err := futures.MPICommExecutor(ctx, nil, root, squares)
+		if err == nil || !strings.Contains(err.Error(), "still being let go") {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
