@@ -180,7 +180,7 @@ func (d *doctor) examine(ctx context.Context) {
 	case d.Launcher.Found() && mpi.Built:
 		d.inJob(ctx)
 	case d.Launcher.Found():
-		d.findings.add(Finding{"launcher", fine, fmt.Sprintf("%s, %d processes", d.Launcher.Name, d.Launcher.Size), "", nil})
+		d.findings.add(Finding{"launcher", fine, d.Launcher.String(), "", nil})
 	default:
 		d.fromOutside(ctx)
 	}

@@ -84,7 +84,7 @@ func (d *doctor) inJob(ctx context.Context) {
 	if !command.Speaks(d.Launcher) {
 		return
 	}
-	d.findings.add(Finding{"launcher", fine, fmt.Sprintf("%s, %d processes (%s)", d.Launcher.Name, d.Launcher.Size, d.Launcher.Variable), "", nil})
+	d.findings.add(Finding{"launcher", fine, d.Launcher.String() + by(d.Launcher), "", nil})
 	if !d.judge(facts, out, err) {
 		return
 	}
@@ -94,6 +94,14 @@ func (d *doctor) inJob(ctx context.Context) {
 		slurm = slurmSettings(ctx)
 	}
 	d.findings.add(survivorsInJob(d.Launcher, os.LookupEnv, slurm), sigterm(d.Launcher.Family, mpi.FindEnding(os.LookupEnv)))
+}
+
+// by says which variable has told of a launcher, unless its name does.
+func by(l mpi.Launcher) string {
+	if l.Strange() {
+		return ""
+	}
+	return " (" + l.Variable + ")"
 }
 
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.

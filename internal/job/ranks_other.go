@@ -37,11 +37,15 @@ func (none) Run(p Program) int {
 // that.
 func byThemselves(lookup func(string) (string, bool)) string {
 	l := mpi.FindLauncher(lookup)
-	if _, set := lookup("RANKPOOL_BACKEND"); set || l.Size < 2 || l.Rank != 0 {
+	if _, set := lookup("RANKPOOL_BACKEND"); set || l.Size < 2 && !l.Strange() || l.Rank > 0 || l.Rank < 0 && !l.Strange() {
 		return ""
 	}
-	return fmt.Sprintf("%s has started %d processes (%s), and this program is built without MPI: each of them runs the whole program by "+
-		"itself. Build it with `CGO_ENABLED=0 go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, l.Size, l.Variable)
+	what := fmt.Sprintf("%d processes", l.Size)
+	if l.Strange() {
+		what = "this process and perhaps others"
+	}
+	return fmt.Sprintf("%s has started %s (%s), and this program is built without MPI: each of them runs the whole program by "+
+		"itself. Build it with `CGO_ENABLED=0 go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, what, l.Variable)
 }
 
 func (none) Spawnless() (why, instead string) { return "", "" }

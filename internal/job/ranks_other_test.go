@@ -19,6 +19,8 @@ func TestAProgramWithoutMPISaysThatALauncherStartsItSeveralTimes(t *testing.T) {
 		"another rank":       {[]string{"PMI_RANK=1", "PMI_SIZE=3", "PMI_FD=7"}, ""},
 		"one rank":           {[]string{"PMI_RANK=0", "PMI_SIZE=1", "PMI_FD=7"}, ""},
 		"no launcher":        {nil, ""},
+		"one not known":      {[]string{"PMIX_RANK=0"}, "a launcher that is not known has started this process and perhaps others (PMIX_RANK)"},
+		"a rank of that":     {[]string{"PMIX_RANK=1"}, ""},
 		"on purpose":         {[]string{"PMI_RANK=0", "PMI_SIZE=3", "PMI_FD=7", "RANKPOOL_BACKEND=processes"}, ""},
 	} {
 		got := byThemselves(testkit.Lookup(c.env...))

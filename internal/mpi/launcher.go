@@ -11,12 +11,48 @@ type Launcher struct {
 	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun", "srun --mpi=pmi2"; empty when there is none
 	Family   Family // whose programs it starts; OtherMPI for srun, which starts both kinds
 	Variable string // the variable that told
-	Size     int    // how many processes it promised; 0 when there is none
+	Size     int    // how many processes it promised; 0 when there is none, or it does not tell
 	Rank     int    // this process among them; -1 when unknown
 }
 
 // Found tells whether there is a launcher.
-func (l Launcher) Found() bool { return l.Size > 0 }
+func (l Launcher) Found() bool { return l.Size > 0 || l.Strange() }
+
+// Strange tells whether there is a launcher that is none of those that are known: it has told this process apart from others, and not how
+// many there are, nor whose library they need.
+func (l Launcher) Strange() bool { return l.Size == 0 && l.Variable != "" }
+
+// String names the launcher and what it has started.
+func (l Launcher) String() string {
+	if l.Strange() {
+		return fmt.Sprintf("%s (%s)", l.Name, l.Variable)
+	}
+	return fmt.Sprintf("%s, %d processes", l.Name, l.Size)
+}
+
+// signs are the variables by which launchers that are not known tell processes apart: of PMIx, PMI, MVAPICH, PALS, ALPS, JSM. The last
+// two tell no number.
+var signs = []string{
+	"PMIX_RANK", "PMI_RANK", "PMI_ID", "MV2_COMM_WORLD_RANK", "PALS_RANKID", "ALPS_APP_PE", "JSM_NAMESPACE_RANK", "PMIX_NAMESPACE", "PMI_FD",
+}
+
+// strange is a launcher that is not known, if there is one. Slurm may leave its PMIx to the shell of an allocation, which is no rank.
+func (e environ) strange() Launcher {
+	if strings.HasPrefix(e.text("PMIX_NAMESPACE"), "slurm.") {
+		return Launcher{Rank: -1}
+	}
+	for _, name := range signs {
+		if e.text(name) == "" {
+			continue
+		}
+		l := Launcher{Name: "a launcher that is not known", Variable: name, Rank: -1}
+		if r, ok := e.number(name); ok && name != "PMIX_NAMESPACE" && name != "PMI_FD" {
+			l.Rank = r
+		}
+		return l
+	}
+	return Launcher{Rank: -1}
+}
 
 // lastRealStep is the largest number of a Slurm step that srun made; the larger ones mean batch, extern, interactive.
 const lastRealStep = 4294967200
@@ -86,7 +122,7 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 		return l
 	}
 	if !e.inStep() {
-		return Launcher{Rank: -1}
+		return e.strange()
 	}
 	l, _ := e.in(Launcher{Name: e.srun()}, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
 	return l
@@ -126,6 +162,11 @@ func (e *LauncherError) Error() string {
 	if e.Loaded {
 		how = "which has loaded"
 	}
+	if l.Strange() {
+		return fmt.Sprintf("mpi: %s started this process as rank %d (%s), but it, %s %s, is in a world of %d: name the libmpi of the "+
+			"launcher's MPI by RANKPOOL_MPI, in a program for whichever MPI starts it (CGO_ENABLED=0 go build -tags mpi, on Linux)",
+			l.Name, l.Rank, l.Variable, how, e.Library, e.World)
+	}
 	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, %s %s, is in a world of %d: start it with %s",
 		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.remedy())
 }
@@ -162,7 +203,7 @@ func (e *LauncherError) remedy() string {
 // differ. The variable of the library's own family decides when it agrees: others may be left from an outer launcher.
 func CheckLauncher(lookup func(string) (string, bool), library Family, world int) error {
 	l := FindLauncher(lookup)
-	if !l.Found() || l.Size == world {
+	if !l.Found() || l.Size == world || l.Strange() && l.Rank < world {
 		return nil
 	}
 	if library == MPICH {

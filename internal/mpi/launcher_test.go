@@ -17,6 +17,26 @@ var (
 	proxyStep = []string{"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=1", "SLURM_NTASKS=3", "SLURM_MPI_TYPE=pmix", "PMIX_NAMESPACE=slurm.pmix.7.0"}
 )
 
+// strange is what a launcher is called that is not known.
+const strange = "a launcher that is not known"
+
+func TestALauncherThatIsNotKnownIsOneAndItsProcessesAreNotTakenForAWholeWorld(t *testing.T) {
+	env := func(rank string) func(string) (string, bool) { return testkit.Lookup("PMIX_RANK=" + rank) }
+	if l := mpi.FindLauncher(env("0")); !l.Found() || !l.Strange() || l.String() != strange+" (PMIX_RANK)" {
+		t.Errorf("found %v, strange %v: %v", l.Found(), l.Strange(), l)
+	}
+	for _, c := range []struct {
+		rank    string
+		world   int
+		refused bool
+	}{{"0", 1, false}, {"0", 3, false}, {"2", 3, false}, {"1", 1, true}, {"2", 1, true}} {
+		err := mpi.CheckLauncher(env(c.rank), mpi.OpenMPI, c.world)
+		if refusal := new(mpi.LauncherError); errors.As(err, &refusal) != c.refused || c.refused && !strings.Contains(err.Error(), "RANKPOOL_MPI") {
+			t.Errorf("rank %s in a world of %d: %v", c.rank, c.world, err)
+		}
+	}
+}
+
 func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
@@ -34,6 +54,12 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 		"smaller step": {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_STEP_NUM_TASKS=2"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 2, -1}},
 		"batch script": {[]string{"SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
 		"batch step":   {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
+		"PMIx of none": {[]string{"PMIX_NAMESPACE=12345", "PMIX_RANK=3", "PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_RANK", 0, 3}},
+		"PMI of none":  {[]string{"PMI_RANK=0", "PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMI_RANK", 0, 0}},
+		"PMI alone":    {[]string{"PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMI_FD", 0, -1}},
+		"namespace":    {[]string{"PMIX_NAMESPACE=12345"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_NAMESPACE", 0, -1}},
+		"MVAPICH's":    {[]string{"MV2_COMM_WORLD_RANK=1"}, mpi.Launcher{strange, mpi.OtherMPI, "MV2_COMM_WORLD_RANK", 0, 1}},
+		"allocation":   {[]string{"SLURM_STEP_ID=4294967290", "PMIX_NAMESPACE=slurm.pmix.7.4294967290", "PMIX_RANK=0"}, mpi.Launcher{Rank: -1}},
 		"nonsense":     {[]string{"PMI_SIZE=many"}, mpi.Launcher{Rank: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,6 +72,8 @@ func launcherToFind(lookup func(string) (string, bool)) find.Launcher {
 	l := FindLauncher(lookup)
 	f := find.Launcher{Name: l.Name}
 	switch _, pmix := lookup("PMIX_NAMESPACE"); {
+	case l.Strange():
+		f.Strange = l.Variable
 	case l.Family == OpenMPI:
 		f.Fits = abi.OpenMPI
 	case l.Family == MPICH:

@@ -93,6 +93,38 @@ func TestALibraryWhoseInitFailsIsAnErrorWithItsWords(t *testing.T) {
 	}
 }
 
+// A launcher that is not known is one of those that are, without what they are known by.
+func TestUnderALauncherThatIsNotKnownNoRankGoesOnAloneUntilTheLibraryIsNamed(t *testing.T) {
+	if mpitest.InRank() {
+		_, err := mpi.Init(mpi.Options{})
+		if err != nil {
+			t.Logf("init failed: %v", err)
+			return
+		}
+		t.Logf("a world of %d", must(mpi.World())(t).Size())
+		if err := mpi.Finalize(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, l := range launchers(t) {
+		for value, want := range map[string]string{"": "init failed: mpi: a launcher that is not known has started this process", "openmpi": "a world of 2"} {
+			if value != "" && value != l { // MPICH's library needs what is taken away here
+				continue
+			}
+			r, err := mpitest.Run(t.Context(), mpitest.Job{
+				Ranks: 2, Launcher: l, Program: "/usr/bin/env", Args: []string{
+					"-u", "OMPI_COMM_WORLD_SIZE", "-u", "OMPI_COMM_WORLD_RANK", "-u", "PMI_SIZE", noStart + "=1", "RANKPOOL_MPI=" + value,
+					must(os.Executable())(t), "-test.v", "-test.run=^" + t.Name() + "$",
+				},
+			})
+			if err != nil || strings.Count(r.Output, want) != 2 {
+				t.Errorf("%s, RANKPOOL_MPI=%s: %v, status %d\n%s", l, value, err, r.Code, r.Output)
+			}
+		}
+	}
+}
+
 func TestALibraryThatGivesNoThreadsIsUsedByOneCallAtATime(t *testing.T) {
 	if mpitest.InRank() {
 		env, err := mpi.Init(mpi.Options{})

@@ -29,6 +29,10 @@ type Launcher struct {
 	Name   string        // for errors; empty when there is none
 	Fits   abi.Interface // whose programs it starts; Unknown when it is not told
 	Speaks abi.Interface // of Slurm's, which starts both: whose programs understand what it offers; MPICH's do PMI, Open MPI's PMIx
+
+	// Strange is the variable by which a launcher shows that is not known. Whose library it needs cannot be told then, and with another
+	// one each process would be alone.
+	Strange string
 }
 
 // Candidate is a library to try.
@@ -83,6 +87,9 @@ func Candidates(s System, l Launcher) ([]Candidate, error) {
 	}
 	f := &finder{s: s, seen: map[string]bool{}}
 	f.list = append(f.list, Candidate{Why: "in the process already", Want: named}) // a second one beside it would get its symbols
+	if l.Strange != "" {
+		return f.list, nil
+	}
 	for _, group := range want {
 		for _, look := range []func(abi.Interface){f.told, f.beside, f.searched, f.modules} {
 			for _, i := range group {
@@ -291,6 +298,11 @@ func (e *MissingError) Error() string {
 	if s := e.Choice.Steps; len(s) == 1 && s[0].Why == Variable {
 		return fmt.Sprintf("mpi: %s=%s cannot be used: %v; name the libmpi of the MPI whose mpiexec starts the program, or unset it to have one looked for",
 			Variable, s[0].Name, s[0].Err)
+	}
+	if l := e.Choice.Launcher; l.Strange != "" && len(e.Choice.Steps) == 1 {
+		return fmt.Sprintf("mpi: %s has started this process, as %s shows, and whose MPI it belongs to cannot be told: name that by %s=openmpi, mpich "+
+			"or abi, or its library by %s=/path/to/libmpi.so; unset %s where there is no launcher; looked for OMPI_COMM_WORLD_SIZE (Open MPI's mpiexec), "+
+			"PMI_SIZE (MPICH's and its kin's), SLURM_STEP_ID (srun), and a library %s", l.Name, l.Strange, Variable, Variable, l.Strange, e.Choice)
 	}
 	of, with, fits := "MPI library", "", e.Choice.Launcher.Fits
 	if s := e.Choice.Steps; len(s) > 0 && s[0].Want != abi.Unknown {

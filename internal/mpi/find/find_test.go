@@ -2,6 +2,7 @@ package find_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -54,10 +55,11 @@ func (s script) system() find.System {
 }
 
 var (
-	hydra = find.Launcher{Name: "MPICH's mpiexec", Fits: abi.MPICH}
-	orte  = find.Launcher{Name: "Open MPI's mpiexec", Fits: abi.OpenMPI}
-	pmix  = find.Launcher{Name: "srun --mpi=pmix", Speaks: abi.OpenMPI}
-	pmi2  = find.Launcher{Name: "srun --mpi=pmi2", Speaks: abi.MPICH}
+	hydra   = find.Launcher{Name: "MPICH's mpiexec", Fits: abi.MPICH}
+	orte    = find.Launcher{Name: "Open MPI's mpiexec", Fits: abi.OpenMPI}
+	pmix    = find.Launcher{Name: "srun --mpi=pmix", Speaks: abi.OpenMPI}
+	pmi2    = find.Launcher{Name: "srun --mpi=pmi2", Speaks: abi.MPICH}
+	unknown = find.Launcher{Name: "a launcher that is not known", Strange: "PMIX_RANK"}
 )
 
 // debian has both families in one folder, and their launchers in another.
@@ -130,6 +132,11 @@ func TestTheLibraryIsLookedForInTheOrderThatTheDocumentationSays(t *testing.T) {
 		"Slurm with PMIx: Open MPI's first": {script{}, pmix, []string{
 			"in the process already", "libmpi.so.40" + search, "libmpi.so.12" + search, "libmpich.so.12" + search, "libmpi_abi.so.1" + search,
 		}},
+		"a launcher that is not known": {script{parents: []string{"/opt/x/bin/launch"}, files: debian, mpiexec: "/usr/bin/mpiexec.hydra"}, unknown, []string{"in the process already"}},
+		"a launcher that is not known, and a family": {script{env: []string{"RANKPOOL_MPI=openmpi"}, files: debian}, unknown, []string{
+			"in the process already", "libmpi.so.40" + search, "/usr/lib/x86_64-linux-gnu/libmpi.so.40 (a usual place)",
+		}},
+		"a launcher that is not known, and a path": {script{env: []string{"RANKPOOL_MPI=/opt/x/libmpi.so"}, files: debian}, unknown, []string{"/opt/x/libmpi.so (RANKPOOL_MPI)"}},
 		"alone: the family of the mpiexec on the path": {script{
 			mpiexec: "/usr/bin/mpiexec", links: map[string]string{"/usr/bin/mpiexec": "/usr/bin/mpiexec.hydra"}, files: debian[:2],
 		}, find.Launcher{}, []string{
@@ -211,6 +218,22 @@ func TestTheFirstLibraryThatWorksIsTakenAndTheReportTellsTheRest(t *testing.T) {
 		"libmpich.so.12 (the system's search path): not there; libmpi_abi.so.1 (the system's search path): not there"
 	if d := cmp.Diff(want, err.Error()); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestUnderALauncherThatIsNotKnownTheErrorAsksForTheLibrary(t *testing.T) {
+	candidates, err := find.Candidates(script{files: debian}.system(), unknown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = find.Try(candidates, unknown, func(find.Candidate) error { return find.ErrNone })
+	for _, want := range []string{
+		"a launcher that is not known has started this process, as PMIX_RANK shows", "RANKPOOL_MPI=openmpi, mpich or abi", "RANKPOOL_MPI=/path/to/libmpi.so",
+		"unset PMIX_RANK", "looked for OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_ID", "in the process already: none",
+	} {
+		if text := fmt.Sprint(err); !strings.Contains(text, want) {
+			t.Errorf("there is no %q in: %s", want, text)
+		}
 	}
 }
 
