@@ -102,6 +102,7 @@ type simulated struct {
 	look   time.Duration // what two looks at the clock take
 
 	workers int
+	virtual []*dispatch.Virtual // one of each start
 	bests   map[[2]int]time.Duration
 }
 
@@ -169,7 +170,11 @@ func newSimulated(workers int) *simulated {
 	p.group = simlink.New(simlink.Config{
 		Slots: workers, Latency: simLatency, Jitter: simJitter, Bandwidth: simBandwidth, Clock: threadTime,
 		Traits: &link.Traits{Kind: mpilink.Kind, Spread: true},
-		Worker: func(port *simlink.Port) simlink.Worker { return dispatch.NewVirtual(config, port) },
+		Worker: func(port *simlink.Port) simlink.Worker {
+			v := dispatch.NewVirtual(config, port)
+			p.virtual = append(p.virtual, v)
+			return v
+		},
 	})
 	p.master = dispatch.New(dispatch.Config{
 		Group: p.group, Aside: func(f func()) { f() }, Start: time.Hour, Liveness: time.Hour,
@@ -319,6 +324,7 @@ func (p *simulated) memory() float64 {
 	p.master = nil
 	without := heapInUse()
 	runtime.KeepAlive(p.group) // which has let go of the master
+	runtime.KeepAlive(p.virtual)
 	return float64(with) - float64(without)
 }
 

@@ -50,7 +50,7 @@ type Virtual struct {
 
 // NewVirtual returns a worker that has not begun. The configuration is shared.
 func NewVirtual(cfg *VirtualConfig, port VirtualPort) *Virtual {
-	v := &Virtual{cfg: cfg, port: port, journal: link.NewJournal(make([]byte, link.JournalHeader+8))}
+	v := &Virtual{cfg: cfg, port: port, journal: link.NewMarks(make([]byte, link.JournalHeader+8))}
 	v.proto.receiving = true
 	return v
 }
@@ -89,12 +89,13 @@ func (v *Virtual) receive() {
 		case kindPing:
 			v.send(kindPong)
 		case kindCancel:
-			v.cancel(r.uint(), r.uint())
+			v.cancel(span{r.uint(), r.uint()})
 		case kindGone, kindBreak: // nothing here talks to others
 		case kindStop:
 			r.uint()
 			v.leaves = true
 			if abandoned := r.uint() > 0; abandoned || !v.proto.running {
+				v.inbox = nil
 				v.port.Close(nil)
 				return
 			}
@@ -337,11 +338,8 @@ func (v *Virtual) results(b []byte, last uint64, all bool) []byte {
 				tell(until)
 			}
 			if u.err != nil {
-				for _, n := range []uint64{entryPart, 0, 0, 0} { // no results, of no segments, from the first element on, and none
-					b = binary.AppendUvarint(b, n)
-				}
-				b = binary.AppendUvarint(append(b, partRest), uint64(len(u.err)))
-				b = append(b, u.err...)
+				b = append(b, entryPart, 0, 0, 0, partRest) // no results, of no segments, from the first element on, and none
+				b = append(binary.AppendUvarint(b, uint64(len(u.err))), u.err...)
 			} else {
 				b = binary.AppendUvarint(b, uint64(len(u.result))<<2|entryOK)
 				b = append(b, u.result...)
@@ -356,19 +354,16 @@ func (v *Virtual) results(b []byte, last uint64, all bool) []byte {
 	return b
 }
 
-// cancel ends the contexts of n units, from number seq on: the one that runs ends with that, and what has not begun goes back.
-func (v *Virtual) cancel(seq, n uint64) {
+// cancel ends the contexts of units. Somebody receives while a batch runs only after what had not begun of it has gone back: so it is
+// about the one that runs, which ends with that, or about none. For the same reason there is nothing left to be recalled.
+func (v *Virtual) cancel(units span) {
 	if !v.proto.running || v.batch.Stream == nil {
 		return
 	}
-	runs := v.finished() + 1
-	if (span{seq, n}).has(runs) {
+	if runs := v.finished() + 1; units.has(runs) {
 		v.cut, v.cutAt = runs, v.port.Now()-v.begun
+		v.shorten()
 	}
-	if seq+n > runs+1 {
-		v.giveBack()
-	}
-	v.shorten()
 }
 
 func (v *Virtual) send(kind byte) { v.port.Send(link.Frame{Stream: append(link.GetBuffer(), kind)}) }

@@ -254,6 +254,31 @@ func TestACancelledVirtualTaskEndsAndWhatWaitedBehindItRunsElsewhere(t *testing.
 	}
 }
 
+func TestARecalledVirtualTaskHoldsNobodyUp(t *testing.T) {
+	slow := uint64(1 << 30)
+	s := simulate(t, simlink.Config{Slots: 1, Latency: time.Microsecond}, func(x uint64) time.Duration {
+		if x == slow {
+			return time.Hour
+		}
+		return time.Microsecond
+	}, nil)
+	s.mapped(upTo(1000)...)
+	j, _ := job(0, 5000, 5001, 5002, slow, 6000, 6001)
+	next, k := job(0, 7000)
+	if err := errors.Join(s.Submit(j), s.Submit(next)); err != nil {
+		t.Fatal(err)
+	}
+	s.Withdraw(j)
+	s.run(k.done)
+	k.check(t, []uint64{7000})
+	if now := s.group.Now(); now > time.Second {
+		t.Errorf("it was %v before the next task was done", now)
+	}
+	if st := s.Stats(); st.Lost > 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestATaskThatIsOutOfTimeFails(t *testing.T) {
 	s := simulate(t, simlink.Config{Slots: 1}, func(uint64) time.Duration { return time.Hour }, nil)
 	j, k := job(0, 1)

@@ -27,6 +27,11 @@ func NewJournal(mem []byte) *Journal {
 	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem))), recalls: new(recalls)}
 }
 
+// NewMarks is NewJournal for a worker that recalls nothing, and saves the memory for that: Recall, Recalled and Reset must not be called.
+func NewMarks(mem []byte) *Journal {
+	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
+}
+
 // Mark words: [0] finished task (40 bits), whether the writer is to stop (1 bit) and bytes written (23 bits); [1] last picked
 // task; [2] the mark of the frame that the endpoint takes in; of a task of several elements that runs: [3] its number, [4] where a copy
 // of its results begins (41 bits, 0 if there is none) and where they do themselves (23 bits), [5] elements that are over (41 bits) and
