@@ -12,7 +12,7 @@ TIMEOUT  ?= 40m
 FUZZ     ?= ./internal/pkl5 ./internal/registry ./internal/remote ./internal/link ./internal/link/proc ./internal/link/mpilink ./internal/dispatch
 FUZZTIME ?= 3
 
-# What is built without cgo; linux/amd64 is built with it as well.
+# What is built without cgo, with the tag mpi as well; linux/amd64 is built with cgo as well.
 PLATFORMS ?= linux/amd64 linux/386 linux/arm linux/arm64 freebsd/amd64 windows/amd64 darwin/arm64
 NARROW    ?= ./internal/pkl5 ./internal/registry ./internal/dispatch ./internal/link/...
 
@@ -20,7 +20,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster matrix mpich lint bench bench-mpi clean
+.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster matrix lint bench bench-mpi clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
@@ -56,7 +56,8 @@ check: ## check the format, vet, and build for every platform
 	GOOS=windows $(GO) vet ./...
 	CGO_ENABLED=0 GOARCH=386 $(GO) vet ./...
 	@echo '== every platform'
-	@for p in $(PLATFORMS); do set -- $$(echo $$p | tr / ' '); (set -x; CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 $(GO) build ./...) || exit 1; done
+	@for p in $(PLATFORMS); do set -- $$(echo $$p | tr / ' '); \
+	(set -x; CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 $(GO) build ./... && CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 $(GO) build -tags mpi ./...) || exit 1; done
 	CGO_ENABLED=1 $(GO) build ./...
 
 # A program of 32 bits runs here where the machine is an amd64 with Linux.
@@ -77,31 +78,28 @@ race: ## run the tests under the race detector
 	@echo '== tests under the race detector'
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
 
-# What MPI adds. The packages come one at a time: each starts several processes that compute.
-MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./tests/modes ./tests/pool
+# What MPI adds. The packages come one at a time: each starts several processes that compute. MPITEST_LAUNCHER is whose mpiexec starts
+# them, and so whose library they load; build/mpi-env is for what imports mpicomm, and is linked with it.
+MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./mpicomm ./tests/modes ./tests/pool
 
 mpi-openmpi mpi-mpich: mpi-%:
 	@echo '== tests under $*'
-	@eval "$$(build/mpi-env $*)" && set -x && $(GO) vet -tags mpi ./... && \
+	@eval "$$(build/mpi-env $*)" && export MPITEST_LAUNCHER=$* && set -x && $(GO) vet -tags mpi ./... && \
 	$(GO) test -p 1 -shuffle=on -tags mpi -timeout $(TIMEOUT) -run '$(LARGE)' ./tests/modes && \
 	$(GO) test -p 1 -race -shuffle=on -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
 
 mpi-anywhere: ## build the tests of MPI once, without cgo, and run the same files under every MPI library that is installed
 	@echo '== tests of one file under every MPI'
 	CGO_ENABLED=0 $(GO) vet -tags mpi ./...
-	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -tags mpi ./...
 	GO='$(GO)' TIMEOUT=$(TIMEOUT) tools/anywhere
 
 cluster: ## run the examples on three hosts and under Slurm; needs root
-	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && set -x && \
+	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && export MPITEST_LAUNCHER=$$mpi && set -x && \
 	$(GO) test -v -race -shuffle=on -tags mpi -timeout $(TIMEOUT) ./tests/cluster) || exit 1; done
 	@tools/need-slurm look
 
 matrix: ## run the tests of MPI under the libraries of several Debians, in trees made by debootstrap; needs root
 	@GO='$(GO)' tools/matrix
-
-mpich: ## build the examples for MPICH, into bin/mpich
-	@eval "$$(build/mpi-env mpich)" && set -x && mkdir -p bin/mpich && $(GO) build -tags mpi -o bin/mpich/ ./examples/...
 
 lint: $(GOLANGCI_LINT) ## run the linters
 	$(GOLANGCI_LINT) run ./...
@@ -118,7 +116,7 @@ bench: ## measure rankpool beside its peers on every backend that is here, then 
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 bench-mpi: ## compare with plain MPI, in C, under Open MPI
-	@eval "$$(build/mpi-env openmpi)" && $(GO) test -tags mpi -run '^$$' -bench PlainMPI -benchtime 1x ./tests/modes
+	@MPITEST_LAUNCHER=openmpi $(GO) test -tags mpi -run '^$$' -bench PlainMPI -benchtime 1x ./tests/modes
 
 clean: ## remove what make and the examples have written
 	rm -rf bin julia.pgm julia.png thumbs

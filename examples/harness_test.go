@@ -74,9 +74,7 @@ func build(t *testing.T, name string, b backend) string {
 			args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 		}
 		cmd := exec.Command("go", append(args, "./"+name)...)
-		if b.tags == "" {
-			cmd.Env = append(os.Environ(), cgo)
-		}
+		cmd.Env = append(os.Environ(), cgo)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
 		}

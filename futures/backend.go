@@ -143,9 +143,8 @@ func (e *executor) chooseBackend(env environment) (string, error) {
 	case e.class == processClass, env.backend == backendProcesses:
 		return backendProcesses, nil
 	case env.backend == backendMPI && !job.This.Built():
-		return "", fmt.Errorf("futures: %s=mpi, but this program was built without MPI: build it with `CGO_ENABLED=0 go build -tags mpi` "+
-			"(on Linux; needs no C compiler) or with `go build -tags mpi` (needs a C compiler and an MPI library that `pkg-config ompi` "+
-			"finds; `make mpich` for MPICH), or use processes or threads",
+		return "", fmt.Errorf("futures: %s=mpi, but this program was built without MPI: build it with `go build -tags mpi`, for Linux on amd64 or "+
+			"arm64 (that needs no MPI, and with CGO_ENABLED=0 no C compiler), or use processes or threads",
 			envBackend)
 	case env.backend == backendAuto && e.insteadOfSpawning(env) != "":
 		return backendProcesses, nil

@@ -45,7 +45,7 @@ func byThemselves(lookup func(string) (string, bool)) string {
 		what = "this process and perhaps others"
 	}
 	return fmt.Sprintf("%s has started %s (%s), and this program is built without MPI: each of them runs the whole program by "+
-		"itself. Build it with `CGO_ENABLED=0 go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, what, l.Variable)
+		"itself. Build it with `go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, what, l.Variable)
 }
 
 func (none) Spawnless() (why, instead string) { return "", "" }

@@ -31,7 +31,7 @@ const (
 	BitXor
 )
 
-// the collectives under the shim's numbers.
+// the collectives.
 const (
 	barrier = iota
 	bcast
@@ -225,7 +225,7 @@ func Bytes[T Number](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))
 }
 
-// kindOf is the shim's number of an element type.
+// kindOf is the place of an element type in abi.Types.
 func kindOf[T Number]() int {
 	t := reflect.TypeFor[T]()
 	step := map[uintptr]int{1: 0, 2: 1, 4: 2, 8: 3}

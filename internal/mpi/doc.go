@@ -1,11 +1,9 @@
-// Package mpi is the floor every MPI backend stands on: the only package with C in it, and the only one that imports
-// empi.
+// Package mpi is the floor every MPI backend stands on: the only package that calls an MPI library.
 //
-// It is built with the tag mpi, in one of two ways. With cgo it links exactly one library: the one that `pkg-config ompi`
-// names; the folder build/ has what it takes to make that MPICH or a vendor's MPI. Without cgo (CGO_ENABLED=0, on Linux with amd64 or
-// arm64; with cgo too under the tag mpiload) Init loads the library that belongs to the launcher: package find says where it is
-// looked for, package abi has what differs between the libraries, and the files whose names begin with loaded are the shim. Without the
-// tag everything here compiles to the same interface, and every call that would need MPI returns an error that matches ErrNotBuilt.
+// With the tag mpi, on Linux with amd64 or arm64, with cgo or without it, Init loads the library that belongs to the launcher. Package find
+// says where it is looked for, and package abi has what differs between the libraries. A program that is linked with one, as those that
+// import empi are, has it in the process already, and that very one is called. Without the tag and on other systems everything
+// here compiles to the same interface, and every call that would need MPI returns an error that matches ErrNotBuilt.
 //
 // # Life
 //

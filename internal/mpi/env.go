@@ -65,7 +65,7 @@ type Options struct {
 type Environment struct {
 	Family   Family
 	Library  string      // first line of the library's own description
-	Chosen   string      // how it was chosen: "linked", or the file, why that one, and what was looked at before
+	Chosen   string      // how it was chosen: the file, why that one, and what was looked at before
 	Level    ThreadLevel // what the library gave
 	Adopted  bool        // somebody else had called MPI_Init; Finalize is theirs too
 	Host     string      // MPI_Get_processor_name
@@ -101,6 +101,9 @@ var runtimeState struct {
 	env    *Environment
 	finish chan chan error
 }
+
+// linked tells that the library was in the process before one was looked for: the program is linked with it, or LD_PRELOAD names it.
+var linked bool
 
 // enter begins a call into MPI; leave ends it. Between the two the process is in one call at most where the library
 // allows no more.
@@ -147,8 +150,7 @@ func alone() (release func()) {
 
 // Init initialises MPI on a goroutine of its own and returns what it found. It blocks until every process of the job has
 // called it. A second call returns the first one's Environment; MPI that somebody else initialised is adopted. It
-// refuses, with a *LauncherError, a world whose size is not what the launcher promised, and a library that is not the
-// one the program was compiled for.
+// refuses, with a *LauncherError, a world whose size is not what the launcher promised.
 func Init(o Options) (*Environment, error) {
 	if !Built {
 		return nil, ErrNotBuilt
@@ -211,12 +213,7 @@ func start(o Options) (*Environment, error) {
 		return nil, err
 	}
 	env := &Environment{Family: Family(rawFamily()), Chosen: how, Launcher: FindLauncher(os.LookupEnv)}
-	text := rawLibrary()
-	env.Library = oneLine(strings.SplitN(text, "\n", 2)[0])
-	if got := familyOf(text); got != env.Family && got != OtherMPI && env.Family != OtherMPI {
-		return nil, fmt.Errorf("mpi: this program was compiled for %s and runs with %s: rebuild it with the library's own "+
-			"settings (`build/mpi-env` prints them), or mend LD_LIBRARY_PATH", env.Family, env.Library)
-	}
+	env.Library = oneLine(strings.SplitN(rawLibrary(), "\n", 2)[0])
 	on, off, code := rawState()
 	if err := failure("MPI_Initialized", code); err != nil {
 		return nil, err

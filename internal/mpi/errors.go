@@ -9,8 +9,8 @@ import (
 // Errors that tell in what state MPI is.
 var (
 	// ErrNotBuilt is the error of every call in a program built without MPI.
-	ErrNotBuilt = errors.New("mpi: MPI is not built into this program: build it with `go build -tags mpi` " +
-		"(without cgo, CGO_ENABLED=0, that needs neither a C compiler nor an MPI library)")
+	ErrNotBuilt = errors.New("mpi: MPI is not built into this program: build it with `go build -tags mpi`, for Linux on amd64 or arm64 " +
+		"(that needs no MPI, and with CGO_ENABLED=0 no C compiler)")
 
 	// ErrNotStarted is the error of a call before Init.
 	ErrNotStarted = errors.New("mpi: call before Init: initialise MPI first")

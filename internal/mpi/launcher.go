@@ -146,57 +146,55 @@ func managed(lookup func(string) (string, bool)) bool {
 	return false
 }
 
-// LauncherError is the refusal of a world that is not what the launcher promised: in practice a program built for one
-// MPI and started by another's mpiexec, which would run as so many silent worlds of one.
+// LauncherError is the refusal of a world that is not what the launcher promised: in practice a program with the library of one
+// MPI that another's mpiexec has started, which would run as so many silent worlds of one.
 type LauncherError struct {
 	Launcher Launcher
-	Library  Family // what the program was built for, or has loaded
-	Loaded   bool   // the program is built for no library, and loads one
+	Library  Family // what the program uses
+	Linked   bool   // it was in the process already
 	World    int    // the size of the world it got
 }
 
 // Error says what was found and how to start the program.
 func (e *LauncherError) Error() string {
 	l := e.Launcher
-	how := "built for"
-	if e.Loaded {
-		how = "which has loaded"
+	how := "has loaded"
+	if e.Linked {
+		how = "is linked with"
 	}
 	if l.Strange() {
-		return fmt.Sprintf("mpi: %s started this process as rank %d (%s), but it, %s %s, is in a world of %d: name the libmpi of the "+
-			"launcher's MPI by RANKPOOL_MPI, in a program for whichever MPI starts it (CGO_ENABLED=0 go build -tags mpi, on Linux)",
+		return fmt.Sprintf("mpi: %s started this process as rank %d (%s), but it, which %s %s, is in a world of %d: name the libmpi of the "+
+			"launcher's MPI by RANKPOOL_MPI",
 			l.Name, l.Rank, l.Variable, how, e.Library, e.World)
 	}
-	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, %s %s, is in a world of %d: start it with %s",
+	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, which %s %s, is in a world of %d: start it with %s",
 		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.remedy())
 }
 
 func (e *LauncherError) remedy() string {
-	const (
-		forAny = ", or for whichever MPI starts it (CGO_ENABLED=0 go build -tags mpi, on Linux)"
-		unset  = ", or have it load the launcher's own library: unset RANKPOOL_MPI, and LD_PRELOAD if that names an MPI"
-	)
 	l := e.Launcher
+	or := func(own string) string {
+		if e.Linked {
+			return ", or link it with the launcher's own library (rankpool build --mpi " + own + "), and unset LD_PRELOAD if that names an MPI"
+		}
+		return ", or have it load the launcher's own library: unset RANKPOOL_MPI"
+	}
 	switch {
-	case e.Loaded && l.Family == OpenMPI && e.Library == MPICH:
-		return "MPICH's mpiexec (mpiexec.mpich on Debian)" + unset
-	case e.Loaded && l.Family == MPICH && e.Library == OpenMPI:
-		return "Open MPI's mpiexec (mpiexec.openmpi on Debian)" + unset
 	case l.Family == OpenMPI && e.Library == MPICH:
-		return "MPICH's mpiexec (mpiexec.mpich on Debian), or build it for Open MPI (go build -tags mpi)" + forAny
+		return "MPICH's mpiexec (mpiexec.mpich on Debian)" + or("openmpi")
 	case l.Family == MPICH && e.Library == OpenMPI:
-		return "Open MPI's mpiexec (mpiexec.openmpi on Debian), or build it for MPICH (make mpich)" + forAny
-	case l.Family == OtherMPI && e.Loaded && l.Name != "srun --mpi=pmi2" && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
+		return "Open MPI's mpiexec (mpiexec.openmpi on Debian)" + or("mpich")
+	case l.Family == OtherMPI && !e.Linked && l.Name != "srun --mpi=pmi2" && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
 		return "`srun --mpi=pmix` for Open MPI, `srun --mpi=pmi2` for MPICH"
 	case l.Family == OtherMPI && e.Library == MPICH && l.Name != "srun --mpi=pmi2":
 		return "`srun --mpi=pmi2`"
 	case l.Family == OtherMPI && e.Library == OpenMPI && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
 		return "`srun --mpi=pmix`"
 	case l.Family == OtherMPI:
-		return "the mpiexec that belongs to the library it was built with, inside the job script, or another --mpi of " +
+		return "the mpiexec that belongs to that library, inside the job script, or another --mpi of " +
 			"those that `srun --mpi=list` shows: this library cannot use the present one"
 	}
-	return "the mpiexec that belongs to the library it was built with"
+	return "the mpiexec that belongs to that library"
 }
 
 // CheckLauncher compares the world's size with what the launcher promised and returns a *LauncherError where they
@@ -211,7 +209,7 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 			return nil
 		}
 	}
-	return &LauncherError{Launcher: l, Library: library, Loaded: loads, World: world}
+	return &LauncherError{Launcher: l, Library: library, Linked: linked, World: world}
 }
 
 // LauncherAdvice returns what to tell a user before MPI_Init, or nothing. In a step of Slurm an Open MPI that finds no PMIx

@@ -1,4 +1,4 @@
-//go:build mpi && linux && (amd64 || arm64) && (!cgo || mpiload)
+//go:build mpi && linux && (amd64 || arm64)
 
 package mpi
 
@@ -9,15 +9,12 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/clib"
 )
 
-// loads tells whether this program loads an MPI library when it starts MPI, instead of being linked with one.
-const loads = true
-
 // Built tells whether MPI is built into this program.
 const Built = true
 
-// The files whose names begin with loaded are what the C of this package is too: the library's calls under one set of names for every
-// library. Here the library is loaded when MPI is initialised, and its functions are called by address. What differs between the
-// libraries is in package abi.
+// The files whose names begin with loaded have the library's calls under one set of names for every library. It is loaded when MPI is
+// initialised, unless the program is linked with it, and its functions are called by address. What differs between the libraries is in
+// package abi.
 
 // functions are the addresses of what this package calls, under the names of MPI.
 type functions struct {

@@ -1,4 +1,4 @@
-//go:build mpi && linux && (amd64 || arm64) && (!cgo || mpiload)
+//go:build mpi && linux && (amd64 || arm64)
 
 package mpi
 
@@ -48,13 +48,14 @@ func rawLoad() (how string, err error) {
 			err = present.otherThan(identity(b.library), path)
 		}
 		if err == nil {
-			lib, chosen = b, path+" ("+c.Why+")"
+			lib, chosen, linked = b, path+" ("+c.Why+")", c.Name == ""
 		}
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
+	ending.late, _, _ = rawState()
 	if steps := choice.Steps; len(steps) > 1 {
 		chosen += ", after " + find.Choice{Steps: steps[:len(steps)-1]}.String()
 	}

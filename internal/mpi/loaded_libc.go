@@ -1,4 +1,4 @@
-//go:build mpi && linux && (amd64 || arm64) && (!cgo || mpiload)
+//go:build mpi && linux && (amd64 || arm64)
 
 package mpi
 
@@ -31,8 +31,8 @@ func libc() (*cLibrary, error) {
 			"or with CGO_ENABLED=0")
 	}
 	if all.Symbol("gnu_get_libc_version") == 0 {
-		return nil, fmt.Errorf("mpi: the C library of this process is %s and not glibc, which a program that loads MPI needs: "+
-			"start it on a system with glibc, or build it with cgo on this one", mappedAt(all.Symbol("malloc")))
+		return nil, fmt.Errorf("mpi: the C library of this process is %s and not glibc, which a program that uses MPI needs: "+
+			"start it on a system with glibc", mappedAt(all.Symbol("malloc")))
 	}
 	for name, at := range map[string]*uintptr{
 		"malloc": &c.malloc, "free": &c.free, "setenv": &c.setenv, "exit": &c.exit, "__cxa_atexit": &c.atExit, "fflush": &c.flush,
@@ -78,6 +78,7 @@ func (c *cLibrary) tameUCX() {
 // comes after all of the library's.
 var ending struct {
 	block *[2][4]uint64 // two semaphores of C, 32 bytes each in glibc
+	late  bool          // somebody had initialised MPI before: handlers of the library may come after ours
 }
 
 func (c *cLibrary) prepareExit() {
@@ -94,15 +95,21 @@ func (c *cLibrary) prepareExit() {
 }
 
 // rawRunExitHandlers runs what libc runs at the end of a process, and returns when that is done, or after the limit. The process must
-// end then.
+// end then. Where handlers come after ours, libc ends the process itself, and Go's end of it, which writes the coverage, is left out.
 func rawRunExitHandlers(status int, limit time.Duration) {
 	c := standardC
 	may, done := uintptr(unsafe.Pointer(&ending.block[0])), uintptr(unsafe.Pointer(&ending.block[1]))
-	clib.Do(c.semWait, may)
-	go func() {
+	exit := func() {
 		calmThread() // and stay on it
 		clib.Do(c.exit, uintptr(status))
-	}()
+	}
+	if ending.late {
+		go exit()
+		time.Sleep(limit)
+		return
+	}
+	clib.Do(c.semWait, may)
+	go exit()
 	end := syscall.NsecToTimespec(time.Now().Add(limit).UnixNano())
 	for time.Now().UnixNano() < end.Nano() && clib.Do(c.semTimedWait, done, uintptr(unsafe.Pointer(&end))) != 0 {
 	}

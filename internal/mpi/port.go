@@ -83,7 +83,7 @@ type Port struct {
 // page is a C buffer of operations.
 type page struct{ head *pageHead }
 
-// pageHead, portOp and portEvent mirror port.h; native_port.go checks their sizes when it is compiled.
+// pageHead begins a page. What follows it, one portOp and its bytes after another, is in memory of C too.
 type pageHead struct {
 	next                             uintptr
 	cap, used, started, flying, lost int64
@@ -117,7 +117,7 @@ type longOp struct {
 	token uint64
 }
 
-// lossCode is RP_LOSS of port.h.
+// lossCode is the code of an event by which the library tells that a rank is lost: no library has a negative one.
 const lossCode = -2
 
 // keptPages is how many empty pages are kept.

@@ -1,4 +1,4 @@
-//go:build !mpi || (!cgo && !(linux && (amd64 || arm64)))
+//go:build !(mpi && linux && (amd64 || arm64))
 
 package mpi
 
@@ -9,9 +9,6 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi/abi"
 )
-
-// loads tells whether this program loads an MPI library when it starts MPI, instead of being linked with one.
-const loads = false
 
 // Built tells whether MPI is built into this program.
 const Built = false

@@ -1,8 +1,8 @@
 // Package cluster_test runs the examples as jobs of a cluster: on three hosts that talk TCP, and under Slurm.
 //
 // The hosts are namespaces of this machine. That needs root, and the tools ip and nsenter; Slurm needs the packages slurm-wlm
-// and munge. What is missing is skipped, with the reason. Built with -tags mpi it runs what the MPI library that it is linked
-// with can do.
+// and munge. What is missing is skipped, with the reason. Built with -tags mpi it runs what the MPI can do whose
+// launcher MPITEST_LAUNCHER names.
 package cluster_test
 
 import (
@@ -24,7 +24,7 @@ import (
 // limit is what a job may take; then all of it is killed.
 var limit = testkit.Limit
 
-// library is the MPI that this binary is linked with: "openmpi", "mpich" or nothing.
+// library is the MPI whose launcher starts the programs: "openmpi", "mpich" or nothing.
 var library string
 
 var binaries = testkit.Programs{Tags: "mpi"}

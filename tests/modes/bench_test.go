@@ -34,7 +34,7 @@ const sittings = 5
 // BenchmarkAgainstPlainMPI reports the median time of each and their quotient. The two are separate jobs, one after the
 // other, because Go's threads and memory would change what C takes. Run it on a quiet machine with two cores or more:
 //
-//	eval "$(build/mpi-env openmpi)"; go test -tags mpi -run '^$' -bench PlainMPI ./tests/modes
+//	MPITEST_LAUNCHER=openmpi go test -tags mpi -run '^$' -bench PlainMPI ./tests/modes
 func BenchmarkAgainstPlainMPI(b *testing.B) {
 	if library == "" {
 		b.Skip("built without -tags mpi")

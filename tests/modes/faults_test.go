@@ -168,7 +168,7 @@ func TestSpawningMoreThanThereIsRoomForSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestTheOtherMPIsLauncherIsRefusedUnlessTheProgramLoadsItsLibrary(t *testing.T) {
+func TestTheOtherMPIsLauncherRunsTheSameFile(t *testing.T) {
 	needsMPI(t)
 	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
 	if _, err := os.Stat(filepath.Join("/usr/bin", "mpiexec."+other)); err != nil {
@@ -179,13 +179,7 @@ func TestTheOtherMPIsLauncherIsRefusedUnlessTheProgramLoadsItsLibrary(t *testing
 		t.Fatal(err)
 	}
 	o := outcome{output: r.Output, code: r.Code}
-	if libs, err := mpitest.Libraries(binaries.Build(t, examples+"hello")); err == nil && len(libs) == 0 { // it loads the launcher's own
-		if o.contains(t, "hello, "); o.code != 0 {
-			t.Errorf("status %d, want 0:\n%s", o.code, o.output)
-		}
-		return
-	}
-	if o.contains(t, "is in a world of 1: start it with"); o.code != 1 || strings.Contains(o.output, "hello, ") {
-		t.Errorf("status %d, want 1 and no greeting:\n%s", o.code, o.output)
+	if o.contains(t, "hello, "); o.code != 0 {
+		t.Errorf("status %d, want 0:\n%s", o.code, o.output)
 	}
 }

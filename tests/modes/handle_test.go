@@ -21,7 +21,7 @@ func TestAnotherBindingOfMPICallsItWithTheHandlesOfTheWorkersAndTheWorld(t *test
 		t.Skip("MPI is loaded on Linux only")
 	}
 	abi := map[string]string{"openmpi": "Open MPI", "mpich": "MPICH"}[library]
-	for name, programs := range map[string]*testkit.Programs{"loaded": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true}, "linked": &binaries} {
+	for name, programs := range map[string]*testkit.Programs{"without cgo": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true}, "with cgo": &binaries} {
 		for _, m := range rankModes() {
 			t.Run(name+"/"+m.name, func(t *testing.T) {
 				m.binaries = programs

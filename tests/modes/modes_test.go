@@ -3,7 +3,7 @@
 // Package modes_test starts the same programs in every way there is: on goroutines, on local processes, as the ranks of a
 // world, with spawned workers, and as one rank that cannot spawn. Nothing in the programs differs, and nothing in what they print and write.
 //
-// Built with -tags mpi it runs the ways of the MPI library it is linked with; without, it says which it leaves out.
+// Built with -tags mpi it runs the ways of the MPI that MPITEST_LAUNCHER names; without, it says which it leaves out.
 package modes_test
 
 import (
@@ -50,7 +50,7 @@ var (
 	spawned   = mode{name: "spawned", backend: "auto", ranks: 1, reports: "mpi", workers: 2}
 )
 
-// library is the MPI that this binary is linked with: "openmpi", "mpich" or nothing.
+// library is the MPI whose launcher starts the programs: "openmpi", "mpich" or nothing.
 var library string
 
 // modes are those that can be run here.

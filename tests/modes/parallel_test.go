@@ -3,6 +3,7 @@
 package modes_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +17,23 @@ func TestTasksMayCallMPIThemselves(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, parallel, []string{"sums"}).contains(t, "all sums are right")
 	})
+}
+
+// What imports empi is linked with an MPI, and cannot run under another's launcher.
+func TestALinkedProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
+	needsMPI(t)
+	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
+	if _, err := exec.LookPath("mpiexec." + other); err != nil {
+		t.Skipf("no mpiexec.%s here", other)
+	}
+	r, err := mpitest.Run(t.Context(), mpitest.Job{Ranks: 2, Program: binaries.Build(t, parallel), Args: []string{"sums"}, Launcher: other, Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outcome{output: r.Output, code: r.Code}
+	if o.contains(t, "is in a world of 1: start it with"); o.code != 1 || strings.Contains(o.output, "all sums are right") {
+		t.Errorf("status %d, want 1 and no sums:\n%s", o.code, o.output)
+	}
 }
 
 func TestWithoutRanksThereIsNoCommunicatorOfMPI(t *testing.T) {

@@ -19,7 +19,7 @@ func TestAProgramThatIsLinkedStaticallySaysThatItCannotLoadMPI(t *testing.T) {
 	m := world
 	m.ranks = 2
 	m.binaries = &testkit.Programs{
-		Dir: t.TempDir(), Tags: "mpi,mpiload", Flags: []string{"-race=false", "-ldflags=-linkmode=external -extldflags=-static"},
+		Dir: t.TempDir(), Tags: "mpi", Flags: []string{"-race=false", "-ldflags=-linkmode=external -extldflags=-static"},
 	}
 	o := m.run(t, examples+"hello", nil)
 	if n := strings.Count(o.output, "this program is linked statically, and such a program cannot load an MPI library"); n != 2 || o.code != 1 {

@@ -32,9 +32,8 @@ func TestAProgramWhoseThreadsAllGetSignalsAllTheTimeEndsRight(t *testing.T) {
 	}
 	report := regexp.MustCompile(`(?m)^storm: [1-9]\d* signals in the workers, [1-9]\d* in the master$`)
 	for name, programs := range map[string]*testkit.Programs{
-		"loaded without cgo": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true},
-		"loaded with cgo":    {Dir: t.TempDir(), Tags: "mpi,mpiload"},
-		"linked":             &binaries,
+		"without cgo": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true},
+		"with cgo":    &binaries,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := world

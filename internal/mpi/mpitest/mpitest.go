@@ -315,11 +315,11 @@ func commandLine(j Job) (name string, args []string) {
 	return name, append(args, j.Args...)
 }
 
-// Launcher is the variable that says under which launcher a program runs that loads its MPI library, so that any would do: "openmpi"
-// or "mpich". Unless it is set that is Open MPI's, where it is installed.
+// Launcher is the variable that says under which launcher programs run: "openmpi" or "mpich". They load its library, so that any would do.
+// Unless it is set that is Open MPI's, where it is installed.
 const Launcher = "MPITEST_LAUNCHER"
 
-// Linked returns the launcher of the one MPI library that this program is linked with, or the one that it is to run under.
+// Linked returns the launcher that this program is to run under: where it is linked with an MPI library, as what imports empi is, the one of that.
 func Linked() (launcher string, err error) {
 	self, err := os.Executable()
 	if err != nil {

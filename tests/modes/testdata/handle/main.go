@@ -1,5 +1,5 @@
 // Command handle is a program with a binding of MPI of its own, which knows nothing but the names of MPI's functions: it finds them in
-// the process, linked or loaded, and calls them with the handles that package comm gives.
+// the process, and calls them with the handles that package comm gives.
 package main
 
 import (

@@ -1,6 +1,6 @@
-//go:build mpi && cgo
+//go:build mpi && cgo && linux
 
-package mpi_test
+package mpicomm_test
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
-// empi links an MPI library: it is in the process before this package looks for one.
 func TestTheBridgeToEmpiKeepsTheCommunicator(t *testing.T) {
 	if !mpitest.Under(t, 3) {
 		return
