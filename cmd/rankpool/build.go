@@ -17,7 +17,7 @@ import (
 // buildCommand is `rankpool build`.
 type buildCommand struct {
 	Output string         `short:"o" placeholder:"FILE" help:"The program, or a folder for several."`
-	MPI    findmpi.Choice `name:"mpi" enum:"auto,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, or mpicc, that of the mpicc on the path; auto is mpicc, else what pkg-config knows."`
+	MPI    findmpi.Choice `name:"mpi" enum:"auto,openmpi,mpich,mpicc" default:"auto" help:"The MPI to link with, where the program imports mpicomm: openmpi, mpich, or mpicc, that of the mpicc on the path; auto is mpicc, else what pkg-config knows."`
 	Tags   string         `placeholder:"LIST" help:"Further build tags, separated by commas."`
 	Env    bool           `help:"Print the variables to build with, for eval, and build nothing."`
 
@@ -26,7 +26,7 @@ type buildCommand struct {
 
 // Help is what --help says beyond the options.
 func (buildCommand) Help() string {
-	return `It finds the flags of the MPI library, and gives each library a define of its own, without which Go's build cache would hand out a program that is linked with another. MPICC names another compiler wrapper, GOFLAGS further flags. Programs for processes of one machine need none of this: go build makes them.
+	return `It is go build -tags mpi, and more for a program that imports mpicomm, which is linked with one MPI library: it finds the flags of that, and gives each library a define of its own, without which Go's build cache would hand out a program that is linked with another. MPICC names another compiler wrapper, GOFLAGS further flags. Every other program loads the library of its launcher and needs none of this.
 
 Examples:
 
@@ -34,7 +34,7 @@ Examples:
     rankpool build --mpi mpich -o bin/ ./cmd/...
     eval "$(rankpool build --env)" && go test -tags mpi ./...
 
-Status: that of go build; 1 when there is no MPI to build with.`
+Status: that of go build; 1 when there is no MPI for a program that is linked with one, or for --env.`
 }
 
 // Run builds, or prints what to build with.
@@ -44,11 +44,11 @@ func (c *buildCommand) Run(s command.Surroundings) error {
 	if c.Env && len(c.Packages) > 0 {
 		return command.Usagef("--env builds nothing: leave %s out", strings.Join(c.Packages, " "))
 	}
-	found, err := findmpi.FindSettings(ctx, c.MPI.Family(), c.MPI)
-	if err != nil {
-		return err
-	}
 	if c.Env {
+		found, err := findmpi.FindSettings(ctx, c.MPI.Family(), c.MPI)
+		if err != nil {
+			return err
+		}
 		return printEnvironment(s, found)
 	}
 	if _, err := exec.LookPath("go"); err != nil {
@@ -59,12 +59,18 @@ func (c *buildCommand) Run(s command.Surroundings) error {
 		return err
 	}
 	defer remove()
-	env, err := found.Environment(dir.Name())
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Err, "rankpool: building for %s (%s)\n", found.Family, found.Source)
 	args := []string{"build", "-tags", gobuild.Tags(true, c.Tags)}
+	var env []string
+	if gobuild.LinksMPI(ctx, "", nil, args[1:], c.Packages...) {
+		found, err := findmpi.FindSettings(ctx, c.MPI.Family(), c.MPI)
+		if err != nil {
+			return err
+		}
+		if env, err = found.Environment(dir.Name()); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Err, "rankpool: linking with %s (%s)\n", found.Family, found.Source)
+	}
 	if c.Output != "" {
 		args = append(args, "-o", c.Output)
 	}

@@ -20,7 +20,6 @@ func (doctorCommand) Help() string {
 
 It needs a command that was built with MPI:
 
-    eval "$(rankpool build --env)"
     go install -tags mpi github.com/rankpool/rankpool/cmd/rankpool@latest
 
 Examples:

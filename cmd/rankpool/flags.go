@@ -13,7 +13,7 @@ type startFlags struct {
 
 	Words []string `arg:"" optional:"" name:"words" help:"The program: a Go file, a directory or a zip file with one, a program that is built already, or - for a Go file from standard input; then its arguments."`
 
-	MPI    findmpi.Choice `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"The MPI to build for: openmpi, mpich, mpicc (that of the mpicc on the path), none; auto is the launcher's, and none without a launcher."`
+	MPI    findmpi.Choice `name:"mpi" enum:"auto,none,openmpi,mpich,mpicc" default:"auto" help:"auto builds with MPI under a launcher, none without; openmpi, mpich and mpicc (that of the mpicc on the path) build with it and say which MPI a program is linked with that imports mpicomm: no other is linked with any."`
 	Tags   string         `placeholder:"LIST" help:"Further build tags, separated by commas."`
 	Module string         `placeholder:"DIR" env:"RANKPOOL_RUN_MODULE" help:"The source of rankpool, for a program that is in no module."`
 	Dir    string         `placeholder:"DIR" env:"RANKPOOL_RUN_DIR" help:"Where the program is built: a folder that all hosts of the job share and that no other user may change. Default: rankpool/run in the user's cache."`

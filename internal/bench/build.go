@@ -19,12 +19,8 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// lookFor finds an MPI library and its launcher.
+// lookFor finds the launcher of an MPI.
 func (f *field) lookFor(ctx context.Context, i *implementation) error {
-	var err error
-	if i.found, err = findmpi.FindSettings(ctx, i.family, findmpi.Automatic); err != nil {
-		return err
-	}
 	var seen []string
 	for _, name := range append(findmpi.LauncherNames(i.family), "mpiexec") {
 		l, err := findmpi.FindLauncher(ctx, name)
@@ -37,28 +33,33 @@ func (f *field) lookFor(ctx context.Context, i *implementation) error {
 	return fmt.Errorf("no mpiexec of %s is on the path (looked for %s)", i.family, strings.Join(seen, ", "))
 }
 
-// buildOurs builds this command with an MPI library, unless it is.
-func (f *field) buildOurs(ctx context.Context, i *implementation) error {
-	if err := i.look.done(ctx); err != nil {
-		return err
-	}
-	if mpi.Built && findmpi.FamilyOfFile(findmpi.LoadedLibrary()) == i.family {
+// buildOurs builds this command with MPI, unless it is.
+func (f *field) buildOurs(ctx context.Context) error {
+	if mpi.Built {
 		self, err := os.Executable()
 		if err != nil {
 			return err
 		}
-		return os.Symlink(self, f.path("rankpool-"+i.name))
+		return os.Symlink(self, f.path(withMPI))
 	}
-	f.log("building with %s", i.family)
-	folder := filepath.Join(f.scratch, "build-"+i.name)
+	f.log("building with MPI")
+	folder := filepath.Join(f.scratch, "build-"+withMPI)
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	env, err := i.found.Environment(folder)
+	return f.build(ctx, withMPI, "cmd/rankpool", folder, []string{"GOWORK=off"}, "-tags", "mpi")
+}
+
+// withMPI is the name of this command with MPI. It loads the library of whichever launcher starts it.
+const withMPI = "rankpool-mpi"
+
+// compileRaw compiles the plain MPI program, which is linked with one library.
+func (f *field) compileRaw(ctx context.Context, i *implementation) error {
+	found, err := findmpi.FindSettings(ctx, i.family, findmpi.Automatic)
 	if err != nil {
 		return err
 	}
-	return f.build(ctx, "rankpool-"+i.name, "cmd/rankpool", folder, append(env, "GOWORK=off"), "-tags", "mpi")
+	return f.compileC(ctx, f.path("raw-"+i.name), peers.RawMPI, found.Compile, found.Link)
 }
 
 // buildExtra builds a program of the module bench/extra, for which Go may have to download what it uses.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/bench/peers"
-	"github.com/rankpool/rankpool/internal/findmpi"
 	"github.com/rankpool/rankpool/internal/gobuild"
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/saturate"
@@ -55,10 +54,8 @@ func (e *entrant) ready(ctx context.Context) {
 type implementation struct {
 	name    string // "openmpi", "mpich"
 	family  mpi.Family
-	look    chore // finds the two below
-	found   *findmpi.Settings
+	look    chore // finds mpiexec
 	mpiexec string
-	program chore // builds this command with it
 	raw     chore // compiles raw_mpi with it
 }
 
@@ -74,6 +71,7 @@ type field struct {
 	mu       sync.Mutex
 	entrants map[string]*entrant
 	mpis     []*implementation
+	program  chore // builds this command with MPI
 	ping     chore
 	pools    chore
 	python   chore
@@ -89,12 +87,10 @@ func newField(scratch, module string, log func(string, ...any)) *field {
 	f := &field{scratch: scratch, module: module, log: log, entrants: map[string]*entrant{}}
 	for _, i := range []*implementation{{name: "openmpi", family: mpi.OpenMPI}, {name: "mpich", family: mpi.MPICH}} {
 		i.look.do = func(ctx context.Context) error { return f.lookFor(ctx, i) }
-		i.program.do = func(ctx context.Context) error { return f.buildOurs(ctx, i) }
-		i.raw.do = func(ctx context.Context) error {
-			return f.compileC(ctx, f.path("raw-"+i.name), peers.RawMPI, i.found.Compile, i.found.Link)
-		}
+		i.raw.do = func(ctx context.Context) error { return f.compileRaw(ctx, i) }
 		f.mpis = append(f.mpis, i)
 	}
+	f.program.do = f.buildOurs
 	f.ping.do = func(ctx context.Context) error { return f.compileC(ctx, f.path("ping"), peers.Ping, nil, nil) }
 	f.pools.do = func(ctx context.Context) error { return f.buildExtra(ctx, "pools") }
 	f.python.do = f.lookForPython
@@ -166,9 +162,9 @@ const (
 func (f *field) world(i *implementation, at place, workers int) *entrant {
 	return f.once(fmt.Sprint(at, i.name, workers), func() *entrant {
 		return &entrant{
-			backend: i.name + " " + string(at), workers: workers, prepare: []*chore{&i.look, &i.program},
+			backend: i.name + " " + string(at), workers: workers, prepare: []*chore{&i.look, &f.program},
 			command: func(specs []string) []string {
-				return f.launch(i, at, workers+1, append([]string{f.path("rankpool-" + i.name)}, f.ourArguments("mpi", workers, specs)...)...)
+				return f.launch(i, at, workers+1, append([]string{f.path(withMPI)}, f.ourArguments("mpi", workers, specs)...)...)
 			},
 		}
 	})
@@ -178,9 +174,9 @@ func (f *field) world(i *implementation, at place, workers int) *entrant {
 func (f *field) spawned(i *implementation, workers int) *entrant {
 	return f.once(fmt.Sprint("spawned", i.name, workers), func() *entrant {
 		return &entrant{
-			backend: i.name + " spawned", workers: workers, prepare: []*chore{&i.look, &i.program},
+			backend: i.name + " spawned", workers: workers, prepare: []*chore{&i.look, &f.program},
 			command: func(specs []string) []string {
-				return f.launch(i, here, 1, append([]string{f.path("rankpool-" + i.name)}, f.ourArguments("mpi", workers, specs)...)...)
+				return f.launch(i, here, 1, append([]string{f.path(withMPI)}, f.ourArguments("mpi", workers, specs)...)...)
 			},
 		}
 	})

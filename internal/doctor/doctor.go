@@ -159,7 +159,7 @@ type doctor struct {
 	mpiexec  string // as given
 	findings *findings
 
-	family mpi.Family // of the library in this command; OtherMPI when there is none or it is unknown
+	family mpi.Family // of the library that the ranks loaded; OtherMPI until that is known
 }
 
 // examine looks at everything, until ctx ends.

@@ -46,7 +46,7 @@ func (d *doctor) judge(facts []fact, out string, err error) bool {
 
 func (d *doctor) judgeStart(f fact) {
 	if f.Library == "" {
-		d.findings.add(Finding{"library", Broken, strings.TrimPrefix(f.Error, "mpi: "), "use the launcher and the library of one MPI, and see `ldd` on this command", nil})
+		d.findings.add(Finding{"library", Broken, strings.TrimPrefix(f.Error, "mpi: "), "use the launcher and the library of one MPI, and look at RANKPOOL_MPI and LD_PRELOAD", nil})
 		return
 	}
 	d.family = f.Family
@@ -54,7 +54,7 @@ func (d *doctor) judgeStart(f fact) {
 	pairing := Finding{"pairing", fine, fmt.Sprintf("launcher and library belong together: a world of %d", f.World), "", nil}
 	if f.Error != "" {
 		pairing.Status, pairing.Text = Broken, strings.TrimPrefix(f.Error, "mpi: ")
-		pairing.Remedy = "use the mpiexec that belongs to the library, or build for the other one (rankpool build)"
+		pairing.Remedy = "use the mpiexec that belongs to the library, or unset RANKPOOL_MPI"
 	}
 	level := Finding{"threads", fine, f.Level, "", nil}
 	if !f.Multiple {

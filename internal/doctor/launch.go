@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -172,11 +171,6 @@ func (d *doctor) fromOutside(ctx context.Context) {
 	if !mpi.Built {
 		return
 	}
-	if d.family != mpi.OtherMPI && l.Family != mpi.OtherMPI && l.Family != d.family {
-		if l, err = d.other(ctx, l); err != nil {
-			return
-		}
-	}
 	if !d.pair(ctx, l) {
 		return
 	}
@@ -201,25 +195,6 @@ func openMPIMajor(l findmpi.Launcher) int {
 	}
 	major, _ := strconv.Atoi(m[1])
 	return major
-}
-
-// other reports that launcher and library are of different families, and looks for the library's own launcher.
-func (d *doctor) other(ctx context.Context, l findmpi.Launcher) (findmpi.Launcher, error) {
-	f := Finding{"pairing", Broken, fmt.Sprintf("this command is built for %s, but %s is %s's: a program would run as many times as there "+
-		"are ranks, each alone", d.family, l.Path, l.Family), "", nil}
-	if d.mpiexec == "" {
-		for _, name := range findmpi.LauncherNames(d.family) {
-			if own, err := findmpi.FindLauncher(ctx, name); err == nil && own.Family == d.family {
-				f.Status = warning
-				f.Remedy = fmt.Sprintf("start programs with %s, which is examined below, or build them for %s (rankpool build)", own.Path, l.Family)
-				d.findings.add(f)
-				return own, nil
-			}
-		}
-	}
-	f.Remedy = fmt.Sprintf("put the mpiexec of %s first on the path (module load), or build for %s (rankpool build)", d.family, l.Family)
-	d.findings.add(f)
-	return l, errors.New(f.Text)
 }
 
 // Limits of the single jobs.

@@ -16,24 +16,18 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// command looks at this command itself: whether it has MPI, and which.
+// command looks at this command itself: whether it has MPI.
 func (d *doctor) command() {
+	f := Finding{"command", fine, "rankpool " + command.Version(), "", nil}
 	if !mpi.Built {
 		at := "latest"
 		if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") && info.Main.Sum != "" {
 			at = info.Main.Version
 		}
-		d.findings.add(Finding{"command", Broken, "rankpool " + command.Version() + ": it can examine no MPI", `build it with MPI: eval "$(rankpool build --env)" && ` +
-			"go install -tags mpi " + gobuild.Module + "/cmd/rankpool@" + at + "; in a clone: rankpool build -o rankpool ./cmd/rankpool", nil})
-		return
+		f.Status, f.Text = Broken, f.Text+": it can examine no MPI"
+		f.Remedy = "build it with MPI: go install -tags mpi " + gobuild.Module + "/cmd/rankpool@" + at + "; in a clone: go build -tags mpi -o rankpool ./cmd/rankpool"
 	}
-	path := findmpi.LoadedLibrary()
-	d.family = findmpi.FamilyOfFile(path)
-	text := "rankpool " + command.Version()
-	if path != "" {
-		text += ": " + path
-	}
-	d.findings.add(Finding{"command", fine, text, "", nil})
+	d.findings.add(f)
 }
 
 // resolveLimit is what a host's own name may take to look up.
@@ -103,7 +97,7 @@ func isSet(lookup func(string) (string, bool), name string) bool {
 	return ok && v != ""
 }
 
-// building says whether `rankpool run` and `rankpool build` find what they need.
+// building says whether `rankpool run` and `rankpool build` find what they need: Go, and for programs that import mpicomm an MPI to link with.
 func (d *doctor) building(ctx context.Context) Finding {
 	defer d.findings.during("asking the compiler wrapper")()
 	const subject = "building"
@@ -112,9 +106,9 @@ func (d *doctor) building(ctx context.Context) Finding {
 	}
 	s, err := findmpi.FindSettings(ctx, d.family, findmpi.Automatic)
 	if err != nil {
-		return Finding{subject, warning, err.Error(), "programs for processes of one machine can be built all the same", nil}
+		return Finding{subject, fine, "programs can be built, but for those that import mpicomm: " + err.Error(), "", nil}
 	}
-	return Finding{subject, fine, fmt.Sprintf("%s, flags from %s", s.Family, s.Source), "", nil}
+	return Finding{subject, fine, fmt.Sprintf("those that import mpicomm are linked with %s, flags from %s", s.Family, s.Source), "", nil}
 }
 
 // sigterm says how long programs have after SIGTERM before the launcher kills them.

@@ -1,5 +1,4 @@
-// Package findmpi finds the MPI of this machine without calling it: what it takes to build for it, its launcher, and the library in
-// this process.
+// Package findmpi finds the MPI of this machine without calling it: its launcher, and what it takes to link a program with it.
 package findmpi
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// Settings are what it takes to build for one MPI library.
+// Settings are what it takes to link a program with one MPI library.
 type Settings struct {
 	Family        mpi.Family
 	Source        string   // what told: "/usr/bin/mpicc", "pkg-config mpich"

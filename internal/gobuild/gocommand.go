@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,6 +74,15 @@ func environment() []string {
 		}
 	}
 	return env
+}
+
+// LinksMPI tells whether a program is linked with an MPI library: it imports the binding that package mpicomm is about. No other needs one
+// to be built. flags are those of the build, and env is added to its environment.
+func LinksMPI(ctx context.Context, dir string, env, flags []string, packages ...string) bool {
+	list := Command(ctx, dir, slices.Concat([]string{"list", "-deps", "-f", "{{.ImportPath}}"}, flags, []string{"--"}, packages)...)
+	list.Env = slices.Concat(list.Env, env, []string{"CGO_ENABLED=1"})
+	out, _ := list.Output() // the build tells what is wrong
+	return slices.Contains(strings.Fields(string(out)), "github.com/emer/empi/mpi")
 }
 
 // Adopt takes the one program that go install has left in a folder.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,13 +21,14 @@ import (
 
 // compiler makes programs of targets with the go command.
 type compiler struct {
-	mpi     *findmpi.Settings // nil: without MPI
-	workers bool              // statements get an executor
-	tags    string            // beside mpi
-	module  string            // the folder of the library's source, if the user says
-	wait    time.Duration     // for a file system
-	stdin   io.Reader
-	stderr  io.Writer
+	mpi      bool                              // with MPI
+	settings func() (*findmpi.Settings, error) // of the MPI for a program that is linked with one
+	workers  bool                              // statements get an executor
+	tags     string                            // beside mpi
+	module   string                            // the folder of the library's source, if the user says
+	wait     time.Duration                     // for a file system
+	stdin    io.Reader
+	stderr   io.Writer
 }
 
 // compile builds t into the file out. It blocks while the go command works, until ctx ends. scratch is an empty folder that
@@ -48,8 +50,9 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 	if job.install {
 		args = []string{"install", "-buildvcs=false"}
 	}
-	if tags := gobuild.Tags(c.mpi != nil, c.tags); tags != "" {
-		args = append(args, "-tags", tags)
+	var flags []string
+	if tags := gobuild.Tags(c.mpi, c.tags); tags != "" {
+		flags = append(flags, "-tags", tags)
 	}
 	if len(job.overlay) > 0 {
 		file := filepath.Join(scratch, "overlay.json")
@@ -60,17 +63,14 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			return err
 		}
-		args = append(args, "-overlay", file)
+		flags = append(flags, "-overlay", file)
 	}
-	cmd := gobuild.Command(ctx, job.dir, append(args, job.what)...)
-	cmd.Env = append(cmd.Env, job.env...)
-	if c.mpi != nil {
-		env, err := c.mpi.Environment(scratch)
-		if err != nil {
-			return err
-		}
-		cmd.Env = append(cmd.Env, env...)
+	linking, err := c.linking(ctx, job, flags, scratch)
+	if err != nil {
+		return err
 	}
+	cmd := gobuild.Command(ctx, job.dir, slices.Concat(args, flags, []string{job.what})...)
+	cmd.Env = slices.Concat(cmd.Env, job.env, linking)
 	if job.install {
 		cmd.Env = append(cmd.Env, "GOBIN="+filepath.Join(scratch, "bin"))
 	}
@@ -91,6 +91,22 @@ func (c compiler) compile(ctx context.Context, t target, scratch, out string) er
 		return gobuild.Adopt(filepath.Join(scratch, "bin"), out)
 	}
 	return check(t, out)
+}
+
+// linking returns the variables for a program that is linked with an MPI; most are not, and need none. What a package with a version
+// imports is not known beforehand.
+func (c compiler) linking(ctx context.Context, job work, flags []string, scratch string) ([]string, error) {
+	if !c.mpi || !job.install && !gobuild.LinksMPI(ctx, job.dir, job.env, flags, job.what) {
+		return nil, nil
+	}
+	s, err := c.settings()
+	switch {
+	case err == nil:
+		return s.Environment(scratch)
+	case job.install:
+		return nil, nil
+	}
+	return nil, err
 }
 
 // check refuses what go build writes for a package that is no program: an archive.

@@ -207,12 +207,8 @@ func (o *Options) root(l mpi.Launcher) (*os.Root, error) {
 // build builds t into a folder.
 func (o *Options) build(ctx context.Context, s command.Surroundings, t target, workers bool, f *folder) error {
 	c := compiler{workers: workers, tags: o.Tags, module: o.Module, wait: o.Wait, stdin: os.Stdin, stderr: s.Err}
-	if o.MPI != findmpi.Without && (s.Launcher.Found() || o.MPI != findmpi.Automatic || strings.EqualFold(os.Getenv("RANKPOOL_BACKEND"), "mpi")) {
-		var err error
-		if c.mpi, err = o.settings(ctx, s.Launcher); err != nil {
-			return err
-		}
-	}
+	c.mpi = o.MPI != findmpi.Without && (s.Launcher.Found() || o.MPI != findmpi.Automatic || strings.EqualFold(os.Getenv("RANKPOOL_BACKEND"), "mpi"))
+	c.settings = func() (*findmpi.Settings, error) { return o.settings(ctx, s.Launcher) }
 	dir, remove, err := owndir.Scratch("", "rankpool-build-")
 	if err != nil {
 		return err
@@ -228,7 +224,7 @@ func (o *Options) build(ctx context.Context, s command.Surroundings, t target, w
 	return nil
 }
 
-// settings returns what to build with: the MPI that was asked for, or the launcher's.
+// settings returns what to link a program with that imports mpicomm: the MPI that was asked for, or the launcher's.
 func (o *Options) settings(ctx context.Context, l mpi.Launcher) (*findmpi.Settings, error) {
 	switch {
 	case o.MPI != findmpi.Automatic:

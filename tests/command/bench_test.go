@@ -93,17 +93,17 @@ func TestTheBenchNamesWhatIsMissing(t *testing.T) {
 	c := start("bench", "--backend", "processes,openmpi", "latency")
 	c.env = []string{"PATH=" + t.TempDir(), "CC=", "MPICC=", "PKG_CONFIG="}
 	r := c.run(t)
-	r.expect(t, 0, "latency p50", "left out", "raw_mpi, openmpi", "latency p50 (openmpi world)", "no Open MPI to build with")
+	r.expect(t, 0, "latency p50", "left out", "raw_mpi, openmpi", "latency p50 (openmpi world)", "no mpiexec of Open MPI")
 
 	c.args = append(c.args, "--json")
 	all := records(t, c.run(t))
 	for _, b := range with(all, "latency p50", "processes") {
-		if b.Value == nil || b.PeerValue != nil || b.Ratio != nil || b.Met != nil || !strings.Contains(b.LeftOut, "no Open MPI") {
+		if b.Value == nil || b.PeerValue != nil || b.Ratio != nil || b.Met != nil || !strings.Contains(b.LeftOut, "no mpiexec of Open MPI") {
 			t.Errorf("a figure without its peer: %+v", b)
 		}
 	}
 	for _, b := range with(all, "latency p50", "openmpi world") {
-		if b.Value != nil || !strings.Contains(b.LeftOut, "no Open MPI") {
+		if b.Value != nil || !strings.Contains(b.LeftOut, "no mpiexec of Open MPI") {
 			t.Errorf("a backend that is not here: %+v", b)
 		}
 	}
@@ -124,7 +124,7 @@ func TestTheBenchGreetsFromEveryWorker(t *testing.T) {
 
 func TestInAJobTheBenchGreetsFromItsWorkers(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
-		c := call{program: withMPI(t, library), args: []string{"bench", "hello"}}
+		c := call{program: withMPI(t), args: []string{"bench", "hello"}}
 		r := c.ranks(t, library, 3)
 		r.expect(t, 0, "hello from the master of 2 workers on ", "(rank 0, mpi, ", "hello from worker 0 of 2 on ", "(rank 1, mpi, ",
 			"hello from worker 1 of 2 on ", "(rank 2, mpi, ")

@@ -4,6 +4,7 @@ package command_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,20 +15,19 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
-var commands sync.Map
+var built = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaries, "rankpool-mpi")
+	out, err := exec.Command(rankpool, "build", "-o", path, "../../cmd/rankpool").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, err
+})
 
-// withMPI returns the command built with an MPI, by itself.
-func withMPI(t *testing.T, library string) string {
+// withMPI returns the command built with MPI, by itself.
+func withMPI(t *testing.T) string {
 	t.Helper()
-	once, _ := commands.LoadOrStore(library, sync.OnceValues(func() (string, error) {
-		path := filepath.Join(binaries, "rankpool-"+library)
-		out, err := exec.Command(rankpool, "build", "--mpi", library, "-o", path, "../../cmd/rankpool").CombinedOutput()
-		if err != nil {
-			t.Logf("%s", out)
-		}
-		return path, err
-	}))
-	path, err := once.(func() (string, error))()
+	path, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ var rootMay = []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFI
 
 func TestTheDoctorExaminesAnMPI(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
-		c := call{program: withMPI(t, library), args: []string{"doctor", "--json", "--mpiexec", "mpiexec." + library}, env: rootMay}
+		c := call{program: withMPI(t), args: []string{"doctor", "--json", "--mpiexec", "mpiexec." + library}, env: rootMay}
 		e := parse(t, c.run(t).out)
 		name := map[string]string{"openmpi": "Open MPI", "mpich": "MPICH"}[library]
 		e.expect(t, "command", "ok", "built with MPI")
@@ -112,7 +112,7 @@ func TestTheDoctorExaminesAnMPI(t *testing.T) {
 
 func TestTheDoctorExaminesTheJobItRunsIn(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
-		c := call{program: withMPI(t, library), args: []string{"doctor", "--json"}}
+		c := call{program: withMPI(t), args: []string{"doctor", "--json"}}
 		text := stripped(c.ranks(t, library, 2))
 		if n := strings.Count(text, `"findings"`); n != 1 {
 			t.Errorf("%d ranks report:\n%s", n, text)
@@ -151,15 +151,15 @@ func TestTheDoctorRecognisesTheOtherMPIsLauncher(t *testing.T) {
 	for i, library := range both {
 		other := both[1-i]
 		t.Run(library+" under "+other, func(t *testing.T) {
-			c := call{program: withMPI(t, library), args: []string{"doctor", "--json"}}
+			c := call{program: withMPI(t), args: []string{"doctor", "--json"}, env: []string{"RANKPOOL_MPI=" + library}}
 			r := c.ranks(t, other, 2)
 			parse(t, stripped(r)).expect(t, "pairing", "fail", "is in a world of 1")
 			if r.status != 1 {
 				t.Errorf("status %d, want 1", r.status)
 			}
-			c.args, c.env = append(c.args, "--mpiexec", "mpiexec."+other), rootMay
+			c.args, c.env = append(c.args, "--mpiexec", "mpiexec."+other), append(c.env, rootMay...)
 			r = c.run(t)
-			parse(t, r.out).expect(t, "pairing", "fail", "this command is built for")
+			parse(t, r.out).expect(t, "pairing", "fail", "is in a world of 1")
 			if r.status != 1 {
 				t.Errorf("status %d, want 1", r.status)
 			}
@@ -196,7 +196,7 @@ sleep 1000
 	if err := os.WriteFile(fake, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	program := withMPI(t, libraries(t)[0])
+	program := withMPI(t)
 	if libraries(t)[0] != "openmpi" {
 		t.Skip("the launcher pretends to be Open MPI's, which is not here")
 	}

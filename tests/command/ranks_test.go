@@ -257,16 +257,19 @@ func TestAJobThatHasNoNameSaysWhatToDo(t *testing.T) {
 	c.run(t).expect(t, 1, "--job")
 }
 
+// linking is a program that imports mpicomm.
+const linking = "../modes/parallel"
+
 func TestBuildLinksTheLibraryThatWasAskedFor(t *testing.T) {
 	onEach(t, func(t *testing.T, library string) {
 		// One after the other with one build cache: the second must not get the first one's objects.
-		program := filepath.Join(t.TempDir(), "greet")
-		call{args: []string{"build", "--mpi", library, "-o", program, "./testdata/greet"}}.run(t).expect(t, 0, "rankpool: building for")
+		program := filepath.Join(t.TempDir(), "parallel")
+		call{args: []string{"build", "--mpi", library, "-o", program, linking}}.run(t).expect(t, 0, "rankpool: linking with")
 		linked(t, program, library)
 
 		env := call{args: []string{"build", "--mpi", library, "--env"}, env: []string{"XDG_CACHE_HOME=" + t.TempDir()}}.run(t)
 		env.expect(t, 0, "export PKG_CONFIG=", "export CGO_CFLAGS=")
-		out, err := exec.Command("sh", "-c", env.out+`go build -tags mpi -o "$1" ./testdata/greet`, "sh", program+"2").CombinedOutput()
+		out, err := exec.Command("sh", "-c", env.out+`go build -tags mpi -o "$1" "$2"`, "sh", program+"2", linking).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -274,20 +277,47 @@ func TestBuildLinksTheLibraryThatWasAskedFor(t *testing.T) {
 	})
 }
 
-func linked(t *testing.T, program, library string) {
+// linked fails the test unless a program is linked with a launcher's library, or with none.
+func linked(t *testing.T, program string, launchers ...string) {
 	t.Helper()
 	libs, err := mpitest.Libraries(program)
-	if err != nil || len(libs) != 1 || mpitest.LauncherOf(libs[0]) != library {
-		t.Errorf("linked with %q (%v), want %s", libs, err, library)
+	if err != nil || len(libs) != len(launchers) || len(libs) > 0 && mpitest.LauncherOf(libs[0]) != launchers[0] {
+		t.Errorf("linked with %q (%v), want %s", libs, err, launchers)
 	}
 }
 
-func TestBuildWithoutAnMPIListsWhatWasTried(t *testing.T) {
-	c := start("build", "./testdata/greet")
-	c.env = []string{"PATH=" + t.TempDir(), "PKG_CONFIG=", "MPICC="}
-	c.run(t).expect(t, 1, "mpicc: not on the path", "pkg-config ompi", "pkg-config mpich")
+func TestRunLinksAProgramThatImportsEmpiWithTheLaunchersLibrary(t *testing.T) {
+	onEach(t, func(t *testing.T, library string) {
+		start("run", linking, "sums").ranks(t, library, 3).expect(t, 0, "all sums are right")
+	})
+}
+
+// noMPI is a path with Go on it and no MPI.
+func noMPI(t *testing.T) []string {
+	t.Helper()
+	dir := t.TempDir()
+	path, err := exec.LookPath("go")
+	if err == nil {
+		err = os.Symlink(path, filepath.Join(dir, "go"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"PATH=" + dir, "PKG_CONFIG=", "MPICC="}
+}
+
+func TestWithoutAnMPIWhatIsNotLinkedIsBuiltAndTheRestListsWhatWasTried(t *testing.T) {
+	tried := []string{"mpicc: not on the path", "pkg-config ompi", "pkg-config mpich"}
 	start("build", "--env", "./testdata/greet").run(t).expect(t, 1, "--env builds nothing", "Usage:")
-	libraries(t)
+	c := start("build", "--env")
+	c.env = noMPI(t)
+	c.run(t).expect(t, 1, tried...)
+	c.args = []string{"build", linking}
+	c.run(t).expect(t, 1, tried...)
+	program := filepath.Join(t.TempDir(), "greet")
+	c.args = []string{"build", "-o", program, "./testdata/greet"}
+	c.run(t).expect(t, 0)
+	linked(t, program)
 	c = start("build", "-o", os.DevNull, source(t, "package main\nfunc main() { x }\n"))
 	c.run(t).expect(t, 1, "undefined: x")
 }
