@@ -44,7 +44,7 @@ func TestTheProgressOfAMapHasANameAndCountsWhatHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := oneThread(t)
 		var out strings.Builder
-		for range futures.Map(t.Context(), ex, eightSeconds, []int{1, -1, 3}, futures.WithProgress(&out, "spectra")) { //nolint:revive // it is the output that counts
+		for _, _ = range futures.Map(t.Context(), ex, eightSeconds, []int{1, -1, 3}, futures.WithProgress(&out, "spectra")) { //nolint:revive // it is the output that counts
 		}
 		shut(t, ex)
 		want := "spectra: 0/3 (0%), 0.0/s, 5s elapsed\n" +
@@ -62,7 +62,7 @@ func TestWithoutANameTheProgressHasThatOfTheVerb(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := oneThread(t)
 		var out strings.Builder
-		for range futures.Starmap(t.Context(), ex, eightSeconds, []int{}, futures.WithProgress(io.Discard, "x"), futures.WithProgress(&out, "")) { //nolint:revive // likewise
+		for _, _ = range futures.Starmap(t.Context(), ex, eightSeconds, []int{}, futures.WithProgress(io.Discard, "x"), futures.WithProgress(&out, "")) { //nolint:revive // likewise
 		}
 		shut(t, ex)
 		if got := out.String(); !strings.HasPrefix(got, "Starmap: 0/0 (100%), ") {

@@ -274,7 +274,6 @@ func (p *simulated) run(ctx context.Context, fn, n int) (outcome, error) {
 			return o, err
 		}
 	}
-	jobs = nil
 	o.spent = max(0, threadTime()-begin-p.look)
 	if err := p.group.Run(ctx, func() bool { return s.left <= 0 }); err != nil {
 		return o, err

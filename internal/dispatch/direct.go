@@ -100,7 +100,7 @@ func (m *Master) grant(w *worker, ask uint64) {
 	}
 	why := ""
 	for _, v := range m.workers {
-		if v.state != idle && v.state != busy && !(w.next().job.more().Gang && slices.Contains(m.gang.absent, v.slot)) {
+		if v.state != idle && v.state != busy && (!w.next().job.more().Gang || !slices.Contains(m.gang.absent, v.slot)) {
 			why = fmt.Sprintf("worker %d was lost, and all of them would have to take part", v.slot)
 		}
 	}
@@ -111,7 +111,7 @@ func (m *Master) grant(w *worker, ask uint64) {
 // doom wakes the tasks of others that may wait for a lost worker by means that the master knows nothing of. Where that is impossible
 // it gives up: what is not made yet cannot be broken, and Open MPI 5 never ends MPI_Comm_create_group when one of its ranks is lost.
 func (m *Master) doom(lost *worker, cause error) {
-	if slices.ContainsFunc(m.workers, func(w *worker) bool { return w.direct && !(m.breaks && w.made) }) {
+	if slices.ContainsFunc(m.workers, func(w *worker) bool { return w.direct && (!m.breaks || !w.made) }) {
 		if m.cfg.Doomed != nil {
 			go m.cfg.Doomed(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
 				"would wait without end: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,7 +116,10 @@ func TestAWorkerThatPassesOverAUnitWhichNobodyHasRecalledIsEnded(t *testing.T) {
 	m, s := p.begin(t)
 	p.say(passedOver(1))
 	select {
-	case <-p.killed:
+	case cause := <-p.killed:
+		if cause == nil || !strings.Contains(cause.Error(), "nobody had recalled it") {
+			t.Errorf("the worker was ended because of %v", cause)
+		}
 	case <-time.After(limit):
 		t.Error("the worker was not ended")
 	}

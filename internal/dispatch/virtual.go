@@ -76,7 +76,7 @@ func (v *Virtual) receive() {
 		kept := false
 		switch f.Stream[0] {
 		case kindTasks:
-			goOn := false
+			var goOn bool
 			if kept, goOn = v.tasks(f, &r); !goOn {
 				return
 			}
@@ -257,7 +257,7 @@ func (v *Virtual) each(f func(u unitRun) bool) {
 				return
 			}
 			head := r.unit(h.flags&runBuffers != 0)
-			took := time.Duration(0)
+			var took time.Duration
 			took, u.result, u.err = v.cfg.Call(h.fn, r.bytes(head.size), room[:0])
 			if h.timeout > 0 && took > h.timeout {
 				took, u.err = h.timeout, []byte("context deadline exceeded")

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/rankpool/rankpool/internal/mpi/abi"
 )
 
 // ThreadLevel is what a library allows several threads to do, MPI 4.0 section 11.6.
@@ -395,15 +393,4 @@ func familyOf(text string) Family {
 		return MPICH
 	}
 	return OtherMPI
-}
-
-// familyFace is the interface of a family's own libraries.
-func familyFace(f Family) abi.Interface {
-	switch f {
-	case OpenMPI:
-		return abi.OpenMPI
-	case MPICH:
-		return abi.MPICH
-	}
-	return abi.Unknown
 }

@@ -277,3 +277,14 @@ func mappedAt(address uintptr) string {
 	}
 	return ""
 }
+
+// familyFace is the interface of a family's own libraries.
+func familyFace(f Family) abi.Interface {
+	switch f {
+	case OpenMPI:
+		return abi.OpenMPI
+	case MPICH:
+		return abi.MPICH
+	}
+	return abi.Unknown
+}

@@ -9,28 +9,28 @@ import (
 )
 
 // formula cannot be sent by its fields, and can by its text.
-type formula struct{ apply func(float64) float64 }
+type formula struct{ Apply func(float64) float64 }
 
 func (formula) MarshalText() ([]byte, error)     { return []byte("x"), nil }
 func (*formula) UnmarshalText(text []byte) error { return nil }
 
 // formulas is formula behind what is planned later than the type that has it.
-type formulas struct{ hidden []map[string]*handler }
+type formulas struct{ Hidden []map[string]*handler }
 
-type handler struct{ call func() }
+type handler struct{ Call func() }
 
 func (formulas) MarshalText() ([]byte, error)     { return []byte("x"), nil }
 func (*formulas) UnmarshalText(text []byte) error { return nil }
 
 // printed has a text that nobody can read again.
-type printed struct{ done chan int }
+type printed struct{ Done chan int }
 
 func (printed) MarshalText() ([]byte, error) { return []byte("x"), nil }
 
 // extended has no text of its own: that of its part would lose the rest.
 type extended struct {
 	formula
-	done chan int
+	Done chan int
 }
 
 // callback is no struct.

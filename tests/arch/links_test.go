@@ -301,8 +301,7 @@ func TestNoLinkOfADocCommentLeadsNowhere(t *testing.T) {
 
 // plainOf returns the text of a block that is no link.
 func plainOf(b comment.Block) (text string) {
-	var of func(list []comment.Text)
-	of = func(list []comment.Text) {
+	of := func(list []comment.Text) {
 		for _, t := range list {
 			if p, ok := t.(comment.Plain); ok {
 				text += string(p)

@@ -117,7 +117,7 @@ func TestWhatATaskLeavesInAnExecutorOfItsOwnIsFinished(t *testing.T) {
 
 func TestWhatATaskLeavesInAnExecutorOfItsOwnAndCannotBeFinishedIsTold(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		dir, err := os.MkdirTemp("", "left")
+		dir, err := os.MkdirTemp("", "left") //nolint:usetesting // see below
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -167,7 +167,7 @@ func (c *checker) file(text string, line bool) error {
 	var first error
 	conf := types.Config{Importer: c.imp, Error: func(err error) {
 		var e types.Error
-		if e, _ = err.(types.Error); first == nil && !(line && e.Soft) {
+		if e, _ = err.(types.Error); first == nil && (!line || !e.Soft) {
 			first = err
 		}
 	}}
