@@ -50,6 +50,20 @@ func TestSIGTERMIsAWarningUnderOpenMPIUnlessItsLimitWasRaised(t *testing.T) {
 	}
 }
 
+func TestNothingIsSaidOfSlurmUnderALauncherThatIsNotKnown(t *testing.T) {
+	lookup := testkit.Lookup("PMIX_RANK=0")
+	l := mpi.FindLauncher(lookup)
+	for _, f := range []Finding{survivorsInJob(l, lookup, "KillOnBadExit = 0"), sigtermInJob(l, lookup)} {
+		if !strings.Contains(f.Text, "which is not known") || strings.Contains(f.Text+f.Remedy, "srun") || strings.Contains(f.Text, "Slurm") {
+			t.Errorf("%+v", f)
+		}
+	}
+	srun := testkit.Lookup("SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2")
+	if f := sigtermInJob(mpi.FindLauncher(srun), srun); !strings.Contains(f.Text, "KillWait") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestOpenMPIsVersionIsReadFromItsLauncher(t *testing.T) {
 	for text, want := range map[string]int{
 		"mpiexec (OpenRTE) 4.1.4": 4, "mpiexec.openmpi (Open MPI) 5.0.7": 5, "mpiexec (Open MPI) 6.0.0rc2": 6, "prterun (PRRTE) 3.0.7": 5,

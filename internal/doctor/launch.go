@@ -89,10 +89,10 @@ func (d *doctor) inJob(ctx context.Context) {
 	}
 	d.findings.add(spawnFinding(facts, out, err), connectingInJob(d.family, os.LookupEnv))
 	slurm := ""
-	if d.Launcher.Family == mpi.OtherMPI {
+	if d.Launcher.Srun() {
 		slurm = slurmSettings(ctx)
 	}
-	d.findings.add(survivorsInJob(d.Launcher, os.LookupEnv, slurm), sigterm(d.Launcher.Family, mpi.FindEnding(os.LookupEnv)))
+	d.findings.add(survivorsInJob(d.Launcher, os.LookupEnv, slurm), sigtermInJob(d.Launcher, os.LookupEnv))
 }
 
 // by says which variable has told of a launcher, unless its name does.
@@ -106,6 +106,9 @@ func by(l mpi.Launcher) string {
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
 func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm string) Finding {
 	const subject = "lost ranks"
+	if l.Strange() {
+		return Finding{subject, warning, "whether the launcher, which is not known, leaves the others alone cannot be told", "see its manual", nil}
+	}
 	switch l.Family {
 	case mpi.OpenMPI:
 		if mpi.LaunchedByPRRTE(lookup) {

@@ -111,7 +111,7 @@ func (d *doctor) building(ctx context.Context) Finding {
 	return Finding{subject, fine, fmt.Sprintf("those that import mpicomm are linked with %s, flags from %s", s.Family, s.Source), "", nil}
 }
 
-// sigterm says how long programs have after SIGTERM before the launcher kills them.
+// sigterm says how long programs have after SIGTERM before the launcher kills them. The family is OtherMPI for srun.
 func sigterm(family mpi.Family, e mpi.Ending) Finding {
 	const subject = "SIGTERM"
 	const warn = "have programs end at SIGUSR1 (futures.DrainOn) and send that to mpiexec, which passes it on at once and does not kill"
@@ -131,6 +131,14 @@ func sigterm(family mpi.Family, e mpi.Ending) Finding {
 		return Finding{subject, fine, "MPICH's mpiexec passes SIGTERM and Ctrl-C on and waits for the program; at the second one it kills at once", "", nil}
 	}
 	return Finding{subject, fine, "Slurm kills a while after its SIGTERM, 30s unless KillWait is set otherwise; srun itself kills at once when it gets one: use scancel", "", values}
+}
+
+// sigtermInJob is sigterm for the launcher of this job.
+func sigtermInJob(l mpi.Launcher, lookup func(string) (string, bool)) Finding {
+	if l.Strange() {
+		return Finding{"SIGTERM", fine, "whether the launcher, which is not known, kills a while after its SIGTERM cannot be told", "", nil}
+	}
+	return sigterm(l.Family, mpi.FindEnding(lookup))
 }
 
 // leastToEnd is what a program should have between the signal and the kill: less than the default of WithDrainGrace leaves little.

@@ -163,11 +163,11 @@ func leaveWithoutMPI(status int) int {
 	if text := lostTogether(); text != "" {
 		fmt.Fprintln(os.Stderr, "rankpool: warning:", text)
 	}
-	switch f := mpi.FindLauncher(os.LookupEnv).Family; {
-	case f == mpi.OpenMPI && mpilink.Scattered() && !mpi.LaunchedByPRRTE(os.LookupEnv): // its mpiexec would wait without end, before version 5
+	switch l := mpi.FindLauncher(os.LookupEnv); {
+	case l.Family == mpi.OpenMPI && mpilink.Scattered() && !mpi.LaunchedByPRRTE(os.LookupEnv): // its mpiexec would wait without end, before version 5
 		time.Sleep(PrintPause)
 		_ = mpi.Abort(status)
-	case f == mpi.OtherMPI: // srun
+	case l.Srun():
 		time.Sleep(PrintPause)
 	}
 	return status

@@ -33,7 +33,7 @@ func jobKey(l mpi.Launcher, lookup func(string) (string, bool), given string) (s
 		facts = append(facts, "given="+given)
 	case l.Family == mpi.OpenMPI:
 		add("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "OMPI_MCA_orte_precondition_transports")
-	case strings.HasPrefix(l.Name, "srun"):
+	case l.Srun():
 		add("SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
 	default:
 		// Hydra tells its ranks nothing that they share: the address that all its proxies call is in their command lines.

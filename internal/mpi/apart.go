@@ -1,9 +1,6 @@
 package mpi
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // CheckApart returns why the job that this process is a rank of cannot connect with programs that were started apart, as far as its
 // launcher's variables show; nil when nothing speaks against it, and in a program without a launcher. The calls of MPI would not
@@ -11,7 +8,7 @@ import (
 // may be called at any time.
 func CheckApart(lookup func(string) (string, bool)) error {
 	e := environ(lookup)
-	if strings.HasPrefix(FindLauncher(lookup).Name, "srun") {
+	if FindLauncher(lookup).Srun() {
 		return errors.New("mpi: this job was started by srun, whose PMIx cannot connect programs that were started apart: start it from the job " +
 			"script with `mpiexec --ompi-server file:URIFILE`, on the host that the script runs on (since Open MPI 5: `mpiexec --dvm uri:file:URIFILE`)")
 	}

@@ -25,10 +25,11 @@ type Ending struct {
 // long before its SIGTERM, and again before its SIGKILL.
 const raisesKill = "OMPI_MCA_odls_base_sigkill_timeout"
 
-// FindEnding tells how the launcher of this process ends it, from the environment alone. lookup is usually os.LookupEnv.
+// FindEnding tells how the launcher of this process ends it, from the environment alone. Of one that is not
+// known it tells nothing. lookup is usually os.LookupEnv.
 func FindEnding(lookup func(string) (string, bool)) Ending {
 	l := FindLauncher(lookup)
-	if !l.Found() {
+	if !l.Found() || l.Strange() {
 		return Ending{}
 	}
 	return EndingBy(l.Family, environ(lookup).openMPI(), lookup)

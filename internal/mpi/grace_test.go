@@ -28,6 +28,7 @@ func TestHowLongALauncherWaitsBeforeItKillsIsToldFromTheEnvironment(t *testing.T
 		"open mpi 6, left behind":  {append([]string{"OMPI_VERSION=6.0.0rc2"}, orte...), mpi.Ending{Kills: time.Second, After: time.Second, Sure: true}},
 		"open mpi 10":              {[]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_VERSION=10.0.1"}, mpi.Ending{AtOnce: true, Sure: true}},
 		"mpich":                    {[]string{"PMI_SIZE=3", "PMI_RANK=0"}, mpi.Ending{}},
+		"one not known":            {[]string{"PMIX_RANK=0"}, mpi.Ending{}},
 		"srun":                     {pmi2Step, mpi.Ending{Kills: 30 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // Launcher is what started this process, told from its environment alone, so before MPI is initialised.
 type Launcher struct {
 	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun", "srun --mpi=pmi2"; empty when there is none
-	Family   Family // whose programs it starts; OtherMPI for srun, which starts both kinds
+	Family   Family // whose programs it starts; OtherMPI for srun, which starts both kinds, and for one that is not known
 	Variable string // the variable that told
 	Size     int    // how many processes it promised; 0 when there is none, or it does not tell
 	Rank     int    // this process among them; -1 when unknown
@@ -21,6 +21,9 @@ func (l Launcher) Found() bool { return l.Size > 0 || l.Strange() }
 // Strange tells whether there is a launcher that is none of those that are known: it has told this process apart from others, and not how
 // many there are, nor whose library they need.
 func (l Launcher) Strange() bool { return l.Size == 0 && l.Variable != "" }
+
+// Srun tells whether the launcher is Slurm's srun, by whatever name, which starts programs of every family.
+func (l Launcher) Srun() bool { return l.Size > 0 && l.Family == OtherMPI }
 
 // String names the launcher and what it has started.
 func (l Launcher) String() string {
@@ -184,13 +187,13 @@ func (e *LauncherError) remedy() string {
 		return "MPICH's mpiexec (mpiexec.mpich on Debian)" + or("openmpi")
 	case l.Family == MPICH && e.Library == OpenMPI:
 		return "Open MPI's mpiexec (mpiexec.openmpi on Debian)" + or("mpich")
-	case l.Family == OtherMPI && !e.Linked && l.Name != "srun --mpi=pmi2" && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
+	case l.Srun() && !e.Linked && l.Name != "srun --mpi=pmi2" && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
 		return "`srun --mpi=pmix` for Open MPI, `srun --mpi=pmi2` for MPICH"
-	case l.Family == OtherMPI && e.Library == MPICH && l.Name != "srun --mpi=pmi2":
+	case l.Srun() && e.Library == MPICH && l.Name != "srun --mpi=pmi2":
 		return "`srun --mpi=pmi2`"
-	case l.Family == OtherMPI && e.Library == OpenMPI && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
+	case l.Srun() && e.Library == OpenMPI && !strings.HasPrefix(l.Name, "srun --mpi=pmix"):
 		return "`srun --mpi=pmix`"
-	case l.Family == OtherMPI:
+	case l.Srun():
 		return "the mpiexec that belongs to that library, inside the job script, or another --mpi of " +
 			"those that `srun --mpi=list` shows: this library cannot use the present one"
 	}

@@ -14,9 +14,9 @@ func LeaveAdvice(lookup func(string) (string, bool)) string {
 		return err == nil && is
 	}
 	switch {
-	case !l.Found() || l.Family == MPICH:
+	case !l.Found() || l.Strange() || l.Family == MPICH:
 		return ""
-	case l.Family == OtherMPI:
+	case l.Srun():
 		if e.text("SLURM_KILL_BAD_EXIT") == "0" {
 			return ""
 		}

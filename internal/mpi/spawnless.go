@@ -22,7 +22,7 @@ func Spawnless() (why, instead string, err error) {
 	switch e := environ(os.LookupEnv); {
 	case env.Launcher.Strange():
 		return env.Launcher.Name + " starts no processes for a program that runs", "several processes by that launcher", nil
-	case env.Launcher.Family == OtherMPI && env.Launcher.Found():
+	case env.Launcher.Srun():
 		return env.Launcher.Name + " starts no processes for a program that runs", "`srun -n N`", nil
 	case env.Family == OpenMPI && strings.HasPrefix(env.Library, "Open MPI v4."):
 		universe, known, err := UniverseSize()
