@@ -226,11 +226,11 @@ func (o *Options) build(ctx context.Context, s command.Surroundings, t target, w
 
 // settings returns what to link a program with that imports mpicomm: the MPI that was asked for, or the launcher's.
 func (o *Options) settings(ctx context.Context, l mpi.Launcher) (*findmpi.Settings, error) {
-	switch {
-	case o.MPI != findmpi.Automatic:
+	if o.MPI != findmpi.Automatic {
 		return findmpi.FindSettings(ctx, o.MPI.Family(), o.MPI)
-	case l.Name == "srun --mpi=pmi2": // which starts programs of either family, but Open MPI's hardly ever
-		if found, err := findmpi.FindSettings(ctx, mpi.MPICH, findmpi.Automatic); err == nil {
+	}
+	if family := mpi.SpokenTo(os.LookupEnv); family != mpi.OtherMPI { // srun's: it starts the other one too, if that was built for it
+		if found, err := findmpi.FindSettings(ctx, family, findmpi.Automatic); err == nil {
 			return found, nil
 		}
 	}

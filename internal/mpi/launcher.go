@@ -102,6 +102,12 @@ func (e environ) pmiOfSlurm() bool {
 	return e.inStep() && e.text("PMI_JOBID") == e.text("SLURM_JOB_ID")+"."+e.text("SLURM_STEP_ID")
 }
 
+// offersPMIx tells whether this step of srun has PMIx: its namespace ends with the step's number. Slurm leaves the one of an allocation to
+// the shell of that, from where a later step inherits it, whatever it offers itself.
+func (e environ) offersPMIx() bool {
+	return !e.pmiOfSlurm() && e.inStep() && strings.HasSuffix(e.text("PMIX_NAMESPACE"), "."+e.text("SLURM_STEP_ID"))
+}
+
 // srun is the command with the choice of interface that was made, where that can be told.
 func (e environ) srun() string {
 	if kind := e.text("SLURM_MPI_TYPE"); kind != "" {
@@ -129,6 +135,18 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 	}
 	l, _ := e.in(Launcher{Name: e.srun()}, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
 	return l
+}
+
+// SpokenTo returns the family whose programs understand what srun offers: Open MPI's do PMIx, MPICH's PMI. It is OtherMPI under any other
+// launcher, and without one.
+func SpokenTo(lookup func(string) (string, bool)) Family {
+	switch {
+	case !FindLauncher(lookup).Srun():
+		return OtherMPI
+	case environ(lookup).offersPMIx():
+		return OpenMPI
+	}
+	return MPICH
 }
 
 // Spawned tells whether the environment says that this process was spawned by another one of MPI: Open MPI gives it the port at which
@@ -220,7 +238,7 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 // cannot be a refusal. One process of the job gives the advice.
 func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
 	e, l := environ(lookup), FindLauncher(lookup)
-	if _, offered := e("PMIX_NAMESPACE"); offered || library != OpenMPI || !e.inStep() || l.Family == OpenMPI || l.Rank > 0 {
+	if e.offersPMIx() || library != OpenMPI || !e.inStep() || l.Family == OpenMPI || l.Rank > 0 {
 		return ""
 	}
 	refusal := LauncherError{Launcher: l, Library: library}

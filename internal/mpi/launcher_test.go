@@ -17,6 +17,9 @@ var (
 	proxyStep = []string{"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=1", "SLURM_NTASKS=3", "SLURM_MPI_TYPE=pmix", "PMIX_NAMESPACE=slurm.pmix.7.0"}
 )
 
+// What the shell of an allocation leaves to the steps that are started from it.
+const allocationPMIx = "PMIX_NAMESPACE=slurm.pmix.7.4294967290"
+
 // strange is what a launcher is called that is not known.
 const strange = "a launcher that is not known"
 
@@ -65,6 +68,33 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if d := cmp.Diff(c.want, mpi.FindLauncher(testkit.Lookup(c.env...))); d != "" {
 				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestThePMIxOfAnotherStepIsNotWhatSrunOffers(t *testing.T) {
+	pmi2 := append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=11", "PMI_JOBID=7.0"}, pmi2Step...)
+	pmix := []string{"SLURM_JOB_ID=7", "SLURM_STEP_ID=12", "SLURM_STEP_NUM_TASKS=3", "SLURM_MPI_TYPE=pmix"}
+	for name, c := range map[string]struct {
+		env  []string
+		want mpi.Family
+	}{
+		"no launcher":                {nil, mpi.OtherMPI},
+		"the shell of an allocation": {[]string{"SLURM_STEP_ID=4294967290", allocationPMIx}, mpi.OtherMPI},
+		"pmi2":                       {pmi2, mpi.MPICH},
+		"pmi2 from that shell":       {append([]string{allocationPMIx}, pmi2...), mpi.MPICH},
+		"pmi2 from a step":           {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.1"}, pmi2...), mpi.MPICH},
+		"pmi2 from another job":      {append([]string{"PMIX_NAMESPACE=slurm.pmix.6.0"}, pmi2...), mpi.MPICH},
+		"none from that shell":       {append([]string{allocationPMIx}, pmi2Step...), mpi.MPICH},
+		"pmix":                       {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.12"}, pmix...), mpi.OpenMPI},
+		"none from another step":     {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.2"}, pmix...), mpi.MPICH},
+		"an mpiexec in a step":       {append([]string{"PMI_SIZE=3", "PMI_FD=5"}, proxyStep...), mpi.OtherMPI},
+		"a launcher that is unknown": {[]string{"PMIX_RANK=0"}, mpi.OtherMPI},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := mpi.SpokenTo(testkit.Lookup(c.env...)); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
 	}
@@ -138,6 +168,8 @@ func TestWhatMayAbortInsideMPIInitIsToldBefore(t *testing.T) {
 	}{
 		"srun without pmix":       {step, mpi.OpenMPI, "srun offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with `srun --mpi=pmix`"},
 		"srun pmi2":               {append([]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx"},
+		"srun pmi2 of a shell":    {append([]string{allocationPMIx, "PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx"},
+		"srun none of a shell":    {append([]string{allocationPMIx}, step...), mpi.OpenMPI, "srun offers no PMIx"},
 		"its second rank":         {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, ""},
 		"srun pmix":               {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.0"}, step...), mpi.OpenMPI, ""},
 		"mpich":                   {step, mpi.MPICH, ""},

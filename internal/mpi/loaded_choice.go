@@ -71,18 +71,9 @@ var (
 // launcherToFind is what find wants to know of the launcher.
 func launcherToFind(lookup func(string) (string, bool)) find.Launcher {
 	l := FindLauncher(lookup)
-	f := find.Launcher{Name: l.Name}
-	switch _, pmix := lookup("PMIX_NAMESPACE"); {
-	case l.Strange():
+	f := find.Launcher{Name: l.Name, Fits: familyFace(l.Family), Speaks: familyFace(SpokenTo(lookup))}
+	if l.Strange() {
 		f.Strange = l.Variable
-	case l.Family == OpenMPI:
-		f.Fits = abi.OpenMPI
-	case l.Family == MPICH:
-		f.Fits = abi.MPICH
-	case l.Found() && pmix:
-		f.Speaks = abi.OpenMPI
-	case l.Found():
-		f.Speaks = abi.MPICH
 	}
 	return f
 }
