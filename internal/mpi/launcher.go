@@ -241,7 +241,7 @@ func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
 	if e.offersPMIx() || library != OpenMPI || !e.inStep() || l.Family == OpenMPI || l.Rank > 0 {
 		return ""
 	}
-	refusal := LauncherError{Launcher: l, Library: library}
+	refusal := LauncherError{Launcher: l, Library: library, Linked: linked}
 	return fmt.Sprintf("%s offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with %s",
 		l.Name, refusal.remedy())
 }
