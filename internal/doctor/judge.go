@@ -54,7 +54,7 @@ func (d *doctor) judgeStart(f fact) {
 	pairing := Finding{"pairing", fine, fmt.Sprintf("launcher and library belong together: a world of %d", f.World), "", nil}
 	if f.Error != "" {
 		pairing.Status, pairing.Text = Broken, strings.TrimPrefix(f.Error, "mpi: ")
-		pairing.Remedy = "use the mpiexec that belongs to the library, or unset RANKPOOL_MPI"
+		pairing.Remedy = "use the mpiexec that belongs to the library"
 	}
 	level := Finding{"threads", fine, f.Level, "", nil}
 	if !f.Multiple {
