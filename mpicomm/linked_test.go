@@ -1,4 +1,4 @@
-//go:build mpi && cgo && linux
+//go:build mpi && cgo && linux && (amd64 || arm64)
 
 package mpicomm_test
 
