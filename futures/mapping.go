@@ -78,9 +78,15 @@ func (r *mapping[A, R]) attach() {
 	})
 }
 
-// submit queues a job.
+// submit queues a job, unless the map has ended: the sequence may have been at work meanwhile. Should it end from here on, giveUp finds the
+// job, and the master does not queue what was withdrawn before.
 func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		j.Sink.(*mapPart[A, R]).reading.join()
+		return nil
+	}
 	if r.jobs == nil {
 		r.jobs = map[int]*dispatch.Job{}
 	}
@@ -92,13 +98,6 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 		r.mu.Unlock()
 		j.Sink.(*mapPart[A, R]).reading.join()
 		return refusal(err)
-	}
-	r.mu.Lock()
-	ended := r.ended
-	r.mu.Unlock()
-	if ended {
-		r.master.Withdraw(j)
-		j.Sink.(*mapPart[A, R]).reading.join()
 	}
 	return nil
 }

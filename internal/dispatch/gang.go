@@ -205,6 +205,9 @@ func (m *Master) hush(w *worker) {
 
 // warn tells the tasks that may wait for a lost worker, and are in no gang, that it is gone.
 func (m *Master) warn(lost *worker, cause error) {
+	if m.talking == 0 {
+		return
+	}
 	for _, w := range m.workers {
 		if p := w.next(); w.talks && p != nil && !p.job.more().Gang {
 			m.tellGone(w, 0, lost.slot, "it was lost: "+cause.Error())

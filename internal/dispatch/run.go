@@ -174,7 +174,7 @@ func (s *server) passOver(w *work) {
 func (s *server) enterLong(w *work) {
 	h := w.r.unit(w.head.flags&runBuffers != 0)
 	segs := w.buffers.take(h.segments)
-	w.changed = len(segs) > 0 && pkl5.Sample(segs) != h.sample
+	w.segs, w.sample = segs, h.sample
 	s.in.Reset(w.r.bytes(h.size), segs)
 }
 
@@ -217,7 +217,7 @@ func (s *server) remoteUnits(w *work) {
 			err = fmt.Errorf("worker has no function number %d", w.head.fn)
 		case w.buffers.err != nil:
 			err = w.buffers.err
-		case w.changed:
+		case w.head.flags&runBuffers != 0 && len(w.segs) > 0 && pkl5.Sample(w.segs) != w.sample:
 			err = ErrChanged
 		}
 		if err != nil {

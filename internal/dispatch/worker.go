@@ -502,7 +502,8 @@ type work struct {
 	marked  bool // what is started is marked as this batch's
 	r       reader
 	buffers segments
-	changed bool       // the unit that runs has segments that are not what was submitted
+	segs    [][]byte   // of the unit that was read last, in a run with segments
+	sample  uint64     // what they were when it was submitted
 	local   []localRun // what is left of runs
 	runs    *localRuns // nil: nothing comes by reference
 	stream  []byte

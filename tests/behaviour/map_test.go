@@ -384,6 +384,35 @@ func TestAfterAMapHasEndedNothingThatWasSentAheadBegins(t *testing.T) {
 	})
 }
 
+func TestWhatASequenceYieldsAfterItsMapHasEndedIsNotSubmitted(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		ended, over := make(chan struct{}), make(chan struct{})
+		var input iter.Seq[int] = func(yield func(int) bool) {
+			defer close(over)
+			for i := range 3 {
+				if !yield(i) {
+					return
+				}
+			}
+			<-ended // as if the next element took long to find
+			yield(3)
+		}
+		for _, err := range futures.Map(within(t), ex, square, input) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		before := ex.Stats().Submitted
+		close(ended)
+		<-over
+		if got := ex.Stats().Submitted; got != before {
+			t.Errorf("%d tasks were submitted after the map had ended", got-before)
+		}
+		result(t, submit(t, ex, square, 3))
+	})
+}
+
 func TestTheEndOfTheContextEndsAMapAndItsTasks(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
