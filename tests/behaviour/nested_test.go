@@ -115,14 +115,19 @@ func TestWhatATaskLeavesInAnExecutorOfItsOwnIsFinished(t *testing.T) {
 	}, apart)
 }
 
+// lastingDir is a folder in which a process may write that lives on after the test: t.TempDir fails the test then.
+func lastingDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "left") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func TestWhatATaskLeavesInAnExecutorOfItsOwnAndCannotBeFinishedIsTold(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		dir, err := os.MkdirTemp("", "left") //nolint:usetesting // see below
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Not t.TempDir: where the worker's process lives on, it may write there until after the test.
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		dir := lastingDir(t)
 		ex, err := b.make(futures.WithMaxWorkers(max(b.workers, 1)), futures.WithStopTimeout(time.Second))
 		if err != nil {
 			t.Fatal(err)
@@ -145,11 +150,11 @@ func TestWhatTasksHaveLeftAndStatesShareTheTimeOfTheEnd(t *testing.T) {
 		}
 		for name, hangs := range map[string]bool{"a state that closes": false, "a state that hangs": true} {
 			t.Run(name, func(t *testing.T) {
-				dir, g, how := t.TempDir(), newGate(t), "close fails"
+				dir, g, how := lastingDir(t), newGate(t), "close fails"
 				if hangs {
 					how = string(g)
 				}
-				ex, err := b.make(futures.WithMaxWorkers(1), futures.WithStopTimeout(2*time.Second), futures.WithGlobal(pickyGlobal, how))
+				ex, err := b.make(futures.WithMaxWorkers(1), futures.WithStopTimeout(4*time.Second), futures.WithGlobal(pickyGlobal, how))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -158,7 +163,7 @@ func TestWhatTasksHaveLeftAndStatesShareTheTimeOfTheEnd(t *testing.T) {
 				err = ex.Shutdown(within(t))
 				says := []string{"an executor that it has not closed", `close of state "state.picky"`, "unsaved"}
 				if hangs {
-					says[2] = "it has not returned within 2s"
+					says[2] = "it has not returned within 4s"
 				}
 				for _, want := range says {
 					if !contains(err, want) {

@@ -58,7 +58,7 @@ func setUp(t *testing.T, factor, value string) (want Surroundings) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = flag.Set("behaviour.scale", "1") })
-	setUmask(t, map[string]int{"10": 0o137, "20": 0o117}[factor])
+	setUmask(t, map[string]int{"10": 0o037, "20": 0o017}[factor])
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)

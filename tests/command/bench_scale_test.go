@@ -19,12 +19,9 @@ func TestTheQuickBenchMeasuresTheMasterOverSimulatedWorkers(t *testing.T) {
 			if b.Workers > 16 && b.Ratio == nil {
 				t.Errorf("nothing to compare with: %+v", b)
 			}
-		case "of the ideal": // another order than that of the ideal may be a little better by chance
-			if *b.Value > 1.1 || b.PeerValue == nil || *b.PeerValue > 1 || b.Met == nil {
+		case "of the ideal": // how large a share is up to the master's processor time, which is real
+			if *b.Value <= 0 || b.PeerValue == nil || *b.PeerValue > 1 || b.Met == nil {
 				t.Errorf("%+v", b)
-			}
-			if b.Workers == 1 && *b.Value < 0.5 {
-				t.Errorf("one worker that is never without a task has only this share: %+v", b)
 			}
 		}
 	}
