@@ -153,16 +153,16 @@ func (r *rank) watch(stop <-chan struct{}) error {
 		switch {
 		case here && !boss.runs():
 			r.rankMu.Lock()
-			err = r.masterGone()
+			err = r.masterEnds()
 			r.rankMu.Unlock()
 		case !here && limit > 0 && silent >= limit:
 			err = fmt.Errorf("%w for %v: it was killed, it is stopped, or one of the hosts is cut off; this rank ends", ErrMasterSilent, silent)
+			r.rankMu.Lock()
+			r.fail(err)
+			r.rankMu.Unlock()
 		default:
 			continue
 		}
-		r.rankMu.Lock()
-		r.fail(err)
-		r.rankMu.Unlock()
 		return err
 	}
 }

@@ -244,9 +244,9 @@ func (r *rank) backoff() time.Duration {
 	return limit
 }
 
-// fail ends everything. The lock is held.
+// fail ends everything, unless the rank is to leave anyway. The lock is held.
 func (r *rank) fail(err error) {
-	if r.err == nil {
+	if r.err == nil && !r.leave {
 		r.err = err
 	}
 	r.over()
@@ -281,7 +281,7 @@ func (r *rank) event(e *mpi.Event) {
 		switch {
 		case e.Kind != mpi.Failed, e.Err == mpi.ErrEnded && e.Peer != r.master: // another worker concerns the master alone
 		case e.Err == mpi.ErrEnded:
-			r.fail(r.masterGone())
+			_ = r.masterEnds()
 		default:
 			r.fail(e.Err)
 		}
@@ -403,13 +403,22 @@ func readStart(b []byte) (slot int, nap time.Duration, group uint64, missing []i
 	return slot, time.Duration(u(b[8:])), u(b[16:]), missing, ok
 }
 
-// masterGone is the error when the master's process has ended. The lock is held.
-func (r *rank) masterGone() error {
+// masterEnds takes the end of the master's process. After its goodbye this is as good as its word that all ranks know, which it does not see
+// off: with failures that are told, the news of its end may come first. Before, it is an error. The lock is held.
+func (r *rank) masterEnds() error {
+	if r.bye {
+		r.leave = true
+		mpi.MarkLost()
+		r.over()
+		return nil
+	}
 	where := ""
 	if r.boss.near() {
 		where = " on this host"
 	}
-	return fmt.Errorf("the master (process %d%s) is gone: it was killed or it crashed; this rank ends too", r.boss.pid, where)
+	err := fmt.Errorf("the master (process %d%s) is gone: it was killed or it crashed; this rank ends too", r.boss.pid, where)
+	r.fail(err)
+	return err
 }
 
 // String names this rank for an error.
