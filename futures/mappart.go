@@ -130,10 +130,6 @@ func (p *mapPart[A, R]) Run(ctx context.Context, u *dispatch.Units) bool {
 func (p *mapPart[A, R]) runSingly(ctx context.Context, u *dispatch.Units) bool {
 	args, values, call := p.args, p.values[:len(p.args)], p.r.fn.call
 	for {
-		if p.r.left.Load() {
-			p.fail(u.Unit, 0, 1, context.Canceled)
-			return false
-		}
 		v, err := call(ctx, args[u.Unit])
 		if err != nil {
 			p.fail(u.Unit, 0, 1, overTime(ctx, err))
@@ -158,7 +154,7 @@ func (p *mapPart[A, R]) runChunk(ctx context.Context, unit int) (ok bool) {
 		}
 	}()
 	for ; at < n; at++ {
-		if p.r.left.Load() {
+		if at > 0 && p.r.left.Load() {
 			p.fail(unit, at, n-at, context.Canceled)
 			ok = false
 			break

@@ -45,7 +45,7 @@ func (u *Units) Next() bool {
 		return false
 	}
 	u.seq++
-	return u.Unit < u.end
+	return u.Unit < u.end && !u.journal.Recalled(u.seq)
 }
 
 // localUnits runs units of one job by reference, one at least.

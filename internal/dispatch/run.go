@@ -86,10 +86,10 @@ func (s *server) units(w *work) (last bool) {
 			s.turn.take(w)
 		}
 		switch {
-		case w.head.flags&runLocal != 0:
-			s.localUnits(w)
 		case !w.again && s.journal.Recalled(w.seq+1):
 			s.passOver(w)
+		case w.head.flags&runLocal != 0:
+			s.localUnits(w)
 		default:
 			s.remoteUnits(w)
 		}
@@ -162,11 +162,17 @@ func (c *Call) Over() (goOn bool) {
 // rest of the batch back meanwhile the unit that runs.
 func (s *server) passOver(w *work) {
 	o := &s.out
-	o.call.In, o.call.Out, o.call.of, o.call.w = &s.in, &o.enc, s, w
-	s.in.Reset(nil, nil)
-	s.enter(w)
+	if w.head.flags&runLocal != 0 {
+		o.beginLocal(w, nil, w.local[0].first, 1)
+		o.endLocal(w, true)
+		o.call.Done = 0
+		o.part(0, partVoid, nil)
+	} else {
+		s.in.Reset(nil, nil) // of the unit before
+		s.enter(w)
+		o.part(w.over, partVoid, nil)
+	}
 	o.begun = false
-	o.part(w.over, partVoid, nil)
 	w.stop = o.finished(w.seq)
 }
 

@@ -413,6 +413,28 @@ func TestWhatASequenceYieldsAfterItsMapHasEndedIsNotSubmitted(t *testing.T) {
 	})
 }
 
+func TestTasksThatDoNotBeginBecauseTheirMapHasEndedCountAsCancelled(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		xs := make([]int, 4000)
+		for range 20 {
+			read := 0
+			for _, err := range futures.Map(within(t), ex, square, xs) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if read++; read == 50 {
+					break
+				}
+			}
+		}
+		result(t, submit(t, ex, square, 3)) // behind what the worker still had
+		s := ex.Stats()
+		if s.Failed != 0 || s.Submitted != s.Done+s.Cancelled {
+			t.Errorf("%d submitted, %d done, %d cancelled, %d failed", s.Submitted, s.Done, s.Cancelled, s.Failed)
+		}
+	})
+}
+
 func TestTheEndOfTheContextEndsAMapAndItsTasks(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
