@@ -25,7 +25,7 @@ func (d *doctor) command() {
 			at = info.Main.Version
 		}
 		f.Status, f.Text = Broken, f.Text+": it can examine no MPI"
-		f.Remedy = "build it with MPI: go install -tags mpi " + gobuild.Module + "/cmd/rankpool@" + at + "; in a clone: go build -tags mpi -o rankpool ./cmd/rankpool"
+		f.Remedy = "build it with MPI, for Linux on amd64 or arm64: go install -tags mpi " + gobuild.Module + "/cmd/rankpool@" + at + "; in a clone: go build -tags mpi -o rankpool ./cmd/rankpool"
 	}
 	d.findings.add(f)
 }

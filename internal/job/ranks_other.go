@@ -1,4 +1,4 @@
-//go:build !mpi
+//go:build !(mpi && linux && (amd64 || arm64))
 
 package job
 
@@ -45,7 +45,7 @@ func byThemselves(lookup func(string) (string, bool)) string {
 		what = "this process and perhaps others"
 	}
 	return fmt.Sprintf("%s has started %s (%s), and this program is built without MPI: each of them runs the whole program by "+
-		"itself. Build it with `go build -tags mpi`; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, what, l.Variable)
+		"itself. Build it with `go build -tags mpi`, for Linux on amd64 or arm64; if that is what you want, set RANKPOOL_BACKEND=processes", l.Name, what, l.Variable)
 }
 
 func (none) Spawnless() (why, instead string) { return "", "" }
@@ -60,7 +60,7 @@ func (none) Connect(Request, mpilink.Place) (Group, error) { return nil, mpi.Err
 
 func (none) Comm(c any) (Comm, error) {
 	if c != nil && !single(c) {
-		return nil, errors.New("MPI is not built into this program: build it with `go build -tags mpi`")
+		return nil, errors.New("MPI is not built into this program: build it with `go build -tags mpi`, for Linux on amd64 or arm64")
 	}
 	return Alone, nil
 }

@@ -1,4 +1,4 @@
-//go:build mpi && unix
+//go:build mpi && linux && (amd64 || arm64)
 
 package mpi_test
 
