@@ -56,6 +56,9 @@ func (o *Options) provide(ctx context.Context, s command.Surroundings, t target,
 	if t.built() {
 		return &program{path: t.path, argv: argv}, nil
 	}
+	if l := s.Launcher; l.Strange() || l.Size > 1 && l.Rank < 0 { // each would build for itself
+		return nil, fmt.Errorf("%s does not say which of how many ranks this is: build the program first (rankpool build) and run that", l.Name)
+	}
 	if err := reached(ctx, o.Wait, o.places()...); err != nil {
 		return nil, once(err)
 	}
@@ -70,9 +73,6 @@ func (o *Options) provide(ctx context.Context, s command.Surroundings, t target,
 	}
 	if s.Launcher.Size <= 1 {
 		return provideAlone(ctx, root, o.Wait, argv, build)
-	}
-	if s.Launcher.Rank < 0 {
-		return nil, fmt.Errorf("%s does not say which rank this is: build the program first (rankpool build) and run that", s.Launcher.Name)
 	}
 	key, err := jobKey(s.Launcher, os.LookupEnv, o.Job)
 	if err != nil {

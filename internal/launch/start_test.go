@@ -6,9 +6,12 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/findmpi"
 	"github.com/rankpool/rankpool/internal/mpi"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func TestTheVariablesOfTheCommandDoNotReachItsPrograms(t *testing.T) {
@@ -65,6 +68,33 @@ func TestAProgramIsLinkedWithTheMPIThatSrunSpeaksTo(t *testing.T) {
 			found, err := o.settings(t.Context(), mpi.FindLauncher(os.LookupEnv))
 			if err != nil || found.Family != c.want {
 				t.Errorf("%+v, %v, want %v", found, err, c.want)
+			}
+		})
+	}
+}
+
+func TestRanksThatCannotMeetBuildNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		env     []string
+		refused bool
+	}{
+		"a launcher that is not known":            {[]string{"PMIX_RANK=1"}, true},
+		"one that numbers no processes":           {[]string{"PMIX_NAMESPACE=x"}, true},
+		"one that says how many and not which":    {[]string{"OMPI_COMM_WORLD_SIZE=2"}, true},
+		"the only process, whatever its number":   {[]string{"OMPI_COMM_WORLD_SIZE=1"}, false},
+		"a rank of two, which waits for rank 0":   {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=1", "PMIX_NAMESPACE=1"}, false},
+		"no launcher, and so no other that could": {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "file") // so that nobody gets as far as building
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := Options{Dir: filepath.Join(file, "folder"), Wait: time.Minute}
+			s := command.Surroundings{Launcher: mpi.FindLauncher(testkit.Lookup(c.env...))}
+			_, err := o.provide(t.Context(), s, target{form: importPath, name: "p", text: "./p"}, false)
+			if err == nil || strings.Contains(err.Error(), "rankpool build") != c.refused {
+				t.Errorf("%v", err)
 			}
 		})
 	}
