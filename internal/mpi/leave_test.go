@@ -22,9 +22,15 @@ func TestALauncherThatEndsTheJobForALostRankIsToldWhatToDo(t *testing.T) {
 		"open mpi 5, told":     {world("OMPI_MCA_mpi_ft_enable=1"), ""},
 		"open mpi 5, told not": {world("OMPI_MCA_mpi_ft_enable=0"), "`mpiexec --with-ft ulfm`"},
 		"open mpi 5, one rank": {[]string{"OMPI_COMM_WORLD_SIZE=1", "OMPI_MCA_mpi_ft_enable=1"}, "`PRTE_MCA_state_base_recoverable=1 mpiexec --with-ft ulfm`"},
-		"one not known":        {[]string{"PMIX_RANK=0"}, ""},
-		"srun":                 {pmi2Step, "`srun --kill-on-bad-exit=0`"},
-		"srun, told":           {append([]string{"SLURM_KILL_BAD_EXIT=0"}, pmi2Step...), ""},
+		"open mpi 5, one rank, told": {
+			[]string{"OMPI_COMM_WORLD_SIZE=1", "OMPI_MCA_mpi_ft_enable=1", "PRTE_MCA_state_base_recoverable=1"}, "",
+		},
+		"open mpi 5, one rank, half": {
+			[]string{"OMPI_COMM_WORLD_SIZE=1", "PRTE_MCA_state_base_recoverable=1"}, "`PRTE_MCA_state_base_recoverable=1 mpiexec --with-ft ulfm`",
+		},
+		"one not known": {[]string{"PMIX_RANK=0"}, ""},
+		"srun":          {pmi2Step, "`srun --kill-on-bad-exit=0`"},
+		"srun, told":    {append([]string{"SLURM_KILL_BAD_EXIT=0"}, pmi2Step...), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := mpi.LeaveAdvice(testkit.Lookup(c.env...)); got != c.want {
