@@ -5,7 +5,7 @@
 //	mpiexec -n 17 rankpool run primes.go      the same with 16 ranks for workers
 //	mpiexec -n 4 rankpool exec ./simulation   any program, on every rank
 //	mpiexec -n 4 rankpool serve ./sweep       workers that a master started apart connects to
-//	rankpool build -o primes ./primes         with MPI
+//	rankpool build -o primes ./primes         with MPI, and linked with one if it imports mpicomm
 //	rankpool doctor                           what is this MPI, and what does it refuse?
 //	rankpool bench                            how fast is it here, and how fast are others?
 //

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Answers for the package ompi, the name under which cgo asks for MPI here and in empi, with the flags of the chosen MPI.
+# Answers for the package ompi, the name under which cgo asks for MPI in empi, with the flags of the chosen MPI.
 # Every other package is left to the real program.
 compile=@COMPILE@
 link=@LINK@

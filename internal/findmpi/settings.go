@@ -86,7 +86,7 @@ func FindSettings(ctx context.Context, want mpi.Family, only Choice) (*Settings,
 	if want != mpi.OtherMPI {
 		what = want.String()
 	}
-	return nil, fmt.Errorf("no %s to build with: load its module, install its development package, or let MPICC name its "+
+	return nil, fmt.Errorf("no %s to link with: load its module, install its development package, or let MPICC name its "+
 		"compiler wrapper; tried\n  %s", what, strings.Join(refused, "\n  "))
 }
 

@@ -83,7 +83,7 @@ func TestAMissingMPIIsAnErrorThatListsWhatWasTried(t *testing.T) {
 	t.Setenv("MPICC", "")
 	t.Setenv("PKG_CONFIG", "")
 	_, err := FindSettings(t.Context(), mpi.MPICH, Automatic)
-	for _, want := range []string{"no MPICH to build with", "mpicc: not on the path", "mpicc.mpich: not on the path", "pkg-config mpich", "MPICC"} {
+	for _, want := range []string{"no MPICH to link with", "mpicc: not on the path", "mpicc.mpich: not on the path", "pkg-config mpich", "MPICC"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in: %v", want, err)
 		}

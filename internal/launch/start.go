@@ -22,7 +22,7 @@ type Options struct {
 	Statements *string  // Go statements
 	Words      []string // the program, unless one of the two is set, and its arguments
 
-	MPI    findmpi.Choice // the MPI to build for
+	MPI    findmpi.Choice // the MPI to link with, of a program that imports mpicomm
 	Tags   string         // further build tags, separated by commas
 	Module string         // the folder of the library's source, if the user says
 	Dir    string         // where the program is built, if the user says

@@ -7,7 +7,7 @@ import (
 
 // ErrNoPorts is the error of what needs a port where the library cannot open one.
 var ErrNoPorts = errors.New("mpi: programs that were started apart cannot connect with this MPI library (MPICH 4.0.2 over UCX " +
-	"opens no port): start master and workers together, with `mpiexec -n N`, or build for Open MPI")
+	"opens no port): start master and workers together, with `mpiexec -n N`, or use Open MPI")
 
 // Connects tells whether programs that were started apart can connect: nil, ErrNotBuilt, or ErrNoPorts. It may be called at any
 // time, and loads the library where that is not done; what that ends with is an error of it too.

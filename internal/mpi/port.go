@@ -80,10 +80,10 @@ type Port struct {
 	flying  []*page
 }
 
-// page is a C buffer of operations.
+// page is a buffer of operations, in memory that Go does not manage.
 type page struct{ head *pageHead }
 
-// pageHead begins a page. What follows it, one portOp and its bytes after another, is in memory of C too.
+// pageHead begins a page. What follows it, one portOp and its bytes after another, is in it too.
 type pageHead struct {
 	next                             uintptr
 	cap, used, started, flying, lost int64
@@ -108,7 +108,7 @@ const (
 	opTake
 )
 
-// longOp is what the Go side keeps about an operation that C is told of by address.
+// longOp is what the Go side keeps about an operation that the library is told of by address.
 type longOp struct {
 	pin   runtime.Pinner
 	buf   []byte
@@ -354,7 +354,7 @@ func (p *Port) recycle() {
 	p.flying = left
 }
 
-// translate turns an event of C into one for the caller, and gives memory back.
+// translate turns an event of the port into one for the caller, and gives memory back.
 func (p *Port) translate(e *portEvent, to *Event) {
 	*to = Event{Kind: EventKind(e.kind), Peer: int(e.peer), Tag: int(e.tag), Len: int(e.len)}
 	switch to.Kind {
@@ -502,8 +502,6 @@ func (p *Port) drop(err error) error {
 		keep(p)
 		return err
 	}
-	// The kick word lies in C memory; later calls find the port closed before they touch it.
-	p.kick = new(atomic.Int32)
 	rawPortFree(p.raw)
 	return err
 }
