@@ -33,7 +33,6 @@ func rawLoad() (how string, err error) {
 		return "", err
 	}
 	c.tameUCX()
-	c.prepareExit()
 	// Constructors of a library may replace the actions of signals, and start threads: UCX takes SIGHUP, not on the signal stack.
 	before, mask := signalActions(), calmThread()
 	defer func() {
@@ -55,7 +54,6 @@ func rawLoad() (how string, err error) {
 	if err != nil {
 		return "", err
 	}
-	ending.late, _, _ = rawState()
 	if steps := choice.Steps; len(steps) > 1 {
 		chosen += ", after " + find.Choice{Steps: steps[:len(steps)-1]}.String()
 	}

@@ -74,17 +74,20 @@ func (c *cLibrary) tameUCX() {
 }
 
 // The end of a process. Go's has to come after libc's, and libc's exit does not return. So it runs on a thread of its own, and stays in
-// the last of its handlers. Those run in the reverse order of their registration: what is registered before the library is loaded
-// comes after all of the library's.
+// the last of its handlers. Those run in the reverse order of their registration, so ours are registered when this package is initialised:
+// before anything in Go that could register one, load a library or initialise MPI. Only constructors in C come earlier; their handlers are
+// left out, as at the end of any Go program.
 var ending struct {
 	block *[2][4]uint64 // two semaphores of C, 32 bytes each in glibc
-	late  bool          // somebody had initialised MPI before: handlers of the library may come after ours
+}
+
+func init() {
+	if c, err := libc(); err == nil { // else no MPI can be loaded, and Init says why
+		c.prepareExit()
+	}
 }
 
 func (c *cLibrary) prepareExit() {
-	if ending.block != nil {
-		return
-	}
 	ending.block = (*[2][4]uint64)(rawStageNew(int(unsafe.Sizeof(*ending.block))))
 	may, done := uintptr(unsafe.Pointer(&ending.block[0])), uintptr(unsafe.Pointer(&ending.block[1]))
 	clib.Do(c.semInit, may, 0, 1)
@@ -95,18 +98,13 @@ func (c *cLibrary) prepareExit() {
 }
 
 // rawRunExitHandlers runs what libc runs at the end of a process, and returns when that is done, or after the limit. The process must
-// end then. Where handlers come after ours, libc ends the process itself, and Go's end of it, which writes the coverage, is left out.
+// end then.
 func rawRunExitHandlers(status int, limit time.Duration) {
 	c := standardC
 	may, done := uintptr(unsafe.Pointer(&ending.block[0])), uintptr(unsafe.Pointer(&ending.block[1]))
 	exit := func() {
 		calmThread() // and stay on it
 		clib.Do(c.exit, uintptr(status))
-	}
-	if ending.late {
-		go exit()
-		time.Sleep(limit)
-		return
 	}
 	clib.Do(c.semWait, may)
 	go exit()
