@@ -7,12 +7,12 @@ import (
 	"github.com/rankpool/rankpool/internal/awake"
 )
 
-// endContexts has the contexts of the units of p end that are not answered. If their job was withdrawn, none begins any more. One that runs on after the job's grace, or the one
-// given if that is shorter, is given up with its worker.
+// endContexts has the contexts of the units of p end that are not answered. If their job was withdrawn, none begins any more. One that
+// runs on after the job's grace, or after the one given if that is shorter, is given up with its worker.
 func (m *Master) endContexts(w *worker, p *piece, grace time.Duration) {
 	first, n := p.seq+uint64(p.done), uint64(p.n-p.done)
 	recalled := uint64(0)
-	if p.job.is(withdrawn) && !p.job.more().Gang { // what is interrupted may have been seen to run, so it does
+	if p.job.is(withdrawn) && !p.job.more().Gang { // an interrupted unit begins: its caller may know already that it was running
 		recalled = 1
 		m.recall(w, first, n)
 	}

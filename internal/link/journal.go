@@ -27,7 +27,7 @@ func NewJournal(mem []byte) *Journal {
 	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem))), recalls: new(recalls)}
 }
 
-// NewMarks is NewJournal for a worker that recalls nothing, and saves the memory for that: Recall, Recalled and Reset must not be called.
+// NewMarks is NewJournal without memory of its own for recalls: before ShareRecalls, Recall, Recalled and Reset must not be called.
 func NewMarks(mem []byte) *Journal {
 	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
 }

@@ -70,8 +70,8 @@ func (r *recalls) mark(block, which uint64) {
 	}
 }
 
-// Recalled tells whether a task is not to begin any more. One for which it is false begins at once or not at all, so a task has begun by
-// the time that a Recall returns which did not keep it from beginning.
+// Recalled tells whether a task is not to begin any more. One for which it is false begins at once: a Recall that comes between the two is
+// too late for it.
 func (j *Journal) Recalled(seq uint64) bool {
 	if seq > j.recalls.last.Load() {
 		return false

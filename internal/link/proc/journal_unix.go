@@ -58,7 +58,7 @@ func mapMemory(file *os.File) (*memory, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	j := link.NewJournal(mem[:journalSize:journalSize])
+	j := link.NewMarks(mem[:journalSize:journalSize])
 	j.ShareRecalls(mem[memorySize-recallSize:])
 	return &memory{file: file, mem: mem, journal: j}, nil
 }
