@@ -80,7 +80,7 @@ func TestTheWrongSrunIsRefusedAndNamesTheRightOne(t *testing.T) {
 			o := slurmRun(t, nil, "srun", "--mpi="+kind, "-n", "3", hello, "Ada")
 			want := "`srun --mpi=pmi2`"
 			if library == "openmpi" { // which ends the process before it can refuse
-				want = "if MPI_Init fails now, start it with `srun --mpi=pmix`\n"
+				want = "if MPI_Init fails now, start it with `srun --mpi=pmix`"
 			}
 			if o.code == 0 || !strings.Contains(o.output, want) || strings.Contains(o.output, "hello, ") {
 				t.Errorf("status %d; want another one, %q and no greeting:\n%s", o.code, want, o.output)

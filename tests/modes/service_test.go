@@ -438,11 +438,12 @@ func TestWhatCannotConnectSaysSoAtOnce(t *testing.T) {
 	if library == "openmpi" {
 		t.Skip("Open MPI can connect")
 	}
-	o := alone.run(t, apart, []string{"-service", "anything"})
+	named := "RANKPOOL_MPI=" + library // there is no launcher to go by
+	o := alone.run(t, apart, []string{"-service", "anything"}, named)
 	if o.contains(t, want); o.code != 1 {
 		t.Errorf("a master: status %d, want 1", o.code)
 	}
-	o = alone.run(t, apart, nil, "RANKPOOL_SERVE=anything")
+	o = alone.run(t, apart, nil, "RANKPOOL_SERVE=anything", named)
 	if o.contains(t, want); o.code != 1 {
 		t.Errorf("a server: status %d, want 1", o.code)
 	}
