@@ -239,7 +239,8 @@ func TestARankThatIsKilledOnAnotherHostCostsItsTask(t *testing.T) {
 		o.says(t,
 			`hold was lost with worker 2 \(rank 3, process \d+ on node3\): its process has ended without a goodbye, killed or crashed`,
 			"queued: done, workers: 2 <nil>", "ranks were lost, so this job ends without MPI_Finalize")
-		if want := map[string][]int{"openmpi": {0}, "mpich": {137, 1}}[library]; !slices.Contains(want, o.code) { // 1: see lost in tests/modes
+		// 1: see lost in tests/modes; -1: once in 30 runs MPICH's mpiexec was ended by a signal itself, after all was done.
+		if want := map[string][]int{"openmpi": {0}, "mpich": {137, 1, -1}}[library]; !slices.Contains(want, o.code) {
 			t.Errorf("status %d, want one of %d:\n%s", o.code, want, o.output)
 		}
 	})
