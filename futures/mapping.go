@@ -3,6 +3,8 @@ package futures
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -107,12 +109,14 @@ func (r *mapping[A, R]) giveUp() {
 	r.left.Store(true)
 	r.mu.Lock()
 	r.ended = true
-	jobs := r.jobs
+	jobs := slices.Collect(maps.Values(r.jobs))
 	r.jobs = nil
 	r.feed.room.Broadcast()
 	r.mu.Unlock()
+	if len(jobs) > 0 {
+		r.master.Withdraw(jobs...) // together: else a worker that the first sets free begins a unit of the next
+	}
 	for _, j := range jobs {
-		r.master.Withdraw(j)
 		j.Sink.(*mapPart[A, R]).reading.join()
 	}
 }

@@ -43,6 +43,7 @@ const (
 	awaited                       // a task that has lent its slot waits for it
 	dropped                       // its sink is told that it will not run, and it is counted
 	interrupted                   // the contexts of its units are to end, and what comes back does not run
+	withdrawing                   // it is of the call of Withdraw that is under way
 )
 
 func (j *Job) is(m marks) bool { return j.marks&m != 0 }

@@ -293,14 +293,22 @@ func (m *Master) Cancelled(j *Job) {
 	m.unlock()
 }
 
-// Withdraw takes back the units of a job that wait, and ends the contexts of those that run. Its sink hears no more of
-// the former; it is still told the results of the latter. It returns how many units were taken back.
-func (m *Master) Withdraw(j *Job) int {
+// Withdraw takes back the units of jobs that wait, and ends the contexts of those that run. Their sinks hear no more of
+// the former; they are still told the results of the latter. It returns how many units were taken back.
+func (m *Master) Withdraw(jobs ...*Job) (n int) {
 	m.mu.Lock()
 	defer m.unlock()
-	n := m.withdraw(j)
-	m.interrupt(func(p *piece) bool { return p.job == j }, 0)
-	if j.more().Gang {
+	gang := false
+	for _, j := range jobs {
+		n += m.withdraw(j)
+		j.marks |= withdrawing
+		gang = gang || j.more().Gang
+	}
+	m.interrupt(func(p *piece) bool { return p.job.is(withdrawing) }, 0)
+	for _, j := range jobs {
+		j.marks &^= withdrawing
+	}
+	if gang {
 		m.handOut()
 	}
 	m.settleState()

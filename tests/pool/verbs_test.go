@@ -316,6 +316,9 @@ func TestAReaderThatStopsEarlyEndsTheRest(t *testing.T) {
 			"ImapUnordered": func(ctx context.Context, js []job) iter.Seq2[int, error] {
 				return pool.ImapUnordered(ctx, p, work, js)
 			},
+			"Imap of a sequence": func(ctx context.Context, js []job) iter.Seq2[int, error] {
+				return pool.Imap(ctx, p, work, slices.Values(js))
+			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				g, m := newGate(t), newMarks(t)
