@@ -26,8 +26,9 @@ import (
 // A call of os.Exit in run ends the program there and then, with that status; local workers end with it.
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
-// most, or less where the launcher kills before. The status is then 130. Under Open MPI Ctrl-C comes as
-// SIGTERM. SIGTERM, and the signals of [DrainOn], let the tasks that run finish first: see [WithDrainGrace]. The status is then 128 and the number of the signal, 143 for SIGTERM. A second
+// most, or less where the launcher kills before. The status is then 130. Under Open MPI Ctrl-C comes as SIGTERM. SIGTERM, and the
+// signals of [DrainOn], let the tasks that run finish first: see [WithDrainGrace]. The status is then 128 and the
+// number of the signal, 143 for SIGTERM. A second
 // SIGINT ends the process at once, also when run ignores the first; so does a second SIGTERM, unless it comes within 2 s, for
 // launchers send several. SIGINT or SIGTERM in a drain that a signal of [DrainOn] has begun ends the contexts. A signal that the
 // process was started to ignore stays ignored. Workers act on none of them: the master decides.

@@ -36,8 +36,9 @@ type Communicator interface {
 // one like others and shares them, with root 0 and the world; another communicator is an error.
 //
 // The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out of range; at
-// root those of the options and of body. A communicator whose ranks serve already is an error at root, by whatever handle: from the call on until
-// they have been let go, also where a call has given up before, because ctx has ended. One that has lost a rank, or whose ranks have failed to meet, cannot be entered again.
+// root those of the options and of body. A communicator whose ranks serve already is an error at root, by whatever handle: from the call
+// on until they have been let go, also where a call has given up before, because ctx has ended. One that has lost a rank, or whose ranks
+// have failed to meet, cannot be entered again.
 func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
 	if body == nil {
 		return errors.New("futures: MPICommExecutor: the function is nil")
