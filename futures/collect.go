@@ -11,7 +11,7 @@ import (
 //
 // The first of fs to fail, in time, fails it with the very same error and cancels those still pending. One that
 // is cancelled cancels it and the others, and cancelling it cancels them all. It is never running. Collect
-// does not block, but for callbacks when it completes futures at the call. A nil future counts as one that has failed. For a sequence, pass slices.Collect of it.
+// does not block, but for callbacks when it completes futures at the call. A nil future counts as one that has failed. For a sequence, pass [slices.Collect] of it.
 func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	c := new(collector[T])
 	if len(fs) == 0 {

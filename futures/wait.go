@@ -40,7 +40,7 @@ func (m WaitMode) String() string {
 // there is no error. A mode that is none of the constants is always an error, as is a nil future, and then there are no parts.
 //
 // Failures of the futures are not errors of Wait. The futures may belong to different executors; Wait takes
-// nothing from them and can be repeated. For a sequence, pass slices.Collect of it; for futures of different
+// nothing from them and can be repeated. For a sequence, pass [slices.Collect] of it; for futures of different
 // types, a slice of [Awaitable].
 func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDone []F, err error) {
 	if mode < AllCompleted || mode > FirstException {
