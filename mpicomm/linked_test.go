@@ -25,8 +25,7 @@ const noStart = "RANKPOOL_TEST_NOSTART"
 
 func TestMain(m *testing.M) {
 	if !mpitest.InRank() || os.Getenv(noStart) != "" {
-		testkit.Main(m)
-		return
+		mpi.Exit(testkit.Run(m)) // a test may have initialised MPI and finalized it
 	}
 	if _, err := mpi.Init(mpi.Options{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)

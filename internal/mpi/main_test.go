@@ -25,8 +25,7 @@ func TestMain(m *testing.M) {
 		if !mpi.Built {
 			fmt.Println("lanes left out: Open MPI, MPICH (this binary is built without -tags mpi)")
 		}
-		testkit.Main(m)
-		return
+		mpi.Exit(testkit.Run(m)) // a test may have initialised MPI and finalized it
 	}
 	options := mpi.Options{}
 	if os.Getenv(wantLevel) == "serialized" {

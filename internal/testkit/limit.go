@@ -57,8 +57,17 @@ func Leaks(options ...goleak.Option) error {
 	return err
 }
 
-// Main runs the tests of a package, then cleanup, and ends the process. Goroutines that have outlived the tests are a failure.
+// Main runs the tests of a package as Run does, then cleanup, and ends the process.
 func Main(m interface{ Run() int }, cleanup ...func()) {
+	status := Run(m)
+	for _, f := range cleanup {
+		f()
+	}
+	os.Exit(status)
+}
+
+// Run runs the tests of a package and returns the status to end with. Goroutines that have outlived the tests are a failure.
+func Run(m interface{ Run() int }) int {
 	status := m.Run()
 	if status == 0 {
 		if err := Leaks(); err != nil {
@@ -66,8 +75,5 @@ func Main(m interface{ Run() int }, cleanup ...func()) {
 			status = 1
 		}
 	}
-	for _, f := range cleanup {
-		f()
-	}
-	os.Exit(status)
+	return status
 }
