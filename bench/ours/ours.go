@@ -47,8 +47,11 @@ func Main(j Job) {
 // measures are the figures by name.
 var measures = map[string]func(context.Context, *bench) error{
 	"submit": submit, "map": mapped, "latency": latency, "wake": wake, "echo": echoes, "start": start,
-	"sleep": sleeping, "skew": skewed, "heap": heaps, "idle": idle, "hello": hello, "soak": soak,
+	"sleep": sleeping, "skew": skewed, "heap": heaps, "idle": idle, "hello": hello, "soak": soak, "channel": channel,
 }
+
+// alone are the figures that are measured without the executor of the others.
+var alone = map[string]bool{"start": true, "channel": true}
 
 // bench is one figure while it is measured.
 type bench struct {
@@ -76,7 +79,7 @@ func (j Job) run(ctx context.Context) error {
 		if as := b.settings["as"]; as != "" {
 			b.label = as
 		}
-		if ex == nil && name != "start" {
+		if ex == nil && !alone[name] {
 			var err error
 			if ex, err = open(ctx, j.Backend, j.Workers); err != nil {
 				return err

@@ -116,12 +116,16 @@ func rest(ctx context.Context, d time.Duration) error {
 
 // start starts workers, as many as there are to be, and waits until all are ready.
 func start(ctx context.Context, b *bench) error {
+	workers := b.setting("workers", b.job.Workers)
+	before := memoryInUse()
 	begin := time.Now()
-	ex, err := open(ctx, b.job.Backend, b.setting("workers", b.job.Workers))
+	ex, err := open(ctx, b.job.Backend, workers)
 	if err != nil {
 		return err
 	}
 	b.values["ready"] = time.Since(begin).Seconds()
+	b.values["each"] = b.values["ready"] / float64(workers)
+	b.values["bytes"] = max(0, float64(memoryInUse())-float64(before)) / float64(workers)
 	return ex.Close()
 }
 

@@ -7,33 +7,34 @@ import (
 )
 
 // figureNames are the figures in the order in which they are measured.
-var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "scale", "soak"}
+var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "goroutines", "scale", "soak"}
 
 // aboutFigures says what each is, for --help.
 var aboutFigures = map[string]string{
-	"hello":   "rank, size and host of every worker; nothing is measured",
-	"submit":  "1,000,000 tasks int to int, all submitted, then collected, on one worker",
-	"map":     "10,000,000 elements int to int, default chunks, on one worker",
-	"latency": "one task at a time",
-	"echo":    "[]float64 of 1, 16 and 256 MiB there and back",
-	"wake":    "one task after a second without any",
-	"threads": "1,000,000 tasks on two goroutines",
-	"skew":    "10,000 tasks of 100 µs, every hundredth of 10 ms, on two workers",
-	"heap":    "the master's memory for what waits",
-	"start":   "1, 2 and 8 local workers until all are ready",
-	"sleep":   "10,000 tasks that sleep 10 ms on 64 local workers",
-	"idle":    "processor time while nothing is in flight",
-	"hosts":   "tiny tasks between the hosts of --hosts",
-	"curves":  "over workers, chunk sizes and message sizes; measured when named, or for --plot",
-	"scale":   "the master over 1 to 131,072 simulated workers: time, memory, share of the ideal; measured when named, once",
-	"soak":    "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
+	"hello":      "rank, size and host of every worker; nothing is measured",
+	"submit":     "1,000,000 tasks int to int, all submitted, then collected, on one worker",
+	"map":        "10,000,000 elements int to int, default chunks, on one worker",
+	"latency":    "one task at a time",
+	"echo":       "[]float64 of 1, 16 and 256 MiB there and back",
+	"wake":       "one task after a second without any",
+	"threads":    "1,000,000 tasks on two goroutines",
+	"skew":       "10,000 tasks of 100 µs, every hundredth of 10 ms, on two workers",
+	"heap":       "the master's memory for what waits",
+	"start":      "1, 2 and 8 local workers until all are ready",
+	"sleep":      "10,000 tasks that sleep 10 ms on 64 local workers",
+	"idle":       "processor time while nothing is in flight",
+	"hosts":      "tiny tasks between the hosts of --hosts",
+	"curves":     "over workers, chunk sizes and message sizes; measured when named, or for --plot",
+	"goroutines": "64 to 65,536 goroutines: tiny calls, tasks that sleep, start, memory; measured when named",
+	"scale":      "the master over 1 to 131,072 simulated workers: time, memory, share of the ideal; measured when named, once",
+	"soak":       "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
 }
 
 // Figures has a line for each figure.
 func Figures() string {
 	var b strings.Builder
 	for _, name := range append([]string{"hello"}, figureNames...) {
-		fmt.Fprintf(&b, "    %-9s%s\n", name, aboutFigures[name])
+		fmt.Fprintf(&b, "    %-11s%s\n", name, aboutFigures[name])
 	}
 	return b.String()
 }
@@ -67,6 +68,8 @@ func (p *plan) add(figure string) {
 		p.hosts()
 	case "curves":
 		p.curves()
+	case "goroutines":
+		p.goroutines()
 	case "scale":
 		p.scale()
 	case "soak":
