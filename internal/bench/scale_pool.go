@@ -170,6 +170,7 @@ func newSimulated(workers int) *simulated {
 	p.group = simlink.New(simlink.Config{
 		Slots: workers, Latency: simLatency, Jitter: simJitter, Bandwidth: simBandwidth, Clock: threadTime,
 		Traits: &link.Traits{Kind: mpilink.Kind, Spread: true},
+		Flush:  func() { p.master.Flush() },
 		Worker: func(port *simlink.Port) simlink.Worker {
 			v := dispatch.NewVirtual(config, port)
 			p.virtual = append(p.virtual, v)

@@ -158,6 +158,17 @@ func (p *post) goOn(g link.Group, slot int) {
 	p.mu.Unlock()
 }
 
+// Flush returns when the group has been given everything that was decided by now, by whatever goroutine. It blocks for as long as the
+// group's calls do.
+func (m *Master) Flush() {
+	m.mu.Lock()
+	workers := m.workers
+	m.unlock()
+	for _, w := range workers {
+		w.post.flush(m.group, w.slot)
+	}
+}
+
 // flush returns when everything that is in the post by now has been done.
 func (p *post) flush(g link.Group, slot int) {
 	p.deliver(g, slot)

@@ -131,12 +131,7 @@ func (m *Master) leave() {
 func (m *Master) close() {
 	ctx, cancel := awake.WithTimeout(context.Background(), m.leaveLimit())
 	defer cancel()
-	m.mu.Lock()
-	workers := m.workers
-	m.unlock()
-	for _, w := range workers { // what was decided before comes first
-		w.post.flush(m.group, w.slot)
-	}
+	m.Flush() // what was decided before comes first
 	err := m.group.Close(ctx)
 	if err != nil {
 		m.cfg.Log.Error("rankpool: workers did not leave", "err", err)

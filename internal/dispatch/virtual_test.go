@@ -54,6 +54,7 @@ func simulate(t *testing.T, link simlink.Config, took func(x uint64) time.Durati
 		}
 		s.trace = append(s.trace, fmt.Sprintf("%v %s %d %q %d", e.At, to, e.Slot, e.What, e.Size))
 	}
+	link.Flush = func() { s.Flush() }
 	s.group = simlink.New(link)
 	cfg.Group = s.group
 	s.Master = dispatch.New(cfg)

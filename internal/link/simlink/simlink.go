@@ -68,6 +68,10 @@ type Config struct {
 	// Traits replaces what the group says about itself; nil means a "simulated" group that replaces workers and kills them.
 	Traits *link.Traits
 
+	// Flush returns when the handler has handed over what it has decided to send so far: it may have other goroutines for that. Run calls
+	// it before time goes on for the first time, and before it says that nothing is left. Nil: the handler has none.
+	Flush func()
+
 	// Clock measures the real time that the master spends in calls of its handler, for Spent. Nil: nothing is measured.
 	Clock func() time.Duration
 
@@ -309,21 +313,34 @@ func (g *Group) Run(ctx context.Context, done func() bool) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	g.flush()
 	for ctx.Err() == nil {
 		if done() {
 			return nil
 		}
-		g.driving.Lock()
-		happened := g.step()
-		g.driving.Unlock()
-		if !happened {
-			if done() {
-				return nil
-			}
+		if g.stepAlone() {
+			continue
+		}
+		if done() {
+			return nil
+		}
+		if g.flush(); !g.stepAlone() {
 			return ErrQuiet
 		}
 	}
 	return context.Cause(ctx)
+}
+
+func (g *Group) flush() {
+	if g.cfg.Flush != nil {
+		g.cfg.Flush()
+	}
+}
+
+func (g *Group) stepAlone() (happened bool) {
+	g.driving.Lock()
+	defer g.driving.Unlock()
+	return g.step()
 }
 
 // SetAttention changes how much virtual time the master spends on each frame from now on.
