@@ -47,7 +47,7 @@ func Main(j Job) {
 // measures are the figures by name.
 var measures = map[string]func(context.Context, *bench) error{
 	"submit": submit, "map": mapped, "latency": latency, "wake": wake, "echo": echoes, "start": start,
-	"sleep": sleeping, "skew": skewed, "heap": heaps, "idle": idle, "hello": hello, "soak": soak, "channel": channel,
+	"sleep": sleeping, "skew": skewed, "heap": heaps, "idle": idle, "hello": hello, "soak": soak, "channel": channel, "grain": grain,
 }
 
 // alone are the figures that are measured without the executor of the others.

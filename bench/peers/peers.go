@@ -14,4 +14,6 @@ var (
 	MPI4Py []byte
 	//go:embed python/multiprocessing_pool.py
 	Multiprocessing []byte
+	//go:embed python/grain.py
+	Grain []byte // the pools of both
 )

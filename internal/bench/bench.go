@@ -133,11 +133,11 @@ func (c Options) Run(s command.Surroundings) error {
 	return nil
 }
 
-// chosen are the figures to measure. The curves, the goroutines, the scale and the soak take long: they are when named, the curves when needed too.
+// chosen are the figures to measure. The curves, the grain, the goroutines, the scale and the soak take long: they are when named, the curves when needed too.
 func (c Options) chosen() []string {
 	if len(c.Figures) == 0 {
 		return slices.DeleteFunc(slices.Clone(figureNames), func(n string) bool {
-			return n == "soak" || n == "scale" || n == "goroutines" || n == "curves" && c.Plot == ""
+			return n == "soak" || n == "scale" || n == "goroutines" || n == "grain" || n == "curves" && c.Plot == ""
 		})
 	}
 	if c.Plot != "" && !slices.Contains(c.Figures, "curves") {

@@ -149,11 +149,16 @@ func (f *field) lookForPython(ctx context.Context) error {
 		if err == nil {
 			f.interpreter = name
 			f.multiprocessing().name += ", Python " + strings.TrimSpace(out)
-			return os.WriteFile(filepath.Join(f.scratch, "multiprocessing_pool.py"), peers.Multiprocessing, 0o600)
+			return errors.Join(f.script("multiprocessing_pool.py", peers.Multiprocessing), f.script("grain.py", peers.Grain))
 		}
 		refused = append(refused, fmt.Sprintf("%s: %v", name, err))
 	}
 	return fmt.Errorf("no Python: %s", strings.Join(refused, "; "))
+}
+
+// script writes a peer in Python to where it is run from.
+func (f *field) script(name string, text []byte) error {
+	return os.WriteFile(filepath.Join(f.scratch, name), text, 0o600)
 }
 
 // lookForMPI4Py finds an interpreter that has mpi4py, and the MPI library that this was built for.
@@ -186,7 +191,7 @@ print(json.dumps([mpi4py.__version__, mpi4py.MPI.get_vendor()[0]]))`
 				if err := i.look.done(ctx); err != nil {
 					return err
 				}
-				return os.WriteFile(filepath.Join(f.scratch, "mpi4py_futures.py"), peers.MPI4Py, 0o600)
+				return errors.Join(f.script("mpi4py_futures.py", peers.MPI4Py), f.script("grain-mpi4py.py", peers.Grain))
 			}
 		}
 		return fmt.Errorf("mpi4py %s of %s was built for %s, which is not tried", answer[0], name, answer[1])

@@ -21,6 +21,7 @@ type entrant struct {
 	name    string // of a peer
 	backend string // of ours
 	workers int
+	at      place // where its ranks are; empty: it has none
 	missing error // why it cannot take part
 
 	prepare []*chore                      // what must have been done before it is started
@@ -162,7 +163,7 @@ const (
 func (f *field) world(i *implementation, at place, workers int) *entrant {
 	return f.once(fmt.Sprint(at, i.name, workers), func() *entrant {
 		return &entrant{
-			backend: i.name + " " + string(at), workers: workers, prepare: []*chore{&i.look, &f.program},
+			backend: i.name + " " + string(at), workers: workers, at: at, prepare: []*chore{&i.look, &f.program},
 			command: func(specs []string) []string {
 				return f.launch(i, at, workers+1, append([]string{f.path(withMPI)}, f.ourArguments("mpi", workers, specs)...)...)
 			},

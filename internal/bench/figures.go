@@ -7,7 +7,7 @@ import (
 )
 
 // figureNames are the figures in the order in which they are measured.
-var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "goroutines", "scale", "soak"}
+var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "grain", "goroutines", "scale", "soak"}
 
 // aboutFigures says what each is, for --help.
 var aboutFigures = map[string]string{
@@ -25,6 +25,7 @@ var aboutFigures = map[string]string{
 	"idle":       "processor time while nothing is in flight",
 	"hosts":      "tiny tasks between the hosts of --hosts",
 	"curves":     "over workers, chunk sizes and message sizes; measured when named, or for --plot",
+	"grain":      "the shortest task at which half of the workers' time is useful, and the useful share from 20 µs to 1 ms; measured when named",
 	"goroutines": "64 to 65,536 goroutines: tiny calls, tasks that sleep, start, memory; measured when named",
 	"scale":      "the master over 1 to 131,072 simulated workers: time, memory, share of the ideal; measured when named, once",
 	"soak":       "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
@@ -70,6 +71,8 @@ func (p *plan) add(figure string) {
 		p.curves()
 	case "goroutines":
 		p.goroutines()
+	case "grain":
+		p.grain()
 	case "scale":
 		p.scale()
 	case "soak":
@@ -109,10 +112,15 @@ func (p *plan) python(kind string, i *implementation, r row, n, size int) {
 	case r.ours.who.backend == "processes":
 		r.peer = by(p.f.multiprocessing(), spec, key)
 		p.small(kind, i).add(r)
-	case r.ours.who.backend == i.name+" world" && (p.f.mpi4py.vendor == i.family || p.f.mpi4py.look.err != nil && i == p.of()):
+	case r.ours.who.backend == i.name+" world" && p.ofMPI4Py(i):
 		r.peer = by(p.f.original(), spec, key)
 		p.small(kind, i).add(r)
 	}
+}
+
+// ofMPI4Py tells whether mpi4py is compared with the ranks of this MPI: the one that it is built for, or the first if it is not here.
+func (p *plan) ofMPI4Py(i *implementation) bool {
+	return p.f.mpi4py.vendor == i.family || p.f.mpi4py.look.err != nil && i == p.of()
 }
 
 func (p *plan) mapped() {

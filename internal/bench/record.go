@@ -39,6 +39,7 @@ type goal struct {
 
 func atMost(threshold float64) goal         { return goal{threshold: threshold} }
 func atMostTimes(ratio float64) goal        { return goal{ratio: ratio} }
+func atLeast(threshold float64) goal        { return goal{atLeast: true, threshold: threshold} }
 func atLeastTimes(ratio float64) goal       { return goal{atLeast: true, ratio: ratio} }
 func (g goal) andAtMost(value float64) goal { g.threshold = value; return g }
 
