@@ -24,6 +24,7 @@ func onEveryRank(p Program) int {
 		return ExitFailure
 	}
 	status := p.Master()
+	printNotes()
 	if mpi.Ended() { // by the program itself
 		return status
 	}

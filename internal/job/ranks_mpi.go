@@ -3,12 +3,14 @@
 package job
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -68,24 +70,45 @@ func startMPI() (*mpi.Environment, error) {
 	}
 	if parent, err := mpi.Parent(); env.Launcher.Rank <= 0 && parent == nil && err == nil { // the others tell this one
 		for _, w := range env.Warnings {
-			warn("", w)
+			if here.firstTime(w) {
+				printWarning("", w)
+			}
 		}
 	}
 	return env, nil
 }
 
-// warn tells the user something, once, however many ranks have it to say.
-func warn(who, text string) {
-	here.Lock()
-	defer here.Unlock()
-	if here.warned[text] {
-		return
+// firstTime tells whether the user has not been told this yet, however many ranks have it to say.
+func (r *ranks) firstTime(text string) bool {
+	r.Lock()
+	defer r.Unlock()
+	if r.warned[text] {
+		return false
 	}
-	if here.warned == nil {
-		here.warned = map[string]bool{}
+	if r.warned == nil {
+		r.warned = map[string]bool{}
 	}
-	here.warned[text] = true
-	fmt.Fprintf(os.Stderr, "rankpool: warning: %s%s\n", who, text)
+	r.warned[text] = true
+	return true
+}
+
+func printWarning(who, text string) { fmt.Fprintf(os.Stderr, "rankpool: warning: %s%s\n", who, text) }
+
+// notes prints what ranks have to tell the user. Who hears it polls for all ranks, and standard error may be a pipe that nobody reads.
+var notes lane.Lane
+
+// noted takes what a rank has to tell the user.
+func noted(rank int, text string) {
+	if here.firstTime(text) {
+		notes.Add(func() { printWarning(fmt.Sprintf("rank %d: ", rank), text) })
+	}
+}
+
+// printNotes waits until the notes that have come are printed, but not for long.
+func printNotes() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = notes.Drain(ctx)
 }
 
 // threadLevel reads the name of a level.
@@ -105,7 +128,7 @@ func threadLevel(name string) (mpi.ThreadLevel, error) {
 
 // linkOptions are the choices of both ends of the link.
 func linkOptions() (mpilink.Options, error) {
-	o := mpilink.Options{Noted: func(rank int, text string) { warn(fmt.Sprintf("rank %d: ", rank), text) }}
+	o := mpilink.Options{Noted: noted}
 	switch v := os.Getenv(EnvStage); strings.ToLower(v) {
 	case "1", "true", "yes", "on", "y":
 		o.Stage = true

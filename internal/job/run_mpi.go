@@ -129,6 +129,7 @@ func leaveMPI(status int) int {
 	if err == nil && hub != nil {
 		err = hub.Close(ctx)
 	}
+	printNotes()
 	if err == nil {
 		err = mpi.Finalize(ctx)
 	}
