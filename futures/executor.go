@@ -111,7 +111,8 @@ type executor struct {
 	limit  atomic.Int64
 
 	master   atomic.Pointer[dispatch.Master]
-	mu       sync.Mutex
+	starting sync.Mutex // held while the scheduler is made, which may start MPI
+	mu       sync.Mutex // held for moments; taken behind starting
 	shut     bool
 	backend  string
 	slots    int                // as asked for
@@ -174,32 +175,53 @@ func (e *executor) usable(none, local bool, name string) error {
 // threshold is the encoder's out-of-band threshold.
 func (e *executor) threshold() int { return int(e.limit.Load()) }
 
-// started returns the scheduler, and starts it if nothing did before.
+// started returns the scheduler, and makes it if nothing did before. That may take its time, and a shutdown does not wait for it.
 func (e *executor) started() (*dispatch.Master, error) {
 	if m := e.master.Load(); m != nil {
 		return m, nil
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.starting.Lock()
+	defer e.starting.Unlock()
 	if m := e.master.Load(); m != nil {
 		return m, nil
 	}
-	if err := e.made(); err != nil {
+	if err := cmp.Or(e.made(), e.over()); err != nil {
 		return nil, err
-	}
-	switch {
-	case life.Draining():
-		return nil, ErrDrained
-	case e.shut:
-		return nil, ErrShutdown
 	}
 	m, err := e.newMaster()
 	if err != nil {
 		return nil, err
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.overLocked(); err != nil { // in the meantime; nothing of m runs yet
+		return nil, err
+	}
+	if e.world {
+		if err := e.shareWorld(m); err != nil {
+			return nil, err
+		}
+	}
 	e.master.Store(m)
 	track(e, m)
 	return m, nil
+}
+
+// over says why nothing begins any more, if that is so.
+func (e *executor) over() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.overLocked()
+}
+
+func (e *executor) overLocked() error {
+	switch {
+	case life.Draining():
+		return ErrDrained
+	case e.shut:
+		return ErrShutdown
+	}
+	return nil
 }
 
 // newMaster reads the environment and makes the group of workers and its scheduler. Nothing runs yet.
@@ -213,10 +235,13 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.backend, err = e.chooseBackend(env)
+	backend, err := e.chooseBackend(env)
 	if err != nil {
 		return nil, err
 	}
+	e.mu.Lock()
+	e.backend = backend
+	e.mu.Unlock()
 	if e.backend == backendProcesses {
 		if why := e.insteadOfSpawning(env); why != "" {
 			saidInstead.Do(func() { complaints.Warn("rankpool: " + why) })
@@ -246,7 +271,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if e.shares {
 		name = sharedName
 	}
-	m := dispatch.New(dispatch.Config{
+	return dispatch.New(dispatch.Config{
 		Group: group, Log: log, Setup: setup,
 		Check:            checkFingerprint(e.backend),
 		Name:             name,
@@ -260,13 +285,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Home:             e.home,
 		Patient:          e.comm != nil,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
-	})
-	if e.world {
-		if err := e.shareWorld(m); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	}), nil
 }
 
 func (e *executor) chooseThreshold(env environment) int {
@@ -334,9 +353,10 @@ func (e *executor) NumWorkers(ctx context.Context) (int, error) {
 // Backend implements [Executor].
 func (e *executor) Backend() string {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.backend != "" || e.made() != nil {
-		return e.backend
+	chosen := e.backend
+	e.mu.Unlock()
+	if chosen != "" || e.made() != nil {
+		return chosen
 	}
 	env, err := e.environment(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -426,8 +446,7 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
 	}
 	if !c.noWait {
-		e.log.Flush(life.LastWords)
-		life.Complaints().Flush(life.LastWords)
+		lane.Flush(life.LastWords, e.log, life.Complaints())
 	}
 	if err != nil {
 		cut := &ShutdownError{Cause: gaveUp(ctx, "the executor to shut down")}

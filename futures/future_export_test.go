@@ -58,3 +58,9 @@ const ReadingSize = unsafe.Sizeof(reading{})
 
 // FlushLog waits until the package's log has been handed on.
 func FlushLog() { life.Complaints().Flush(time.Minute) }
+
+// Log reports something to an executor's log.
+func (ex *ThreadPoolExecutor) Log(text string) { ex.log.Warn(text) }
+
+// Complain reports something to the package's log.
+func Complain(text string) { life.Complaints().Warn(text) }

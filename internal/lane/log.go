@@ -35,17 +35,22 @@ func NewLogger(h slog.Handler) Logger {
 
 // Flush waits until what was logged before has been handed on, for so long at most. A handler that does not return is not waited
 // for longer.
-func (l Logger) Flush(limit time.Duration) {
-	if l.root == nil {
-		return
-	}
-	l.root.log.confess()
-	if l.root.log.lane.Len() == 0 {
-		return
+func (l Logger) Flush(limit time.Duration) { Flush(limit, l) }
+
+// Flush flushes several loggers, for so long at most in all.
+func Flush(limit time.Duration, loggers ...Logger) {
+	for _, l := range loggers {
+		if l.root != nil {
+			l.root.log.confess()
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	_ = l.root.log.lane.Drain(ctx)
+	for _, l := range loggers {
+		if l.root != nil && l.root.log.lane.Len() > 0 {
+			_ = l.root.log.lane.Drain(ctx)
+		}
+	}
 }
 
 // log is what a handler and those that are made of it have in common.

@@ -147,3 +147,18 @@ func TestALevelThatIsChangedIsNoticed(t *testing.T) {
 		}
 	})
 }
+
+func TestSeveralHandlersThatNeverReturnAreWaitedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hanging{make(chan struct{})}
+		a, b := lane.NewLogger(h), lane.NewLogger(h)
+		a.Warn("text")
+		b.Warn("text")
+		begin := time.Now()
+		lane.Flush(time.Second, a, lane.Logger{}, b)
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("Flush took %v, not one second", took)
+		}
+		close(h.until)
+	})
+}
