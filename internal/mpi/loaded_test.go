@@ -247,7 +247,8 @@ func TestAfterFinalizeLibcsHandlersRunAndOneThatHangsIsGivenUp(t *testing.T) {
 				Ranks: 2, Launcher: l, Env: []string{noStart + "=1", "RANKPOOL_TEST_HANG=" + hang}, Args: []string{"-test.v", "-test.run=^" + t.Name() + "$"},
 			})
 			// What puts has written is flushed behind the handlers, so where one hangs it is not there.
-			if err != nil || r.Code != status || r.Expired || hang == "" && strings.Count(r.Output, "a handler ran") != 2 {
+			lost := hang != "" && r.Code == 0 && mpitest.VersionOf(l).LosesStatus()
+			if err != nil || r.Code != status && !lost || r.Expired || hang == "" && strings.Count(r.Output, "a handler ran") != 2 {
 				t.Errorf("%s, hangs %q: %v, status %d:\n%s", l, hang, err, r.Code, r.Output)
 			}
 		}

@@ -63,3 +63,12 @@ func (v Version) WakesTasks() bool { return v.PRRTE() }
 
 // RunsTwoPrograms tells whether mpiexec can start different programs as the ranks of one job. PRRTE 3 crashes.
 func (v Version) RunsTwoPrograms() bool { return !v.PRRTE() }
+
+// LosesStatus tells whether mpiexec may end with 0 after ranks that have ended with another status, behind MPI_Finalize and without libc's
+// exit handlers, in one of which MPICH says goodbye since 4.2.
+func (v Version) LosesStatus() bool {
+	return v.Launcher == "mpich" && (v.Major > 4 || v.Major == 4 && v.Minor >= 2)
+}
+
+// MakesIntercomms tells whether the library makes intercommunicators while it mitigates failures. Open MPI 6.0.0rc2 does not.
+func (v Version) MakesIntercomms() bool { return v.Launcher != "openmpi" || v.Major < 6 }
