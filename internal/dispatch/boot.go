@@ -66,20 +66,27 @@ func (m *Master) open() {
 		return
 	}
 	m.waiting, m.unheard, m.lending.size = n, n, n
-	for i := range n {
-		m.workers = append(m.workers, m.newWorker(i))
-	}
+	m.unknown = &Hello{Workers: n}
+	m.workers = m.newWorkers(0, n)
 	for _, w := range m.workers {
 		m.startWorker(w)
 	}
 }
 
-func (m *Master) newWorker(slot int) *worker { return &worker{slot: slot, thread: m.kind.SharesMem} }
+func (m *Master) newWorkers(first, n int) []*worker {
+	all, list := make([]worker, n), make([]*worker, n)
+	for i := range all {
+		w := &all[i]
+		w.slot, w.thread, w.hello = first+i, m.kind.SharesMem, m.unknown
+		list[i] = w
+	}
+	return list
+}
 
 // startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
-	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = Hello{Workers: m.lending.size}, 0, 0, 0, false, 0, true
+	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, false, 0, true
 	w.reign, w.untimed, w.parted = m.reign, 0, elements{}
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
 	m.order(w, order{verb: startSlot})
@@ -99,6 +106,14 @@ func (m *Master) after(d time.Duration, w *worker, f func()) {
 	w.timer = timer
 }
 
+// stopTimer ends what after has begun for a worker.
+func (w *worker) stopTimer() {
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+}
+
 // tooSlow says why a worker that is not ready in time is ended.
 func (m *Master) tooSlow(w *worker) error {
 	where := "its set-up and initializer included"
@@ -110,16 +125,19 @@ func (m *Master) tooSlow(w *worker) error {
 
 // greeting is a worker's hello, looked at before the lock is taken: a fingerprint takes its time.
 type greeting struct {
-	hello    Hello
+	hello    *Hello
 	err      error // it is damaged
 	mismatch error // it is of another program
 }
 
 func (m *Master) examine(slot int, b []byte) *greeting {
 	g := new(greeting)
-	if g.hello, g.err = parseHello(b); g.err == nil && m.cfg.Check != nil {
-		g.mismatch = m.cfg.Check(slot, g.hello)
+	h, err := parseHello(b)
+	if err == nil && m.cfg.Check != nil {
+		g.mismatch = m.cfg.Check(slot, h)
 	}
+	h.Fingerprint = nil // it is large, and nobody asks for it again
+	g.hello, g.err = &h, err
 	return g
 }
 
@@ -132,13 +150,25 @@ func (m *Master) greet(w *worker, g *greeting, out *news) error {
 		return errors.New("a second hello")
 	}
 	w.hello = g.hello
-	w.hello.Workers = m.lending.size
+	w.hello.Workers, w.hello.Host = m.lending.size, m.hostName(g.hello.Host)
 	if g.mismatch != nil {
 		m.breakWith(out, w.broken("", g.mismatch))
 		return nil
 	}
 	m.setUp(w)
 	return nil
+}
+
+// hostName returns a name that many workers have in common, once in memory.
+func (m *Master) hostName(s string) string {
+	if name, ok := m.hosts[s]; ok {
+		return name
+	}
+	if m.hosts == nil {
+		m.hosts = map[string]string{}
+	}
+	m.hosts[s] = s
+	return s
 }
 
 // setUp sends a worker that has said hello its set-up, of which its number on its host is part. Where workers may be on several
@@ -184,8 +214,8 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 		m.refused(w, coded, out)
 		return
 	}
-	w.timer.Stop()
-	w.state, w.readied = idle, time.Now()
+	w.stopTimer()
+	w.state, w.readied = idle, m.now()
 	m.ready++
 	if m.extra(w) {
 		m.lending.coming--
@@ -213,7 +243,7 @@ func (m *Master) refused(w *worker, coded []byte, out *news) {
 	hello := w.hello
 	out.kept = true
 	out.aside = append(out.aside, func() {
-		err := m.cfg.DecodeSetupError(coded, w.slot, hello)
+		err := m.cfg.DecodeSetupError(coded, w.slot, *hello)
 		n := newsPool.Get().(*news)
 		m.mu.Lock()
 		m.breakWith(n, w.broken("", err))

@@ -154,7 +154,6 @@ func (m *Master) fill(w *worker) bool {
 	}
 	first, flags := w.seq+1, 0
 	late := false // a job was interrupted after its sink could be cancelled
-	w.compact()
 	for {
 		p, ok := m.next()
 		if !ok {
@@ -177,7 +176,7 @@ func (m *Master) fill(w *worker) bool {
 		m.queue.take(n, end)
 		p.n, p.seq = n, w.seq+1
 		w.seq += uint64(n)
-		w.out = append(w.out, p)
+		m.give(w, p)
 		late = late || p.job.is(interrupted)
 		if !tiny {
 			break
@@ -192,10 +191,10 @@ func (m *Master) fill(w *worker) bool {
 	if w.state == idle {
 		b.frame.Stream[flags] |= runIdle
 		w.state, w.passed = busy, len(m.queue.gangs) > 0
-		w.since = time.Now()
+		w.since = m.now()
 	}
 	w.units += b.units
-	w.ends = append(w.ends, w.seq)
+	w.sent()
 	m.flying += b.units
 	if b.local != nil {
 		b.frame.Local = b.local
@@ -236,7 +235,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 			continue
 		}
 		w.seq++
-		w.out = append(w.out, piece{job: j, n: 1, seq: w.seq})
+		m.give(w, piece{job: j, n: 1, seq: w.seq})
 		if local {
 			b.local.list = append(b.local.list, localRun{j, 0, 1})
 		} else {
@@ -249,17 +248,6 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	b.units += n
 	b.head.units += uint32(n)
 	binary.LittleEndian.PutUint32(b.frame.Stream[b.at:], b.head.units)
-}
-
-// compact moves the unanswered pieces to the front once most are answered: a worker that always has another batch never
-// runs out of pieces, and its list would grow with every task.
-func (w *worker) compact() {
-	if w.head < 64 || w.head < len(w.out)/2 {
-		return
-	}
-	n := copy(w.out, w.out[w.head:])
-	clear(w.out[n:])
-	w.out, w.head = w.out[:n], 0
 }
 
 // room says how many units of p the batch takes, and where they end. The first unit always fits.

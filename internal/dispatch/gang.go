@@ -3,7 +3,6 @@ package dispatch
 import (
 	"encoding/binary"
 	"slices"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
 )
@@ -133,9 +132,9 @@ func (m *Master) start(j *Job, n int) {
 		}
 		f.Stream, _ = appendRun(f.Stream, h)
 		w.seq++
-		w.out = append(w.out, piece{job: j, cursor: cursor{unit: unit}, n: 1, seq: w.seq})
-		w.units, w.state, w.since = 1, busy, time.Now()
-		w.ends = append(w.ends, w.seq)
+		m.give(w, piece{job: j, cursor: cursor{unit: unit}, n: 1, seq: w.seq})
+		w.units, w.state, w.since = 1, busy, m.now()
+		w.sent()
 		m.flying++
 		m.order(w, order{frame: f, inserts: []insert{{at: len(f.Stream), b: j.Data}}})
 	}

@@ -34,7 +34,7 @@ func (m *Master) allow(w *worker, units span, grace, d time.Duration) {
 		m.mu.Lock()
 		p := w.next()
 		switch {
-		case p == nil || w.state != busy || !w.readied.Equal(life) || p.gone || !units.has(p.seq+uint64(p.done)):
+		case p == nil || w.state != busy || w.readied != life || p.gone || !units.has(p.seq+uint64(p.done)):
 		case !m.kind.Kills && p.n-p.done > 1:
 			m.allow(w, units, grace, longTask)
 		default:

@@ -96,8 +96,8 @@ func (m *Master) farewell(w *worker, r *reader, out *news) error {
 }
 
 // hearFarewell takes in one failure. The lock is not held.
-func (m *Master) hearFarewell(coded, what []byte, slot int, hello Hello) {
-	err := m.cfg.DecodeLeaveError(coded, string(what), slot, hello)
+func (m *Master) hearFarewell(coded, what []byte, slot int, hello *Hello) {
+	err := m.cfg.DecodeLeaveError(coded, string(what), slot, *hello)
 	m.mu.Lock()
 	defer m.unlock()
 	m.failures.add(err)

@@ -257,7 +257,7 @@ func (m *Master) startExtra() {
 	if n := len(g.vacant); n > 0 {
 		v, g.vacant = g.vacant[n-1], g.vacant[:n-1]
 	} else {
-		v = m.newWorker(len(m.workers))
+		v = m.newWorkers(len(m.workers), 1)[0]
 		m.workers = append(m.workers, v)
 	}
 	g.coming++
@@ -278,7 +278,7 @@ func (m *Master) vacate(w *worker, was workerState) {
 	case starting:
 		m.lending.coming--
 	case leaving:
-		w.timer.Stop()
+		w.stopTimer()
 	}
 	m.lending.vacant = append(m.lending.vacant, w)
 }

@@ -106,12 +106,12 @@ func (m *Master) Lost(slot int, l link.Loss) {
 		m.ready--
 		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == slot })
 	case starting:
-		w.timer.Stop()
+		w.stopTimer()
 	}
 	cause := w.reason(l, was)
 	m.hush(w)
 	m.doom(w, cause)
-	failed := was == starting || was != leaving && w.idled(l) && !isOverdue(cause)
+	failed := was == starting || was != leaving && w.idled(l, m.now()) && !isOverdue(cause)
 	worked := w.units > 0
 	blamed := m.orphans(w, l, cause, n)
 	m.warn(w, cause)
@@ -245,7 +245,9 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 		m.takeBack(p, out)
 	}
 	m.flying -= w.units
-	w.units, w.ends, w.out, w.head = 0, w.ends[:0], w.out[:0], 0
+	clear(w.out)
+	w.units, w.ends, w.head = 0, w.ends[:0], len(w.out)
+	m.settle(w)
 	return blamed
 }
 

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/link"
 )
 
@@ -103,6 +102,7 @@ type Master struct {
 	err     error // why Broken
 	queue   queue
 	workers []*worker
+	spare   lists // of workers' pieces
 	idle    []int // slots, first in first out
 	ready   int   // workers that are idle or busy
 	waiting int   // workers still to come before the first task may go out
@@ -135,6 +135,10 @@ type Master struct {
 	telling   sync.Mutex    // guards told, and orders the calls of attender
 	told      bool
 
+	begun   time.Time // when the Master was made
+	unknown *Hello    // of workers that have not said hello
+	hosts   map[string]string
+
 	booted   chan struct{} // closed when the first set of workers is ready, or failed, or was given up
 	isBooted bool
 	closed   chan struct{} // closed when every worker has left
@@ -143,55 +147,6 @@ type Master struct {
 	leaving  bool          // leave has been called
 	dropping error         // why what is queued, or comes back, will not run; nil while it will
 }
-
-// worker is one slot of the group.
-type worker struct {
-	slot   int
-	thread bool // it is a goroutine of this process
-	state  workerState
-	hello  Hello
-	out    []piece // handed out, in order; those before head are answered
-	head   int
-	units  int      // how many units are not answered
-	ends   []uint64 // the last number of each frame of tasks that is not wholly answered
-	seq    uint64   // the number of the last unit sent
-	served int      // units it has answered
-	site   *Site    // where it is; nil before it has said hello
-	parted elements // of the unit that it runs, those of which parts have come
-
-	untimed time.Duration // what units are taken to have taken whose results came before their time
-	epoch   uint64        // hand-backs seen
-	long    bool          // gave units back, and has answered nothing since
-	talks   bool          // the unit it runs has asked for the other workers
-	direct  bool          // and talks to them by means that the master knows nothing of
-	made    bool          // which are made: it does not wait for them to be
-	passed  bool          // what it runs was handed out while a gang waited
-	since   time.Time
-	heard   bool         // a frame came since the watchdog looked last
-	moved   uint64       // what the group told then of frames on their way
-	silent  int          // how often it looked in vain
-	timer   *awake.Timer // of its start, its pause or its leaving
-	fails   int          // starts that failed in a row
-
-	loan loan
-
-	readied time.Time // when it was ready
-	reign   uint64    // the pool's when it was started
-	stats   WorkerStats
-	post    post
-}
-
-type workerState int
-
-const (
-	empty workerState = iota
-	starting
-	idle
-	busy
-	leaving
-	pausing // empty until the next start
-	dead    // given up
-)
 
 // New returns a Master that has started nothing.
 func New(cfg Config) *Master {
@@ -219,7 +174,7 @@ func New(cfg Config) *Master {
 	m := &Master{
 		mover: mover, recaller: recaller, attender: attender, told: true,
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
-		booted: make(chan struct{}), closed: make(chan struct{}),
+		begun: time.Now(), unknown: new(Hello), booted: make(chan struct{}), closed: make(chan struct{}),
 	}
 	m.attending.Store(true)
 	if cfg.Home != nil {

@@ -42,12 +42,12 @@ type insert struct {
 	b  []byte
 }
 
-// post is what waits to be done to one slot.
+// post is what waits to be done to one slot. Mostly that is one order, which needs no memory here: whoever was the first to order something
+// carries it out, and then what others have ordered meanwhile.
 type post struct {
 	mu      sync.Mutex
-	orders  []order
-	spare   []order // the memory of what was done last
-	sending bool    // a goroutine is at it
+	sending bool    // a goroutine is at it, or will be as soon as it has released the scheduler's lock
+	orders  []order // what was ordered meanwhile
 	empty   chan struct{}
 }
 
@@ -67,35 +67,49 @@ func (m *Master) recall(w *worker, first, n uint64) {
 // kill has a worker ended once the lock is free.
 func (m *Master) kill(w *worker, cause error) { m.order(w, order{verb: killWorker, cause: cause}) }
 
-// order puts an order into a worker's post. The lock is held.
+// order has something done to a worker's slot once the lock is free. The lock is held.
 func (m *Master) order(w *worker, o order) {
-	w.post.mu.Lock()
-	w.post.orders = append(w.post.orders, o)
-	w.post.mu.Unlock()
-	switch {
-	case m.addressed.one == nil:
-		m.addressed.one = w
-	case m.addressed.one != w:
-		m.addressed.more = append(m.addressed.more, w)
+	p := &w.post
+	p.mu.Lock()
+	if p.sending {
+		p.orders = append(p.orders, o)
+		p.mu.Unlock()
+		return
+	}
+	p.sending = true
+	p.mu.Unlock()
+	if m.addressed.one.to == nil {
+		m.addressed.one = addressed{w, o}
+	} else {
+		m.addressed.more = append(m.addressed.more, addressed{w, o})
 	}
 }
 
-// addressees are the workers for whom there is something in the post since the lock was taken. Mostly it is one.
+// addressed is what whoever holds the lock has to do to a slot.
+type addressed struct {
+	to    *worker
+	order order
+}
+
+// addressees are all of that since the lock was taken. Mostly it is one.
 type addressees struct {
-	one  *worker
-	more []*worker
+	one  addressed
+	more []addressed
 }
 
 // unlock releases the scheduler's lock, and then does what was decided under it.
 func (m *Master) unlock() {
-	to, remarks := m.addressed, m.remarks
-	m.addressed, m.remarks = addressees{}, nil
+	one, more, remarks := m.addressed.one, m.addressed.more, m.remarks
+	if one.to != nil {
+		m.addressed = addressees{}
+	}
+	m.remarks = nil
 	attend := m.attender != nil && m.attend()
 	m.mu.Unlock()
-	if to.one != nil {
-		to.one.post.deliver(m.group, to.one.slot)
-		for _, w := range to.more {
-			w.post.deliver(m.group, w.slot)
+	if one.to != nil {
+		one.carryOut(m.group)
+		for i := range more {
+			more[i].carryOut(m.group)
 		}
 	}
 	if attend {
@@ -118,39 +132,35 @@ func (m *Master) remark(level slog.Level, text string, args ...any) {
 	m.remarks = append(m.remarks, remark{level, text, args})
 }
 
-// deliver does what is in the post, unless another goroutine is at it, which then does this too.
-func (p *post) deliver(g link.Group, slot int) {
-	p.mu.Lock()
-	if p.sending || len(p.orders) == 0 {
-		p.mu.Unlock()
-		return
-	}
-	p.sending = true
-	p.goOn(g, slot)
+// carryOut does what was ordered, and then what is in the post.
+func (a *addressed) carryOut(g link.Group) {
+	a.order.carryOut(g, a.to.slot)
+	a.to.post.mu.Lock()
+	a.to.post.goOn(g, a.to.slot, 1)
 }
 
-// goOn is deliver for the goroutine that is at it. It holds the post's lock, and releases it.
-func (p *post) goOn(g link.Group, slot int) {
-	for round := 0; len(p.orders) > 0; round++ {
+// goOn does what is in the post, for the goroutine that is at it and has done so many rounds. It holds the post's lock, and releases it.
+func (p *post) goOn(g link.Group, slot, round int) {
+	for spare := []order(nil); len(p.orders) > 0; round++ {
 		if round == mostRounds {
 			p.mu.Unlock()
 			go func() {
 				p.mu.Lock()
-				p.goOn(g, slot)
+				p.goOn(g, slot, 0)
 			}()
 			return
 		}
 		orders := p.orders
-		p.orders, p.spare = p.spare[:0], nil
+		p.orders = spare
 		p.mu.Unlock()
 		for i := range orders {
 			orders[i].carryOut(g, slot)
 		}
 		clear(orders)
 		p.mu.Lock()
-		p.spare = orders[:0]
+		spare = orders[:0]
 	}
-	p.sending = false
+	p.sending, p.orders = false, nil
 	if p.empty != nil {
 		close(p.empty)
 		p.empty = nil
@@ -165,13 +175,12 @@ func (m *Master) Flush() {
 	workers := m.workers
 	m.unlock()
 	for _, w := range workers {
-		w.post.flush(m.group, w.slot)
+		w.post.flush()
 	}
 }
 
 // flush returns when everything that is in the post by now has been done.
-func (p *post) flush(g link.Group, slot int) {
-	p.deliver(g, slot)
+func (p *post) flush() {
 	p.mu.Lock()
 	if !p.sending {
 		p.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/remote"
@@ -36,7 +35,7 @@ type news struct {
 	kept  bool // the stream is still needed
 	aside []func()
 	slot  int
-	hello Hello
+	hello *Hello
 }
 
 var newsPool = sync.Pool{New: func() any { return new(news) }}
@@ -49,7 +48,7 @@ func (m *Master) deliver(n *news) (kept bool) {
 			m.tellAside(n, *d)
 			kept = true
 		} else {
-			kept = m.tell(n.slot, &n.hello, d) || kept
+			kept = m.tell(n.slot, n.hello, d) || kept
 		}
 	}
 	for _, f := range n.aside {
@@ -57,7 +56,7 @@ func (m *Master) deliver(n *news) (kept bool) {
 	}
 	clear(n.list)
 	clear(n.aside)
-	n.list, n.aside, n.kept = n.list[:0], n.aside[:0], false
+	n.list, n.aside, n.kept, n.hello = n.list[:0], n.aside[:0], false, nil
 	newsPool.Put(n)
 	return kept
 }
@@ -94,7 +93,7 @@ func (d *delivery) foreign() bool {
 // tellAside tells a sink where the user's code keeps nobody waiting.
 func (m *Master) tellAside(n *news, d delivery) {
 	slot, hello := n.slot, n.hello
-	m.cfg.Aside(func() { m.tell(slot, &hello, &d) })
+	m.cfg.Aside(func() { m.tell(slot, hello, &d) })
 }
 
 // tell tells one sink. A panic, of code that came with a type of the user's, is what the units have failed with.
@@ -218,14 +217,6 @@ func (m *Master) message(w *worker, f link.Frame, g *greeting, n *news) error {
 	}
 }
 
-// next returns the oldest piece at the worker that has unanswered units.
-func (w *worker) next() *piece {
-	if w.head == len(w.out) {
-		return nil
-	}
-	return &w.out[w.head]
-}
-
 // answered counts the next unit of p as done, unless it is open what becomes of it.
 func (m *Master) answered(w *worker, p *piece, failed, open bool) {
 	switch {
@@ -240,7 +231,7 @@ func (m *Master) answered(w *worker, p *piece, failed, open bool) {
 
 // release takes the next n units of p off the worker's list.
 func (m *Master) release(w *worker, p *piece, n int) {
-	w.stats.Tasks += uint64(n)
+	w.tasks += uint64(n)
 	p.done += n
 	p.over, p.bad = 0, false
 	seq := p.seq + uint64(p.done) - 1
@@ -253,16 +244,14 @@ func (m *Master) release(w *worker, p *piece, n int) {
 		}
 		*p = piece{}
 		w.head++
-		if w.head == len(w.out) {
-			w.out, w.head = w.out[:0], 0
-		}
+		m.settle(w)
 	}
 	w.units -= n
 	m.flying -= n
 	for len(w.ends) > 0 && w.ends[0] <= seq {
 		w.ends = append(w.ends[:0], w.ends[1:]...)
 		if w.units > 0 {
-			w.since = time.Now() // of the frame that follows
+			w.since = m.now() // of the frame that follows
 		}
 	}
 	m.hush(w)
@@ -304,9 +293,7 @@ func (m *Master) handback(w *worker, from uint64, out *news) {
 		}
 		m.takeBack(back, out)
 	}
-	if w.head >= len(w.out) {
-		w.out, w.head = w.out[:0], 0
-	}
+	m.settle(w)
 	for n := len(w.ends); n > 0 && w.ends[n-1] >= from; n = len(w.ends) {
 		w.ends = w.ends[:n-1]
 	}

@@ -68,7 +68,7 @@ func (r *recorder) timed(d time.Duration) {
 	if r.ran.good > 0 {
 		r.m.times(r.fn).add(d, r.ran.good)
 	}
-	r.w.stats.Busy += d
+	r.w.spent += d
 	if r.ran.all > 0 {
 		r.close(max(d-r.w.untimed, 0) / time.Duration(r.ran.all))
 	}

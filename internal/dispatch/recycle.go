@@ -25,7 +25,7 @@ func (m *Master) free(w *worker) {
 // renew starts the next worker in the slot of one that has served its time and left, unless a shutdown has nothing more
 // for it to do.
 func (m *Master) renew(w *worker) {
-	w.timer.Stop()
+	w.stopTimer()
 	if m.pending() || m.state == Serving {
 		m.stats.Restarts++
 		m.startWorker(w)

@@ -22,11 +22,11 @@ const (
 )
 
 // idled tells whether a lost worker had begun none of the tasks it was given, and was not there for long.
-func (w *worker) idled(l link.Loss) bool {
+func (w *worker) idled(l link.Loss, now time.Duration) bool {
 	if !l.Proof && w.units > 0 { // nobody knows
 		return false
 	}
-	return w.served == 0 && l.Picked == 0 && time.Since(w.readied) < settled
+	return w.served == 0 && l.Picked == 0 && now-w.readied < settled
 }
 
 // givenUp tells whether a slot has no worker and is not expected to have one soon.

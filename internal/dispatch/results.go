@@ -203,7 +203,7 @@ func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, rec
 	w.units -= last
 	w.served += last
 	m.flying -= last
-	w.stats.Tasks += uint64(last)
+	w.tasks += uint64(last)
 	m.stats.Done += uint64(n)
 	m.release(w, &w.out[w.head], 1)
 	return n, size

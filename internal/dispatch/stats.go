@@ -33,10 +33,9 @@ func (m *Master) Stats() Stats {
 	s := m.stats
 	s.Running, s.Waiting = m.flying-m.lending.lent, m.lending.lent
 	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)
+	s.Workers = make([]WorkerStats, 0, len(m.workers))
 	for _, w := range m.workers {
-		ws := w.stats
-		ws.Worker, ws.Host, ws.Pid = w.slot, w.hello.Host, w.hello.Pid
-		s.Workers = append(s.Workers, ws)
+		s.Workers = append(s.Workers, WorkerStats{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Tasks: w.tasks, Busy: w.spent})
 	}
 	return s
 }

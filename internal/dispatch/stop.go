@@ -92,7 +92,7 @@ func (m *Master) Running() []RunningTask {
 	var all []RunningTask
 	for _, w := range m.workers {
 		if p := w.next(); p != nil && w.state == busy {
-			all = append(all, RunningTask{m.cfg.Name(p.job.Func), w.slot, w.hello.Host, w.hello.Pid, w.thread, w.since})
+			all = append(all, RunningTask{m.cfg.Name(p.job.Func), w.slot, w.hello.Host, w.hello.Pid, w.thread, m.begun.Add(w.since)})
 		}
 	}
 	return all
@@ -121,7 +121,7 @@ func (m *Master) leave() {
 		case idle, busy:
 			m.dismiss(w)
 		case starting, pausing:
-			w.timer.Stop()
+			w.stopTimer()
 		}
 	}
 	m.watch.stop()
