@@ -42,7 +42,7 @@ func (p *Port) Send(f link.Frame) {
 		return
 	}
 	p.up = g.way(p.now, p.up, size(f))
-	g.master.put(event{at: p.up, number: g.number(), slot: p.slot, life: p.life, what: frame, parcel: g.parcels.put(parcel{frame: f})})
+	g.master.put(event{at: p.up, number: g.number(), slot: p.slot, life: p.life, what: frame, parcel: g.parcels.put(parcel{frame: packed(f)})})
 }
 
 // WakeAt has Wake called at a time, and not at the one that was asked for before.

@@ -108,6 +108,7 @@ type Group struct {
 	last    uint64 // number of the last event
 	parcels parcels
 	workers timetable // what happens at the workers
+	sent    []event   // likewise, and not yet among them: putting them in order is not the master's work
 	master  timetable // what reaches the master
 	time    time.Duration
 	starts  int // of the first set, how many were
@@ -221,7 +222,8 @@ func (g *Group) Send(w int, f link.Frame) {
 	g.spent.Bytes += size
 	g.idle = max(g.idle, g.moment()) + g.attention
 	p.down = g.way(g.idle, p.down, size)
-	g.workers.put(event{at: p.down, number: g.number(), slot: p.slot, life: p.life, what: frame, parcel: g.parcels.put(parcel{frame: f})})
+	f = packed(f)
+	g.sent = append(g.sent, event{at: p.down, number: g.number(), slot: p.slot, life: p.life, what: frame, parcel: g.parcels.put(parcel{frame: f})})
 }
 
 // Kill ends a worker as soon as word of it can be there.
@@ -389,6 +391,20 @@ func (g *Group) way(now, before time.Duration, size int) time.Duration {
 	return at
 }
 
+// packed returns a frame as it is on its way: as with a real link the buffer that it was written into is free again.
+func packed(f link.Frame) link.Frame {
+	stream := f.Stream
+	f.Stream = append(make([]byte, 0, len(stream)), stream...)
+	link.PutBuffer(stream)
+	return f
+}
+
+// unpacked returns a frame as a link delivers it.
+func unpacked(f link.Frame) link.Frame {
+	f.Stream = append(link.GetBuffer(), f.Stream...)
+	return f
+}
+
 func size(f link.Frame) int {
 	n := len(f.Stream)
 	for _, s := range f.Segments {
@@ -415,6 +431,10 @@ type arrival struct {
 // sides can be looked at one after the other. It returns false when there is nothing that could happen. Its caller drives.
 func (g *Group) step() (happened bool) {
 	g.mu.Lock()
+	for _, e := range g.sent {
+		g.workers.put(e)
+	}
+	g.sent = g.sent[:0]
 	next, ok := g.workers.first()
 	if m, also := g.master.first(); also && (!ok || m < next) {
 		next, ok = m, true
@@ -470,7 +490,7 @@ func (g *Group) give(h link.Handler) {
 		if a.lost {
 			h.Lost(a.slot, *a.parcel.loss)
 		} else {
-			h.Receive(a.slot, a.parcel.frame)
+			h.Receive(a.slot, unpacked(a.parcel.frame))
 		}
 	}
 	if g.cfg.Clock != nil {
