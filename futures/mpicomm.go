@@ -28,8 +28,8 @@ type Communicator interface {
 // its ranks go on with this one. What [WithDir] and [WithEnv] set holds on the ranks as long as they serve.
 //
 // Root waits for the other ranks as long as they live, so one may come hours after the others; [WithStartTimeout] sets a limit. The
-// other ranks wait for root until ctx ends. Of the world, a rank that has come to the end of its program, or whose process has ended on this
-// host, is not waited for: that is an error. MPI cannot be left in good order after it, so the job may end with a status of the launcher's.
+// other ranks wait for root until ctx ends. A rank that has come to the end of its program, or whose process has ended on this host, is not
+// waited for: that is an error. MPI cannot be left in good order after it, so the job may end with a status of the launcher's.
 //
 // A communicator of one rank, of whatever kind, has one worker, a goroutine, with MPI and without. So has the world, or nil, in a task:
 // there it is the task's worker alone. In the master of a program with [Main], whose ranks serve all the time, the executor is

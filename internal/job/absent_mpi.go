@@ -19,10 +19,10 @@ const (
 	askedLook = 50 * time.Millisecond
 )
 
-// absent calls gone for one of the ranks, the first that is found to have ended or to be at its end, and perhaps for others. It
-// returns at once, and what it has begun ends when stop is closed.
-func (f *farewell) absent(stop <-chan struct{}, ranks []int, gone func(why string, ended bool)) {
-	f.roster.AwaitEnds(stop, func(rank int) { gone(fmt.Sprintf("the process of rank %d has ended", rank), true) })
+// absent calls gone for one of the members of a meeting, the first whose process is found to have ended, or for one of the ranks that is
+// at its end, and perhaps for others. All are ranks of the world. It returns at once, and what it has begun ends when stop is closed.
+func (f *farewell) absent(stop <-chan struct{}, members, ranks []int, gone func(why string, ended bool)) {
+	f.roster.AwaitEnds(stop, members, func(rank int) { gone(fmt.Sprintf("the process of rank %d has ended", rank), true) })
 	go func() {
 		select {
 		case <-stop:

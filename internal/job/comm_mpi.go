@@ -19,6 +19,7 @@ type commRanks struct {
 	comm       *mpi.Comm
 	rank, size int
 	world      bool
+	ranks      []int // the world's numbers of its ranks
 	unfit      error // why its ranks will not meet again; under the lock of entered
 }
 
@@ -55,7 +56,11 @@ func (*ranks) Comm(c any) (Comm, error) {
 	case comm.IsInter():
 		return nil, errors.New("an intercommunicator has no root that the others could serve; merge it first")
 	}
-	return &commRanks{comm: comm, rank: comm.Rank(), size: comm.Size(), world: comm.Size() == world.Size()}, nil
+	ranks, err := comm.RanksIn(world)
+	if err != nil {
+		return nil, err
+	}
+	return &commRanks{comm: comm, rank: comm.Rank(), size: comm.Size(), world: comm.Size() == world.Size(), ranks: ranks}, nil
 }
 
 // entered are the communicators whose ranks serve this process, and those whose ranks nobody can meet any more.
@@ -96,12 +101,18 @@ func (c *commRanks) left(unfit error) {
 // gathering is how the ranks of the communicator meet.
 func (c *commRanks) gathering(o mpilink.Options) mpilink.Gathering {
 	t := mpilink.Gathering{Comm: c.comm, Options: o}
-	if c.world {
-		here.Lock()
-		if here.farewell != nil {
-			t.Absent = here.farewell.absent
+	here.Lock()
+	end := here.farewell
+	here.Unlock()
+	if end == nil || slices.Contains(c.ranks, -1) { // not all are of this world
+		return t
+	}
+	t.Absent = func(stop <-chan struct{}, ranks []int, gone func(why string, ended bool)) {
+		asked := make([]int, len(ranks))
+		for i, rank := range ranks {
+			asked[i] = c.ranks[rank]
 		}
-		here.Unlock()
+		end.absent(stop, c.ranks, asked, gone)
 	}
 	return t
 }

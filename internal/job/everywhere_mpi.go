@@ -157,7 +157,7 @@ var errOtherFails = errors.New("another rank fails")
 func (f *farewell) agree() (lost bool, err error) {
 	stop, ended := make(chan struct{}), make(chan int, f.comm.Size())
 	defer close(stop)
-	f.roster.AwaitEnds(stop, func(rank int) {
+	f.roster.AwaitEnds(stop, nil, func(rank int) {
 		time.Sleep(PrintPause) // its last message may be on the way
 		ended <- rank
 	})

@@ -193,6 +193,21 @@ func (c *Comm) CreateGroup(ranks []int, tag int) (*Comm, error) {
 	return c.made(op, func() (uintptr, int) { return rawCreateGroup(c.handle, ranks, tag) })
 }
 
+// RanksIn returns the numbers that the ranks of c, an intracommunicator, have in another one; -1 for one that is not in there.
+func (c *Comm) RanksIn(other *Comm) ([]int, error) {
+	const op = "MPI_Group_translate_ranks"
+	if err := other.begin(op); err != nil {
+		return nil, err
+	}
+	defer leave()
+	if err := c.begin(op); err != nil {
+		return nil, err
+	}
+	defer leave()
+	ranks := make([]int, c.about.size)
+	return ranks, failure(op, rawRanksIn(c.handle, other.handle, ranks))
+}
+
 // CreateIntercomm joins the group of c with another one. localLeader is a rank of c; remoteLeader is the other group's
 // leader as a rank of peer, which both leaders share and only they need to give. Collective over both groups; blocks
 // until every rank has called it.

@@ -316,6 +316,32 @@ func rawCreateGroup(h uintptr, ranks []int, tag int) (uintptr, int) {
 	return made, code
 }
 
+// rawRanksIn fills to with the numbers that the ranks of one communicator have in another; -1 for one that is not in there.
+func rawRanksIn(h, other uintptr, to []int) int {
+	s := borrow()
+	defer s.giveBack()
+	code := clib.Do(lib.Comm_group, lib.comm(h), at(&s.a))
+	if code != 0 {
+		return code
+	}
+	defer clib.Do(lib.Group_free, at(&s.a))
+	if code = clib.Do(lib.Comm_group, lib.comm(other), at(&s.b)); code != 0 {
+		return code
+	}
+	defer clib.Do(lib.Group_free, at(&s.b))
+	from, there := make([]int32, len(to)+1), make([]int32, len(to)+1)
+	for i := range to {
+		from[i] = int32(i)
+	}
+	code = clib.Do(lib.Group_translate_ranks, lib.read(&s.a), arg(len(to)), uintptr(unsafe.Pointer(&from[0])), lib.read(&s.b), uintptr(unsafe.Pointer(&there[0])))
+	for i := range to {
+		if to[i] = int(there[i]); there[i] == lib.undefined {
+			to[i] = -1
+		}
+	}
+	return code
+}
+
 func rawInterCreate(local uintptr, leader int, peer uintptr, remoteLeader, tag int) (uintptr, int) {
 	return construct(func(out uintptr) int {
 		return clib.Do(lib.Intercomm_create, lib.comm(local), arg(leader), lib.comm(peer), arg(remoteLeader), arg(tag), out)

@@ -52,6 +52,7 @@ func rawCancel(uintptr) int                     { return notBuilt }
 
 func rawSpawn(uintptr, SpawnRequest) (uintptr, int)                 { return 0, notBuilt }
 func rawCreateGroup(uintptr, []int, int) (uintptr, int)             { return 0, notBuilt }
+func rawRanksIn(uintptr, uintptr, []int) int                        { return notBuilt }
 func rawInterCreate(uintptr, int, uintptr, int, int) (uintptr, int) { return 0, notBuilt }
 func rawIsend(uintptr, int, int, int, uintptr) (uintptr, int)       { return 0, notBuilt }
 func rawIrecv(uintptr, int, int, int, uintptr) (uintptr, int)       { return 0, notBuilt }

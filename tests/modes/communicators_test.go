@@ -5,6 +5,8 @@ package modes_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
 
 const communicators = "github.com/rankpool/rankpool/tests/modes/testdata/communicators"
@@ -55,14 +57,50 @@ func TestRanksAreAfterABlockAsTheyWereBefore(t *testing.T) {
 
 func TestARankThatComesToItsEndWithoutEnteringIsNotWaitedFor(t *testing.T) {
 	needsMPI(t)
-	for name, args := range map[string][]string{"a worker": {"2", "0"}, "root": {"0", "0"}, "a worker, and root is another": {"0", "1"}} {
+	for name, c := range map[string]struct {
+		args []string // the rank, root, and the ranks of a communicator other than the world
+		told int
+	}{
+		"a worker":                        {[]string{"2", "0"}, 2},
+		"root":                            {[]string{"0", "0"}, 2},
+		"a worker, and root is another":   {[]string{"0", "1"}, 2},
+		"a worker of a part":              {[]string{"0", "0", "2", "0"}, 1},
+		"root of a part":                  {[]string{"0", "1", "2", "0"}, 1},
+		"a worker of the world backwards": {[]string{"0", "0", "2", "1", "0"}, 2},
+		"root of the world backwards":     {[]string{"0", "2", "2", "1", "0"}, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
+			args := c.args
 			o := world.run(t, communicators, append([]string{"absent"}, args...))
 			// Whoever waits for one that has given up for that reason is told as well. How the job ends is the launcher's: a part of it hangs in MPI.
-			o.matches(t, 2, `rank \d: .*the ranks of the communicator cannot meet: rank \d has come to the end of its program`)
+			o.matches(t, c.told, `rank \d: .*the ranks of the communicator cannot meet: rank \d has come to the end of its program`)
 			o.contains(t, "the ranks of the communicator cannot meet: rank "+args[0]+" has")
 		})
 	}
+}
+
+// The ranks of a communicator have other numbers there than in the world.
+func TestALossIsThatOfTheRightRankWhateverNumbersACommunicatorHas(t *testing.T) {
+	needsMPI(t)
+	m := world
+	m.options = []string{mpitest.Leave[library]}
+	run := func(t *testing.T, args ...string) outcome {
+		t.Helper()
+		pkg, args := m.staying(t, communicators, append([]string{"lost", t.TempDir()}, args...))
+		return m.run(t, pkg, args)
+	}
+	for name, args := range map[string][]string{"backwards": {"2", "2", "1", "0"}, "a part": {"2", "2", "0"}} {
+		t.Run(name, func(t *testing.T) {
+			o := run(t, args...)
+			o.matches(t, 1, `tasks: .*dying was lost with worker 0 \(rank 2, process \d+ on \S+\)`)
+			if name == "backwards" {
+				o.contains(t, "1 workers: 9 mpi")
+			}
+		})
+	}
+	t.Run("outside", func(t *testing.T) {
+		run(t, "1", "2", "0").contains(t, "tasks: <nil>", "1 workers: 9 mpi")
+	})
 }
 
 func TestAProgramWhoseRanksServeAllTheTimeSharesThemInABlock(t *testing.T) {

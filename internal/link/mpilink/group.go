@@ -213,7 +213,7 @@ func (g *Group) Kill(w int, cause error) {
 		return
 	}
 	if cause == nil {
-		cause = fmt.Errorf("the worker on rank %d was cut off", r.peer)
+		cause = fmt.Errorf("the worker on rank %d was cut off", g.hub.name(r.peer))
 	}
 	g.cut(r, cause)
 }
@@ -331,8 +331,8 @@ func (g *Group) cutAll(ctx context.Context, empty <-chan struct{}) error {
 	}
 	names := make([]string, len(left))
 	for i, r := range left {
-		names[i] = strconv.Itoa(r.peer)
-		g.cut(r, fmt.Errorf("rank %d was still busy when the group was closed: %w", r.peer, link.ErrClosed))
+		names[i] = strconv.Itoa(g.hub.name(r.peer))
+		g.cut(r, fmt.Errorf("rank %d was still busy when the group was closed: %w", g.hub.name(r.peer), link.ErrClosed))
 	}
 	<-empty // the poller needs no answer for that
 	return fmt.Errorf("mpilink: Close: the workers on ranks [%s] did not end and were cut off: %w",

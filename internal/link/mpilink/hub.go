@@ -18,7 +18,8 @@ import (
 // together.
 type Hub struct {
 	wire
-	first, peers int // the ranks that serve are first, first+1, ... first+peers-1
+	first, peers int   // the ranks that serve are first, first+1, ... first+peers-1
+	names        []int // the world's numbers of the communicator's ranks; nil where they are the same, or of another world
 	noted        func(rank int, note string)
 	moves        []atomic.Uint64 // by rank: parts of frames that have come from it and that have left for it
 
@@ -75,11 +76,16 @@ func Lead(c *mpi.Comm, o Options) (*Hub, error) {
 	if peers < 1 {
 		return nil, errors.New("mpilink: no rank to serve this one")
 	}
+	names, err := worldRanks(c)
+	if err != nil {
+		return nil, err
+	}
 	port, err := newPort(c, o)
 	if err != nil {
 		return nil, err
 	}
 	h := newHub(o, first, peers)
+	h.names = names
 	h.join(port)
 	h.moves = make([]atomic.Uint64, h.first+h.peers)
 	h.moved = func(peer int) {
@@ -104,6 +110,35 @@ func newHub(o Options, first, peers int) *Hub {
 		procs: map[int]process{}, heard: map[int]time.Time{}, told: map[int]bool{}, hosts: map[string][]int{}, wardens: map[int]int{},
 		longest: DefaultLiveness, changed: make(chan struct{}, 1),
 	}
+}
+
+// worldRanks returns the numbers that the ranks of a communicator have in the world; nil where they are the same, or of another world.
+func worldRanks(c *mpi.Comm) ([]int, error) {
+	if c.IsInter() {
+		return nil, nil
+	}
+	world, err := mpi.World()
+	if err != nil {
+		return nil, err
+	}
+	ranks, err := c.RanksIn(world)
+	if err != nil {
+		return nil, err
+	}
+	for i, rank := range ranks {
+		if i != rank {
+			return ranks, nil
+		}
+	}
+	return nil, nil
+}
+
+// name is by which number users know a peer: the world's.
+func (h *Hub) name(peer int) int {
+	if peer < 0 || peer >= len(h.names) || h.names[peer] < 0 {
+		return peer
+	}
+	return h.names[peer]
 }
 
 // Peers is how many ranks serve, the lost ones included.
@@ -234,7 +269,7 @@ func (h *Hub) head(peer int, b []byte) {
 	}
 	if kind == kindNote {
 		if h.noted != nil {
-			h.noted(peer, string(data))
+			h.noted(h.name(peer), string(data))
 		}
 		return
 	}
@@ -298,7 +333,7 @@ func (h *Hub) deliver(r *remote) {
 			h.forget(r)
 			var err error
 			if in.why != "" {
-				err = fmt.Errorf("rank %d: %s", r.peer, in.why)
+				err = fmt.Errorf("rank %d: %s", h.name(r.peer), in.why)
 			}
 			r.report(err)
 			return
@@ -353,7 +388,7 @@ func (h *Hub) lose(peer int, err error) {
 	_ = h.port.Abandon(peer)
 	for _, r := range h.of(peer) {
 		h.forget(r)
-		r.report(lossOf(peer, err))
+		r.report(lossOf(h.name(peer), err))
 	}
 	h.signal()
 	h.hubMu.Lock()
@@ -441,6 +476,9 @@ func (h *Hub) Close(ctx context.Context) error {
 	var err error
 	if len(silent) > 0 {
 		markLost(nil)
+		for i, peer := range silent {
+			silent[i] = h.name(peer)
+		}
 		err = fmt.Errorf("mpilink: ranks [%s] did not answer when they were told to leave: %w",
 			strings.Trim(fmt.Sprint(silent), "[]"), context.Cause(ctx))
 	}

@@ -2,6 +2,7 @@ package mpilink
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -43,12 +44,12 @@ func NewRoster(c *mpi.Comm) (*Roster, error) {
 	return r, nil
 }
 
-// AwaitEnds calls ended, on a goroutine of its own, for each rank whose process ends before stop is closed. What runs on other
-// hosts is not seen.
-func (r *Roster) AwaitEnds(stop <-chan struct{}, ended func(rank int)) {
+// AwaitEnds calls ended, on a goroutine of its own, for each of the ranks whose process ends before stop is closed; nil is all of them. What
+// runs on other hosts is not seen.
+func (r *Roster) AwaitEnds(stop <-chan struct{}, ranks []int, ended func(rank int)) {
 	place := self().place
 	for rank, p := range r.others {
-		if !p.at(place) {
+		if !p.at(place) || ranks != nil && !slices.Contains(ranks, rank) {
 			continue
 		}
 		go func() {

@@ -33,12 +33,12 @@ func (e *endedError) Error() string {
 // ended tells whether an error is the end of a process.
 func ended(err error) bool { return errors.As(err, new(*endedError)) }
 
-// lossOf is what a group is told of a lost rank.
-func lossOf(peer int, err error) error {
+// lossOf is what a group is told of a lost rank, by the number that users know it by.
+func lossOf(rank int, err error) error {
 	if ended(err) {
 		return err
 	}
-	return fmt.Errorf("rank %d is lost: %w", peer, err)
+	return fmt.Errorf("rank %d is lost: %w", rank, err)
 }
 
 // adrift counts the lost ranks that may still run: no word of their end has come.

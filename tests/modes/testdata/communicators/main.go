@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/emer/empi/mpi"
@@ -39,11 +41,13 @@ func main() {
 		case "surroundings":
 			return visited(ctx, os.Args[2])
 		case "absent":
-			return absent(ctx, os.Args[2], os.Args[3])
+			return absent(ctx, os.Args[2], os.Args[3], numbers(os.Args[4:]))
+		case "lost":
+			return lost(ctx, os.Args[2], numbers(os.Args[3:4])[0], numbers(os.Args[4:]))
 		case "late":
 			return late(ctx, filepath.Join(os.Args[2], "refused"))
 		}
-		return errors.New("usage: communicators nested|parts|alone|surroundings DIR|absent RANK ROOT|late DIR")
+		return errors.New("usage: communicators nested|parts|alone|surroundings DIR|absent RANK ROOT [RANKS]|lost DIR RANK RANKS|late DIR")
 	})
 }
 
@@ -156,8 +160,16 @@ func visited(ctx context.Context, dir string) error {
 	return err
 }
 
-// absent has one rank come to its end while the others enter the world.
-func absent(ctx context.Context, rank, root string) error {
+// absent has one rank come to its end while the others enter a communicator of these ranks, in this order, or the world.
+func absent(ctx context.Context, rank, root string, ranks []int) error {
+	var all futures.Communicator
+	if len(ranks) > 0 {
+		part, err := mpi.NewComm(ranks)
+		if err != nil || !slices.Contains(ranks, mpi.WorldRank()) {
+			return err
+		}
+		all = part
+	}
 	if fmt.Sprint(mpi.WorldRank()) == rank {
 		return nil
 	}
@@ -165,9 +177,59 @@ func absent(ctx context.Context, rank, root string) error {
 	if err != nil {
 		return err
 	}
-	err = futures.MPICommExecutor(ctx, nil, r, squares)
+	err = futures.MPICommExecutor(ctx, all, r, squares)
 	fmt.Printf("rank %d: %v\n", mpi.WorldRank(), err)
 	return nil
+}
+
+func numbers(words []string) (all []int) {
+	for _, w := range words {
+		n, err := strconv.Atoi(w)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+var dying = futures.Register("dying", func(rank int) (int, error) {
+	if rank == mpi.WorldRank() {
+		return 0, syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	return mpi.WorldRank(), nil
+})
+
+// lost has these ranks, in this order, serve rank 0 of the world, and one rank killed: by a task, or on its own when it is none of them.
+func lost(ctx context.Context, dir string, victim int, ranks []int) error {
+	part, err := mpi.NewComm(ranks)
+	if err != nil {
+		return err
+	}
+	inside, killed := slices.Contains(ranks, victim), filepath.Join(dir, "killed")
+	switch me := mpi.WorldRank(); {
+	case me == victim && !inside:
+		if err := os.WriteFile(killed, nil, 0o600); err != nil {
+			return err
+		}
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case !slices.Contains(ranks, me):
+		return nil
+	}
+	return futures.MPICommExecutor(ctx, part, slices.Index(ranks, 0), func(ctx context.Context, ex futures.Executor) error {
+		tasks, err := futures.SubmitEach(ex, dying, victim)
+		if err != nil {
+			return err
+		}
+		_, err = tasks.Result(ctx)
+		fmt.Println("tasks:", err)
+		if !inside {
+			for _, err := os.Stat(killed); err != nil; _, err = os.Stat(killed) {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		return squares(ctx, ex)
+	})
 }
 
 // late has root give up before the last rank has come, which comes only when root was refused to enter once more.
