@@ -18,6 +18,12 @@ func TryOnce() (restore func()) {
 	return func() { awaitServer = before }
 }
 
+// GiveUpAndThenReach gives a connection up, by ctx, and has it reach its server then.
+func GiveUpAndThenReach(ctx context.Context, server net.Conn) (gaveUp, reached error) {
+	c := &connecting{stage: "calling the server"}
+	return c.giveUp(ctx), c.keep(newLine(server))
+}
+
 // Master is one that calls by hand.
 type Master struct{ line *line }
 

@@ -110,14 +110,28 @@ func (c *connecting) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.line = l
-	c.mu.Unlock()
+	if err := c.keep(l); err != nil {
+		return err
+	}
 	if err := c.join(ctx, l, said, started); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	return nil
 }
+
+// keep notes the line, for giveUp to close, and closes it when that was before.
+func (c *connecting) keep(l *line) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return errors.Join(errGivenUp, l.Close())
+	}
+	c.line = l
+	return nil
+}
+
+// errGivenUp is the error of a connection that nobody waits for any more.
+var errGivenUp = errors.New("given up")
 
 // enter initialises MPI with the name server that this program was started with.
 func (c *connecting) enter(ctx context.Context) error {
@@ -289,7 +303,7 @@ func (c *connecting) meet(l *line, said lineMessage, port string) error {
 	late := c.ended
 	c.mu.Unlock()
 	if late { // nobody wants it any more; the server notices that the line is closed
-		return errors.New("given up")
+		return errGivenUp
 	}
 	go c.watch(c.gone, said)
 	return nil

@@ -3,6 +3,7 @@ package mpilink_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -251,5 +252,23 @@ func TestACallerBehindOneThatIsStillStartingIsToldToWait(t *testing.T) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func TestALineToAServerThatIsReachedTooLateIsClosed(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	if err := there.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	gaveUp, reached := mpilink.GiveUpAndThenReach(ctx, here)
+	if !errors.Is(gaveUp, cause) || reached == nil {
+		t.Errorf("gave up: %v; reached: %v", gaveUp, reached)
+	}
+	if _, err := there.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the server's end: %v, want EOF", err)
 	}
 }
