@@ -29,7 +29,7 @@ const raisesKill = "OMPI_MCA_odls_base_sigkill_timeout"
 // known it tells nothing. lookup is usually os.LookupEnv.
 func FindEnding(lookup func(string) (string, bool)) Ending {
 	l := FindLauncher(lookup)
-	if !l.Found() || l.Strange() {
+	if !l.Found() || l.Strange() || l.OfEvery() && !l.Srun() {
 		return Ending{}
 	}
 	return EndingBy(l.Family, environ(lookup).openMPI(), lookup)

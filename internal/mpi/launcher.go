@@ -8,8 +8,8 @@ import (
 
 // Launcher is what started this process, told from its environment alone, so before MPI is initialised.
 type Launcher struct {
-	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun", "srun --mpi=pmi2"; empty when there is none
-	Family   Family // whose programs it starts; OtherMPI for srun, which starts both kinds, and for one that is not known
+	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun", "srun --mpi=pmi2", "Flux", "PALS"; empty when there is none
+	Family   Family // whose programs it starts; OtherMPI for srun, Flux and PALS, which start both kinds, and for one that is not known
 	Variable string // the variable that told
 	Size     int    // how many processes it promised; 0 when there is none, or it does not tell
 	Rank     int    // this process among them; -1 when unknown
@@ -23,7 +23,10 @@ func (l Launcher) Found() bool { return l.Size > 0 || l.Strange() }
 func (l Launcher) Strange() bool { return l.Size == 0 && l.Variable != "" }
 
 // Srun tells whether the launcher is Slurm's srun, by whatever name, which starts programs of every family.
-func (l Launcher) Srun() bool { return l.Size > 0 && l.Family == OtherMPI }
+func (l Launcher) Srun() bool { return l.OfEvery() && strings.HasPrefix(l.Name, "srun") }
+
+// OfEvery tells whether the launcher starts programs of every family.
+func (l Launcher) OfEvery() bool { return l.Size > 0 && l.Family == OtherMPI }
 
 // String names the launcher and what it has started.
 func (l Launcher) String() string {
@@ -39,9 +42,12 @@ var signs = []string{
 	"PMIX_RANK", "PMI_RANK", "PMI_ID", "MV2_COMM_WORLD_RANK", "PALS_RANKID", "ALPS_APP_PE", "JSM_NAMESPACE_RANK", "PMIX_NAMESPACE", "PMI_FD",
 }
 
+// slurmSpace begins the namespaces of Slurm's PMIx.
+const slurmSpace = "slurm."
+
 // strange is a launcher that is not known, if there is one. Slurm may leave its PMIx to the shell of an allocation, which is no rank.
 func (e environ) strange() Launcher {
-	if strings.HasPrefix(e.text("PMIX_NAMESPACE"), "slurm.") {
+	if strings.HasPrefix(e.text("PMIX_NAMESPACE"), slurmSpace) {
 		return Launcher{Rank: -1}
 	}
 	for _, name := range signs {
@@ -116,6 +122,27 @@ func (e environ) srun() string {
 	return "srun"
 }
 
+// leftover tells whether the PMI variables are those of another step of srun, from whose shell this one was started with another
+// interface. An mpiexec of MPICH in such a shell inherits the name of that job, and sets these variables itself.
+func (e environ) leftover() bool {
+	of, _, slurms := strings.Cut(e.text("PMI_JOBID"), ".")
+	return e.inStep() && slurms && of == e.text("SLURM_JOB_ID") && !e.pmiOfSlurm() && !e.hydra()
+}
+
+// hydra tells whether MPICH's own mpiexec, or one of its kin, has set the PMI variables.
+func (e environ) hydra() bool { return e.text("MPI_LOCALNRANKS") != "" }
+
+// manager is the name of a launcher that sets PMI's variables and starts programs of every family: it numbers processes by a variable of its
+// own as well. An mpiexec that was started in one of these processes leaves that variable as it is.
+func (e environ) manager() string {
+	for _, m := range []struct{ name, rank string }{{"Flux", "FLUX_TASK_RANK"}, {"PALS", "PALS_RANKID"}} {
+		if rank := e.text(m.rank); rank != "" && rank == e.text("PMI_RANK") && !e.hydra() {
+			return m.name
+		}
+	}
+	return ""
+}
+
 // FindLauncher looks at the environment through lookup, usually os.LookupEnv. What an inner launcher sets cannot hide
 // what an outer one left, so use CheckLauncher for a judgement.
 func FindLauncher(lookup func(string) (string, bool)) Launcher {
@@ -126,8 +153,10 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 	pmi := Launcher{Name: "MPICH's mpiexec", Family: MPICH}
 	if e.pmiOfSlurm() {
 		pmi = Launcher{Name: e.srun()}
+	} else if name := e.manager(); name != "" {
+		pmi = Launcher{Name: name}
 	}
-	if l, ok := e.in(pmi, "PMI_RANK", "PMI_SIZE"); ok {
+	if l, ok := e.in(pmi, "PMI_RANK", "PMI_SIZE"); ok && !e.leftover() {
 		return l
 	}
 	if !e.inStep() {
@@ -137,13 +166,15 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 	return l
 }
 
-// SpokenTo returns the family whose programs understand what srun offers: Open MPI's do PMIx, MPICH's PMI. It is OtherMPI under any other
-// launcher, and without one.
+// SpokenTo returns the family whose programs understand what a launcher of every family offers: Open MPI's do PMIx, MPICH's PMI. It is
+// OtherMPI under any other launcher, and without one.
 func SpokenTo(lookup func(string) (string, bool)) Family {
+	e, l := environ(lookup), FindLauncher(lookup)
+	other := e.text("PMIX_NAMESPACE")
 	switch {
-	case !FindLauncher(lookup).Srun():
+	case !l.OfEvery():
 		return OtherMPI
-	case environ(lookup).offersPMIx():
+	case l.Srun() && e.offersPMIx(), !l.Srun() && other != "" && !strings.HasPrefix(other, slurmSpace):
 		return OpenMPI
 	}
 	return MPICH
@@ -184,9 +215,9 @@ func (e *LauncherError) Error() string {
 		how = "is linked with"
 	}
 	if l.Strange() {
-		return fmt.Sprintf("mpi: %s started this process as rank %d (%s), but it, which %s %s, is in a world of %d: name the libmpi of the "+
-			"launcher's MPI by RANKPOOL_MPI",
-			l.Name, l.Rank, l.Variable, how, e.Library, e.World)
+		return fmt.Sprintf("mpi: %s started this process (%s), but it, which %s %s, is in a world of %d: name the libmpi of the "+
+			"launcher's MPI by RANKPOOL_MPI, and unset %s where this process is the only one",
+			l.Name, l.Variable, how, e.Library, e.World, l.Variable)
 	}
 	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, which %s %s, is in a world of %d: start it with %s",
 		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.remedy())
@@ -214,6 +245,8 @@ func (e *LauncherError) remedy() string {
 	case l.Srun():
 		return "the mpiexec that belongs to that library, inside the job script, or another --mpi of " +
 			"those that `srun --mpi=list` shows: this library cannot use the present one"
+	case l.OfEvery():
+		return "the mpiexec that belongs to that library, or name a library that " + l.Name + " starts by RANKPOOL_MPI"
 	}
 	return "the mpiexec that belongs to that library"
 }
@@ -222,7 +255,7 @@ func (e *LauncherError) remedy() string {
 // differ. The variable of the library's own family decides when it agrees: others may be left from an outer launcher.
 func CheckLauncher(lookup func(string) (string, bool), library Family, world int) error {
 	l := FindLauncher(lookup)
-	if !l.Found() || l.Size == world || l.Strange() && l.Rank < world {
+	if !l.Found() || l.Size == world || l.Strange() && world > 1 && l.Rank < world { // a world of one is that of each process with a wrong library
 		return nil
 	}
 	if library == MPICH {

@@ -17,6 +17,8 @@ var (
 	proxyStep = []string{"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=1", "SLURM_NTASKS=3", "SLURM_MPI_TYPE=pmix", "PMIX_NAMESPACE=slurm.pmix.7.0"}
 )
 
+var fluxStep = []string{"FLUX_TASK_RANK=1", "FLUX_JOB_SIZE=4", "PMI_RANK=1", "PMI_SIZE=4"}
+
 // What the shell of an allocation leaves to the steps that are started from it.
 const allocationPMIx = "PMIX_NAMESPACE=slurm.pmix.7.4294967290"
 
@@ -24,7 +26,12 @@ const allocationPMIx = "PMIX_NAMESPACE=slurm.pmix.7.4294967290"
 const strange = "a launcher that is not known"
 
 func TestALauncherThatIsNotKnownIsOneAndItsProcessesAreNotTakenForAWholeWorld(t *testing.T) {
-	env := func(rank string) func(string) (string, bool) { return testkit.Lookup("PMIX_RANK=" + rank) }
+	env := func(rank string) func(string) (string, bool) {
+		if rank == "" {
+			return testkit.Lookup("PMI_FD=5") // it tells no numbers
+		}
+		return testkit.Lookup("PMIX_RANK=" + rank)
+	}
 	if l := mpi.FindLauncher(env("0")); !l.Found() || !l.Strange() || l.String() != strange+" (PMIX_RANK)" {
 		t.Errorf("found %v, strange %v: %v", l.Found(), l.Strange(), l)
 	}
@@ -32,7 +39,7 @@ func TestALauncherThatIsNotKnownIsOneAndItsProcessesAreNotTakenForAWholeWorld(t 
 		rank    string
 		world   int
 		refused bool
-	}{{"0", 1, false}, {"0", 3, false}, {"2", 3, false}, {"1", 1, true}, {"2", 1, true}} {
+	}{{"0", 1, true}, {"", 1, true}, {"0", 3, false}, {"2", 3, false}, {"1", 1, true}, {"2", 1, true}} {
 		err := mpi.CheckLauncher(env(c.rank), mpi.OpenMPI, c.world)
 		if refusal := new(mpi.LauncherError); errors.As(err, &refusal) != c.refused || c.refused && !strings.Contains(err.Error(), "RANKPOOL_MPI") {
 			t.Errorf("rank %s in a world of %d: %v", c.rank, c.world, err)
@@ -45,25 +52,32 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 		env  []string
 		want mpi.Launcher
 	}{
-		"none":         {nil, mpi.Launcher{Rank: -1}},
-		"open mpi":     {[]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=2"}, mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, 2}},
-		"mpich":        {[]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_FD=7"}, mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 0}},
-		"both":         {[]string{"PMI_SIZE=3", "OMPI_COMM_WORLD_SIZE=4"}, mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, -1}},
-		"srun":         {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_PROCID=1"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_NTASKS", 5, 1}},
-		"srun pmix":    {[]string{"SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=3", "SLURM_PROCID=2", "SLURM_MPI_TYPE=pmix", "PMIX_RANK=2"}, mpi.Launcher{"srun --mpi=pmix", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 2}},
-		"srun pmi2":    {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=11", "PMI_JOBID=7.0"}, pmi2Step...), mpi.Launcher{"srun --mpi=pmi2", mpi.OtherMPI, "PMI_SIZE", 3, 1}},
-		"mpich in job": {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=5"}, proxyStep...), mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 1}},
-		"open in job":  {append([]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"}, proxyStep...), mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, 0}},
-		"smaller step": {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_STEP_NUM_TASKS=2"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 2, -1}},
-		"batch script": {[]string{"SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
-		"batch step":   {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
-		"PMIx of none": {[]string{"PMIX_NAMESPACE=12345", "PMIX_RANK=3", "PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_RANK", 0, 3}},
-		"PMI of none":  {[]string{"PMI_RANK=0", "PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMI_RANK", 0, 0}},
-		"PMI alone":    {[]string{"PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMI_FD", 0, -1}},
-		"namespace":    {[]string{"PMIX_NAMESPACE=12345"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_NAMESPACE", 0, -1}},
-		"MVAPICH's":    {[]string{"MV2_COMM_WORLD_RANK=1"}, mpi.Launcher{strange, mpi.OtherMPI, "MV2_COMM_WORLD_RANK", 0, 1}},
-		"allocation":   {[]string{"SLURM_STEP_ID=4294967290", "PMIX_NAMESPACE=slurm.pmix.7.4294967290", "PMIX_RANK=0"}, mpi.Launcher{Rank: -1}},
-		"nonsense":     {[]string{"PMI_SIZE=many"}, mpi.Launcher{Rank: -1}},
+		"none":          {nil, mpi.Launcher{Rank: -1}},
+		"open mpi":      {[]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=2"}, mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, 2}},
+		"mpich":         {[]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_FD=7"}, mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 0}},
+		"both":          {[]string{"PMI_SIZE=3", "OMPI_COMM_WORLD_SIZE=4"}, mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, -1}},
+		"srun":          {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_PROCID=1"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_NTASKS", 5, 1}},
+		"srun pmix":     {[]string{"SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=3", "SLURM_PROCID=2", "SLURM_MPI_TYPE=pmix", "PMIX_RANK=2"}, mpi.Launcher{"srun --mpi=pmix", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 2}},
+		"srun pmi2":     {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=11", "PMI_JOBID=7.0"}, pmi2Step...), mpi.Launcher{"srun --mpi=pmi2", mpi.OtherMPI, "PMI_SIZE", 3, 1}},
+		"mpich in job":  {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_FD=5"}, proxyStep...), mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 1}},
+		"open in job":   {append([]string{"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"}, proxyStep...), mpi.Launcher{"Open MPI's mpiexec", mpi.OpenMPI, "OMPI_COMM_WORLD_SIZE", 4, 0}},
+		"smaller step":  {[]string{"SLURM_STEP_ID=0", "SLURM_NTASKS=5", "SLURM_STEP_NUM_TASKS=2"}, mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 2, -1}},
+		"batch script":  {[]string{"SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
+		"batch step":    {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=5"}, mpi.Launcher{Rank: -1}},
+		"PMIx of none":  {[]string{"PMIX_NAMESPACE=12345", "PMIX_RANK=3", "PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_RANK", 0, 3}},
+		"PMI of none":   {[]string{"PMI_RANK=0", "PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMI_RANK", 0, 0}},
+		"PMI alone":     {[]string{"PMI_FD=5"}, mpi.Launcher{strange, mpi.OtherMPI, "PMI_FD", 0, -1}},
+		"namespace":     {[]string{"PMIX_NAMESPACE=12345"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_NAMESPACE", 0, -1}},
+		"MVAPICH's":     {[]string{"MV2_COMM_WORLD_RANK=1"}, mpi.Launcher{strange, mpi.OtherMPI, "MV2_COMM_WORLD_RANK", 0, 1}},
+		"allocation":    {[]string{"SLURM_STEP_ID=4294967290", "PMIX_NAMESPACE=slurm.pmix.7.4294967290", "PMIX_RANK=0"}, mpi.Launcher{Rank: -1}},
+		"pmix of pmi2":  {append(leftoverPMI("7.1"), "SLURM_STEP_ID=2", "SLURM_STEP_NUM_TASKS=3", "SLURM_PROCID=2", "SLURM_MPI_TYPE=pmix", "PMIX_NAMESPACE=slurm.pmix.7.2"), mpi.Launcher{"srun --mpi=pmix", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 2}},
+		"none of pmi2":  {append(leftoverPMI("7.1"), "SLURM_STEP_ID=2", "SLURM_STEP_NUM_TASKS=3", "SLURM_PROCID=0"), mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 0}},
+		"shell of pmi2": {append(leftoverPMI("7.1"), "SLURM_STEP_ID=1", "SLURM_STEP_NUM_TASKS=1", "SLURM_PROCID=0", "SLURM_MPI_TYPE=pmi2"), mpi.Launcher{"srun --mpi=pmi2", mpi.OtherMPI, "PMI_SIZE", 1, 0}},
+		"mpich in that": {append(leftoverPMI("7.1"), "SLURM_STEP_ID=2", "SLURM_STEP_NUM_TASKS=1", "MPI_LOCALNRANKS=1"), mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 1, 0}},
+		"flux":          {[]string{"FLUX_TASK_RANK=1", "FLUX_JOB_SIZE=4", "PMI_RANK=1", "PMI_SIZE=4", "PMI_FD=9"}, mpi.Launcher{"Flux", mpi.OtherMPI, "PMI_SIZE", 4, 1}},
+		"mpich in flux": {[]string{"FLUX_TASK_RANK=0", "FLUX_JOB_SIZE=1", "PMI_RANK=0", "PMI_SIZE=3", "MPI_LOCALNRANKS=3"}, mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 0}},
+		"pals":          {[]string{"PALS_RANKID=2", "PMI_RANK=2", "PMI_SIZE=4"}, mpi.Launcher{"PALS", mpi.OtherMPI, "PMI_SIZE", 4, 2}},
+		"nonsense":      {[]string{"PMI_SIZE=many"}, mpi.Launcher{Rank: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if d := cmp.Diff(c.want, mpi.FindLauncher(testkit.Lookup(c.env...))); d != "" {
@@ -71,6 +85,11 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// leftoverPMI is what a step under --mpi=pmi2 with one process, a shell, leaves to what is started from it.
+func leftoverPMI(step string) []string {
+	return []string{"SLURM_JOB_ID=7", "PMI_SIZE=1", "PMI_RANK=0", "PMI_FD=11", "PMI_JOBID=" + step}
 }
 
 func TestThePMIxOfAnotherStepIsNotWhatSrunOffers(t *testing.T) {
@@ -90,6 +109,9 @@ func TestThePMIxOfAnotherStepIsNotWhatSrunOffers(t *testing.T) {
 		"pmix":                       {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.12"}, pmix...), mpi.OpenMPI},
 		"none from another step":     {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.2"}, pmix...), mpi.MPICH},
 		"an mpiexec in a step":       {append([]string{"PMI_SIZE=3", "PMI_FD=5"}, proxyStep...), mpi.OtherMPI},
+		"flux":                       {fluxStep, mpi.MPICH},
+		"flux with PMIx":             {append([]string{"PMIX_NAMESPACE=f1234"}, fluxStep...), mpi.OpenMPI},
+		"flux in a Slurm job":        {append([]string{allocationPMIx}, fluxStep...), mpi.MPICH},
 		"a launcher that is unknown": {[]string{"PMIX_RANK=0"}, mpi.OtherMPI},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,8 @@ func LeaveAdvice(lookup func(string) (string, bool)) string {
 	switch {
 	case !l.Found() || l.Strange() || l.Family == MPICH:
 		return ""
+	case l.OfEvery() && !l.Srun():
+		return ""
 	case l.Srun():
 		if e.text("SLURM_KILL_BAD_EXIT") == "0" {
 			return ""

@@ -28,6 +28,7 @@ func TestALauncherThatEndsTheJobForALostRankIsToldWhatToDo(t *testing.T) {
 		"open mpi 5, one rank, half": {
 			[]string{"OMPI_COMM_WORLD_SIZE=1", "PRTE_MCA_state_base_recoverable=1"}, "`PRTE_MCA_state_base_recoverable=1 mpiexec --with-ft ulfm`",
 		},
+		"flux":          {fluxStep, ""},
 		"one not known": {[]string{"PMIX_RANK=0"}, ""},
 		"srun":          {pmi2Step, "`srun --kill-on-bad-exit=0`"},
 		"srun, told":    {append([]string{"SLURM_KILL_BAD_EXIT=0"}, pmi2Step...), ""},

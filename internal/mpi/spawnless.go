@@ -20,7 +20,7 @@ func Spawnless() (why, instead string, err error) {
 	}
 	const mpiexec = "`mpiexec -n N`"
 	switch e := environ(os.LookupEnv); {
-	case env.Launcher.Strange():
+	case env.Launcher.Strange(), env.Launcher.OfEvery() && !env.Launcher.Srun():
 		return env.Launcher.Name + " starts no processes for a program that runs", "several processes by that launcher", nil
 	case env.Launcher.Srun():
 		return env.Launcher.Name + " starts no processes for a program that runs", "`srun -n N`", nil
