@@ -26,7 +26,7 @@ import (
 // has not begun is withdrawn, and the contexts of the tasks that run end. On goroutines and local processes no task begins after that, even
 // of those that were sent ahead to a worker, but for one that a worker is just about to begin. On ranks none begins once the message has
 // arrived. [FailFast] ends the results with the first failure. A local process that dies costs the element it was running, also within a
-// chunk. A rank leaves no trace of how far it came: its loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a millisecond.
+// chunk. A rank leaves no trace of how far it came: its loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a quarter of a millisecond.
 //
 // Any other error is no [*ElementError] and is the last: the end of ctx (it matches [ErrTimeout] if that was a deadline), [ErrDrained] when
 // the program was told to end, [ErrShutdown], [ErrBroken], or a mistake in the call. It stands for all elements that were not read by then;

@@ -8,33 +8,14 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// coalescing says what makes a function tiny, and how much of it travels at once.
-type coalescing struct {
-	unit  time.Duration // one shorter than this on average is worth coalescing
-	batch time.Duration // how much work a batch aims at
-}
-
-// Between processes a task wakes a thread there and its result one here, each of which takes some tens of microseconds of a processor. A
-// goroutine is woken for less.
-var (
-	betweenProcesses = coalescing{unit: 600 * time.Microsecond, batch: time.Millisecond}
-	withinProcess    = coalescing{unit: 50 * time.Microsecond, batch: 250 * time.Microsecond}
-)
-
-// coalescing is that of this pool.
-func (m *Master) coalescing() coalescing {
-	if m.kind.SharesMem {
-		return withinProcess
-	}
-	return betweenProcesses
-}
-
-// The bounds of a batch, and what is sent beside it.
+// What makes a function tiny, and how much of it travels at once.
 const (
-	batchBytes  = 32 << 10             // a batch of more than one unit is no larger
-	batchUnits  = 4096                 // nor has more units
-	prefetching = 2                    // batches at a worker, when all of them are tiny or short
-	shortUnit   = 2 * time.Millisecond // one shorter than this may wait at a worker behind another, which gives it back if that is long
+	tinyUnit    = 50 * time.Microsecond  // a unit shorter than this on average is worth coalescing
+	batchTime   = 250 * time.Microsecond // how much work a batch aims at
+	batchBytes  = 32 << 10               // a batch of more than one unit is no larger
+	batchUnits  = 4096                   // nor has more units
+	prefetching = 2                      // batches at a worker, when all of them are tiny or short
+	shortUnit   = 2 * time.Millisecond   // one shorter than this may wait at a worker behind another, which gives it back if that is long
 )
 
 // funcTimes is what is known about the run time of one function.
@@ -61,29 +42,28 @@ func (m *Master) times(fn uint32) *funcTimes {
 	return &m.funcs[fn]
 }
 
-// estimate is the nanoseconds that so many elements of a function take together. Not tiny means that they go out alone.
-func (m *Master) estimate(fn uint32, elements int) (ns float64, tiny bool) {
-	f := m.times(fn)
+// unit estimates the nanoseconds that so many elements take together. Not tiny means that they go out alone.
+func (f *funcTimes) unit(elements int) (ns float64, tiny bool) {
 	if !f.measured || f.talks {
 		return 0, false
 	}
 	ns = f.mean * float64(elements)
-	return ns, ns < float64(m.coalescing().unit)
+	return ns, ns < float64(tinyUnit)
 }
 
-// unitTime is estimate for the units of a job.
+// unitTime is unit for the units of a job.
 func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 	if more := j.more(); more.Timeout > 0 || more.Grace > 0 { // it may be ended with its worker
 		return 0, false
 	}
-	return m.estimate(j.Func, j.chunk())
+	return m.times(j.Func).unit(j.chunk())
 }
 
 // Tiny tells whether units of so many elements of a function have proven short enough to travel together.
 func (m *Master) Tiny(fn uint32, elements int) bool {
 	m.mu.Lock()
 	defer m.unlock()
-	_, tiny := m.estimate(fn, elements)
+	_, tiny := m.times(fn).unit(elements)
 	return tiny
 }
 
@@ -117,7 +97,7 @@ func (m *Master) prefetch(w *worker) {
 	}
 	switch ns, alike := m.unitTime(p.job); {
 	case tiny && alike:
-		ok = ns*float64(m.queue.units) >= float64(m.coalescing().batch)/4
+		ok = ns*float64(m.queue.units) >= float64(batchTime)/4
 	case m.short(ns):
 		ok = m.queue.units > m.ready && !p.job.Buffers && len(p.job.Data) <= batchBytes*p.job.Units
 	default:
@@ -165,7 +145,7 @@ type localRun struct {
 
 // fill sends worker w the next batch. It returns false if nothing was queued that could be claimed.
 func (m *Master) fill(w *worker) bool {
-	b := batch{left: float64(m.coalescing().batch), share: m.queue.units}
+	b := batch{left: float64(batchTime), share: m.queue.units}
 	if m.ready > 1 {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
 	}
@@ -242,7 +222,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	if b.head.flags&^runLocal != 0 || len(m.queue.gangs) > 0 {
 		return
 	}
-	ns, _ := m.estimate(b.head.fn, 1)
+	ns, _ := m.times(b.head.fn).unit(1)
 	local := b.head.flags&runLocal != 0
 	n := 0
 	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {
