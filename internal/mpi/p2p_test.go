@@ -143,6 +143,9 @@ func TestADroppedRequestHarmsNobody(t *testing.T) {
 }
 
 func TestManyGoroutinesMaySendAndReceiveTogether(t *testing.T) {
+	if library, err := mpitest.Linked(); err == nil && !mpitest.InRank() && !mpitest.VersionOf(library).BearsThreads() {
+		t.Skip("messages of several threads are lost in Open MPI 6.0.0rc2, in C too: see docs/mpi-notes.md")
+	}
 	if !mpitest.Under(t, 2) {
 		return
 	}

@@ -70,5 +70,8 @@ func (v Version) LosesStatus() bool {
 	return v.Launcher == "mpich" && (v.Major > 4 || v.Major == 4 && v.Minor >= 2)
 }
 
+// BearsThreads tells whether several threads may send and receive at once. Under Open MPI 6.0.0rc2 messages do not come then.
+func (v Version) BearsThreads() bool { return v.Launcher != "openmpi" || v.Major < 6 }
+
 // MakesIntercomms tells whether the library makes intercommunicators while it mitigates failures. Open MPI 6.0.0rc2 does not.
 func (v Version) MakesIntercomms() bool { return v.Launcher != "openmpi" || v.Major < 6 }
