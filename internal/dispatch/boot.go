@@ -86,7 +86,7 @@ func (m *Master) newWorkers(first, n int) []*worker {
 // startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
-	w.hello, w.seq, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, false, 0, true
+	w.hello, w.seq, w.last, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, 0, false, 0, true
 	w.reign, w.untimed, w.parted = m.reign, 0, elements{}
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
 	m.order(w, order{verb: startSlot})

@@ -188,11 +188,7 @@ func (m *Master) salvage(w *worker, l *link.Loss, out *news) {
 		}
 		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == w.slot }) // it may have answered all it had
 	}
-	answered := w.seq
-	if p := w.next(); p != nil {
-		answered = p.seq + uint64(p.done) - 1
-	}
-	if l.Picked < answered {
+	if l.Picked < w.last {
 		l.Proof = false
 	}
 }

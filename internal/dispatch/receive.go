@@ -235,6 +235,7 @@ func (m *Master) release(w *worker, p *piece, n int) {
 	p.done += n
 	p.over, p.bad = 0, false
 	seq := p.seq + uint64(p.done) - 1
+	w.last = seq
 	if p.gone {
 		m.gone -= n
 	}

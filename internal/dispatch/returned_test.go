@@ -2,8 +2,10 @@ package dispatch_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
@@ -62,6 +64,47 @@ func TestTasksLeftBackAfterThePoolBrokeAreDropped(t *testing.T) {
 		if !errors.Is(err, dispatch.ErrBroken) {
 			t.Errorf("unit %d: %v", unit, err)
 		}
+	}
+}
+
+// What a worker gives back leaves a gap in its numbers. A worker that ends before it has picked up the batch behind the gap has begun
+// nothing of that.
+func TestABatchThatFollowsWhatWasGivenBackOutlivesAWorkerThatHasNotPickedItUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		picked uint64
+		failed int // units; -1 is all of the batch
+	}{
+		"it has not":          {14, 0}, // the second batch was dropped with what was given back
+		"it has":              {40, 1},
+		"its marks are wrong": {2, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet()
+			m := dispatch.New(dispatch.Config{Group: p})
+			j, s := job(0, make([]uint64, 200)...)
+			if err := m.Submit(j); err != nil {
+				t.Fatal(err)
+			}
+			p.greet(0, "")
+			p.hears(t, 't')
+			p.say(binary.AppendUvarint([]byte{'R', 1, 1 << 2, 7}, uint64(20*time.Microsecond)<<2|3))
+			p.hears(t, 't') // 2 to 14
+			p.hears(t, 't') // 15 to 27
+			p.say([]byte{'b', 4})
+			p.say([]byte{'R', 2, 1 << 2, 7, 1 << 2, 7})
+			p.hears(t, 't') // from 28 on, with the units that came back first
+			flying := m.Stats().Running
+			p.handler.Lost(0, link.Loss{Err: errors.New("killed"), Proof: true, Finished: 3, Picked: c.picked})
+			want := c.failed
+			if want < 0 {
+				want = flying
+			}
+			if n := int(m.Stats().Failed); n != want {
+				t.Errorf("%d units of %d were lost, want %d", n, flying, want)
+			}
+			p.greet(0, "")
+			p.end(t, m, s)
+		})
 	}
 }
 

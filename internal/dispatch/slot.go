@@ -24,6 +24,7 @@ type worker struct {
 	head    int           //
 	units   int           // how many units are not answered
 	seq     uint64        // the number of the last unit sent
+	last    uint64        // the number of the last unit answered
 	served  int           // units it has answered
 	epoch   uint64        // hand-backs seen
 	since   time.Duration // when the frame was sent that it is at: see Master.now
