@@ -115,8 +115,8 @@ func TestAMasterKeepsLittleForAWorkerWithNothingToDo(t *testing.T) {
 	const workers, most = 4096, 1536
 	c := newCrowd(t, workers)
 	for _, fn := range []uint32{tiny, short, long} {
-		for _, each := range []int{workers * 20, 1} { // a map, and calls
-			s := c.submit(fn, workers*20, each)
+		for _, each := range []int{workers * 8, 1} { // a map, and calls
+			s := c.submit(fn, workers*8, each)
 			c.until(func() bool { return s.left <= 0 })
 		}
 	}
