@@ -36,6 +36,9 @@ func TestCollectivesWorkWhereTheLibrarySerialises(t *testing.T) {
 func collectives(t *testing.T) {
 	w := must(mpi.World())(t)
 	me := w.Rank()
+	if d := cmp.Diff([]int{0, 1, 2}, must(w.RanksIn(w))(t)); d != "" {
+		t.Error(d)
+	}
 	reduced(t, w, []int{me, 10 * me}, mpi.Sum, []int{3, 30})
 	reduced(t, w, []int8{int8(me), -1}, mpi.Max, []int8{2, -1})
 	reduced(t, w, []uint16{1 << me}, mpi.BitOr, []uint16{7})

@@ -196,14 +196,13 @@ func (c *Comm) CreateGroup(ranks []int, tag int) (*Comm, error) {
 // RanksIn returns the numbers that the ranks of c, an intracommunicator, have in another one; -1 for one that is not in there.
 func (c *Comm) RanksIn(other *Comm) ([]int, error) {
 	const op = "MPI_Group_translate_ranks"
-	if err := other.begin(op); err != nil {
-		return nil, err
-	}
-	defer leave()
 	if err := c.begin(op); err != nil {
 		return nil, err
 	}
 	defer leave()
+	if other == nil || other.handle == 0 || other.gone.Load() { // a second begin would wait for the first where calls come one at a time
+		return nil, fmt.Errorf("%w (%s)", ErrFreed, op)
+	}
 	ranks := make([]int, c.about.size)
 	return ranks, failure(op, rawRanksIn(c.handle, other.handle, ranks))
 }

@@ -58,6 +58,12 @@ func TestCommunicatorsAreMadeAndFreedWithoutALeak(t *testing.T) {
 		if want := []int{2, 1, 2}[d.Rank()]; half.Size() != want {
 			t.Fatalf("rank %d: half has %d ranks, want %d", d.Rank(), half.Size(), want)
 		}
+		if diff := cmp.Diff([][]int{{2, 0}, {1}}[d.Rank()%2], must(half.RanksIn(w))(t)); diff != "" {
+			t.Fatalf("rank %d: the world's numbers of the half: %s", d.Rank(), diff)
+		}
+		if diff := cmp.Diff([][]int{{1, -1, 0}, {-1, 0, -1}}[d.Rank()%2], must(d.RanksIn(half))(t)); diff != "" {
+			t.Fatalf("rank %d: the half's numbers of all: %s", d.Rank(), diff)
+		}
 		none := must(d.Split(min(0, d.Rank()-1), 0))(t)
 		if (none == nil) != (d.Rank() == 0) {
 			t.Fatalf("rank %d: negative color gave %v", d.Rank(), none)

@@ -216,7 +216,7 @@ func (e *LauncherError) Error() string {
 	}
 	if l.Strange() {
 		return fmt.Sprintf("mpi: %s started this process (%s), but it, which %s %s, is in a world of %d: name the libmpi of the "+
-			"launcher's MPI by RANKPOOL_MPI, and unset %s where this process is the only one",
+			"launcher's MPI by RANKPOOL_MPI, and unset %s and its like where this process is the only one",
 			l.Name, l.Variable, how, e.Library, e.World, l.Variable)
 	}
 	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, which %s %s, is in a world of %d: start it with %s",
