@@ -17,7 +17,7 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// Who hears a note polls for all ranks.
+// The goroutine that hears a note polls for all ranks.
 func TestANoteOfARankHoldsNothingUpWhenNobodyReadsStandardError(t *testing.T) {
 	options, err := job.LinkOptions()
 	if err != nil {
