@@ -188,10 +188,14 @@ func (m *Master) salvage(w *worker, l *link.Loss, out *news) {
 		}
 		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == w.slot }) // it may have answered all it had
 	}
-	if l.Picked < w.last {
+	if l.Picked < w.last || l.Finished+1 < w.last { // an answer is marked when it has been sent, and before anything else is begun
 		l.Proof = false
 	}
 }
+
+// runs tells whether a lost worker ran a unit that it has not answered, as far as its marks can say that. One whose last answer is not
+// marked yet had begun nothing after that.
+func (w *worker) runs(l *link.Loss) bool { return l.Picked > l.Finished && l.Finished >= w.last }
 
 var errNoResults = errors.New("it holds something that is no result")
 
@@ -202,8 +206,8 @@ const unreceived = 3
 // the queue. Without proof of which is which, all fail. It tells whether a unit was given up because no worker had survived
 // receiving it.
 func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed bool) {
-	running := true    // the first one after the last finished
-	apart := uint64(0) // up to which number units are to travel alone from now on
+	running := w.runs(&l) // the first one after the last finished
+	apart := uint64(0)    // up to which number units are to travel alone from now on
 	var back []piece
 	for i := w.head; i < len(w.out); i++ {
 		p := w.out[i]
@@ -273,6 +277,9 @@ func timedOut(p *piece, cause error) bool {
 // salvageElements takes in what a journal has of the elements of the unit that ran, the next of p.
 func (m *Master) salvageElements(p *piece, l *link.Loss, out *news) {
 	unit := p.unit + p.done
+	if p.seq+uint64(p.done) != l.Finished+1 { // they are another unit's
+		return
+	}
 	if l.Over <= p.over || l.Over >= p.job.elements(unit, 1) || p.job.Local {
 		return
 	}
