@@ -44,7 +44,8 @@ func TestTheProgressOfAMapHasANameAndCountsWhatHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := oneThread(t)
 		var out strings.Builder
-		for _, _ = range futures.Map(t.Context(), ex, eightSeconds, []int{1, -1, 3}, futures.WithProgress(&out, "spectra")) { //nolint:revive // it is the output that counts
+		for _, err := range futures.Map(t.Context(), ex, eightSeconds, []int{1, -1, 3}, futures.WithProgress(&out, "spectra")) {
+			_ = err // it is the output that counts
 		}
 		shut(t, ex)
 		want := "spectra: 0/3 (0%), 0.0/s, 5s elapsed\n" +
@@ -62,7 +63,8 @@ func TestWithoutANameTheProgressHasThatOfTheVerb(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := oneThread(t)
 		var out strings.Builder
-		for _, _ = range futures.Starmap(t.Context(), ex, eightSeconds, []int{}, futures.WithProgress(io.Discard, "x"), futures.WithProgress(&out, "")) { //nolint:revive // likewise
+		for _, err := range futures.Starmap(t.Context(), ex, eightSeconds, []int{}, futures.WithProgress(io.Discard, "x"), futures.WithProgress(&out, "")) {
+			_ = err // it is the output that counts
 		}
 		shut(t, ex)
 		if got := out.String(); !strings.HasPrefix(got, "Starmap: 0/0 (100%), ") {

@@ -383,14 +383,3 @@ func Abort(status int) error {
 	}
 	return ErrNotStarted
 }
-
-// familyOf reads the family out of what MPI_Get_library_version says.
-func familyOf(text string) Family {
-	switch {
-	case strings.Contains(text, "Open MPI"):
-		return OpenMPI
-	case strings.Contains(text, "MPICH"), strings.Contains(text, "Intel(R) MPI"), strings.Contains(text, "MVAPICH"):
-		return MPICH
-	}
-	return OtherMPI
-}

@@ -277,3 +277,14 @@ func familyFace(f Family) abi.Interface {
 	}
 	return abi.Unknown
 }
+
+// familyOf reads the family out of what MPI_Get_library_version says.
+func familyOf(text string) Family {
+	switch {
+	case strings.Contains(text, "Open MPI"):
+		return OpenMPI
+	case strings.Contains(text, "MPICH"), strings.Contains(text, "Intel(R) MPI"), strings.Contains(text, "MVAPICH"):
+		return MPICH
+	}
+	return OtherMPI
+}

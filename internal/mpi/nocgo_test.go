@@ -1,4 +1,4 @@
-//go:build !cgo
+//go:build mpi && linux && (amd64 || arm64) && !cgo
 
 package mpi_test
 
