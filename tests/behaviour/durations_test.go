@@ -77,7 +77,7 @@ func grace() []futures.MainOption {
 }
 
 // drains is a program that is told to end while a task runs.
-func drains(context.Context) error {
+func drains(ctx context.Context) error {
 	ex, err := programBackend().make(futures.WithMaxWorkers(1))
 	if err != nil {
 		return err
@@ -99,6 +99,7 @@ func drains(context.Context) error {
 	}
 	d, err := f.Result(context.Background())
 	fmt.Printf("%v: %v\n", d, err)
+	<-ctx.Done() // the signal may come later than the task ends
 	return nil
 }
 
