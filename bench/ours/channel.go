@@ -30,6 +30,8 @@ func channel(ctx context.Context, b *bench) error {
 		select {
 		case tasks <- i:
 		case <-ctx.Done():
+			close(tasks)
+			all.Wait()
 			return context.Cause(ctx)
 		}
 	}

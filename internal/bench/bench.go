@@ -133,11 +133,14 @@ func (c Options) Run(s command.Surroundings) error {
 	return nil
 }
 
-// chosen are the figures to measure. The curves, the grain, the goroutines, the scale and the soak take long: they are when named, the curves when needed too.
+// whenNamed are the figures that take long: they are measured when they are named, the curves also when they are needed.
+var whenNamed = []string{"curves", "grain", "goroutines", "scale", "soak"}
+
+// chosen are the figures to measure.
 func (c Options) chosen() []string {
 	if len(c.Figures) == 0 {
 		return slices.DeleteFunc(slices.Clone(figureNames), func(n string) bool {
-			return n == "soak" || n == "scale" || n == "goroutines" || n == "grain" || n == "curves" && c.Plot == ""
+			return slices.Contains(whenNamed, n) && (n != "curves" || c.Plot == "")
 		})
 	}
 	if c.Plot != "" && !slices.Contains(c.Figures, "curves") {

@@ -71,22 +71,32 @@ grain single, mpich world, 2, nobody,` + " "
 	}
 }
 
-// A row is one value of the program that is measured, and each value is in a row: the program, its peer in Python and the table name the
-// values alike.
+// A row is one value of the program that is measured, and each value is in a row: the program, its peer and the table name the values alike.
 func TestEveryFigureOfTheGrainIsOneThatTheProgramsPrint(t *testing.T) {
-	g := grainOf(t, true, "", "processes")
-	var keys []string
-	for _, r := range g.rows {
+	for _, r := range grainOf(t, true, "", "processes").rows {
 		if r.ours.key != r.peer.key || r.ours.spec != r.peer.spec {
 			t.Errorf("%s of %s beside %s of %s", r.ours.key, r.ours.spec, r.peer.key, r.peer.spec)
 		}
-		keys = append(keys, r.ours.key)
 	}
-	if slices.Sort(keys); len(keys) != len(ours.GrainWays)*(1+len(ours.GrainShares)) || len(slices.Compact(slices.Clone(keys))) != len(keys) {
+	keys := grainKeys(t)
+	if len(keys) != len(ours.GrainWays)*(1+len(ours.GrainShares)) || len(slices.Compact(slices.Clone(keys))) != len(keys) {
 		t.Errorf("%d rows: %v", len(keys), keys)
 	}
+}
+
+// grainKeys are the names of the values, in order.
+func grainKeys(t *testing.T) (keys []string) {
+	t.Helper()
+	for _, r := range grainOf(t, true, "", "processes").rows {
+		keys = append(keys, r.ours.key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func TestThePeerOfTheGrainPrintsEveryFigureToo(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("there is no Python")
+		t.Skip("the peer is a program in Python, and there is no python3 on the path: install python3")
 	}
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "grain.py"), peers.Grain, 0o600); err != nil {
@@ -100,7 +110,7 @@ grain.measure(None, ways, 1.0, 1, ["grain,ms=1"])`
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(keys, slices.Sorted(maps.Keys(values))); d != "" {
+	if d := cmp.Diff(grainKeys(t), slices.Sorted(maps.Keys(values))); d != "" {
 		t.Error(d)
 	}
 }

@@ -122,11 +122,14 @@ func (c *connecting) connect(ctx context.Context) error {
 // keep notes the line, for giveUp to close, and closes it when that was before.
 func (c *connecting) keep(l *line) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
+	late := c.ended
+	if !late {
+		c.line = l
+	}
+	c.mu.Unlock()
+	if late {
 		return errors.Join(errGivenUp, l.Close())
 	}
-	c.line = l
 	return nil
 }
 
