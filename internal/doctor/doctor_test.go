@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -50,12 +51,27 @@ func TestSIGTERMIsAWarningUnderOpenMPIUnlessItsLimitWasRaised(t *testing.T) {
 	}
 }
 
-func TestNothingIsSaidOfSlurmUnderALauncherThatIsNotKnown(t *testing.T) {
+func TestNothingIsSaidOfSlurmUnderAnotherLauncher(t *testing.T) {
 	lookup := testkit.Lookup("PMIX_RANK=0")
 	l := mpi.FindLauncher(lookup)
 	for _, f := range []Finding{survivorsInJob(l, lookup, "KillOnBadExit = 0"), sigtermInJob(l, lookup)} {
 		if !strings.Contains(f.Text, "which is not known") || strings.Contains(f.Text+f.Remedy, "srun") || strings.Contains(f.Text, "Slurm") {
 			t.Errorf("%+v", f)
+		}
+	}
+	slurm := regexp.MustCompile(`\bsrun\b|Slurm`)
+	for name, env := range map[string][]string{
+		"Flux":                 {"FLUX_TASK_RANK=0", "FLUX_JOB_SIZE=2", "PMI_RANK=0", "PMI_SIZE=2"},
+		"PALS":                 {"PALS_RANKID=0", "PMI_RANK=0", "PMI_SIZE=2"},
+		"jsrun":                {"JSM_NAMESPACE_RANK=0", "JSM_NAMESPACE_SIZE=2"},
+		"MVAPICH's mpirun_rsh": {"MV2_COMM_WORLD_RANK=0", "MV2_COMM_WORLD_SIZE=2"},
+	} {
+		lookup := testkit.Lookup(append(env, "SLURM_KILL_BAD_EXIT=0")...)
+		l := mpi.FindLauncher(lookup)
+		for _, f := range []Finding{survivorsInJob(l, lookup, "KillOnBadExit = 0"), sigtermInJob(l, lookup)} {
+			if text := f.Text + f.Remedy; !strings.Contains(text, name) || slurm.MatchString(text) || f.Status == warning && f.Remedy == "" {
+				t.Errorf("%s: %+v", name, f)
+			}
 		}
 	}
 	srun := testkit.Lookup("SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2")

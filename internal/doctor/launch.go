@@ -105,9 +105,9 @@ func by(l mpi.Launcher) string {
 
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
 func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm string) Finding {
-	const subject = "lost ranks"
-	if l.Strange() {
-		return Finding{subject, warning, "whether the launcher, which is not known, leaves the others alone cannot be told", "see its manual", nil}
+	const subject = lostRanks
+	if elsewhere(l) {
+		return survivorsElsewhere(l)
 	}
 	switch l.Family {
 	case mpi.OpenMPI:
@@ -248,7 +248,7 @@ func spawnFinding(facts []fact, out string, err error) Finding {
 // losing kills one rank of three and sees whether the launcher, told to do so, leaves the others alone.
 func (d *doctor) losing(ctx context.Context, l findmpi.Launcher) {
 	defer d.findings.during("losing a rank")()
-	const subject = "lost ranks"
+	const subject = lostRanks
 	var options []string
 	switch l.Family {
 	case mpi.OpenMPI:

@@ -135,8 +135,8 @@ func sigterm(family mpi.Family, e mpi.Ending) Finding {
 
 // sigtermInJob is sigterm for the launcher of this job.
 func sigtermInJob(l mpi.Launcher, lookup func(string) (string, bool)) Finding {
-	if l.Strange() {
-		return Finding{"SIGTERM", fine, "whether the launcher, which is not known, kills a while after its SIGTERM cannot be told", "", nil}
+	if elsewhere(l) {
+		return sigtermElsewhere(l)
 	}
 	return sigterm(l.Family, mpi.FindEnding(lookup))
 }

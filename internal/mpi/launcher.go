@@ -9,7 +9,7 @@ import (
 // Launcher is what started this process, told from its environment alone, so before MPI is initialised.
 type Launcher struct {
 	Name     string // "Open MPI's mpiexec", "MPICH's mpiexec", "srun", "srun --mpi=pmi2", "Flux", "PALS"; empty when there is none
-	Family   Family // whose programs it starts; OtherMPI for srun, Flux and PALS, which start both kinds, and for one that is not known
+	Family   Family // whose programs it starts; OtherMPI for srun and the managers, as they start more than one kind or do not tell, and for one that is not known
 	Variable string // the variable that told
 	Size     int    // how many processes it promised; 0 when there is none, or it does not tell
 	Rank     int    // this process among them; -1 when unknown
@@ -105,7 +105,26 @@ func (e environ) inStep() bool {
 // pmiOfSlurm tells whether the PMI variables are from srun: an mpiexec inside a step sets PMI_SIZE and PMI_FD as well, but
 // the name that Slurm gives the job is its own.
 func (e environ) pmiOfSlurm() bool {
-	return e.inStep() && e.text("PMI_JOBID") == e.text("SLURM_JOB_ID")+"."+e.text("SLURM_STEP_ID")
+	return e.inStep() && e.pmiStep() == e.text("SLURM_JOB_ID")+"."+e.text("SLURM_STEP_ID")
+}
+
+// pmiStep is the step of srun in this job, as JOB.STEP, that has set the PMI variables, or nothing. With --mpi=pmi2 srun calls PMI's job so,
+// and on Cray EX the application of PALS, whose variables it sets as well.
+func (e environ) pmiStep() string {
+	job := e.text("SLURM_JOB_ID")
+	if step := e.text("PMI_JOBID"); ofJob(step, job) {
+		return step
+	}
+	if step := e.text("PALS_APID"); ofJob(step, job) && e.manager() == "PALS" {
+		return step
+	}
+	return ""
+}
+
+// ofJob tells whether step is JOB.STEP of that job of Slurm.
+func ofJob(step, job string) bool {
+	of, _, ok := strings.Cut(step, ".")
+	return ok && of == job
 }
 
 // offersPMIx tells whether this step of srun has PMIx: its namespace ends with the step's number. Slurm leaves the one of an allocation to
@@ -125,23 +144,11 @@ func (e environ) srun() string {
 // leftover tells whether the PMI variables are those of another step of srun, from whose shell this one was started with another
 // interface. An mpiexec of MPICH in such a shell inherits the name of that job, and sets these variables itself.
 func (e environ) leftover() bool {
-	of, _, slurms := strings.Cut(e.text("PMI_JOBID"), ".")
-	return e.inStep() && slurms && of == e.text("SLURM_JOB_ID") && !e.pmiOfSlurm() && !e.hydra()
+	return e.inStep() && e.pmiStep() != "" && !e.pmiOfSlurm() && !e.hydra()
 }
 
 // hydra tells whether MPICH's own mpiexec, or one of its kin, has set the PMI variables.
 func (e environ) hydra() bool { return e.text("MPI_LOCALNRANKS") != "" }
-
-// manager is the name of a launcher that sets PMI's variables and starts programs of every family: it numbers processes by a variable of its
-// own as well. An mpiexec that was started in one of these processes leaves that variable as it is.
-func (e environ) manager() string {
-	for _, m := range []struct{ name, rank string }{{"Flux", "FLUX_TASK_RANK"}, {"PALS", "PALS_RANKID"}} {
-		if rank := e.text(m.rank); rank != "" && rank == e.text("PMI_RANK") && !e.hydra() {
-			return m.name
-		}
-	}
-	return ""
-}
 
 // FindLauncher looks at the environment through lookup, usually os.LookupEnv. What an inner launcher sets cannot hide
 // what an outer one left, so use CheckLauncher for a judgement.
@@ -157,6 +164,9 @@ func FindLauncher(lookup func(string) (string, bool)) Launcher {
 		pmi = Launcher{Name: name}
 	}
 	if l, ok := e.in(pmi, "PMI_RANK", "PMI_SIZE"); ok && !e.leftover() {
+		return l
+	}
+	if l, ok := e.counted(); ok && !e.offersPMIx() {
 		return l
 	}
 	if !e.inStep() {

@@ -76,14 +76,36 @@ func TestTheLauncherIsToldFromTheEnvironment(t *testing.T) {
 		"mpich in that": {append(leftoverPMI("7.1"), "SLURM_STEP_ID=2", "SLURM_STEP_NUM_TASKS=1", "MPI_LOCALNRANKS=1"), mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 1, 0}},
 		"flux":          {[]string{"FLUX_TASK_RANK=1", "FLUX_JOB_SIZE=4", "PMI_RANK=1", "PMI_SIZE=4", "PMI_FD=9"}, mpi.Launcher{"Flux", mpi.OtherMPI, "PMI_SIZE", 4, 1}},
 		"mpich in flux": {[]string{"FLUX_TASK_RANK=0", "FLUX_JOB_SIZE=1", "PMI_RANK=0", "PMI_SIZE=3", "MPI_LOCALNRANKS=3"}, mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 0}},
-		"pals":          {[]string{"PALS_RANKID=2", "PMI_RANK=2", "PMI_SIZE=4"}, mpi.Launcher{"PALS", mpi.OtherMPI, "PMI_SIZE", 4, 2}},
-		"nonsense":      {[]string{"PMI_SIZE=many"}, mpi.Launcher{Rank: -1}},
+		"flux by PMIx":  {[]string{"FLUX_TASK_RANK=0", "FLUX_JOB_SIZE=1", "PMIX_NAMESPACE=f1", "PMIX_RANK=0"}, mpi.Launcher{"Flux", mpi.OtherMPI, "FLUX_JOB_SIZE", 1, 0}},
+		"flux in a step": {[]string{"FLUX_TASK_RANK=2", "FLUX_JOB_SIZE=8", "PMIX_NAMESPACE=f1", "PMIX_RANK=2", "SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2"},
+			mpi.Launcher{"Flux", mpi.OtherMPI, "FLUX_JOB_SIZE", 8, 2}},
+		"step in flux": {append([]string{"FLUX_TASK_RANK=0", "FLUX_JOB_SIZE=1", "PMIX_NAMESPACE=slurm.pmix.7.0", "SLURM_PROCID=2", "SLURM_JOB_ID=7"}, "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=3"),
+			mpi.Launcher{"srun", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 2}},
+		"flux with the variables of PALS": {[]string{"FLUX_TASK_RANK=1", "FLUX_JOB_SIZE=2", "PALS_RANKID=1", "PALS_APID=123", "PALS_NODEID=0"}, mpi.Launcher{"Flux", mpi.OtherMPI, "FLUX_JOB_SIZE", 2, 1}},
+		"flux without its count":          {[]string{"FLUX_TASK_RANK=0", "PMIX_RANK=0"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_RANK", 0, 0}},
+		"mpirun_rsh":                      {[]string{"MV2_COMM_WORLD_RANK=0", "MV2_COMM_WORLD_SIZE=1"}, mpi.Launcher{"MVAPICH's mpirun_rsh", mpi.OtherMPI, "MV2_COMM_WORLD_SIZE", 1, 0}},
+		"jsrun":                           {[]string{"JSM_NAMESPACE_RANK=3", "JSM_NAMESPACE_SIZE=4", "PMIX_NAMESPACE=1", "PMIX_RANK=3"}, mpi.Launcher{"jsrun", mpi.OtherMPI, "JSM_NAMESPACE_SIZE", 4, 3}},
+		"aprun of ALPS":                   {[]string{"ALPS_APP_PE=0"}, mpi.Launcher{strange, mpi.OtherMPI, "ALPS_APP_PE", 0, 0}},
+		"pals by PMIx":                    {[]string{"PALS_RANKID=0", "PMIX_RANK=0", "PMIX_NAMESPACE=x"}, mpi.Launcher{strange, mpi.OtherMPI, "PMIX_RANK", 0, 0}},
+		"srun of Cray EX":                 {crayStep("7.0"), mpi.Launcher{"srun --mpi=cray_shasta", mpi.OtherMPI, "PMI_SIZE", 3, 1}},
+		"mpich in that of Cray EX":        {append(crayStep("7.0"), "MPI_LOCALNRANKS=3"), mpi.Launcher{"MPICH's mpiexec", mpi.MPICH, "PMI_SIZE", 3, 1}},
+		"none of Cray EX":                 {append(crayStep("7.4"), "SLURM_PROCID=2"), mpi.Launcher{"srun --mpi=cray_shasta", mpi.OtherMPI, "SLURM_STEP_NUM_TASKS", 3, 2}},
+		"pals":                            {[]string{"PALS_RANKID=2", "PMI_RANK=2", "PMI_SIZE=4"}, mpi.Launcher{"PALS", mpi.OtherMPI, "PMI_SIZE", 4, 2}},
+		"nonsense":                        {[]string{"PMI_SIZE=many"}, mpi.Launcher{Rank: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if d := cmp.Diff(c.want, mpi.FindLauncher(testkit.Lookup(c.env...))); d != "" {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// crayStep is what Slurm's plugin for Cray EX sets in the second process of step 7.0; step is the one whose variables of PALS they are.
+func crayStep(step string) []string {
+	return []string{
+		"SLURM_JOB_ID=7", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=3", "SLURM_NTASKS=3", "SLURM_MPI_TYPE=cray_shasta",
+		"PALS_APID=" + step, "PALS_RANKID=1", "PALS_NODEID=0", "PMI_JOBID=7", "PMI_RANK=1", "PMI_SIZE=3", "PMI_UNIVERSE_SIZE=3",
 	}
 }
 
@@ -112,6 +134,9 @@ func TestThePMIxOfAnotherStepIsNotWhatSrunOffers(t *testing.T) {
 		"flux":                       {fluxStep, mpi.MPICH},
 		"flux with PMIx":             {append([]string{"PMIX_NAMESPACE=f1234"}, fluxStep...), mpi.OpenMPI},
 		"flux in a Slurm job":        {append([]string{allocationPMIx}, fluxStep...), mpi.MPICH},
+		"the srun of Cray EX":        {crayStep("7.0"), mpi.MPICH},
+		"flux with nothing but PMIx": {[]string{"FLUX_TASK_RANK=0", "FLUX_JOB_SIZE=1", "PMIX_NAMESPACE=f1", "PMIX_RANK=0"}, mpi.OpenMPI},
+		"mpirun_rsh":                 {[]string{"MV2_COMM_WORLD_RANK=0", "MV2_COMM_WORLD_SIZE=1"}, mpi.MPICH},
 		"a launcher that is unknown": {[]string{"PMIX_RANK=0"}, mpi.OtherMPI},
 	} {
 		t.Run(name, func(t *testing.T) {
