@@ -13,3 +13,6 @@ const (
 	LossHold   = lossHold
 	LossMemory = lossMemory
 )
+
+// LauncherEnv is launcherEnv.
+var LauncherEnv = launcherEnv

@@ -33,9 +33,14 @@ func EndedForLoss(at time.Time) string {
 	if mpilink.LastLoss().Before(at.Add(-lossAge)) {
 		return ""
 	}
-	how := mpi.LeaveAdvice(os.LookupEnv)
+	how := leaveAdvice()
 	if how == "" {
 		return ""
 	}
 	return "a rank was lost, and the launcher ends the job for that unless it was told to leave the others alone: start it with " + how
+}
+
+// leaveAdvice is mpi.LeaveAdvice for this process.
+func leaveAdvice() string {
+	return mpi.LeaveAdvice(os.LookupEnv, launcherEnv(os.DirFS("/proc"), os.Getpid()))
 }

@@ -150,7 +150,7 @@ func leaveMPI(status int) int {
 // lostTogether says what to do where the launcher may have ended several ranks because one was lost, or nothing.
 func lostTogether() string {
 	n, _ := mpilink.Losses()
-	how := mpi.LeaveAdvice(os.LookupEnv)
+	how := leaveAdvice()
 	if n < 2 || how == "" {
 		return ""
 	}

@@ -8,14 +8,17 @@ const Recoverable = recoverable + "=1"
 const recoverable = "PRTE_MCA_state_base_recoverable"
 
 // LeaveAdvice says how to start a job so that its launcher leaves the other ranks alone when one is lost. It is empty where the launcher was
-// told, as far as the environment shows, where it is not known, and where nobody hears of the end: MPICH's mpiexec kills without a signal. Since
-// version 5 Open MPI's mpiexec hides from its ranks that it was told --enable-recovery, and its own variables, unless -x names them.
-func LeaveAdvice(lookup func(string) (string, bool)) string {
+// told, as far as can be seen, where it is not known, and where nobody hears of the end: MPICH's mpiexec kills without a signal. lookup is the
+// environment of this rank, and launchers that of its launcher, where it runs on this host. Since version 5 Open MPI's mpiexec hides its own
+// variables from its ranks, unless -x names them, and that it was told --enable-recovery. On another host than mpiexec's the first cannot be
+// seen, and the second nowhere.
+func LeaveAdvice(lookup, launchers func(string) (string, bool)) string {
 	e, l := environ(lookup), FindLauncher(lookup)
-	on := func(name string) bool {
+	set := func(e environ, name string) bool {
 		is, err := strconv.ParseBool(e.text(name))
 		return err == nil && is
 	}
+	on := func(name string) bool { return set(e, name) }
 	switch {
 	case !l.Found() || l.Strange() || l.Family == MPICH:
 		return ""
@@ -31,7 +34,7 @@ func LeaveAdvice(lookup func(string) (string, bool)) string {
 			return ""
 		}
 		return "`mpiexec --enable-recovery`"
-	case on(mitigation) && (l.Size > 1 || on(recoverable)):
+	case on(mitigation) && (l.Size > 1 || on(recoverable) || set(launchers, recoverable)):
 		return ""
 	case l.Size == 1: // its workers are spawned
 		return "`" + Recoverable + " mpiexec --with-ft ulfm`"

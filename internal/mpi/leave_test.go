@@ -34,9 +34,26 @@ func TestALauncherThatEndsTheJobForALostRankIsToldWhatToDo(t *testing.T) {
 		"srun, told":    {append([]string{"SLURM_KILL_BAD_EXIT=0"}, pmi2Step...), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := mpi.LeaveAdvice(testkit.Lookup(c.env...)); got != c.want {
+			if got := mpi.LeaveAdvice(testkit.Lookup(c.env...), testkit.Lookup()); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Open MPI's mpiexec does not hand this variable on to its ranks since version 5.
+func TestWhatOnlyTheLauncherWasToldIsNotAdvisedAgain(t *testing.T) {
+	for _, c := range []struct {
+		rank, launcher []string
+		want           string
+	}{
+		{[]string{"OMPI_COMM_WORLD_SIZE=1", "OMPI_MCA_mpi_ft_enable=1"}, []string{mpi.Recoverable}, ""},
+		{[]string{"OMPI_COMM_WORLD_SIZE=1", "OMPI_MCA_mpi_ft_enable=1"}, []string{"PRTE_MCA_state_base_recoverable=0"}, "`PRTE_MCA_state_base_recoverable=1 mpiexec --with-ft ulfm`"},
+		{[]string{"OMPI_COMM_WORLD_SIZE=1"}, []string{mpi.Recoverable}, "`PRTE_MCA_state_base_recoverable=1 mpiexec --with-ft ulfm`"},
+		{nil, []string{mpi.Recoverable, "OMPI_COMM_WORLD_SIZE=1"}, ""},
+	} {
+		if got := mpi.LeaveAdvice(testkit.Lookup(c.rank...), testkit.Lookup(c.launcher...)); got != c.want {
+			t.Errorf("%q under %q: %q, want %q", c.rank, c.launcher, got, c.want)
+		}
 	}
 }

@@ -1,0 +1,13 @@
+package job
+
+import "io/fs"
+
+// launcherEnv looks variables up in the environment that self's launcher was started with, where that runs on this host and may be looked at.
+// A launcher does not hand on all of it.
+func launcherEnv(proc fs.FS, self int) func(name string) (string, bool) {
+	env, _ := environOf(proc, launcherOf(proc, parentsIn(proc), self)) // empty where there is none
+	return func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
+}
