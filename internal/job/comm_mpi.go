@@ -17,6 +17,7 @@ import (
 // commRanks is a communicator whose ranks serve one of them.
 type commRanks struct {
 	comm       *mpi.Comm
+	identity   uintptr // of the communicator, whatever handle it was given by
 	rank, size int
 	world      bool
 	ranks      []int // the world's numbers of its ranks
@@ -60,7 +61,11 @@ func (*ranks) Comm(c any) (Comm, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &commRanks{comm: comm, rank: comm.Rank(), size: comm.Size(), world: comm.Size() == world.Size(), ranks: ranks}, nil
+	identity, err := comm.Identity()
+	if err != nil {
+		return nil, err
+	}
+	return &commRanks{comm: comm, identity: identity, rank: comm.Rank(), size: comm.Size(), world: comm.Size() == world.Size(), ranks: ranks}, nil
 }
 
 // entered are the communicators whose ranks serve this process, and those whose ranks nobody can meet any more.
@@ -77,7 +82,7 @@ func (c *commRanks) Enter() error {
 	entered.Lock()
 	defer entered.Unlock()
 	for _, o := range entered.all {
-		switch same := o.comm.Same(c.comm); {
+		switch same := o.identity == c.identity; {
 		case o.unfit != nil && same:
 			return fmt.Errorf("the ranks of this communicator cannot meet again: %w", o.unfit)
 		case o.unfit == nil && (same || o.world || c.world):

@@ -88,8 +88,38 @@ func (c *Comm) begin(op string) error {
 // Rank is this process's number in the (local) group.
 func (c *Comm) Rank() int { return c.about.rank }
 
-// Same tells whether c and d are one communicator of MPI.
-func (c *Comm) Same(d *Comm) bool { return c.handle == d.handle }
+// identities are the numbers of communicators, and the key of the attribute that has them; made tells that there is a key.
+var identities struct {
+	sync.Mutex
+	made bool
+	key  int32
+	last uintptr
+}
+
+// Identity returns a number that no other communicator has had in this process, and that all handles of c have in common. A handle is no such
+// number: the library gives that of a communicator that was freed to a new one. The number is an attribute of the communicator, so it is
+// freed with it, and a duplicate has another one. It waits for nobody.
+func (c *Comm) Identity() (uintptr, error) {
+	if err := c.begin("MPI_Comm_get_attr"); err != nil {
+		return 0, err
+	}
+	defer leave()
+	identities.Lock()
+	defer identities.Unlock()
+	if !identities.made {
+		key, code := rawKey()
+		if err := failure("MPI_Comm_create_keyval", code); err != nil {
+			return 0, err
+		}
+		identities.key, identities.made = key, true
+	}
+	n, found, code := rawMark(c.handle, identities.key)
+	if err := failure("MPI_Comm_get_attr", code); err != nil || found {
+		return n, err
+	}
+	identities.last++
+	return identities.last, failure("MPI_Comm_set_attr", rawSetMark(c.handle, identities.key, identities.last))
+}
 
 // Handle returns the library's own MPI_Comm, and the interface that it belongs to. In MPICH's it is an int, here without a sign.
 func (c *Comm) Handle() (uintptr, abi.Interface, error) {

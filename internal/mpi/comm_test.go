@@ -102,6 +102,50 @@ func TestCommunicatorsAreMadeAndFreedWithoutALeak(t *testing.T) {
 	}
 }
 
+// Both libraries give the handle of a communicator that was freed to a new one.
+func TestACommunicatorWithTheHandleOfAFreedOneIsAnother(t *testing.T) {
+	if !mpitest.Under(t, 2) {
+		return
+	}
+	w := must(mpi.World())(t)
+	if first, again := must(w.Identity())(t), must(must(mpi.World())(t).Identity())(t); first != again {
+		t.Errorf("the world is %d and %d", first, again)
+	}
+	handles, identities, reused := map[uintptr]bool{}, map[uintptr]bool{}, 0
+	for range 100 {
+		c := must(w.Dup())(t)
+		h, _, err := c.Handle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if handles[h] {
+			reused++
+		}
+		handles[h] = true
+		d := must(c.Dup())(t) // which has not inherited what its identity hangs on
+		for _, e := range []*mpi.Comm{c, d} {
+			n := must(e.Identity())(t)
+			if identities[n] {
+				t.Fatalf("a new communicator is taken for one that was there before, number %d", n)
+			}
+			identities[n] = true
+			if again := must(e.Identity())(t); again != n {
+				t.Fatalf("one communicator is number %d and %d", n, again)
+			}
+		}
+		e := must(c.Dup())(t) // of one that has an identity
+		if n := must(e.Identity())(t); identities[n] {
+			t.Fatalf("a duplicate has the number of another one: %d", n)
+		} else {
+			identities[n] = true
+		}
+		if err := errors.Join(e.Free(), d.Free(), c.Free()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("of 100 handles %d had been there before", reused)
+}
+
 func TestErrorsAreReturnedWithTheirClass(t *testing.T) {
 	if !mpitest.Under(t, 2) {
 		return

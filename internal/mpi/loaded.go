@@ -28,16 +28,18 @@ type functions struct {
 	Comm_accept       uintptr
 	Comm_connect      uintptr
 	Comm_create_group uintptr
-	Comm_disconnect   uintptr
-	Comm_dup          uintptr
-	Comm_free         uintptr
-	Comm_get_attr     uintptr
-	Comm_get_parent   uintptr
-	Comm_group        uintptr
-	Comm_rank         uintptr
-	Comm_remote_group uintptr
-	Comm_remote_size  uintptr
 
+	Comm_create_keyval    uintptr
+	Comm_disconnect       uintptr
+	Comm_dup              uintptr
+	Comm_free             uintptr
+	Comm_get_attr         uintptr
+	Comm_get_parent       uintptr
+	Comm_group            uintptr
+	Comm_rank             uintptr
+	Comm_remote_group     uintptr
+	Comm_remote_size      uintptr
+	Comm_set_attr         uintptr
 	Comm_set_errhandler   uintptr
 	Comm_size             uintptr
 	Comm_spawn            uintptr
@@ -119,6 +121,7 @@ type bound struct {
 	wide bool // a handle is as long as an address, and not an int
 
 	commWorld, commSelf, commNull, requestNull, messageNull, infoNull, opNull, errorsReturn uintptr
+	nullCopy, nullDelete                                                                    uintptr
 
 	types [len(abi.Types)]uintptr
 	ops   [len(abi.Ops)]uintptr
@@ -170,6 +173,7 @@ func (b *bound) take(face abi.Interface) (missing []string) {
 	b.commWorld, b.commSelf, b.commNull = handle(abi.CommWorld), handle(abi.CommSelf), handle(abi.CommNull)
 	b.requestNull, b.messageNull, b.infoNull = handle(abi.RequestNull), handle(abi.MessageNull), handle(abi.InfoNull)
 	b.opNull, b.errorsReturn = handle(abi.OpNull), handle(abi.ErrorsReturn)
+	b.nullCopy, b.nullDelete = handle(abi.NullCopy), handle(abi.NullDelete)
 	for i, h := range abi.Types {
 		b.types[i] = handle(h)
 	}

@@ -257,6 +257,27 @@ func rawAttribute(universe bool) (value int, found bool, code int) {
 	return lib.attribute(lib.appNum)
 }
 
+// rawKey makes a key for attributes that no communicator inherits from another.
+func rawKey() (key int32, code int) {
+	s := borrow()
+	defer s.giveBack()
+	code = clib.Do(lib.Comm_create_keyval, lib.nullCopy, lib.nullDelete, at(&s.a), 0)
+	return int32(intAt(&s.a)), code
+}
+
+func rawSetMark(h uintptr, key int32, mark uintptr) int {
+	return clib.Do(lib.Comm_set_attr, lib.comm(h), arg(key), mark)
+}
+
+// rawMark is what rawSetMark has set.
+func rawMark(h uintptr, key int32) (mark uintptr, found bool, code int) {
+	s := borrow()
+	defer s.giveBack()
+	s.a, s.b = 0, 0
+	code = clib.Do(lib.Comm_get_attr, lib.comm(h), arg(key), at(&s.a), at(&s.b))
+	return uintptr(s.a), intAt(&s.b) != 0, code
+}
+
 func rawErrorsReturn(h uintptr) int {
 	return clib.Do(lib.Comm_set_errhandler, lib.comm(h), lib.errorsReturn)
 }

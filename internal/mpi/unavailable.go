@@ -31,24 +31,27 @@ func rawLibrary() string          { return "" }
 func rawProcessor() string        { return "" }
 func rawErrorString(int) string   { return "" }
 
-func rawInit(int) (int, []int, int)             { return 0, nil, notBuilt }
-func rawState() (bool, bool, int)               { return false, false, notBuilt }
-func rawQueryLevel() (int, int)                 { return 0, notBuilt }
-func rawDescribe(uintptr) (description, int)    { return description{}, notBuilt }
-func rawErrorsReturn(uintptr) int               { return notBuilt }
-func rawParent() (uintptr, int)                 { return 0, notBuilt }
-func rawGroup(uintptr) (uintptr, int)           { return 0, notBuilt }
-func rawDup(uintptr) (uintptr, int)             { return 0, notBuilt }
-func rawSplit(uintptr, int, int) (uintptr, int) { return 0, notBuilt }
-func rawSplitHost(uintptr, int) (uintptr, int)  { return 0, notBuilt }
-func rawMerge(uintptr, bool) (uintptr, int)     { return 0, notBuilt }
-func rawFree(uintptr) int                       { return notBuilt }
-func rawRevoke(uintptr) int                     { return notBuilt }
-func rawMitigates() bool                        { return false }
-func rawDisconnect(uintptr) int                 { return notBuilt }
-func rawAbort(uintptr, int) int                 { return notBuilt }
-func rawAttribute(bool) (int, bool, int)        { return 0, false, notBuilt }
-func rawCancel(uintptr) int                     { return notBuilt }
+func rawInit(int) (int, []int, int)               { return 0, nil, notBuilt }
+func rawState() (bool, bool, int)                 { return false, false, notBuilt }
+func rawQueryLevel() (int, int)                   { return 0, notBuilt }
+func rawDescribe(uintptr) (description, int)      { return description{}, notBuilt }
+func rawErrorsReturn(uintptr) int                 { return notBuilt }
+func rawKey() (int32, int)                        { return 0, notBuilt }
+func rawSetMark(uintptr, int32, uintptr) int      { return notBuilt }
+func rawMark(uintptr, int32) (uintptr, bool, int) { return 0, false, notBuilt }
+func rawParent() (uintptr, int)                   { return 0, notBuilt }
+func rawGroup(uintptr) (uintptr, int)             { return 0, notBuilt }
+func rawDup(uintptr) (uintptr, int)               { return 0, notBuilt }
+func rawSplit(uintptr, int, int) (uintptr, int)   { return 0, notBuilt }
+func rawSplitHost(uintptr, int) (uintptr, int)    { return 0, notBuilt }
+func rawMerge(uintptr, bool) (uintptr, int)       { return 0, notBuilt }
+func rawFree(uintptr) int                         { return notBuilt }
+func rawRevoke(uintptr) int                       { return notBuilt }
+func rawMitigates() bool                          { return false }
+func rawDisconnect(uintptr) int                   { return notBuilt }
+func rawAbort(uintptr, int) int                   { return notBuilt }
+func rawAttribute(bool) (int, bool, int)          { return 0, false, notBuilt }
+func rawCancel(uintptr) int                       { return notBuilt }
 
 func rawSpawn(uintptr, SpawnRequest) (uintptr, int)                 { return 0, notBuilt }
 func rawCreateGroup(uintptr, []int, int) (uintptr, int)             { return 0, notBuilt }

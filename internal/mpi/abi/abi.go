@@ -59,6 +59,12 @@ var (
 	ErrorsReturn = Handle{"MPI_ERRORS_RETURN", 0x54000001, "ompi_mpi_errors_return", 0x143}
 )
 
+// The predefined functions for attributes, as one passes them: a number, or the function with the name.
+var (
+	NullCopy   = Handle{"MPI_COMM_NULL_COPY_FN", 0, "OMPI_C_MPI_COMM_NULL_COPY_FN", 0}
+	NullDelete = Handle{"MPI_COMM_NULL_DELETE_FN", 0, "OMPI_C_MPI_COMM_NULL_DELETE_FN", 0}
+)
+
 // Types are the element types of the collectives, by the numbers that package mpi has for them; 0 is the byte.
 var Types = [...]Handle{
 	{"MPI_BYTE", 0x4c00010d, "ompi_mpi_byte", 0x247},
