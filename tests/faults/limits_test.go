@@ -166,8 +166,10 @@ func TestAPoolWithATaskThatNeverEndsCanBeGivenUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	says(t, ex.Shutdown(ctx), "1 tasks running", "act on worker 0")
-	for _, pid := range pids(ex) {
-		signalTo(t, pid, syscall.SIGKILL)
+	for _, pid := range pids(ex) { // once the task is lost nothing is left to run, and the other worker leaves
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Error(err)
+		}
 	}
 	if err := failure(t, never); !errors.Is(err, futures.ErrBroken) {
 		t.Error(err)
