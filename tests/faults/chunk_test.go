@@ -45,6 +45,7 @@ func TestAKilledWorkerCostsOneElementHoweverManyResultsOfTheChunkItHolds(t *test
 				all[i] = i
 			}
 			over, kills := make(chan bool), make(chan int)
+			first := make(chan bool) // closed at the first kill
 			go func() {
 				n, killed, done := 0, 0, uint64(0)
 				for n < most {
@@ -56,7 +57,9 @@ func TestAKilledWorkerCostsOneElementHoweverManyResultsOfTheChunkItHolds(t *test
 					}
 					s := ex.Stats()
 					if pid, now := s.Workers[0].Pid, s.Done+s.Failed; pid > 0 && pid != killed && now > done && syscall.Kill(pid, syscall.SIGKILL) == nil {
-						n, killed, done = n+1, pid, now
+						if n, killed, done = n+1, pid, now; n == 1 {
+							close(first)
+						}
 					}
 				}
 				<-over
@@ -74,7 +77,13 @@ func TestAKilledWorkerCostsOneElementHoweverManyResultsOfTheChunkItHolds(t *test
 				case err == nil && (n%20 == 19 || len(s) != bulk || s[bulk-1] != byte('a'+n%26)):
 					t.Errorf("element %d: %.9q", n, s)
 				}
-				n++
+				if n++; n == 1 { // else all may be over before the other goroutine has its turn
+					select {
+					case <-first:
+					case <-limited(t).Done():
+						t.Fatal("no worker was killed")
+					}
+				}
 			}
 			close(over)
 			k := <-kills
