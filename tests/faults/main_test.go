@@ -7,6 +7,7 @@ package faults_test
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -24,7 +25,11 @@ const markVariable = "FAULTS_RUN"
 
 func TestMain(m *testing.M) {
 	if run, ok := roles[os.Getenv(roleVariable)]; ok {
-		futures.Main(run, futures.DrainOn(syscall.SIGUSR1), futures.WithDrainGrace(3*time.Second))
+		grace := 3 * time.Second
+		if slices.Contains(finishing, os.Getenv(roleVariable)) {
+			grace = patience
+		}
+		futures.Main(run, futures.DrainOn(syscall.SIGUSR1), futures.WithDrainGrace(grace))
 	}
 	if os.Getenv(roleVariable) == "test" {
 		futures.TestMain(careless{})

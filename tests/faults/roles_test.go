@@ -180,6 +180,10 @@ var roles = map[string]func(context.Context) error{
 	},
 }
 
+// finishing are the roles whose tasks finish when they are told to drain, however long that takes. What the others run goes on until the
+// end of its grace.
+var finishing = []string{"draining", "told twice"}
+
 // handled are the signals that a program may have a meaning for.
 var handled = []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR2}
 
