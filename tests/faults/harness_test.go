@@ -204,8 +204,8 @@ func gone(pid int) bool {
 		return true
 	}
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return false
+	if err != nil { // there is no /proc, or somebody has waited for it meanwhile
+		return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 	}
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return strings.HasPrefix(state, "Z")
