@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 	"github.com/rankpool/rankpool/pool"
 )
 
@@ -56,10 +57,12 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if *replace {
-			if err := whole(ctx, ex, workers); err != nil {
-				l.fault("%v", err)
-			}
+		settled := func() error { return whole(ctx, ex, workers) }
+		if !*replace {
+			settled = func() error { return noticed(ctx, ex, h.killed) }
+		}
+		if err := settled(); err != nil {
+			l.fault("%v", err)
 		}
 		l.balance(ex.Stats(), workers, h.killed)
 		if *replace {
@@ -161,6 +164,27 @@ func whole(ctx context.Context, ex futures.Executor, workers int) error {
 		return errors.Join(fmt.Errorf("%d of %d workers work", len(pids), workers), err)
 	}
 	return nil
+}
+
+// noticed waits until a pool whose workers are not replaced knows of so many losses, and until nothing runs that a verb has left behind. The
+// last worker may be killed when the ledger is at its end.
+func noticed(ctx context.Context, ex futures.Executor, losses int) error {
+	for end := time.Now().Add(testkit.Limit); ; time.Sleep(time.Millisecond) {
+		s := ex.Stats()
+		if s.Lost >= uint64(losses) && s.Queued == 0 && s.Running == 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("of %d losses %d are known after %v", losses, s.Lost, testkit.Limit)
+		}
+		f, err := futures.Submit(ex, who, 0)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Result(ctx); err != nil && !errors.Is(err, futures.ErrBroken) {
+			return err
+		}
+	}
 }
 
 var who = futures.Register("who", func(int) (int, error) { return os.Getpid(), nil })
