@@ -17,6 +17,7 @@ func TestAWorkerIsNotSilentWhileAFrameMovesAndIsWhenThatStops(t *testing.T) {
 		p := newPool(t, 1, func(c *dispatch.Config, _ *dispatch.Service) { c.Liveness = liveness }, double)
 		p.submit(0, 1).wait(t)
 		never := make(chan struct{})
+		synctest.Wait() // the worker receives: it would take in the next task if it came to that behind the hold
 		p.group.HoldRecv(0, never)
 		s := p.submit(0, 1)
 		for range 100 {
