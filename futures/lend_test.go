@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // goroutines makes an executor of n goroutines.
@@ -33,7 +34,7 @@ func goroutines(t *testing.T, n int, opts ...futures.Option) *futures.ThreadPool
 }
 
 // hang bounds what would otherwise wait without end.
-const hang = 2 * time.Minute
+var hang = testkit.Limit
 
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
