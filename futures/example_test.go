@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
@@ -339,8 +338,10 @@ func ExampleSubmitEach() {
 
 // After a true Cancel the task never runs.
 func ExampleFuture_Cancel() {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
 	try(futures.With(context.Background(), func(ex *futures.ProcessPoolExecutor) error {
-		_, err := futures.Submit(ex, patient, 0, futures.WithTaskTimeout(50*time.Millisecond)) // keeps the worker busy
+		_, err := futures.Submit(ex, patient, 0, futures.WithContext(ctx)) // keeps the worker busy
 		if err != nil {
 			return err
 		}
@@ -349,6 +350,7 @@ func ExampleFuture_Cancel() {
 			return err
 		}
 		fmt.Println(f.Cancel(), f)
+		end()
 		return nil
 	}, futures.WithMaxWorkers(1)))
 	// Output: true Future[int](cancelled)
