@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/pool"
@@ -46,6 +47,8 @@ var (
 		}
 		return s, nil
 	})
+
+	nap = futures.Register("nap", func(d time.Duration) (struct{}, error) { time.Sleep(d); return struct{}{}, nil })
 
 	prefix    string // of this worker
 	setPrefix = futures.Register("setPrefix", func(s string) (struct{}, error) { prefix = s; return struct{}{}, nil })
@@ -365,7 +368,8 @@ func ExamplePool_Close() {
 
 func ExamplePool_Terminate() {
 	ctx, p := start()
-	r, err := pool.MapAsync(ctx, p, square, make([]int, 1_000_000), pool.WithChunkSize(1))
+	naps := slices.Repeat([]time.Duration{10 * time.Millisecond}, 100_000)
+	r, err := pool.MapAsync(ctx, p, nap, naps, pool.WithChunkSize(1))
 	if err != nil {
 		log.Fatal(err)
 	}
