@@ -13,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
@@ -78,11 +79,12 @@ func (p *Progress) Stop() {
 		return
 	}
 	p.Finish()
-	limit := time.NewTimer(lastWrite)
+	over := make(chan struct{})
+	limit := awake.AfterFunc(lastWrite, func() { close(over) }) // a process that was stopped has not waited for its writer
 	defer limit.Stop()
 	select {
 	case <-p.ended:
-	case <-limit.C: // the writer hangs: it keeps its own progress and nothing else
+	case <-over: // the writer hangs: it keeps its own progress and nothing else
 	}
 }
 

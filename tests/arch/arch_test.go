@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"internal/memlimit":     {},
 	"internal/saturate":     {},
 	"internal/settings":     {},
-	"internal/progress":     {"internal/saturate"},
+	"internal/progress":     {"internal/awake", "internal/saturate"},
 	"internal/awake":        {},
 	"internal/goid":         {},
 	"internal/lane":         {"internal/goid"},
