@@ -2,14 +2,15 @@ package pool_test
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rankpool/rankpool/internal/testkit"
 	"github.com/rankpool/rankpool/pool"
 )
 
@@ -43,10 +44,30 @@ func terminal(t *testing.T) (screen, tty *os.File) {
 
 func TestProgressIsABarOnATerminal(t *testing.T) {
 	screen, tty := terminal(t)
-	shown := make(chan string)
+	var mu sync.Mutex
+	var all []byte
 	go func() {
-		b, _ := io.ReadAll(screen) // ends with an error when the other end closes
-		shown <- string(b)
+		for b := make([]byte, 4096); ; { // ends with an error when the other end closes
+			n, err := screen.Read(b)
+			mu.Lock()
+			all = append(all, b[:n]...)
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	shows := func(want *regexp.Regexp) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return want.Match(all)
+	}
+	defer func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if t.Failed() {
+			t.Logf("the terminal shows %q", all)
+		}
 	}()
 	p := threads(t)
 	in := make([]int, 40)
@@ -61,11 +82,8 @@ func TestProgressIsABarOnATerminal(t *testing.T) {
 	if err := p.Join(t.Context()); err != nil {
 		t.Error(err)
 	}
-	tty.Close()
-	got := <-shown
+	// A verb waits a second for its last state to be written, and no longer.
 	for _, want := range []string{`Map 100% \|█+\| \(40/40, [\d.]+k? it/s\) \[`, `Imap \(2/-, [\d.]+k? it/s\)`, `\n$`} {
-		if !regexp.MustCompile(want).MatchString(got) {
-			t.Errorf("%q does not contain %s", got, want)
-		}
+		testkit.Until(t, want+" on the terminal", func() bool { return shows(regexp.MustCompile(want)) })
 	}
 }
