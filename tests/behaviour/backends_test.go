@@ -134,6 +134,7 @@ func (b backend) start(t *testing.T, workers int, opts ...futures.Option) future
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.TempDir() // made before, it is removed after the last task has ended that may write there
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
