@@ -103,7 +103,7 @@ func TestAnExecutorThatATaskMakesHasOneWorker(t *testing.T) {
 func TestWhatATaskLeavesInAnExecutorOfItsOwnIsFinished(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		dir := t.TempDir()
-		ex := b.start(t, max(b.workers, 1))
+		ex := b.start(t, max(b.workers, 1), futures.WithStopTimeout(limit)) // the executor of the task has workers to start in that time
 		result(t, submit(t, ex, leaveQueued, dir))
 		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 			t.Fatal(err)
