@@ -108,7 +108,7 @@ func TestTimeoutsHaveATaskRunAgain(t *testing.T) {
 		}
 		x = trial{Dir: t.TempDir(), Fails: 1, How: "time"}
 		_, err := submit(t, ex, try, x, limited, futures.WithRetries(5, futures.RetryIf(busy))).Result(within(t))
-		if !errors.Is(err, context.DeadlineExceeded) || files(t, x.Dir) != 1 {
+		if !errors.Is(err, context.DeadlineExceeded) || files(t, x.Dir) > 1 { // none, where it was given up before it had left a file
 			t.Errorf("%d runs, %v", files(t, x.Dir), err)
 		}
 		if b.replaces {
