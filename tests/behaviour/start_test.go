@@ -20,9 +20,9 @@ import (
 
 func TestConstructionStartsNothing(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		before := runtime.NumGoroutine()
+		before := startedHere()
 		ex := b.start(t, 3)
-		if after := runtime.NumGoroutine(); after > before {
+		if after := startedHere(); after > before {
 			t.Errorf("%d goroutines before, %d after", before, after)
 		}
 		if diff := cmp.Diff(futures.Stats{}, ex.Stats()); diff != "" {
@@ -32,6 +32,20 @@ func TestConstructionStartsNothing(t *testing.T) {
 			t.Errorf("backend %q", got)
 		}
 	})
+}
+
+// startedHere counts the goroutines that the present one has started. Those of other tests may still come and go.
+func startedHere() int {
+	stacks := make([]byte, 1<<20)
+	for n := runtime.Stack(stacks, true); ; n = runtime.Stack(stacks, true) {
+		if n < len(stacks) {
+			stacks = stacks[:n]
+			break
+		}
+		stacks = make([]byte, 2*len(stacks))
+	}
+	me, _, _ := strings.Cut(string(stacks), " [") // the first is the present one: "goroutine 7 [running]:"
+	return strings.Count(string(stacks), " in "+me+"\n")
 }
 
 func TestBadOptionsAreAllListedAtConstruction(t *testing.T) {
@@ -136,7 +150,7 @@ func TestAThreadPoolRespectsNoVariable(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	var log strings.Builder
+	var log lockedText
 	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(3), futures.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	if err != nil {
 		t.Fatal(err)
@@ -152,8 +166,8 @@ func TestAThreadPoolRespectsNoVariable(t *testing.T) {
 		t.Error(n, err)
 	}
 	mustClose(t, ex)
-	if log.Len() > 0 {
-		t.Errorf("it complains: %s", &log)
+	if said := log.String(); said != "" {
+		t.Errorf("it complains: %s", said)
 	}
 }
 
