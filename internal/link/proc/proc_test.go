@@ -102,17 +102,17 @@ func until(t *testing.T, what string, ok func() bool) {
 	testkit.Until(t, what, ok)
 }
 
-// gone tells whether a process has ended; one that nobody has reaped yet has.
+// gone tells whether a process has ended; one that nobody has reaped yet, or that somebody is reaping, has.
 func gone(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true
 	}
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return false
+	if err != nil { // it may have been reaped meanwhile
+		return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 	}
 	_, state, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(state, "Z")
+	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
 }
 
 // stop stops a process and waits until none of its threads runs: one that is on another processor goes on for a moment.
