@@ -27,7 +27,7 @@ func reading(t *testing.T) (p *peek, word, nonce uint64) {
 
 func TestOnlyTheProcessWithTheNonceIsRead(t *testing.T) {
 	p, word, nonce := reading(t)
-	from, to := []byte("secret"), make([]byte, 6)
+	from, to := bytes.Clone([]byte("secret")), make([]byte, 6) // the former not on the stack, which may move
 	if err := p.read(os.Getpid(), word, nonce+1, [][]byte{to}, []uint64{address(from)}); err == nil || !strings.Contains(err.Error(), "not the one") {
 		t.Errorf("with another nonce: %v", err)
 	}
