@@ -1,5 +1,15 @@
 package proc
 
+import "time"
+
+// WaitForLineage sets how long what a worker has left may take to end, after it was asked and after it was killed, until the
+// function that is returned is called.
+func WaitForLineage(asked, killed time.Duration) (restore func()) {
+	a, k := orderly, atOnce
+	orderly, atOnce = asked, killed
+	return func() { orderly, atOnce = a, k }
+}
+
 // GuardianEnded returns a channel that is closed when this process knows that its guardian, which it has, lives no more.
 func GuardianEnded() <-chan struct{} {
 	guardian.mu.Lock()

@@ -109,7 +109,7 @@ func everyProcess(f func(pid int)) {
 }
 
 // How long what a worker has left may take to end.
-const (
+var (
 	orderly = time.Second     // after SIGTERM
 	atOnce  = 2 * time.Second // after SIGKILL: longer takes only what hangs in the kernel
 )

@@ -52,6 +52,7 @@ func TestWhatATaskHasStartedEndsWithItsWorkerHoweverThatEnds(t *testing.T) {
 		"left when it was told to": func(g *proc.Group, _ int) { g.Send(0, link.Frame{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Cleanup(proc.WaitForLineage(time.Second, patience/2)) // a stopped one does not end before it is killed
 			g, e := acting(t, "family", proc.Config{Slots: 2})
 			g.Start(1)
 			first, second := family(t, g, 0, e), family(t, g, 1, e)
@@ -69,6 +70,7 @@ func TestWhatATaskHasStartedEndsWithItsWorkerHoweverThatEnds(t *testing.T) {
 
 func TestWhatATaskHasStartedIsAskedToEndAtARegularEnd(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
+	t.Cleanup(proc.WaitForLineage(patience/4, patience/4))
 	g, e := acting(t, "polite", proc.Config{Env: []string{traceVariable + "=" + trace}})
 	g.Send(0, link.Frame{})
 	e.frame(t)
