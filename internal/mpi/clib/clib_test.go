@@ -32,12 +32,20 @@ func function(t testing.TB, name string) uintptr {
 // runners are both ways to call. The second is what other processors have.
 var runners = map[string]func([]Call, int, *int32){"in one crossing": run, "one by one": runEach}
 
+// heap has bytes be where they stay: the stack of a goroutine moves, and nobody tells C.
+func heap(b []byte) []byte {
+	inHeap = b
+	return b
+}
+
+var inHeap []byte
+
 // snprintf shows every argument where C finds it: six in registers, the others on the stack.
 func TestAFunctionGetsItsArgumentsInTheirOrder(t *testing.T) {
 	printf := function(t, "snprintf")
 	format := []byte("%d %d %d %d %d %d %ld\x00")
 	for name, run := range runners {
-		buf := make([]byte, 100)
+		buf, format := heap(make([]byte, 100)), heap(format)
 		c := []Call{{Func: printf, Args: [MaxArgs]uintptr{
 			uintptr(unsafe.Pointer(&buf[0])), 100, uintptr(unsafe.Pointer(&format[0])), 11, 12, 13, 14, 15, 16, ^uintptr(16),
 		}}}
