@@ -13,6 +13,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi"
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 func pattern(n, seed int) []byte {
@@ -53,13 +54,14 @@ func TestAMessageOfMoreThanTwoGigabytesArrives(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left out by -short: needs 5 GB of memory")
 	}
-	if !mpitest.Under(t, 2) {
+	if !mpitest.UnderLong(t, 2) {
 		return
 	}
 	w := must(mpi.World())(t)
 	const n = 1<<31 + 12345
 	buf := make([]byte, n)
-	ctx := within(t)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Suite)
+	defer cancel()
 	marks := []int{0, 1, 1<<20 - 1, 1<<31 - 1, 1 << 31, n - 1}
 	if w.Rank() == 0 {
 		for i, m := range marks {

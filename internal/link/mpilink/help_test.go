@@ -37,7 +37,6 @@ func TestAGoroutineThatWaitsReceivesByItselfAndOneThatGivesUpLosesNothing(t *tes
 		}
 	}()
 	g.Start(0)
-	end := time.Now().Add(testkit.Limit)
 	for n := int64(1); n <= 2000; n++ {
 		g.Send(0, link.Frame{Stream: append(link.GetBuffer(), 'e')})
 		g.Attend(true)
@@ -45,7 +44,7 @@ func TestAGoroutineThatWaitsReceivesByItselfAndOneThatGivesUpLosesNothing(t *tes
 		if n%100 != 0 { // else nobody helps
 			g.Help(there)
 		}
-		for !there() {
+		for end := time.Now().Add(testkit.Limit); !there(); {
 			if time.Now().After(end) {
 				t.Fatalf("%d of %d frames", o.frames.Load(), n)
 			}

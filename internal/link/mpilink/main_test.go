@@ -44,14 +44,14 @@ func inRank(m *testing.M) (status int, err error) {
 	if _, err := mpi.Init(mpi.Options{}); err != nil {
 		return 1, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), testkit.Limit)
-	defer cancel()
 	parent, err := mpi.Parent()
 	if err != nil {
 		return 1, err
 	}
 	if parent != nil {
 		err := mpilink.Serve(parent, mpilink.Options{}, work)
+		ctx, cancel := ending()
+		defer cancel()
 		return 0, errors.Join(err, mpilink.Disconnect(ctx, parent), mpi.Finalize(ctx))
 	}
 	world, err := mpi.World()
@@ -60,6 +60,8 @@ func inRank(m *testing.M) (status int, err error) {
 	}
 	if world.Size() == 1 {
 		status = m.Run()
+		ctx, cancel := ending()
+		defer cancel()
 		if mpi.Lost() { // so MPI goes on
 			return status, testkit.Leaks(goleak.IgnoreTopFunction("github.com/rankpool/rankpool/internal/mpi.holdThread"))
 		}
@@ -71,13 +73,22 @@ func inRank(m *testing.M) (status int, err error) {
 	}
 	if c.Rank() > 0 {
 		err := mpilink.Serve(c, mpilink.Options{}, work)
+		ctx, cancel := ending()
+		defer cancel()
 		return 0, errors.Join(err, mpi.Finalize(ctx))
 	}
 	if hub, err = mpilink.Lead(c, mpilink.Options{}); err != nil {
 		return 1, err
 	}
 	status = m.Run()
+	ctx, cancel := ending()
+	defer cancel()
 	return status, errors.Join(hub.Close(ctx), mpi.Finalize(ctx), testkit.Leaks())
+}
+
+// ending is the limit of what follows the tests, however long they have taken.
+func ending() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), testkit.Limit)
 }
 
 // work never fails: the suite's workers end as it tells them to.

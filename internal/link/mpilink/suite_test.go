@@ -13,7 +13,7 @@ import (
 )
 
 func TestRanksOfTheWorldPassTheSuite(t *testing.T) {
-	if !mpitest.Under(t, 3) {
+	if !mpitest.UnderLong(t, 3) {
 		return
 	}
 	linktest.Run(t, func(*testing.T) linktest.Harness {
@@ -29,7 +29,7 @@ func TestSpawnedProcessesPassTheSuite(t *testing.T) {
 	if launcher, err := mpitest.Linked(); err != nil || launcher != "openmpi" {
 		t.Skipf("%q (%v): only Open MPI spawns here", launcher, err)
 	}
-	if !mpitest.Under(t, 1) {
+	if !mpitest.UnderLong(t, 1) {
 		return
 	}
 	linktest.Run(t, func(*testing.T) linktest.Harness {

@@ -113,12 +113,23 @@ func (r Result) Report() string {
 //	if !mpitest.Under(t, 2) { return }
 func Under(t testing.TB, ranks int, options ...string) bool {
 	t.Helper()
+	return under(t, testkit.Limit, ranks, options)
+}
+
+// UnderLong is Under for a test that takes long, because it is many in one or moves gigabytes.
+func UnderLong(t testing.TB, ranks int, options ...string) bool {
+	t.Helper()
+	return under(t, testkit.Suite, ranks, options)
+}
+
+func under(t testing.TB, limit time.Duration, ranks int, options []string) bool {
+	t.Helper()
 	if InRank() {
 		return true
 	}
 	r, err := RunSpawning(t, Job{
-		Ranks: ranks, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=" + testkit.Limit.String()}, Options: options,
-		Limit: testkit.Limit + time.Minute, // for what the ranks say when they have reached theirs
+		Ranks: ranks, Args: []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=" + limit.String()}, Options: options,
+		Limit: limit + time.Minute, // for what the ranks say when they have reached theirs
 	})
 	switch {
 	case err != nil:
