@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -62,7 +63,13 @@ func TestOneHostBuildsAProgramAndAllRunIt(t *testing.T) {
 func TestHostsThatShareNoFolderAreToldSo(t *testing.T) {
 	rankpool := command(t)
 	own := filepath.Join(hosts(t).dir, "tmp", "run") // each host's own
-	o := threeHosts.start(t, nil, rankpool, "run", "--dir", own, "--wait", "2s", aProgram(t))
+	var o outcome
+	for wait := 2 * time.Second; wait < limit; wait *= 2 {
+		o = threeHosts.start(t, nil, rankpool, "run", "--dir", own, "--wait", wait.String(), aProgram(t))
+		if strings.Contains(o.output, "do all hosts share") { // else it may have been too short for the first look at the folder
+			break
+		}
+	}
 	if o.code == 0 {
 		t.Error("status 0")
 	}

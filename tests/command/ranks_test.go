@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 )
@@ -229,11 +230,19 @@ func asRank(t *testing.T, folder, job string, rank, size int, args ...string) (w
 
 func TestARankThatNeverComesIsNamedInBoundedTime(t *testing.T) {
 	folder := t.TempDir()
-	leader := asRank(t, folder, "a", 0, 3, "exec", "--mpi", "none", "--wait", "2s", "-c", "fmt.Println(1)")
-	leader().expect(t, 1, "ranks 1, 2 of 3 have not come to "+folder, "within 2s", "--dir", "--wait")
+	alone := func(job string, rank int, wait time.Duration, want string) (result, time.Duration) {
+		for ; ; wait *= 2 {
+			r := asRank(t, folder, job, rank, 3, "exec", "--mpi", "none", "--wait", wait.String(), "-c", "fmt.Println(1)")()
+			if wait > limit || strings.Contains(r.errors, want) { // else it may have been too short for the first look at the folder
+				return r, wait
+			}
+		}
+	}
+	leader, wait := alone("a", 0, 2*time.Second, "have not come")
+	leader.expect(t, 1, "ranks 1, 2 of 3 have not come to "+folder, "within "+wait.String(), "--dir", "--wait")
 	tidied(t, folder)
-	follower := asRank(t, folder, "b", 1, 3, "exec", "--mpi", "none", "--wait", "200ms", "-c", "fmt.Println(1)")
-	follower().expect(t, 1, "rank 1 on ", "has waited 200ms in "+folder, "--dir")
+	follower, wait := alone("b", 1, 200*time.Millisecond, "has waited")
+	follower.expect(t, 1, "rank 1 on ", fmt.Sprintf("has waited %v in %s", wait, folder), "--dir")
 }
 
 func TestAJobAfterOneOfTheSameNameGetsItsOwnProgram(t *testing.T) {

@@ -153,9 +153,9 @@ func TestInAFolderThatAGroupMayWriteToNobodysProgramIsRun(t *testing.T) {
 	}{
 		"by the option":            {u.base, nil, []string{"--dir", shared}},
 		"below it":                 {u.base, nil, []string{"--dir", filepath.Join(shared, "mine")}},
-		"a rank":                   {u.base, job(0, 2), []string{"--dir", shared, "--wait", "30s"}},
-		"a rank, by the folder":    {shared, job(0, 2), []string{"--wait", "30s"}},
-		"another, by the variable": {shared, append(job(1, 2), "RANKPOOL_RUN_DIR="+shared), []string{"--wait", "30s"}},
+		"a rank":                   {u.base, job(0, 2), []string{"--dir", shared, "--wait", "3m"}},
+		"a rank, by the folder":    {shared, job(0, 2), []string{"--wait", "3m"}},
+		"another, by the variable": {shared, append(job(1, 2), "RANKPOOL_RUN_DIR="+shared), []string{"--wait", "3m"}},
 		"for temporary files":      {u.base, []string{"TMPDIR=" + shared}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestAFolderThatIsExchangedForALinkLosesNothing(t *testing.T) {
 	}
 	over := u.attack(t, []string{"link", thesis}, shared)
 	for range 5 {
-		status, said := u.run(t, u.base, job(0, 2), "--dir", shared, "--wait", "1s")
+		status, said := u.run(t, u.base, job(0, 2), "--dir", shared, "--wait", "3m")
 		if status != 1 || !strings.Contains(said, shared+" may be written to by its group") {
 			t.Errorf("status %d:\n%s", status, said)
 		}
