@@ -1,7 +1,6 @@
 package command_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -82,12 +81,13 @@ func (u users) as(ctx context.Context, uid uint32, name string, args ...string) 
 	return cmd
 }
 
-// attack starts the attacker, who exchanges what the victim makes in folders. over returns what the attacker says.
-func (u users) attack(t *testing.T, what []string, watched ...string) (over func() string) {
+// attack starts the attacker, who exchanges what the victim makes in folders. said is what the attacker says; over ends the attack and returns
+// all of it.
+func (u users) attack(t *testing.T, what []string, watched ...string) (said, over func() string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	cmd := u.as(ctx, attacker, "exchanger", append(append([]string{fmt.Sprint(victim), filepath.Join(u.base, "signals")}, what...), watched...)...)
-	var out bytes.Buffer
+	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func (u users) attack(t *testing.T, what []string, watched ...string) (over func
 		return out.String()
 	}
 	t.Cleanup(func() { over() })
-	return over
+	return out.String, over
 }
 
 // run has the victim run the command, in a job of its own unless rank and size say otherwise.
@@ -129,7 +129,7 @@ func TestWithoutAHomeNobodyElsesProgramIsRun(t *testing.T) {
 	tmp := filepath.Join(u.base, "tmp")
 	// The name that was used once, made by the attacker.
 	old := u.folder(t, fmt.Sprintf("tmp/rankpool-%d", victim), attacker, attacker, 0o777)
-	over := u.attack(t, []string{"program", filepath.Join(u.base, "bin", "evil")}, old, tmp)
+	_, over := u.attack(t, []string{"program", filepath.Join(u.base, "bin", "evil")}, old, tmp)
 	status, said := u.run(t, u.base, nil)
 	if want := fmt.Sprintf("good code runs as %d\n", victim); status != 0 || said != want {
 		t.Errorf("status %d:\n%s", status, said)
@@ -193,16 +193,15 @@ func TestAFolderThatIsExchangedForALinkLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	over := u.attack(t, []string{"link", thesis}, shared)
+	tried, over := u.attack(t, []string{"link", thesis}, shared)
 	for range 5 {
 		status, said := u.run(t, u.base, job(0, 2), "--dir", shared, "--wait", "3m")
 		if status != 1 || !strings.Contains(said, shared+" may be written to by its group") {
 			t.Errorf("status %d:\n%s", status, said)
 		}
 	}
-	if tries := over(); !strings.Contains(tries, "<nil>") {
-		t.Errorf("the attacker has exchanged nothing:\n%s", tries)
-	}
+	eventually(t, "the attacker has exchanged something", func() bool { return strings.Contains(tried(), "<nil>") })
+	over()
 	for _, name := range files {
 		if text, err := os.ReadFile(filepath.Join(thesis, name)); err != nil || string(text) != "work" {
 			t.Errorf("%s: %q, %v", name, text, err)
