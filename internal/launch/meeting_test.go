@@ -263,13 +263,31 @@ func TestAFolderThatHangsIsNotWaitedForLongerThanAllowed(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // whoever still hangs ends
-		if f, err := os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
-			_ = f.Close()
-		}
+	var hung sync.WaitGroup
+	t.Cleanup(func() { // whoever still hangs ends, and whoever will
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			hung.Wait()
+		}()
+		testkit.Until(t, "the end of what hangs", func() bool {
+			if f, err := os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+				_ = f.Close()
+			}
+			select {
+			case <-over:
+				return true
+			default:
+				return false
+			}
+		})
 	})
 	await := func(ctx context.Context, limit time.Duration) error {
-		_, err := answered(ctx, limit, 10*time.Millisecond, "meeting the others in "+m.path(), func() (outcome, error) { return m.await(ctx) })
+		hung.Add(1)
+		_, err := answered(ctx, limit, 10*time.Millisecond, "meeting the others in "+m.path(), func() (outcome, error) {
+			defer hung.Done()
+			return m.await(ctx)
+		})
 		return err
 	}
 	err := await(t.Context(), 50*time.Millisecond)
