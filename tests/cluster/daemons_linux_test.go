@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"bytes"
-	"context"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -54,7 +53,7 @@ func TestAServerOfSeveralHostsAndItsMasterAreJobsOfTheSameDaemons(t *testing.T) 
 	serve := func(t *testing.T, s serving, program string, options ...string) (ended func() outcome) {
 		t.Helper()
 		j := s.daemonJob("node2:2,node3:2", 4, command(t), append(append([]string{"serve", "--bind", "node2"}, options...), program)...)
-		return s.background(t, func(ctx context.Context) (mpitest.Result, error) { return mpitest.Run(ctx, j) })
+		return s.waiting(t, j)
 	}
 	master := func(t *testing.T, s serving, place, program string, args ...string) outcome {
 		t.Helper()

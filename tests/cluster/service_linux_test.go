@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,11 +96,26 @@ func (s serving) job(host, hosts string, ranks int, program string, args ...stri
 	}
 }
 
+// waiting runs a server in the background, and returns when that waits for masters, or has ended: a master waits for it too, but not for
+// long.
+func (s serving) waiting(t *testing.T, j mpitest.Job) (ended func() outcome) {
+	t.Helper()
+	ready := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(ready) })
+	j.Tells = mpitest.Signals{{Seen: "workers wait for a master at", Tell: tell}}
+	ended = s.background(t, func(ctx context.Context) (mpitest.Result, error) {
+		defer tell()
+		return mpitest.Run(ctx, j)
+	})
+	<-ready
+	return ended
+}
+
 // serve starts four workers on node2.
 func (s serving) serve(t *testing.T, program string, options ...string) (ended func() outcome) {
 	t.Helper()
 	j := s.job("node2", "node2:4", 4, command(t), append(append([]string{"serve", "--bind", "node2"}, options...), program)...)
-	return s.background(t, func(ctx context.Context) (mpitest.Result, error) { return mpitest.Run(ctx, j) })
+	return s.waiting(t, j)
 }
 
 // alone runs a master on node1 that no mpiexec has started.

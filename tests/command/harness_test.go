@@ -81,6 +81,7 @@ type call struct {
 	env     []string
 	folder  string // where it builds; one of its own unless set
 	started func(*exec.Cmd, *output)
+	tells   mpitest.Signals // for ranks
 }
 
 // result is how a call ended.
@@ -240,7 +241,7 @@ func (c call) ranks(t *testing.T, library string, n int, options ...string) resu
 		c.program = rankpool
 	}
 	r, err := mpitest.Run(t.Context(), mpitest.Job{
-		Ranks: n, Program: c.program, Args: c.args, Launcher: library, Limit: limit, Options: options,
+		Ranks: n, Program: c.program, Args: c.args, Launcher: library, Limit: limit, Options: options, Tells: c.tells,
 		Env: append(slices.Clone(c.env), "RANKPOOL_RUN_DIR="+c.folder),
 	})
 	if err != nil || r.Expired {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
@@ -40,6 +41,23 @@ func nameServer(t *testing.T) string {
 	return uri
 }
 
+// waits is what a server says that waits for a master, who would wait for it too, but not for long.
+const waits = "workers wait for a master at"
+
+// serving runs a server on several ranks, and returns when that waits for masters, or has ended.
+func (c call) serving(t *testing.T, n int, uri string) (served <-chan result) {
+	t.Helper()
+	ended, ready := make(chan result, 1), make(chan struct{})
+	tell := sync.OnceFunc(func() { close(ready) })
+	c.tells = mpitest.Signals{{Seen: waits, Tell: tell}}
+	go func() {
+		defer tell()
+		ended <- c.ranks(t, "openmpi", n, "--ompi-server", "file:"+uri)
+	}()
+	<-ready
+	return ended
+}
+
 func TestServeStartsWorkersThatAMasterConnectsTo(t *testing.T) {
 	uri := nameServer(t)
 	program := filepath.Join(t.TempDir(), "built")
@@ -57,21 +75,17 @@ func TestServeStartsWorkersThatAMasterConnectsTo(t *testing.T) {
 			if name == "the environment" {
 				server.env = []string{"RANKPOOL_SERVICE=" + tt.place}
 			}
-			served := make(chan result, 1)
-			go func() { served <- server.ranks(t, "openmpi", 3, "--ompi-server", "file:"+uri) }()
+			served := server.serving(t, 3, uri)
 			master := call{args: []string{"run", program, "-x"}, env: []string{"RANKPOOL_SERVICE=" + tt.place}}
 			master.ranks(t, "openmpi", 1, "--ompi-server", "file:"+uri).expect(t, 0, `sum 30 by 3 mpi; `)
-			(<-served).expect(t, 0, "3 workers wait for a master at "+tt.place)
+			(<-served).expect(t, 0, "3 "+waits+" "+tt.place)
 		})
 	}
 }
 
 func TestServeBuildsWhatItServes(t *testing.T) {
 	uri := nameServer(t)
-	served := make(chan result, 1)
-	go func() {
-		served <- start("serve", "-s", "built", greet).ranks(t, "openmpi", 2, "--ompi-server", "file:"+uri)
-	}()
+	served := start("serve", "-s", "built", greet).serving(t, 2, uri)
 	master := start("run", greet)
 	master.env = []string{"RANKPOOL_SERVICE=built"}
 	master.ranks(t, "openmpi", 1, "--ompi-server", "file:"+uri).expect(t, 0, `sum 30 by 2 mpi; `)

@@ -73,7 +73,8 @@ type Signals []Signal
 // Signal is one of Signals.
 type Signal struct {
 	Seen   string
-	Signal syscall.Signal
+	Signal syscall.Signal // none is sent unless it is set
+	Tell   func()         // is called then, unless it is nil
 }
 
 // Command is something to launch that is no mpiexec: srun, a job script.
@@ -301,7 +302,12 @@ func (t *teller) Write(p []byte) (int, error) {
 		if at < 0 {
 			break
 		}
-		_ = syscall.Kill(-t.cmd.Process.Pid, t.left[0].Signal) // it is not waited for yet, so the number is its own
+		if s := t.left[0].Signal; s != 0 {
+			_ = syscall.Kill(-t.cmd.Process.Pid, s) // it is not waited for yet, so the number is its own
+		}
+		if tell := t.left[0].Tell; tell != nil {
+			tell()
+		}
 		t.seen += at + len(t.left[0].Seen)
 		t.left = t.left[1:]
 	}
