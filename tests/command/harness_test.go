@@ -247,5 +247,5 @@ func (c call) ranks(t *testing.T, library string, n int, options ...string) resu
 	if err != nil || r.Expired {
 		t.Errorf("%v, ended in time %v:\n%s", err, !r.Expired, r.Report())
 	}
-	return result{status: r.Code, out: prefix.ReplaceAllString(r.Output, ""), folder: c.folder}
+	return result{status: r.Code, out: prefix.ReplaceAllString(mpitest.Untagged(r.Output), ""), folder: c.folder}
 }
