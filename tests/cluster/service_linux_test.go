@@ -172,7 +172,7 @@ func TestAServerOnAnotherHostThatIsNotThereIsNotWaitedForLong(t *testing.T) {
 			t.Errorf("status %d, want 1", o.code)
 		}
 	}
-	refused(s.under(t, "nobody", "node1", program, "-start", "2s"), `the name server knows no "nobody"`)
+	refused(s.under(t, "nobody", "node1", program, "-start", "1m"), `the name server knows no "nobody"`)
 	refused(s.alone(t, "file:"+file, program, "-start", "1s"), "there is no file")
 	ended := s.serve(t, program, "--keep", "--service", "file:"+file)
 	s.under(t, "file:"+file, "node1", program, "-start", "30s", "kill").says(t, "broken: true")
