@@ -224,8 +224,8 @@ func TestAHostThatIsCutOffAndHealedInTimeLosesNothing(t *testing.T) {
 
 func TestAHostThatIsCutOffForLongerCostsItsTask(t *testing.T) {
 	onCuttable(t, func(t *testing.T, ranks int) {
-		o := losing{threeWorkers, 2 * time.Second, cut(0), ranks, nil}.run(t).succeeded(t) // it is back in the end, and leaves in order
-		o.says(t, `long task \d: lost true .*: hold was lost with worker \d \(rank \d, process \d+ on node3\): silent for 2s: it did not answer`,
+		o := losing{threeWorkers, 5 * time.Second, cut(0), ranks, nil}.run(t).succeeded(t) // it is back in the end, and leaves in order
+		o.says(t, `long task \d: lost true .*: hold was lost with worker \d \(rank \d, process \d+ on node3\): silent for 5s: it did not answer`,
 			"queued: done, workers: 2 <nil>")
 		if n := strings.Count(o.output, ": done\n"); n != 2 {
 			t.Errorf("%d of 2 long tasks were done:\n%s", n, o.output)
