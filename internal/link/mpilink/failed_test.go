@@ -125,6 +125,9 @@ func TestTheEndAwaitsTheWordThatALostRankHasEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := mostUnsure
+	mostUnsure = testkit.Limit
+	defer func() { mostUnsure = before }()
 	hub := newHub(Options{}, 1, 1)
 	hub.join(port)
 	go hub.run()

@@ -17,7 +17,7 @@ import (
 const settling, settlingFar = 50 * time.Millisecond, 500 * time.Millisecond
 
 // mostUnsure is how long the end waits for the word that a lost rank's process has ended.
-const mostUnsure = 3 * time.Second
+var mostUnsure = 3 * time.Second
 
 // endedError is the loss of a rank whose process is known to have ended.
 type endedError struct {
