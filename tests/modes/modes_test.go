@@ -132,6 +132,7 @@ func prepare() error {
 // outcome is how a run ended.
 type outcome struct {
 	output string // both streams, without what a launcher puts before a line
+	own    string // of that what the program has printed, without the lines of a launcher
 	code   int
 	dir    string // its working directory
 	left   []int  // processes that outlived mpiexec
@@ -182,6 +183,7 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 			t.Fatal(err)
 		}
 		o.output, o.code, o.left, o.told = mpitest.Untagged(r.Output), r.Code, r.Left, r.Told
+		o.own = mpitest.Untagged(strings.Join(byRanks.FindAllString(r.Output, -1), ""))
 		if r.Expired {
 			t.Fatalf("%s %v did not end within %v; all was killed. It printed:\n%s", pkg, args, limit, r.Report())
 		}
@@ -200,9 +202,12 @@ func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcom
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%s %v: %v\n%s", pkg, args, err, out)
 	}
-	o.output, o.code = string(out), cmd.ProcessState.ExitCode()
+	o.output, o.own, o.code = string(out), string(out), cmd.ProcessState.ExitCode()
 	return o
 }
+
+// byRanks are the lines that launchers have tagged with the rank that has printed them. What a launcher says itself has no tag.
+var byRanks = regexp.MustCompile(`(?m)^\[[\w.@-]+(?:,\d+\]<std(?:out|err)>:|\] ).*\n?`)
 
 // succeed is run for what must end with status 0.
 func (m mode) succeed(t *testing.T, pkg string, args []string, env ...string) outcome {
@@ -221,9 +226,9 @@ func onEvery(t *testing.T, test func(*testing.T, mode)) {
 	}
 }
 
-// lines are the lines of an output that do not depend on how the program was started.
+// lines are the lines of a program that do not depend on how it was started.
 func (o outcome) lines() []string {
-	return slices.DeleteFunc(strings.Split(o.output, "\n"), func(l string) bool {
+	return slices.DeleteFunc(strings.Split(o.own, "\n"), func(l string) bool {
 		return strings.HasPrefix(l, "backend ") || strings.Contains(l, "so the workers are processes of this host") || l == ""
 	})
 }
