@@ -154,10 +154,10 @@ func TestWithoutARankLeftThePoolIsBrokenAtOnce(t *testing.T) {
 func TestARankThatIsSilentForAWhileIsLostOnlyBeyondTheLiveness(t *testing.T) {
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("pauses")
-		o.contains(t, "long computations: done", "stopped for 1s noticed: 0", "stopped for 6s noticed: 1", "then: 2 <nil>")
-		o.matches(t, 3, `stopped for 1s: task \d: done`)
-		o.matches(t, 2, `stopped for 6s: task \d: done`)
-		o.matches(t, 1, `hold was lost with worker \d \(rank \d, process \d+ on \S+\): silent for 2s: it did not answer`)
+		o.contains(t, "long computations: done", "stopped for 2s noticed: 0", "stopped for 12s noticed: 1", "then: 2 <nil>")
+		o.matches(t, 3, `stopped for 2s: task \d: done`)
+		o.matches(t, 2, `stopped for 12s: task \d: done`)
+		o.matches(t, 1, `hold was lost with worker \d \(rank \d, process \d+ on \S+\): silent for 4s: it did not answer`)
 		o.ends(t, 0, 0) // the rank goes on in the end, and leaves like the others
 	}, "GOMAXPROCS=1")
 }

@@ -383,7 +383,7 @@ func loseAll(ctx context.Context) error {
 // pauses has workers that say nothing for a while: they compute, are stopped for a moment, and are stopped for longer than
 // the executor bears.
 func pauses(ctx context.Context) error {
-	const liveness = 2 * time.Second
+	const liveness = 4 * time.Second // long for ranks that only wait for their turn on a busy machine
 	ex := executor(futures.WithLiveness(liveness))
 	defer ex.Close()
 	rounds := 1 << 26
