@@ -246,7 +246,7 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 		killMarked(mark)
 		return cmd.Process.Kill()
 	}
-	cmd.WaitDelay = c.Linger
+	cmd.WaitDelay = testkit.Limit // for what was printed last to be read, however soon what lingers is killed
 	err := cmd.Run()
 	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < c.Linger && len(marked(mark)) > 0; {
 		time.Sleep(10 * time.Millisecond)
