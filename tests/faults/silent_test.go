@@ -89,9 +89,9 @@ func TestAnInitializerThatFailsBreaksThePoolAndSaysWhy(t *testing.T) {
 		{"exit 3", true, []string{"exit status 3"}},
 		{"exit 0", true, []string{"status 0", "os.Exit"}},
 		{"kill", true, []string{"signal: killed"}},
-		{"never", true, []string{"not ready after 5s", "initializer", "WithStartTimeout"}},
-		{"spin", true, []string{"not ready after 5s", "initializer", "WithStartTimeout"}},
-		{"stop", true, []string{"not ready after 5s", "initializer", "WithStartTimeout"}},
+		{"never", true, []string{"not ready after 20s", "initializer", "WithStartTimeout"}},
+		{"spin", true, []string{"not ready after 20s", "initializer", "WithStartTimeout"}},
+		{"stop", true, []string{"not ready after 20s", "initializer", "WithStartTimeout"}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			onEveryBackend(t, func(t *testing.T, b backend) {
@@ -100,7 +100,7 @@ func TestAnInitializerThatFailsBreaksThePoolAndSaysWhy(t *testing.T) {
 				}
 				options := []futures.Option{futures.WithMaxWorkers(2), futures.WithInitializer(setUp, tt.what)}
 				if tt.what == "never" || tt.what == "spin" || tt.what == "stop" {
-					options = append(options, futures.WithStartTimeout(5*time.Second)) // a child under the race detector on a busy machine reaches its initializer in that
+					options = append(options, futures.WithStartTimeout(20*time.Second)) // a child under the race detector on a busy machine reaches its initializer in that
 				}
 				ex := b.open(t, options...)
 				err := refusal(t, ex)
