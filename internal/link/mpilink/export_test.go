@@ -3,7 +3,6 @@ package mpilink
 import (
 	"context"
 	"net"
-	"time"
 )
 
 // MaxCallers is how many masters may wait at once, and MaxStrangers how many may call that have not proved to be one.
@@ -17,13 +16,6 @@ func TryOnce() (restore func()) {
 	before := awaitServer
 	awaitServer = 0
 	return func() { awaitServer = before }
-}
-
-// BearStrangers has a desk wait for as long for those who have not proved to know its secret, until the function that is returned is called.
-func BearStrangers(limit time.Duration) (restore func()) {
-	before := strangerWait
-	strangerWait = limit
-	return func() { strangerWait = before }
 }
 
 // GiveUpAndThenReach gives a connection up, by ctx, and has it reach its server then.

@@ -226,7 +226,7 @@ type stranger struct {
 const maxStrangers = 128
 
 // strangerWait is how long one may take to prove that it knows the secret.
-var strangerWait = 2 * time.Second
+const strangerWait = 2 * time.Second
 
 func (s *strangers) add(l *line) {
 	s.mu.Lock()

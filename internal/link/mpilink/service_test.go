@@ -89,16 +89,8 @@ func TestAMasterIsNotHeldUpByWhatIsNoServer(t *testing.T) {
 	}
 }
 
-// openDesk opens the desk of a server that has a name server, at an address unless place says where. It waits for callers for as long as the
-// test does.
+// openDesk opens the desk of a server that has a name server, at an address unless place says where.
 func openDesk(t *testing.T, place string) mpilink.Desk {
-	t.Helper()
-	t.Cleanup(mpilink.BearStrangers(patience))
-	return openUsualDesk(t, place)
-}
-
-// openUsualDesk opens one that is as patient as others.
-func openUsualDesk(t *testing.T, place string) mpilink.Desk {
 	t.Helper()
 	names, err := net.Listen("tcp", "127.0.0.1:0") // that somebody answers is all that is asked of it
 	if err != nil {
