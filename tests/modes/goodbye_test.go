@@ -15,6 +15,9 @@ const goodbye = "github.com/rankpool/rankpool/tests/modes/testdata/goodbye"
 // goodbyes are the forms in which a program of ranks ends.
 var goodbyes = []string{"Main", "spmd.Main", "TestMain"}
 
+// toEnd is how long Open MPI's mpiexec waits before it kills the ranks that have not ended when one has ended with a status other than 0.
+const toEnd = "OMPI_MCA_odls_base_sigkill_timeout=4"
+
 // builtWith are programs that go build makes with one more flag.
 func builtWith(t *testing.T, flag string) *testkit.Programs {
 	return &testkit.Programs{Dir: t.TempDir(), Tags: "mpi", Flags: []string{flag}}
@@ -36,7 +39,7 @@ func TestTheExitHandlersOfLibcRunInEveryRank(t *testing.T) {
 				if form != "Main" && status != 0 {
 					continue
 				}
-				o := m.run(t, goodbye, []string{form, "says", "nothing", fmt.Sprint(status)})
+				o := m.run(t, goodbye, []string{form, "says", "nothing", fmt.Sprint(status)}, toEnd)
 				if o.matches(t, 3, "handler ran"); o.code != status {
 					t.Errorf("%s: status %d, want %d:\n%s", form, o.code, status, o.output)
 				}
@@ -47,7 +50,7 @@ func TestTheExitHandlersOfLibcRunInEveryRank(t *testing.T) {
 
 func TestAnExitHandlerThatHangsDoesNotKeepARank(t *testing.T) {
 	onRanks(t, func(t *testing.T, m mode) {
-		o := m.run(t, goodbye, []string{"Main", "hangs", "nothing", "3"})
+		o := m.run(t, goodbye, []string{"Main", "hangs", "nothing", "3"}, toEnd)
 		if o.matches(t, 3, "handler ran"); o.code != 3 {
 			t.Errorf("status %d, want 3:\n%s", o.code, o.output)
 		}
