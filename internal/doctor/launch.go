@@ -103,9 +103,11 @@ func by(l mpi.Launcher) string {
 	return " (" + l.Variable + ")"
 }
 
+// lostRanks is the subject of what becomes of the others when a rank is lost.
+const lostRanks = "lost ranks"
+
 // survivorsInJob says what the launcher of this job was told about lost ranks. slurm are the settings of Slurm, where they are known.
 func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm string) Finding {
-	const subject = lostRanks
 	if elsewhere(l) {
 		return survivorsElsewhere(l)
 	}
@@ -113,17 +115,17 @@ func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm st
 	case mpi.OpenMPI:
 		if mpi.LaunchedByPRRTE(lookup) {
 			if v, _ := lookup("OMPI_MCA_mpi_ft_enable"); v == "1" || v == "true" {
-				return Finding{subject, fine, "the others live on: --with-ft ulfm. Where workers are spawned, only if mpiexec has " + mpi.Recoverable + " in its environment", "", nil}
+				return Finding{lostRanks, fine, "the others live on: --with-ft ulfm. Where workers are spawned, only if mpiexec has " + mpi.Recoverable + " in its environment", "", nil}
 			}
-			return Finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
+			return Finding{lostRanks, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
 				"start with `mpiexec --with-ft ulfm`; where workers are spawned, with " + mpi.Recoverable + " in its environment", nil}
 		}
 		if v, _ := lookup("OMPI_MCA_orte_enable_recovery"); v == "1" || v == "true" {
-			return Finding{subject, fine, "the others live on: --enable-recovery", "", nil}
+			return Finding{lostRanks, fine, "the others live on: --enable-recovery", "", nil}
 		}
-		return Finding{subject, warning, "the launcher ends the job when a rank is lost", "start with `mpiexec --enable-recovery`", nil}
+		return Finding{lostRanks, warning, "the launcher ends the job when a rank is lost", "start with `mpiexec --enable-recovery`", nil}
 	case mpi.MPICH:
-		return Finding{subject, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
+		return Finding{lostRanks, warning, "whether the launcher leaves the others alone cannot be told from inside a job",
 			"start with `mpiexec -disable-auto-cleanup -n N rankpool run --stay PROGRAM`, and try it with `rankpool doctor` without mpiexec", nil}
 	}
 	// What srun itself was told cannot be seen; its variable is, and it goes before the setting.
@@ -137,11 +139,11 @@ func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm st
 	const remedy = "start with `srun --kill-on-bad-exit=0`, and with --no-kill too if the loss of a host is to be survived"
 	switch {
 	case !known:
-		return Finding{subject, warning, "whether srun leaves the others alone cannot be told here", remedy, nil}
+		return Finding{lostRanks, warning, "whether srun leaves the others alone cannot be told here", remedy, nil}
 	case kills != "0":
-		return Finding{subject, warning, fmt.Sprintf("srun ends the job when a rank is lost, unless it was told otherwise: %s is %s", setting, kills), remedy, nil}
+		return Finding{lostRanks, warning, fmt.Sprintf("srun ends the job when a rank is lost, unless it was told otherwise: %s is %s", setting, kills), remedy, nil}
 	}
-	return Finding{subject, fine, fmt.Sprintf("the others live on when one is killed: %s is 0, unless srun was told otherwise; the loss of a host ends "+
+	return Finding{lostRanks, fine, fmt.Sprintf("the others live on when one is killed: %s is 0, unless srun was told otherwise; the loss of a host ends "+
 		"the job, unless srun was told --no-kill", setting), "", nil}
 }
 
@@ -248,7 +250,6 @@ func spawnFinding(facts []fact, out string, err error) Finding {
 // losing kills one rank of three and sees whether the launcher, told to do so, leaves the others alone.
 func (d *doctor) losing(ctx context.Context, l findmpi.Launcher) {
 	defer d.findings.during("losing a rank")()
-	const subject = lostRanks
 	var options []string
 	switch l.Family {
 	case mpi.OpenMPI:
@@ -256,16 +257,16 @@ func (d *doctor) losing(ctx context.Context, l findmpi.Launcher) {
 	case mpi.MPICH:
 		options = []string{"-disable-auto-cleanup"}
 	default:
-		d.findings.add(Finding{subject, warning, "not tried: it is unknown how to tell this launcher to leave survivors alone", "see its manual", nil})
+		d.findings.add(Finding{lostRanks, warning, "not tried: it is unknown how to tell this launcher to leave survivors alone", "see its manual", nil})
 		return
 	}
 	live := func(all []fact) bool { return survivors(all) == 2 }
 	facts, out, err := launch(ctx, l, loseLimit, 3, options, "lose", live)
 	if survivors(facts) == 2 {
-		d.findings.add(Finding{subject, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
+		d.findings.add(Finding{lostRanks, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
 		return
 	}
-	f := Finding{subject, warning, fmt.Sprintf("with `mpiexec %s` %d of 2 ranks lived on when a third was killed: %s", options[0], survivors(facts), marked.LastWords(out, err)),
+	f := Finding{lostRanks, warning, fmt.Sprintf("with `mpiexec %s` %d of 2 ranks lived on when a third was killed: %s", options[0], survivors(facts), marked.LastWords(out, err)),
 		"a lost rank ends the whole job here: keep jobs short, or write results as they come", nil}
 	if l.Family == mpi.MPICH {
 		// Its launcher takes the end of a rank by a signal for the end of all that are on the same host.

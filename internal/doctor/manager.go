@@ -31,7 +31,4 @@ func sigtermElsewhere(l mpi.Launcher) Finding {
 	return Finding{"SIGTERM", fine, text, "", nil}
 }
 
-const (
-	flux      = "Flux"
-	lostRanks = "lost ranks"
-)
+const flux = "Flux"

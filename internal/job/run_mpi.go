@@ -150,8 +150,11 @@ func leaveMPI(status int) int {
 // lostTogether says what to do where the launcher may have ended several ranks because one was lost, or nothing.
 func lostTogether() string {
 	n, _ := mpilink.Losses()
+	if n < 2 {
+		return ""
+	}
 	how := leaveAdvice()
-	if n < 2 || how == "" {
+	if how == "" {
 		return ""
 	}
 	return fmt.Sprintf("%d ranks were lost: a launcher ends the others with the first unless it was told to leave them alone, by %s", n, how)

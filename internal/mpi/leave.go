@@ -14,11 +14,6 @@ const recoverable = "PRTE_MCA_state_base_recoverable"
 // seen, and the second nowhere.
 func LeaveAdvice(lookup, launchers func(string) (string, bool)) string {
 	e, l := environ(lookup), FindLauncher(lookup)
-	set := func(e environ, name string) bool {
-		is, err := strconv.ParseBool(e.text(name))
-		return err == nil && is
-	}
-	on := func(name string) bool { return set(e, name) }
 	switch {
 	case !l.Found() || l.Strange() || l.Family == MPICH:
 		return ""
@@ -30,14 +25,20 @@ func LeaveAdvice(lookup, launchers func(string) (string, bool)) string {
 		}
 		return "`srun --kill-on-bad-exit=0`"
 	case !LaunchedByPRRTE(lookup):
-		if on("OMPI_MCA_orte_enable_recovery") {
+		if e.on("OMPI_MCA_orte_enable_recovery") {
 			return ""
 		}
 		return "`mpiexec --enable-recovery`"
-	case on(mitigation) && (l.Size > 1 || on(recoverable) || set(launchers, recoverable)):
+	case e.on(mitigation) && (l.Size > 1 || e.on(recoverable) || environ(launchers).on(recoverable)):
 		return ""
 	case l.Size == 1: // its workers are spawned
 		return "`" + Recoverable + " mpiexec --with-ft ulfm`"
 	}
 	return "`mpiexec --with-ft ulfm`"
+}
+
+// on tells whether a variable is set to what means yes.
+func (e environ) on(name string) bool {
+	is, err := strconv.ParseBool(e.text(name))
+	return err == nil && is
 }

@@ -6,46 +6,53 @@ import (
 	"os"
 )
 
-// managers are the launchers that number their processes by a variable of their own, and where each of them says how many there are. The
-// first two may set PMI's variables as well. Flux sets those of PALS too where it starts programs with Cray's library, so it comes first.
-var managers = []struct{ name, rank, size string }{
-	{"Flux", "FLUX_TASK_RANK", "FLUX_JOB_SIZE"},
-	{"PALS", "PALS_RANKID", palsFile},
-	{"MVAPICH's mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"},
-	{"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"},
+// manager is a launcher that numbers its processes by a variable of its own.
+type manager struct {
+	name, rank string
+	size       string                                        // the variable that says how many there are
+	count      func(e environ, size string) (n int, ok bool) // reads it
+	pmi        bool                                          // it may set PMI's variables as well
 }
 
-// palsFile names the file that PALS writes on each host for its own library.
-const palsFile = "PALS_APINFO"
+// managers are those that are known. Flux sets the variables of PALS too where it starts programs with Cray's library, so it comes first.
+var managers = []manager{
+	{"Flux", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", environ.number, true},
+	{"PALS", "PALS_RANKID", "PALS_APINFO", environ.countOfPALS, true},
+	{"MVAPICH's mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", environ.number, false},
+	{"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", environ.number, false},
+}
 
 // manager is the name of a launcher that sets PMI's variables and starts programs of every family: it numbers processes by a variable of its
 // own as well. An mpiexec that was started in one of these processes leaves that variable as it is.
 func (e environ) manager() string {
-	for _, m := range managers[:2] {
-		if rank := e.text(m.rank); rank != "" && rank == e.text("PMI_RANK") && !e.hydra() {
+	for _, m := range managers {
+		if rank := e.text(m.rank); m.pmi && rank != "" && rank == e.text("PMI_RANK") && !e.hydra() {
 			return m.name
 		}
 	}
 	return ""
 }
 
-// counted is a launcher that tells by means of its own which process this is and of how many, as it must where it offers PMIx only. On Cray EX srun
-// sets the variables of PALS too.
+// counted is a launcher that tells by means of its own which process this is and of how many, as it must where it offers PMIx only.
 func (e environ) counted() (Launcher, bool) {
 	for _, m := range managers {
 		rank, ok := e.number(m.rank)
-		if !ok || m.size == palsFile && ofJob(e.text("PALS_APID"), e.text("SLURM_JOB_ID")) {
+		if !ok {
 			continue
 		}
-		size, ok := e.number(m.size)
-		if m.size == palsFile {
-			size, ok = palsCount(e.text(m.size))
-		}
-		if ok && rank < size {
+		if size, ok := m.count(e, m.size); ok && rank < size {
 			return Launcher{Name: m.name, Variable: m.size, Size: size, Rank: rank}, true
 		}
 	}
 	return Launcher{Rank: -1}, false
+}
+
+// countOfPALS reads the file that a variable names, which PALS writes on each host for its own library. On Cray EX srun sets its variables too.
+func (e environ) countOfPALS(variable string) (n int, ok bool) {
+	if ofJob(e.text("PALS_APID"), e.text("SLURM_JOB_ID")) {
+		return 0, false
+	}
+	return palsCount(e.text(variable))
 }
 
 // palsCount reads how many processes PALS has started. Its file begins with a header in the memory layout of C, the same in all versions: a

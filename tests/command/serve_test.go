@@ -41,7 +41,7 @@ func nameServer(t *testing.T) string {
 	return uri
 }
 
-// waits is what a server says that waits for a master, who would wait for it too, but not for long.
+// waits is what a server says when it waits for a master. A master waits for its server too, but not for long.
 const waits = "workers wait for a master at"
 
 // serving runs a server on several ranks, and returns when that waits for masters, or has ended.

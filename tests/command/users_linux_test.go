@@ -81,7 +81,7 @@ func (u users) as(ctx context.Context, uid uint32, name string, args ...string) 
 	return cmd
 }
 
-// attack starts the attacker, who exchanges what the victim makes in folders. said is what the attacker says; over ends the attack and returns
+// attack starts the attacker. It exchanges what the victim makes in folders. said is what the attacker says; over ends the attack and returns
 // all of it.
 func (u users) attack(t *testing.T, what []string, watched ...string) (said, over func() string) {
 	t.Helper()

@@ -81,10 +81,10 @@ func TestAShutdownThatCancelsSparesWhatRuns(t *testing.T) {
 	})
 }
 
-func TestATaskThatHeedsItsTimeoutCostsNoWorker(t *testing.T) {
+func TestATaskThatReturnsAtItsTimeoutCostsNoWorker(t *testing.T) {
 	onEveryBackend(t, func(t *testing.T, b backend) {
 		ex := b.open(t, futures.WithMaxWorkers(1))
-		err := failure(t, submit(t, ex, heed, 0, futures.WithTaskTimeout(50*time.Millisecond)))
+		err := failure(t, submit(t, ex, untilDone, 0, futures.WithTaskTimeout(50*time.Millisecond)))
 		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, futures.ErrBroken) {
 			t.Errorf("%v, want context.DeadlineExceeded alone", err)
 		}

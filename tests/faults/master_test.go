@@ -29,7 +29,7 @@ func TestNoWorkerRemainsAfterItsMasterWasKilled(t *testing.T) {
 func TestASignalCancelsWhatIsQueuedAndEndsWithItsStatus(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		t.Run(s.String(), func(t *testing.T) {
-			p := role(t, true, "heeding")
+			p := role(t, true, "returning")
 			signalTo(t, p.cmd.Process.Pid, s)
 			if got := p.status(); got != want {
 				t.Errorf("status %d, want %d", got, want)
@@ -88,7 +88,7 @@ func endsBySIGTERM(t *testing.T, name string, s syscall.Signal, last string) {
 func TestASignalToAllProcessesEndsWithItsStatusToo(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		t.Run(s.String(), func(t *testing.T) {
-			p := role(t, true, "heeding")
+			p := role(t, true, "returning")
 			for _, pid := range append(p.workers, p.cmd.Process.Pid) {
 				signalTo(t, pid, s)
 			}

@@ -109,7 +109,7 @@ var roles = map[string]func(context.Context) error{
 		return err
 	},
 	// A program that ends with its context, as it should, with work in hand and in the queue.
-	"heeding": func(ctx context.Context) error {
+	"returning": func(ctx context.Context) error {
 		ex := atOnce(futures.NewProcessPoolExecutor(futures.WithMaxWorkers(2)))
 		defer func() { must(ex.Shutdown(ctx, futures.NoWait())) }()
 		f := atOnce(futures.Submit(ex, hold, os.Getenv(directoryVariable)))

@@ -33,7 +33,7 @@ var (
 	})
 
 	hold       = futures.RegisterContext("hold", holdUntil)
-	heed       = futures.RegisterContext("heed", func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+	untilDone  = futures.RegisterContext("untilDone", func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
 	holdDeaf   = futures.Register("holdDeaf", func(dir string) (int, error) { return holdUntil(context.Background(), dir) })
 	once       = futures.Register("once", failOnce)
 	setUp      = futures.Register("setUp", func(what string) (int, error) { return perform(what) })
