@@ -10,12 +10,14 @@ import (
 
 // What makes a function tiny, and how much of it travels at once.
 const (
-	tinyUnit    = 50 * time.Microsecond  // a unit shorter than this on average is worth coalescing
-	batchTime   = 250 * time.Microsecond // how much work a batch aims at
-	batchBytes  = 32 << 10               // a batch of more than one unit is no larger
-	batchUnits  = 4096                   // nor has more units
-	prefetching = 2                      // batches at a worker, when all of them are tiny or short
-	shortUnit   = 2 * time.Millisecond   // one shorter than this may wait at a worker behind another, which gives it back if that is long
+	tinyCall    = 50 * time.Microsecond  // a unit shorter than this on average is worth coalescing where a worker is a goroutine
+	callsTime   = 250 * time.Microsecond // how much work a batch of these aims at
+	tinyUnit    = 600 * time.Microsecond // the same where frames have a way to go, and who waits for one has to be woken
+	batchTime   = 600 * time.Microsecond
+	batchBytes  = 32 << 10             // a batch of more than one unit is no larger
+	batchUnits  = 4096                 // nor has more units
+	prefetching = 2                    // batches at a worker, when all of them are tiny or short
+	shortUnit   = 2 * time.Millisecond // one shorter than this may wait at a worker behind another, which gives it back if that is long
 )
 
 // funcTimes is what is known about the run time of one function.
@@ -42,13 +44,29 @@ func (m *Master) times(fn uint32) *funcTimes {
 	return &m.funcs[fn]
 }
 
-// unit estimates the nanoseconds that so many elements take together. Not tiny means that they go out alone.
-func (f *funcTimes) unit(elements int) (ns float64, tiny bool) {
+// tiny is how many nanoseconds a unit takes less than if it is worth coalescing, and batchTime how many a batch aims at.
+func (m *Master) tiny() float64 {
+	if m.kind.SharesMem {
+		return float64(tinyCall)
+	}
+	return float64(tinyUnit)
+}
+
+func (m *Master) batchTime() float64 {
+	if m.kind.SharesMem {
+		return float64(callsTime)
+	}
+	return float64(batchTime)
+}
+
+// unit estimates the nanoseconds that so many elements of a function take together. Not tiny means that they go out alone.
+func (m *Master) unit(fn uint32, elements int) (ns float64, tiny bool) {
+	f := m.times(fn)
 	if !f.measured || f.talks {
 		return 0, false
 	}
 	ns = f.mean * float64(elements)
-	return ns, ns < float64(tinyUnit)
+	return ns, ns < m.tiny()
 }
 
 // unitTime is unit for the units of a job.
@@ -56,14 +74,14 @@ func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 	if more := j.more(); more.Timeout > 0 || more.Grace > 0 { // it may be ended with its worker
 		return 0, false
 	}
-	return m.times(j.Func).unit(j.chunk())
+	return m.unit(j.Func, j.chunk())
 }
 
 // Tiny tells whether units of so many elements of a function have proven short enough to travel together.
 func (m *Master) Tiny(fn uint32, elements int) bool {
 	m.mu.Lock()
 	defer m.unlock()
-	_, tiny := m.times(fn).unit(elements)
+	_, tiny := m.unit(fn, elements)
 	return tiny
 }
 
@@ -97,7 +115,7 @@ func (m *Master) prefetch(w *worker) {
 	}
 	switch ns, alike := m.unitTime(p.job); {
 	case tiny && alike:
-		ok = ns*float64(m.queue.units) >= float64(batchTime)/4
+		ok = ns*float64(m.queue.units) >= m.batchTime()/4 && (ns < float64(tinyCall) || m.queue.units > m.ready)
 	case m.short(ns):
 		ok = m.queue.units > m.ready && !p.job.Buffers && len(p.job.Data) <= batchBytes*p.job.Units
 	default:
@@ -145,7 +163,7 @@ type localRun struct {
 
 // fill sends worker w the next batch. It returns false if nothing was queued that could be claimed.
 func (m *Master) fill(w *worker) bool {
-	b := batch{left: float64(batchTime), share: m.queue.units}
+	b := batch{left: m.batchTime(), share: m.queue.units}
 	if m.ready > 1 {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
 	}
@@ -222,7 +240,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	if b.head.flags&^runLocal != 0 || len(m.queue.gangs) > 0 {
 		return
 	}
-	ns, _ := m.times(b.head.fn).unit(1)
+	ns, _ := m.unit(b.head.fn, 1)
 	local := b.head.flags&runLocal != 0
 	n := 0
 	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {

@@ -93,10 +93,10 @@ func TestElementsThatHaveFailedDoNotMakeTheirFunctionLookShort(t *testing.T) {
 	}
 	p.hears(t, 't')
 	results := []byte{'R', 4, 2, 0, 0, 0, 1, 1, 'e', 2, 0, 1, 0, 1, 1, 'e', 1<<2 | 2, 0, 2, 1, 3, 0, 9}
-	p.say(binary.AppendUvarint(results, uint64(90*time.Microsecond)<<2|3))
+	p.say(binary.AppendUvarint(results, uint64(900*time.Microsecond)<<2|3))
 	s.wait(t)
 	if m.Tiny(1, 1) {
-		t.Error("one that takes 90 µs is taken for one of 30, because two others have failed")
+		t.Error("one that takes 900 µs is taken for one of 300, because two others have failed")
 	}
 	p.end(t, m, s)
 }

@@ -261,8 +261,8 @@ func (s *server) elements(w *work) {
 func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	over := false
 	if s.programs != nil {
-		if !w.marked { // units that share a batch are too short for a program
-			w.marked = true
+		if begun := time.Now(); begun.Sub(w.marked) > programTime { // what has ended since was too short for a program
+			w.marked = begun
 			s.programs.Begin()
 		}
 		defer func() {

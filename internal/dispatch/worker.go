@@ -17,6 +17,7 @@ import (
 // How long a task may run until its worker gives the rest of its batch back, and how long one that ignores the end of
 // its time is left alone.
 const (
+	programTime  = 50 * time.Microsecond   // no program is started in less
 	longTask     = 1500 * time.Microsecond // seen after one to two of these
 	overdueGrace = time.Second
 )
@@ -499,7 +500,6 @@ type work struct {
 	first   uint64
 	units   uint64
 	idle    bool // the master took this worker for idle
-	marked  bool // what is started is marked as this batch's
 	r       reader
 	buffers segments
 	segs    [][]byte   // of the unit that was read last, in a run with segments
@@ -519,6 +519,7 @@ type work struct {
 	until   time.Time // the end of its time, if it has one
 	stop    bool      // the units after seq were given back
 	begun   time.Time // since when the time of the units is counted
+	marked  time.Time // when it was last that what is started was marked as another unit's
 
 	cancelled []span      // units whose contexts are to end when they are made; under the server's lock
 	recalled  atomic.Bool // there are any

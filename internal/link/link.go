@@ -170,16 +170,16 @@ type Settler interface {
 	Settled()
 }
 
-// Programs is an Endpoint that knows which programs a batch of units has started. Whoever runs the units calls it.
+// Programs is an Endpoint that knows which programs a unit has started. Whoever runs the units calls it.
 type Programs interface {
-	// Begin is called before the first unit of a batch that has a context of its own.
+	// Begin is called before a unit that has a context of its own, unless since the last call no unit can have started a program.
 	Begin()
 
-	// End is called after a unit whose context had ended before it did. It ends what the batch has started and left.
+	// End is called after a unit whose context had ended before it did. It ends what has been started since Begin, and left.
 	End()
 
 	// Keep is called before and after something that starts programs for later units too: what is started meanwhile is not
-	// the batch's. Calls may run together, and beside the others.
+	// the unit's. Calls may run together, and beside the others.
 	Keep(on bool)
 }
 
