@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	"internal/testkit":      {},
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
+	"internal/resultlog":    {},
 	"internal/link":         {},
 	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/lines", "internal/memlimit"},
 	"internal/link/mpilink": {"internal/awake", "internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
