@@ -1,9 +1,11 @@
 # make help lists the targets.
 #
-# Lanes. Every test runs under the race detector, but for those that would take too much time or memory there: their
-# names begin with TestLarge or contain GiB, they skip themselves under -race with the reason, and run in a lane of
-# their own, one package at a time. The order of a package's tests is another one each time, and printed. TIMEOUT is a limit
-# against hanging for a package; TESTS_LIMIT=10m sets that of a single wait.
+# Lanes. Each is a target, and make test runs several at a time (tools/lanes): most of them wait for processes, launchers and limits.
+# What shows races runs under the race detector: every package without MPI (race), and with MPI the binding, the link, the suite of
+# behaviours and the jobs that lose ranks. The others run without it, and all of them with it in make nightly. Tests that take too much time
+# or memory there have names that begin with TestLarge or contain GiB; they skip themselves under -race with the reason. Those that
+# need gigabytes run in a lane (large) beside which no other one runs. The order of a package's tests is another one each time, and
+# printed when one fails. TIMEOUT is a limit against hanging for a package; TESTS_LIMIT=10m sets that of a single wait.
 
 GO       ?= go
 SHELL    := /bin/sh
@@ -11,40 +13,57 @@ LARGE    ?= ^TestLarge|GiB
 TIMEOUT  ?= 40m
 FUZZ     ?= ./internal/pkl5 ./internal/registry ./internal/remote ./internal/link ./internal/link/proc ./internal/link/mpilink ./internal/dispatch
 FUZZTIME ?= 3
+JOBS     ?= 3
 
 # What is built without cgo, with the tag mpi as well; linux/amd64 is built with cgo as well.
 PLATFORMS ?= linux/amd64 linux/386 linux/arm linux/arm64 freebsd/amd64 windows/amd64 darwin/arm64
 NARROW    ?= ./internal/pkl5 ./internal/registry ./internal/dispatch ./internal/link/...
 
+# The loop of a contributor: what needs no programs to be built.
+SHORT    ?= ./internal/... ./asyncresult ./comm ./futures ./pool ./spmd ./threadpool ./mpicomm ./cmd/... ./tests/arch ./tests/behaviour
+
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test check tools narrow large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster matrix lint bench bench-mpi clean
+.PHONY: help test short nightly ci deps check narrow ledgers large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
+	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
 
-# The lanes run one after the other under any -j, and the race lane is last: its lines close the output.
-test: ## run everything, as the continuous integration does; installs a C compiler, MPI and Slurm where there is none
-	@$(MAKE) --no-print-directory tools
-	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory narrow
-	@$(MAKE) --no-print-directory fuzz
-	@$(MAKE) --no-print-directory large
-	@$(MAKE) --no-print-directory mpi-openmpi
-	@$(MAKE) --no-print-directory mpi-mpich
-	@NEED='openmpi mpich' $(MAKE) --no-print-directory mpi-anywhere
-	@$(MAKE) --no-print-directory cluster
-	@GO='$(GO)' tools/matrix short
-	@$(MAKE) --no-print-directory race
-	@tools/need-slurm look
+# The longest lanes begin first. The race lane is last: its lines close the output.
+LANES := cluster-openmpi mpi-openmpi cluster-mpich mpi-mpich mpi-anywhere narrow ledgers check
+RUN_LANES = GO='$(GO)' MAKE='$(MAKE)' $(GO) run ./tools/lanes -jobs $(JOBS) -alone large,fuzz
 
-tools: ## install what the tests need, if it is missing
+test: ## run every test, in lanes; installs nothing, but in a container and with CI=true
+	@GO='$(GO)' tools/need-go
+	@if tools/may-install; then $(MAKE) --no-print-directory deps; fi
+	@$(RUN_LANES) large $(LANES) race
+
+short: ## run the tests of a contributor's loop, the packages and the behaviours, without the race detector, MPI and programs
+	@GO='$(GO)' tools/need-go
+	$(GO) test -short -timeout $(TIMEOUT) $(SHORT)
+
+nightly: ## run everything under the race detector, each fuzz test for a minute, and the repeated runs
+	@GO='$(GO)' tools/need-go
+	@$(MAKE) --no-print-directory deps
+	@FUZZTIME=60 $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) matrix-short race
+
+ci: ## what .ci/run does, that is, install, then run make test, the fuzz tests for some seconds and the repeated runs
+	@GO='$(GO)' tools/need-go
+	@$(MAKE) --no-print-directory deps
+	@$(RUN_LANES) large fuzz $(LANES) matrix-short race
+
+deps: ## install what the tests need and is missing, of a C compiler, Open MPI, MPICH and Slurm
 	@GO='$(GO)' tools/need-go
 	@GO='$(GO)' tools/need-cc
 	@tools/need-mpi
 	@tools/need-slurm
+
+# A lane begins with this: where it cannot run it says so, and is left out.
+CAN = GO='$(GO)' tools/can $@; case $$? in 0) ;; 1) exit 0 ;; *) exit 1 ;; esac
+GOTEST = GO='$(GO)' $(GO) run ./tools/gotest -vet=off -shuffle=on -timeout $(TIMEOUT)
 
 check: ## check the format, vet, and build for every platform
 	@echo '== gofmt'
@@ -63,43 +82,64 @@ check: ## check the format, vet, and build for every platform
 # A program of 32 bits runs here where the machine is an amd64 with Linux.
 narrow: ## run the tests of the codec, the scheduler and the links as programs of 32 bits, where the machine can
 	@echo '== tests with 32 bits'
-	@if [ "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" = linux/amd64 ]; then set -x; CGO_ENABLED=0 GOARCH=386 $(GO) test -shuffle=on -timeout $(TIMEOUT) $(NARROW); \
-	else echo 'left out: this needs an amd64 with Linux'; fi
+	@$(CAN); set -x; CGO_ENABLED=0 GOARCH=386 $(GOTEST) $(NARROW)
 
-fuzz: ## run each fuzz test for a few seconds: of the codec, fingerprints, errors, the journal, the local wire and the scheduler
+fuzz: ## run each fuzz test for FUZZTIME seconds, of the codec, fingerprints, errors, the journal, the local wire and the scheduler
 	@echo '== fuzz'
 	@GO='$(GO)' tools/fuzz $(FUZZTIME) $(FUZZ)
 
-large: ## run the tests that need the absence of the race detector
-	@echo '== tests without the race detector'
-	$(GO) test -p 1 -shuffle=on -timeout $(TIMEOUT) -run '$(LARGE)' ./...
+# The ledgers take time and little memory. Those of ranks are in the lanes of MPI.
+ledgers: ## run the long ledger of tasks whose workers are killed
+	@echo '== ledgers'
+	$(GOTEST) -run LedgerBalancesWhileWorkers ./tests/modes
 
+large: ## run the tests that need the absence of the race detector and much memory
+	@echo '== tests without the race detector'
+	$(GOTEST) -p 1 -run '$(LARGE)' -skip Ledger ./...
+	@for mpi in openmpi mpich; do GO='$(GO)' tools/can mpi-$$mpi >/dev/null || continue; (set -x; \
+	MPITEST_LAUNCHER=$$mpi $(GOTEST) -tags mpi -run GiB ./tests/modes) || exit 1; done
+
+# Without a C compiler they run without it.
 race: ## run the tests under the race detector
 	@echo '== tests under the race detector'
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
+	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; CGO_ENABLED=1 $(GOTEST) -race ./... ;; 1) set -x; $(GOTEST) ./... ;; *) exit 1 ;; esac
 
-# What MPI adds. The packages come one at a time: each starts several processes that compute. MPITEST_LAUNCHER is whose mpiexec starts
-# them, and so whose library they load; build/mpi-env is for what imports mpicomm, and is linked with it.
-MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./mpicomm ./tests/modes ./tests/pool
+# What MPI adds. MPITEST_LAUNCHER is whose mpiexec starts the ranks, and so whose library they load; build/mpi-env is for what imports
+# mpicomm, and is linked with it. The packages come one at a time: each starts several processes that compute. Goroutines and local
+# processes are the same beside either library: MODES=ranks leaves them out.
+MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./mpicomm ./tests/pool
+RACED := TheBehaviourSuite|EveryTaskIsToldOnce|ALoss|ARankKilled|ThreadLevel
+MPI = $(CAN); eval "$$(build/mpi-env $*)" && export MPITEST_LAUNCHER=$* TESTS_WHOLE=1
 
-mpi-openmpi mpi-mpich: mpi-%:
+mpi-openmpi: mpi-%: ## run the tests of MPI under Open MPI
 	@echo '== tests under $*'
-	@eval "$$(build/mpi-env $*)" && export MPITEST_LAUNCHER=$* && set -x && $(GO) vet -tags mpi ./... && \
-	$(GO) test -p 1 -shuffle=on -tags mpi -timeout $(TIMEOUT) -run '$(LARGE)' ./tests/modes && \
-	$(GO) test -p 1 -race -shuffle=on -tags mpi -timeout $(TIMEOUT) $(MPI_PACKAGES)
+	@$(MPI) && set -x && $(GO) vet -tags mpi ./... && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
+	$(GOTEST) -parallel 4 -tags mpi -skip 'GiB|TheBehaviourSuite|LedgerBalancesWhileWorkers' ./tests/modes && $(GOTEST) -parallel 4 -race -tags mpi -run '$(RACED)' -skip WhileWorkersAre ./tests/modes
+
+mpi-mpich: mpi-%: ## run the tests of MPI under MPICH
+	@echo '== tests under $*'
+	@$(MPI) && set -x && $(GO) vet -tags mpi ./... && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
+	MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip 'GiB|WhileWorkersAre' ./tests/modes
+
+race-mpi-openmpi race-mpi-mpich: race-mpi-%:
+	@echo '== jobs of $* under the race detector'
+	@$(MPI) && set -x && $(GOTEST) -p 1 -race -tags mpi ./tests/modes ./tests/cluster
 
 mpi-anywhere: ## build the tests of MPI once, without cgo, and run the same files under every MPI library that is installed
 	@echo '== tests of one file under every MPI'
-	CGO_ENABLED=0 $(GO) vet -tags mpi ./...
-	GO='$(GO)' TIMEOUT=$(TIMEOUT) tools/anywhere
+	@$(CAN); set -x; CGO_ENABLED=0 $(GO) vet -tags mpi ./... && GO='$(GO)' TIMEOUT=$(TIMEOUT) tools/anywhere
 
-cluster: ## run the examples on three hosts and under Slurm; needs root
-	@for mpi in openmpi mpich; do echo "== jobs of $$mpi on a cluster"; (eval "$$(build/mpi-env $$mpi)" && export MPITEST_LAUNCHER=$$mpi && set -x && \
-	$(GO) test -v -race -shuffle=on -tags mpi -timeout $(TIMEOUT) ./tests/cluster) || exit 1; done
-	@tools/need-slurm look
+cluster: cluster-openmpi cluster-mpich ## run the examples on three hosts and under Slurm; needs root
+
+cluster-openmpi cluster-mpich: cluster-%:
+	@echo '== jobs of $* on a cluster'
+	@$(MPI) && tools/need-slurm look && set -x && $(GOTEST) -tags mpi ./tests/cluster
 
 matrix: ## run the tests of MPI under the libraries of several Debians, in trees made by debootstrap; needs root
 	@GO='$(GO)' tools/matrix
+
+matrix-short: ## run hello, julia, a lost rank and a drain 20 times each under Debian 13's libraries; needs root
+	@GO='$(GO)' tools/matrix short
 
 lint: $(GOLANGCI_LINT) ## run the linters
 	$(GOLANGCI_LINT) run ./...

@@ -379,7 +379,7 @@ var sizes = []size{
 
 func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
 	for _, z := range sizes {
-		if testkit.Race && (z.losses > 0 || z.looks > 1) { // there is one goroutine, and the detector makes it slow
+		if (testkit.Race || testing.Short()) && (z.losses > 0 || z.looks > 1) { // there is one goroutine, and the detector makes it slow
 			continue
 		}
 		e := newExplorer(noFault)

@@ -30,7 +30,7 @@ func compiled(t *testing.T, name, source string, with ...string) string {
 	args := append([]string{"-shared", "-fPIC", "-o", library, text, "-Wl,--no-as-needed"}, with...)
 	if out, err := exec.Command(compiler[0], append(compiler[1:], args...)...).CombinedOutput(); err != nil {
 		if len(with) > 0 {
-			t.Skipf("cc does not find the library of an MPI whose launcher is there: install the development package, or make tools\n%s", out)
+			t.Skipf("cc does not find the library of an MPI whose launcher is there: install the development package, or make deps\n%s", out)
 		}
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -169,7 +169,7 @@ func systemLibraries(t *testing.T) map[string]string {
 		}
 	}
 	if len(found) < 2 {
-		t.Skipf("two MPI libraries are needed in the usual places, and there are %d: install both openmpi-bin and mpich (make tools)", len(found))
+		t.Skipf("two MPI libraries are needed in the usual places, and there are %d: install both openmpi-bin and mpich (make deps)", len(found))
 	}
 	return found
 }

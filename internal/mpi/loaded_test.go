@@ -24,7 +24,7 @@ func launchers(t *testing.T) (all []string) {
 		}
 	}
 	if len(all) == 0 {
-		t.Skip("no MPI to run under: there is no mpiexec.openmpi and no mpiexec.mpich on the path; install openmpi-bin or mpich (make tools)")
+		t.Skip("no MPI to run under: there is no mpiexec.openmpi and no mpiexec.mpich on the path; install openmpi-bin or mpich (make deps)")
 	}
 	return all
 }
@@ -108,7 +108,7 @@ func TestALibraryThatIsNotItsLaunchersIsRefusedWithTheRightStart(t *testing.T) {
 		return
 	}
 	if len(launchers(t)) < 2 {
-		t.Skip("the other MPI's library is missing: install both openmpi-bin and mpich (make tools)")
+		t.Skip("the other MPI's library is missing: install both openmpi-bin and mpich (make deps)")
 	}
 	for _, l := range launchers(t) {
 		if mpitest.VersionOf(l).PRRTE() {

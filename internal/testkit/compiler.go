@@ -20,6 +20,6 @@ func Compiler(t testing.TB, what string) []string {
 			return words
 		}
 	}
-	t.Skipf("%s cannot be made: there is no C compiler on the path (looked for $CC, cc, gcc, clang); install one (gcc, or make tools)", what)
+	t.Skipf("%s cannot be made: there is no C compiler on the path (looked for $CC, cc, gcc, clang); install one (gcc, or make deps)", what)
 	return nil
 }

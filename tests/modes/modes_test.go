@@ -53,9 +53,15 @@ var (
 // library is the MPI whose launcher starts the programs: "openmpi", "mpich" or nothing.
 var library string
 
+// ranksOnly is the variable that, set to ranks, leaves out the modes without an mpiexec: they are the same beside every library.
+const ranksOnly = "MODES"
+
 // modes are those that can be run here.
 func modes() []mode {
 	all := []mode{threads, processes}
+	if os.Getenv(ranksOnly) == "ranks" && library != "" {
+		all = nil
+	}
 	if library != "" {
 		all = append(all, world)
 	}
@@ -239,6 +245,7 @@ const examples = "github.com/rankpool/rankpool/examples/"
 const juliaSum = "c9b7215a136958917dfa0f4af079a4162a7316185815300036600e9b7b8e91f3"
 
 func TestJuliaIsTheSamePictureHoweverItIsStarted(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		o := m.succeed(t, examples+"julia", nil)
 		pgm, err := os.ReadFile(filepath.Join(o.dir, "julia.pgm"))
@@ -252,6 +259,7 @@ func TestJuliaIsTheSamePictureHoweverItIsStarted(t *testing.T) {
 }
 
 func TestCpiPrintsTheSameHoweverItIsStarted(t *testing.T) {
+	t.Parallel()
 	const want = "pi: 3.1415977398528141, error: 5.086e-06 (128 intervals, 2 workers)"
 	onEvery(t, func(t *testing.T, m mode) {
 		if got := m.succeed(t, examples+"cpi", []string{"128"}).lines(); len(got) != 1 || got[0] != want {
@@ -261,6 +269,7 @@ func TestCpiPrintsTheSameHoweverItIsStarted(t *testing.T) {
 }
 
 func TestPrimesAndWordcountPrintTheSameHoweverTheyAreStarted(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../../examples")
 	if err != nil {
 		t.Fatal(err)
@@ -279,6 +288,7 @@ func TestPrimesAndWordcountPrintTheSameHoweverTheyAreStarted(t *testing.T) {
 }
 
 func TestHelloGreetsFromAWorker(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		o := m.succeed(t, examples+"hello", []string{"Ada", "Grace"})
 		greetings := regexp.MustCompile(`(?m)^hello, (Ada|Grace), from process \d+ on `).FindAllString(o.output, -1)
@@ -289,6 +299,7 @@ func TestHelloGreetsFromAWorker(t *testing.T) {
 }
 
 func TestPinGivesEachWorkerItsOwnDeviceHoweverItIsStarted(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		o := m.succeed(t, examples+"pin", []string{"-gpus", "8"})
 		for i := range m.workers {

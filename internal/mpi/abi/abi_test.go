@@ -101,7 +101,7 @@ func compiled(t *testing.T, i abi.Interface, folder string) map[string]string {
 func TestTheTablesSayWhatTheInstalledHeadersSay(t *testing.T) {
 	all := headers()
 	if len(all) == 0 {
-		t.Skip("there is nothing to compare with: pkg-config knows no mpi.h; install libopenmpi-dev, libmpich-dev and pkg-config (make tools)")
+		t.Skip("there is nothing to compare with: pkg-config knows no mpi.h; install libopenmpi-dev, libmpich-dev and pkg-config (make deps)")
 	}
 	for i, folder := range all {
 		t.Run(i.String(), func(t *testing.T) {
