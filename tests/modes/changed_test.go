@@ -6,6 +6,7 @@ import "testing"
 
 // A rank has one environment, and executors share it.
 func TestExecutorsOnTheSameRanksWithDifferentSettingsAreRefused(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	const program = "github.com/rankpool/rankpool/tests/modes/testdata/settings"
 	world.succeed(t, program, nil).contains(t,

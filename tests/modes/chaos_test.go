@@ -53,19 +53,23 @@ func balancesOnRanks(t *testing.T, tasks int) {
 }
 
 func TestEveryTaskIsToldOnceAndRunsOnceWhileWorkersAreKilledStoppedAndCrash(t *testing.T) {
+	t.Parallel()
 	balances(t, some)
 }
 
 func TestEveryTaskIsToldOnceAndRunsOnceWhileRanksAreKilledAndStopped(t *testing.T) {
+	t.Parallel()
 	balancesOnRanks(t, some)
 }
 
 func TestLargeLedgerBalancesWhileWorkersAreKilledStoppedAndCrash(t *testing.T) {
+	t.Parallel()
 	notUnderRace(t)
 	balances(t, many)
 }
 
 func TestLargeLedgerBalancesWhileRanksAreKilledAndStopped(t *testing.T) {
+	t.Parallel()
 	notUnderRace(t)
 	balancesOnRanks(t, many)
 }

@@ -12,6 +12,7 @@ import (
 const communicators = "github.com/rankpool/rankpool/tests/modes/testdata/communicators"
 
 func TestRanksThatServeAreNotEnteredByAnotherHandle(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	o := world.succeed(t, communicators, []string{"nested"})
 	if n := strings.Count(o.output, "nested: futures: MPICommExecutor: the ranks of this communicator serve already"); n != 10 {
@@ -24,6 +25,7 @@ func TestRanksThatServeAreNotEnteredByAnotherHandle(t *testing.T) {
 }
 
 func TestRanksThatAreStillBeingLetGoAreNotEntered(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	o := world.succeed(t, communicators, []string{"late", t.TempDir()})
 	o.contains(t, "some ranks have not come, to be let go", "second: futures: MPICommExecutor: the ranks of this communicator serve already, or are still being let go",
@@ -31,11 +33,13 @@ func TestRanksThatAreStillBeingLetGoAreNotEntered(t *testing.T) {
 }
 
 func TestSomeRanksServeAndOthersDoNot(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	world.succeed(t, communicators, []string{"parts"}).contains(t, "1 workers: 9 mpi")
 }
 
 func TestEveryRankMayEnterACommunicatorOfItsOwn(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	for _, m := range []mode{world, processes} {
 		o := m.succeed(t, communicators, []string{"alone"})
@@ -46,6 +50,7 @@ func TestEveryRankMayEnterACommunicatorOfItsOwn(t *testing.T) {
 }
 
 func TestRanksAreAfterABlockAsTheyWereBefore(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	dir := t.TempDir()
 	o := world.succeed(t, communicators, []string{"surroundings", dir})
@@ -56,6 +61,7 @@ func TestRanksAreAfterABlockAsTheyWereBefore(t *testing.T) {
 }
 
 func TestARankThatComesToItsEndWithoutEnteringIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	for name, c := range map[string]struct {
 		args []string // the rank, root, and the ranks of a communicator other than the world
@@ -81,6 +87,7 @@ func TestARankThatComesToItsEndWithoutEnteringIsNotWaitedFor(t *testing.T) {
 
 // The ranks of a communicator have other numbers there than in the world.
 func TestALossIsThatOfTheRightRankWhateverNumbersACommunicatorHas(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	m := world
 	m.options = []string{mpitest.Leave[library]}
@@ -104,6 +111,7 @@ func TestALossIsThatOfTheRightRankWhateverNumbersACommunicatorHas(t *testing.T) 
 }
 
 func TestAProgramWhoseRanksServeAllTheTimeSharesThemInABlock(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	world.succeed(t, parallel, []string{"blocks"}).contains(t, "block of 2 mpi", "block of 1 threads", "not shared: ", "with spmd.Main")
 }

@@ -18,6 +18,7 @@ import (
 // Everything here goes wrong on purpose. A run that does not end by itself fails its test, see limit.
 
 func TestAnErrorOrAPanicInTheMasterDropsTheQueueAndChoosesTheStatus(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		for act, want := range map[string]struct {
 			says   string
@@ -36,12 +37,14 @@ func TestAnErrorOrAPanicInTheMasterDropsTheQueueAndChoosesTheStatus(t *testing.T
 }
 
 func TestANilDereferenceInATaskIsTheErrorOfItsFuture(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, probe, []string{"nil"}).contains(t, "panic: true", "nil pointer dereference", "then: 2 <nil>")
 	})
 }
 
 func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, probe, []string{"-dir", t.TempDir(), "init"}).contains(t,
 			"broken: true", "not on this one", "workers: 0 the pool is broken: initializer once failed on worker", "a second executor: 2 <nil>")
@@ -49,6 +52,7 @@ func TestAnInitializerThatFailsOnOneRankBreaksItsExecutorOnly(t *testing.T) {
 }
 
 func TestAnInitializerThatPanicsOnOneRankIsReportedWithItsRank(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.run(t, probe, []string{"-dir", t.TempDir(), "initpanic"})
 		if o.contains(t, "broken: true", "initializer initialize failed on worker", "(rank ", "panic: not on this one"); o.code != 1 {
@@ -58,6 +62,7 @@ func TestAnInitializerThatPanicsOnOneRankIsReportedWithItsRank(t *testing.T) {
 }
 
 func TestAnInitializerThatExitsEndsTheJob(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.run(t, probe, []string{"-dir", t.TempDir(), "initexit"})
 		if o.code == 0 {
@@ -67,6 +72,7 @@ func TestAnInitializerThatExitsEndsTheJob(t *testing.T) {
 }
 
 func TestAPanicOutsideOfATaskEndsTheJob(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.run(t, probe, []string{"outside"})
 		if o.contains(t, "panic: outside of a task"); o.code == 0 {
@@ -76,6 +82,7 @@ func TestAPanicOutsideOfATaskEndsTheJob(t *testing.T) {
 }
 
 func TestAnExecutorBeforeMainEndsTheJobInsteadOfSpawningWithoutEnd(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, where := range []string{"main", "init"} {
 			o := m.run(t, probe, []string{"rank"}, "PROBE_EARLY="+where)
@@ -88,6 +95,7 @@ func TestAnExecutorBeforeMainEndsTheJobInsteadOfSpawningWithoutEnd(t *testing.T)
 
 // Either launcher ends the ranks when one of them dies, unless it is told not to; then they find out by themselves.
 func TestNoRankOutlivesAMasterThatWasKilled(t *testing.T) {
+	t.Parallel()
 	leave := mpitest.Leave[library]
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, options := range [][]string{nil, {leave}} {
@@ -118,6 +126,7 @@ func (o outcome) leftNone(t *testing.T, dir string, n int) {
 }
 
 func TestTheLimitOfARunKillsSpawnedRanksToo(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		var r mpitest.Result
 		var err error
@@ -141,6 +150,7 @@ func TestTheLimitOfARunKillsSpawnedRanksToo(t *testing.T) {
 }
 
 func TestWhereNothingCanBeSpawnedTheWorkersAreLocalProcessesAndOneSentenceSaysSo(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	m, ok := spawnless()
 	if !ok {
@@ -164,6 +174,7 @@ func TestWhereNothingCanBeSpawnedTheWorkersAreLocalProcessesAndOneSentenceSaysSo
 }
 
 func TestSpawningMoreThanThereIsRoomForSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if library != "openmpi" {
 		t.Skip("only Open MPI spawns here")
@@ -177,6 +188,7 @@ func TestSpawningMoreThanThereIsRoomForSaysWhatToDo(t *testing.T) {
 }
 
 func TestTheOtherMPIsLauncherRunsTheSameFile(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
 	if _, err := os.Stat(filepath.Join("/usr/bin", "mpiexec."+other)); err != nil {

@@ -25,6 +25,7 @@ func builtWith(t *testing.T, flag string) *testkit.Programs {
 
 // MPICH takes leave of its launcher in such a handler.
 func TestTheExitHandlersOfLibcRunInEveryRank(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, form := range goodbyes {
 			if form == "spmd.Main" {
@@ -49,6 +50,7 @@ func TestTheExitHandlersOfLibcRunInEveryRank(t *testing.T) {
 }
 
 func TestAnExitHandlerThatHangsDoesNotKeepARank(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.run(t, goodbye, []string{"Main", "hangs", "nothing", "3"}, toEnd)
 		if o.matches(t, 3, "handler ran"); o.code != 3 {
@@ -58,6 +60,7 @@ func TestAnExitHandlerThatHangsDoesNotKeepARank(t *testing.T) {
 }
 
 func TestTheCoverageOfRanksIsWritten(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.binaries = builtWith(t, "-cover")
 		dir := t.TempDir()
@@ -70,6 +73,7 @@ func TestTheCoverageOfRanksIsWritten(t *testing.T) {
 }
 
 func TestADataRaceInARankIsTheStatusOfTheRaceDetector(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.binaries = builtWith(t, "-race")
 		o := m.run(t, goodbye, []string{"Main", "says", "race", "0"})
@@ -85,6 +89,7 @@ func TestADataRaceInARankIsTheStatusOfTheRaceDetector(t *testing.T) {
 
 // Of such jobs a third to a half ended with status 9 under MPICH 4.2, where ranks end without a word to the launcher.
 func TestAJobWhoseWorkIsDoneEndsWithStatusZeroEveryTime(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	for _, ranks := range []int{3, 4} {
 		m := world

@@ -16,6 +16,7 @@ const handle = "github.com/rankpool/rankpool/tests/modes/testdata/handle"
 
 // Another binding of MPI finds the library that is in the process, and its functions take the handles of package comm.
 func TestAnotherBindingOfMPICallsItWithTheHandlesOfTheWorkersAndTheWorld(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("MPI is loaded on Linux only")
@@ -39,6 +40,7 @@ func TestAnotherBindingOfMPICallsItWithTheHandlesOfTheWorkersAndTheWorld(t *test
 }
 
 func TestWhereThereIsNoMPIThereAreNoHandles(t *testing.T) {
+	t.Parallel()
 	o := processes.run(t, handle, nil)
 	if o.code != 1 {
 		t.Errorf("status %d", o.code)
@@ -51,6 +53,7 @@ func TestWhereThereIsNoMPIThereAreNoHandles(t *testing.T) {
 
 // Another binding calls MPI beside the pool, from threads of its own.
 func TestWithoutMPIsThreadsThereAreNoHandles(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	o := world.run(t, handle, nil, "RANKPOOL_MPI_THREADS=serialized")
 	o.contains(t, "comm: Handle: MPI gives MPI_THREAD_SERIALIZED here", "comm: WorldHandle: MPI gives MPI_THREAD_SERIALIZED here")

@@ -22,6 +22,7 @@ func (o outcome) counts(t *testing.T, want int, text string) {
 }
 
 func TestAProcessKnowsThatItIsAWorkerBeforeItsProgramBegins(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		for _, args := range [][]string{nil, {"TestMain"}} {
 			o := m.succeed(t, inWorker, args)
@@ -38,6 +39,7 @@ func TestAProcessKnowsThatItIsAWorkerBeforeItsProgramBegins(t *testing.T) {
 }
 
 func TestARankOfAProgramForEveryRankIsNoWorkerBeforeItServes(t *testing.T) {
+	t.Parallel()
 	for _, m := range []mode{processes, world} {
 		t.Run(m.name, func(t *testing.T) {
 			ranks := max(m.ranks, 1)
@@ -57,6 +59,7 @@ func TestARankOfAProgramForEveryRankIsNoWorkerBeforeItServes(t *testing.T) {
 }
 
 func TestAProgramForEveryRankThatCallsMainOfFuturesIsRefusedHoweverItIsStarted(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		o := m.run(t, inSpmd, []string{"Main"})
 		if o.contains(t, "futures.Main was called, at ", "inspmd/main.go:", "call spmd.Main"); o.code == 0 {
@@ -66,6 +69,7 @@ func TestAProgramForEveryRankThatCallsMainOfFuturesIsRefusedHoweverItIsStarted(t
 }
 
 func TestTheTestsOfAProgramForEveryRankRunWithoutALauncher(t *testing.T) {
+	t.Parallel()
 	o := processes.succeed(t, inSpmd, []string{"TestMain"})
 	o.counts(t, 1, "in tasks of processes: [true] false processes\n")
 	for _, m := range rankModes() {

@@ -76,6 +76,7 @@ func (o outcome) matches(t *testing.T, n int, pattern string) {
 }
 
 func TestARankKilledInALongTaskCostsThatTask(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("loselong")
 		o.matches(t, 2, `long task \d: done`)
@@ -92,6 +93,7 @@ func TestARankKilledInALongTaskCostsThatTask(t *testing.T) {
 
 // The other elements are delivered, and the lost one is named.
 func TestAnElementThatKillsItsWorkerIsLostAloneOnProcessesAndRanks(t *testing.T) {
+	t.Parallel()
 	test := func(t *testing.T, o outcome) {
 		t.Helper()
 		o.contains(t, "element 5 of 5 is lost: true", "yielded 40 returned 40 right 38 errors 1 true")
@@ -110,6 +112,7 @@ func TestAnElementThatKillsItsWorkerIsLostAloneOnProcessesAndRanks(t *testing.T)
 }
 
 func TestATaskThatExitsLosesItsRankAndRunsOnAnotherIfItMay(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("loseexit")
 		o.contains(t, "the task that exits is lost: true exitOnce was lost with worker", "workers: 2 <nil>",
@@ -118,6 +121,7 @@ func TestATaskThatExitsLosesItsRankAndRunsOnAnotherIfItMay(t *testing.T) {
 }
 
 func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("-tasks", "60000", "losebatch")
 		o.contains(t, "workers lost: 2, workers: 1 <nil>, counted: true")
@@ -133,6 +137,7 @@ func TestRanksKilledInABatchOfTinyTasksCostWhatTheyHad(t *testing.T) {
 }
 
 func TestARankKilledWhileItsLargeResultIsFetchedLeavesTheMasterAlive(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("losefetch")
 		o.matches(t, 2, `round \d: (0 elements, lost true|1048576 elements, lost false)`)
@@ -142,6 +147,7 @@ func TestARankKilledWhileItsLargeResultIsFetchedLeavesTheMasterAlive(t *testing.
 }
 
 func TestWithoutARankLeftThePoolIsBrokenAtOnce(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("loseall")
 		o.matches(t, 3, `task \d: lost true with .*hold was lost with worker \d `+gone)
@@ -152,6 +158,7 @@ func TestWithoutARankLeftThePoolIsBrokenAtOnce(t *testing.T) {
 }
 
 func TestARankThatIsSilentForAWhileIsLostOnlyBeyondTheLiveness(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("pauses")
 		o.contains(t, "long computations: done", "stopped for 2s noticed: 0", "stopped for 12s noticed: 1", "then: 2 <nil>")
@@ -163,6 +170,7 @@ func TestARankThatIsSilentForAWhileIsLostOnlyBeyondTheLiveness(t *testing.T) {
 }
 
 func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("losegang")
 		o.matches(t, 1, `gang broken: true gather was lost with worker 1 `+gone)
@@ -173,6 +181,7 @@ func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
 }
 
 func TestARankThatEndsBeforeItServesIsNamedAndTheJobEnds(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"kill", "exit"} {
 		t.Run(how, func(t *testing.T) {
 			onLosing(t, func(t *testing.T, run func(...string) outcome) {
@@ -194,6 +203,7 @@ func TestARankThatEndsBeforeItServesIsNamedAndTheJobEnds(t *testing.T) {
 }
 
 func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("-drains", "losedrain")
 		o.matches(t, 1, `long task \d: lost true with worker \d`)
@@ -205,6 +215,7 @@ func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
 }
 
 func TestASIGTERMEndsAJobInEveryPhase(t *testing.T) {
+	t.Parallel()
 	want := map[string][]string{
 		"starting": {"a task: true futures: the program was told to end by a signal"},
 		"running":  {"what waited: dropped", "what ran: delivered"},
@@ -224,6 +235,7 @@ func TestASIGTERMEndsAJobInEveryPhase(t *testing.T) {
 }
 
 func TestWorkersLeaveWhenTheirMasterIsKilled(t *testing.T) {
+	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		dir := t.TempDir()
 		o := run("-dir", dir, "mastergone")
@@ -233,6 +245,7 @@ func TestWorkersLeaveWhenTheirMasterIsKilled(t *testing.T) {
 }
 
 func TestALauncherThatWasToldNothingEndsTheJobWithTheRank(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	m := world
 	m.ranks = 4

@@ -17,6 +17,7 @@ import (
 // A module that is loaded on one host only, or a RANKPOOL_MPI that not all ranks have. Libraries of one family find each other
 // at the start, and may go wrong at any time from then on.
 func TestARankWithAnotherVersionOfTheLibraryThanItsMasterBreaksThePoolAndBothAreNamed(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("the library of another version that this test compiles is one for Linux")

@@ -14,6 +14,7 @@ import (
 const parallel = "github.com/rankpool/rankpool/tests/modes/parallel"
 
 func TestTasksMayCallMPIThemselves(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, parallel, []string{"sums"}).contains(t, "all sums are right")
 	})
@@ -21,6 +22,7 @@ func TestTasksMayCallMPIThemselves(t *testing.T) {
 
 // What imports empi is linked with an MPI, and cannot run under another's launcher.
 func TestALinkedProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	other := map[string]string{"openmpi": "mpich", "mpich": "openmpi"}[library]
 	if _, err := exec.LookPath("mpiexec." + other); err != nil {
@@ -37,6 +39,7 @@ func TestALinkedProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
 }
 
 func TestWithoutRanksThereIsNoCommunicatorOfMPI(t *testing.T) {
+	t.Parallel()
 	for _, m := range []mode{threads, processes} {
 		o := m.run(t, parallel, []string{"sums"})
 		if o.contains(t, "the workers are not ranks of an MPI job: start the program with mpiexec"); o.code != 1 {
@@ -47,6 +50,7 @@ func TestWithoutRanksThereIsNoCommunicatorOfMPI(t *testing.T) {
 
 // Only a library with failure mitigation can wake those who wait inside MPI for a rank that is gone.
 func TestALossWhileTasksWaitInMPIIsAnErrorOfThemOrEndsTheJob(t *testing.T) {
+	t.Parallel()
 	leave := mpitest.Leave[library]
 	onRanks(t, func(t *testing.T, m mode) {
 		m.options = []string{leave}
@@ -71,6 +75,7 @@ func TestALossWhileTasksWaitInMPIIsAnErrorOfThemOrEndsTheJob(t *testing.T) {
 
 // What is not made yet cannot be revoked.
 func TestALossWhileTasksWaitForTheirCommunicatorEndsTheJob(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.options = []string{mpitest.Leave[library]}
 		o := m.run(t, parallel, []string{"early", t.TempDir()})
@@ -81,6 +86,7 @@ func TestALossWhileTasksWaitForTheirCommunicatorEndsTheJob(t *testing.T) {
 }
 
 func TestTasksMayCallMPIOnTheWorkersThatAreLeft(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	m := world
 	m.ranks, m.options = 4, []string{mpitest.Leave[library]}
@@ -94,6 +100,7 @@ func TestTasksMayCallMPIOnTheWorkersThatAreLeft(t *testing.T) {
 // The workers are the spawned processes, or the world but for its master. For the ranks of a communicator see
 // TestEveryRankOfACommunicatorCanBeServedByTheOthers, for those of a service TestAMasterUsesTheRanksOfAServerThatWasStartedApart.
 func TestTheCommunicatorHasAllWorkersAndNobodyElse(t *testing.T) {
+	t.Parallel()
 	for _, m := range modes() {
 		if m.backend != threads.backend { // goroutines have none
 			t.Run(m.name, func(t *testing.T) {
@@ -105,6 +112,7 @@ func TestTheCommunicatorHasAllWorkersAndNobodyElse(t *testing.T) {
 
 // Open MPI's key wdir is the directory of the spawned processes.
 func TestHintsReachTheLibraryAsTheyAre(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if library != "openmpi" {
 		t.Skip("only Open MPI spawns here")

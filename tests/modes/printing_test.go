@@ -56,6 +56,7 @@ func checkPrinted(t *testing.T, worker, many int, prefix, output string) {
 }
 
 func TestLinesOfWorkersStayWholeAndBeginWithTheWorker(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		many := 500
 		if m.ranks > 0 {
@@ -78,6 +79,7 @@ func TestLinesOfWorkersStayWholeAndBeginWithTheWorker(t *testing.T) {
 }
 
 func TestWhatWorkersPrintGoesToAFileEach(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		dir := filepath.Join(t.TempDir(), "not", "there")
 		o := m.succeed(t, printing, []string{dir, "nothing", "500"})
@@ -101,6 +103,7 @@ func TestWhatWorkersPrintGoesToAFileEach(t *testing.T) {
 }
 
 func TestTheLastWordsOfAWorkerThatIsKilledAreThere(t *testing.T) {
+	t.Parallel()
 	words := regexp.MustCompile(`(?m)the last words of worker ([01])$`)
 	o := processes.succeed(t, printing, []string{"prefix", "killed", "10"})
 	if at := words.FindStringIndex(o.output); at == nil || at[0] > strings.Index(o.output, "closed") {
@@ -122,6 +125,7 @@ func TestTheLastWordsOfAWorkerThatIsKilledAreThere(t *testing.T) {
 }
 
 func TestTheMessageOfAWorkerThatCrashesIsThere(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		if m.reports == "threads" {
 			t.Skip("it ends the program")

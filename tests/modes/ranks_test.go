@@ -49,6 +49,7 @@ func (o outcome) contains(t *testing.T, want ...string) {
 // The suite of package behaviour, with ranks for workers: as many as its tests ask for where they are spawned, and of each
 // world those tests that ask for as many workers as it has.
 func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	suite := filepath.Join(binaries.Dir, "behaviour.test")
 	args := []string{"test", "-c", "-tags", "mpi", "-o", suite}
@@ -95,10 +96,12 @@ func must[T any](v T, err error) T {
 }
 
 func TestAProgramThatStartsNoExecutorEnds(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) { m.succeed(t, probe, []string{"idle"}) })
 }
 
 func TestAForgottenExecutorFinishesItsQueueBeforeTheJobEnds(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		dir := t.TempDir()
 		o := m.succeed(t, probe, []string{"-dir", dir, "forgets"})
@@ -109,6 +112,7 @@ func TestAForgottenExecutorFinishesItsQueueBeforeTheJobEnds(t *testing.T) {
 }
 
 func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	o := world.succeed(t, probe, []string{"many"})
 	if n := len(regexp.MustCompile(`executor \d+ has 2 workers`).FindAllString(o.output, -1)); n != 16 {
@@ -117,18 +121,21 @@ func TestExecutorsShareTheRanksOfTheWorld(t *testing.T) {
 }
 
 func TestTheFirstExecutorSetsTheRanksUp(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	world.succeed(t, probe, []string{"env"}).contains(t, `executor 0: "set" <nil>, in its directory: true <nil>`,
 		`executor 1: "" <nil>, in its directory: false <nil>`)
 }
 
 func TestARemoteErrorNamesItsRank(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	world.succeed(t, probe, []string{"rank"}).contains(t,
 		"failed: true, worker 0 is rank 1", "failed: true, worker 1 is rank 2")
 }
 
 func TestSIGUSR1ReachesTheProgram(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		o := m.succeed(t, probe, []string{"usr1"})
 		if n := strings.Count(o.output, "user defined signal 1"); n != 20 {
@@ -138,6 +145,7 @@ func TestSIGUSR1ReachesTheProgram(t *testing.T) {
 }
 
 func TestASilentRankCostsItsTaskAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	o := world.run(t, probe, []string{"silent"})
 	o.contains(t, "broken: true", "silent for", "the other one: 2 <nil>", "workers: 1 <nil>", "ranks [1] did not answer")
@@ -162,6 +170,7 @@ func TestAnIdleMasterUsesNoProcessorTime(t *testing.T) {
 }
 
 func TestWithoutMPITheVariableSaysHowToBuild(t *testing.T) {
+	t.Parallel()
 	if library != "" {
 		t.Skip("built with MPI")
 	}

@@ -13,6 +13,7 @@ import (
 
 // Below MPI_THREAD_MULTIPLE the calls are made one at a time; the pool does all the same.
 func TestAPoolWorksAtEveryThreadLevel(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		for _, level := range []string{"serialized", "funneled", "single"} {
 			o := m.succeed(t, probe, []string{"levels"}, "RANKPOOL_MPI_THREADS="+level)
@@ -30,6 +31,7 @@ func TestAPoolWorksAtEveryThreadLevel(t *testing.T) {
 }
 
 func TestAnUnknownSettingOfMPIIsRefused(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	for _, setting := range []string{"RANKPOOL_MPI_THREADS=many", "RANKPOOL_MPI_STAGE=maybe"} {
 		o := world.run(t, probe, []string{"levels"}, setting)
@@ -40,6 +42,7 @@ func TestAnUnknownSettingOfMPIIsRefused(t *testing.T) {
 }
 
 func TestStagedMessagesArriveWhole(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, probe, []string{"levels"}, "RANKPOOL_MPI_STAGE=1").contains(t, "all of it came back")
 		m.succeed(t, probe, []string{"-tasks", "3000000", "big"}, "RANKPOOL_MPI_STAGE=1").contains(t,
@@ -48,6 +51,7 @@ func TestStagedMessagesArriveWhole(t *testing.T) {
 }
 
 func TestAMessageOverTwoGiBComesBackWhole(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if testkit.Race {
 		t.Skip("needs too much memory and time under the race detector")
@@ -60,6 +64,7 @@ func TestAMessageOverTwoGiBComesBackWhole(t *testing.T) {
 var bindCore = map[string][]string{"openmpi": {"--bind-to", "core"}, "mpich": {"-bind-to", "core"}}
 
 func TestOneCoreForEachRankIsOneWarning(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	m := mode{backend: "auto", ranks: 2, plain: true, options: bindCore[library]}
 	o := m.succeed(t, probe, []string{"bound"})
@@ -73,6 +78,7 @@ func TestOneCoreForEachRankIsOneWarning(t *testing.T) {
 }
 
 func TestOneCoreForTheWorkersAloneIsAWarningToo(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if !mpitest.VersionOf(library).RunsTwoPrograms() {
 		t.Skip("this mpiexec crashes with two programs in one job")

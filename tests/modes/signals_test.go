@@ -13,6 +13,7 @@ import (
 )
 
 func TestCtrlCAtTheLauncherLeavesTimeForWhatIsDone(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		for name, s := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
 			m.tells = mpitest.Signals{{Seen: "four are done", Signal: s}}
@@ -36,6 +37,7 @@ func TestCtrlCAtTheLauncherLeavesTimeForWhatIsDone(t *testing.T) {
 }
 
 func TestAWorkerThatReadsStandardInputFindsItsEnd(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		if m.name == threads.name {
 			t.Skip("a goroutine shares the master's")
@@ -47,6 +49,7 @@ func TestAWorkerThatReadsStandardInputFindsItsEnd(t *testing.T) {
 }
 
 func TestASignalThatNobodyAskedForEndsNoProcessAlsoAfterAStop(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		if m.name == threads.name {
 			t.Skip("its only process has no thread that Go did not make")
@@ -56,6 +59,7 @@ func TestASignalThatNobodyAskedForEndsNoProcessAlsoAfterAStop(t *testing.T) {
 }
 
 func TestTheMastersExitStatusIsTheLaunchers(t *testing.T) {
+	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
 		o := m.run(t, probe, []string{"exitcode"})
 		if o.contains(t, "verdict 3"); o.code != 3 || len(o.left) > 0 {
@@ -70,6 +74,7 @@ func TestTheMastersExitStatusIsTheLaunchers(t *testing.T) {
 }
 
 func TestASignalToAllProcessesThatTheMasterHandlesEndsNoWorker(t *testing.T) {
+	t.Parallel()
 	onRanks(t, func(t *testing.T, m mode) {
 		m.succeed(t, probe, []string{"-dir", t.TempDir(), "told"}).contains(t, "the master was told: hangup", "the master was told: quit",
 			"the master was told: user defined signal 1", "the master was told: user defined signal 2",

@@ -11,6 +11,7 @@ import (
 )
 
 func TestAProgramThatIsLinkedStaticallySaysThatItCannotLoadMPI(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("where programs can be linked statically with cgo is known for Linux only")

@@ -18,6 +18,7 @@ const stormRuns = "RANKPOOL_TEST_STORMS"
 // Go preempts goroutines by SIGURG, and a terminal tells of its size by SIGWINCH: both come while MPI is in a system call, while its
 // library is loaded, and to threads that Go knows nothing of.
 func TestAProgramWhoseThreadsAllGetSignalsAllTheTimeEndsRight(t *testing.T) {
+	t.Parallel()
 	needsMPI(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("MPI is loaded on Linux only, and only Linux shows the threads")
