@@ -11,8 +11,8 @@ import (
 )
 
 // SubmitEach queues one call of fn on every worker, all with the same argument and all at the same time, and returns the
-// future of their results, in the order of the workers. It does not block. It takes its place in the queue, begins when
-// every worker is free, and until then holds up what was submitted after it: however many are queued, with whatever else,
+// future of their results, in the order of the workers. It does not block. When everything has begun that waited before it, it
+// is first in the queue, begins when every worker is free, and until then holds up everything else: however many are queued, with whatever else,
 // they do not wait for each other.
 //
 // The future is done when all calls have ended; if some fail it has the error of the first that failed by itself, and not

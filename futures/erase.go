@@ -326,7 +326,7 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig) {
 	t.job.Units = 1
 	t.fn, t.ex = fn, ex
-	if tc.timeout > 0 || tc.retries > 0 || tc.grace > 0 {
-		t.job.More = &dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Retries: tc.retries, Again: tc.again}
+	if tc.timeout > 0 || tc.retries > 0 || tc.grace > 0 || tc.priority != 0 {
+		t.job.More = &dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Retries: tc.retries, Again: tc.again, Priority: tc.priority}
 	}
 }

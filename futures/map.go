@@ -80,6 +80,7 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		ctx: ctx, ex: e, master: m, fn: fn.f, number: number, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals, counts: c.counts,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
 	}
+	r.flow = &dispatch.Flow{Priority: r.task.priority}
 	if c.failFast {
 		r.failFast = new(dispatch.FailFast)
 	}
@@ -139,7 +140,7 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int) (j *dispatch.Job, n int
 	j = &dispatch.Job{
 		Func: r.number, Sink: part,
 		More: &dispatch.More{Chunk: r.chunk, Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again,
-			FailFast: r.failFast},
+			FailFast: r.failFast, Flow: r.flow},
 	}
 	n = len(xs)
 	if !r.ex.shares {

@@ -27,6 +27,7 @@ type mapping[A, R any] struct {
 	untold    atomic.Int64    // elements that arrivals have not been told of
 	task      taskConfig
 	window    int
+	flow      *dispatch.Flow     // of its jobs
 	failFast  *dispatch.FailFast // nil: the map goes on after a failure
 	progress  *progress.Progress // nil: not shown
 	read      atomic.Bool

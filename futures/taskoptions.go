@@ -42,7 +42,9 @@ type taskConfig struct {
 	grace    time.Duration   // after the end of the task's context; 0: as long as it likes
 	ctx      context.Context // of one call; nil: none
 
-	hasTimeout, hasRetries, hasSnapshot, hasGrace bool
+	priority int // of the tasks: higher ones go first
+
+	hasTimeout, hasRetries, hasSnapshot, hasGrace, hasPriority bool
 }
 
 func applyTo[O TaskOption](c *taskConfig, opts []O) error {
@@ -70,6 +72,9 @@ func (c taskConfig) over(general taskConfig) taskConfig {
 	}
 	if !c.hasGrace && general.hasGrace {
 		c.grace, c.hasGrace = general.grace, true
+	}
+	if !c.hasPriority && general.hasPriority {
+		c.priority, c.hasPriority = general.priority, true
 	}
 	return c
 }

@@ -191,7 +191,10 @@ func (m *Master) fill(w *worker) bool {
 			b.frame.Mark = first
 		}
 		b.add(&p, n, end)
+		flow := m.queue.fair.flow(p.job)
+		p.price = m.price(flow, p.job)
 		m.queue.take(n, end)
+		m.charge(flow, p.job, n, p.price)
 		p.n, p.seq = n, w.seq+1
 		w.seq += uint64(n)
 		m.give(w, p)
@@ -234,26 +237,32 @@ func (j *Job) single() bool {
 	return j.More == nil && j.Units == 1 && !j.Buffers && j.marks&(withdrawn|awaited|interrupted) == 0
 }
 
-// fillAlike goes on with the single jobs at the head of the queue that are like the last in the batch. It is what fill does
+// fillAlike goes on with the single jobs whose turn it is that are like the last in the batch. It is what fill does
 // for any other, without looking at what cannot be different for them.
 func (m *Master) fillAlike(w *worker, b *batch) {
-	if b.head.flags&^runLocal != 0 || len(m.queue.gangs) > 0 {
+	q := &m.queue
+	if b.head.flags&^runLocal != 0 || len(q.gangs)+len(q.coming) > 0 || len(q.front) > 0 || q.fair.active == 0 {
 		return
 	}
 	ns, _ := m.unit(b.head.fn, 1)
+	f := q.fair.turn(q.cost)
+	price := float32(0)
+	if q.fair.contested(f) {
+		price = float32(max(ns, leastUnit))
+	}
 	local := b.head.flags&runLocal != 0
 	n := 0
-	for b.left > 0 && b.share > 0 && b.units+n < batchUnits && len(m.queue.front) == 0 {
-		j := m.queue.head
+	for b.left > 0 && b.share > 0 && b.units+n < batchUnits {
+		j := f.head
 		if j == nil || j.at != nil || !j.single() || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
 			break
 		}
-		m.queue.take(1, cursor{})
+		q.takeOf(f, 1, cursor{})
 		if !j.Sink.Claim(0, 1) {
 			continue
 		}
 		w.seq++
-		m.give(w, piece{job: j, n: 1, seq: w.seq})
+		m.give(w, piece{job: j, n: 1, seq: w.seq, price: price})
 		if local {
 			b.local.list = append(b.local.list, localRun{j, 0, 1})
 		} else {
@@ -262,6 +271,9 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 		b.left -= ns
 		b.share--
 		n++
+	}
+	if price > 0 && n > 0 {
+		q.fair.charge(f, float64(price)*float64(n))
 	}
 	b.units += n
 	b.head.units += uint32(n)

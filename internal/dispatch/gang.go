@@ -29,9 +29,7 @@ func (m *Master) next() (piece, bool) {
 			m.withdraw(p.job)
 			continue
 		}
-		if ok && p.job.more().Gang {
-			m.queue.take(p.n, cursor{})
-			m.queue.gangs = append(m.queue.gangs, p.job)
+		if len(m.queue.coming) > 0 && len(m.queue.front) == 0 && m.queue.advance() {
 			continue
 		}
 		return p, ok && (len(m.queue.gangs) == 0 || len(m.queue.front) > 0 || m.talking > 0 || m.needed())
@@ -50,11 +48,14 @@ func (m *Master) needed() bool {
 func (m *Master) pending() bool {
 	m.trimGangs()
 	_, more := m.queue.peek()
-	return more || len(m.queue.gangs) > 0 || m.again.any()
+	return more || len(m.queue.gangs)+len(m.queue.coming) > 0 || m.again.any()
 }
 
-// trimGangs forgets gangs at the front that were withdrawn.
+// trimGangs forgets gangs that were withdrawn and would be next.
 func (m *Master) trimGangs() {
+	for len(m.queue.coming) > 0 && m.queue.coming[0].gang.is(withdrawn) {
+		m.queue.disband()
+	}
 	for len(m.queue.gangs) > 0 && m.queue.gangs[0].is(withdrawn) {
 		m.queue.gangs = m.queue.gangs[1:]
 	}
@@ -116,6 +117,9 @@ func (m *Master) start(j *Job, n int) {
 	}
 	slots := slices.Sorted(slices.Values(m.idle))[:n]
 	m.idle = slices.DeleteFunc(m.idle, func(slot int) bool { return slices.Contains(slots, slot) })
+	flow := m.queue.fair.flow(j)
+	price := m.price(flow, j)
+	m.charge(flow, j, n, price)
 	for unit, slot := range slots {
 		w := m.workers[slot]
 		h := run{fn: j.Func, units: 1, timeout: j.more().Timeout, flags: runGang | runIdle, gang: m.gang.id, absent: m.gang.absent}
@@ -132,7 +136,7 @@ func (m *Master) start(j *Job, n int) {
 		}
 		f.Stream, _ = appendRun(f.Stream, h)
 		w.seq++
-		m.give(w, piece{job: j, cursor: cursor{unit: unit}, n: 1, seq: w.seq})
+		m.give(w, piece{job: j, cursor: cursor{unit: unit}, n: 1, seq: w.seq, price: price})
 		w.units, w.state, w.since = 1, busy, m.now()
 		w.sent()
 		m.flying++

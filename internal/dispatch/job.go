@@ -64,6 +64,9 @@ type More struct {
 
 	FailFast *FailFast // nil: a failure concerns nothing else
 
+	Flow     *Flow // of which it is a part; nil: that of all such jobs of its priority
+	Priority int   // of a job without a Flow: higher ones go first
+
 	// Gang has the one unit run on every worker, at the same time. Units must be 1: it becomes the number of workers when
 	// the gang starts, and the Sink is told by Claim. A unit of a gang that is lost is never run again.
 	Gang bool
@@ -186,78 +189,8 @@ type piece struct {
 	bad   bool   // one of these has failed
 	alone bool   // its units were in a frame that was lost while it was received: now each has its own
 	gone  bool   // its one unit was reported already: what the worker still says of it is ignored
-}
 
-// queue is the FIFO of what waits: pieces that came back, then jobs in the order of submission.
-type queue struct {
-	front      []piece // newest last: the last is the next to go
-	head, tail *Job
-	units      int
-	gangs      []*Job // those that have come to the head, and wait for all workers
-}
-
-func (q *queue) push(j *Job) {
-	j.marks |= queued
-	if q.tail == nil {
-		q.head = j
-	} else {
-		q.tail.next = j
-	}
-	q.tail = j
-	q.units += j.Units
-}
-
-func (q *queue) unpop(p piece) {
-	q.front = append(q.front, p)
-	q.units += p.n
-}
-
-// peek returns what is next: all the remaining units of the first piece or job.
-func (q *queue) peek() (piece, bool) {
-	for n := len(q.front); n > 0; n = len(q.front) {
-		if p := q.front[n-1]; !p.job.is(withdrawn) {
-			return p, true
-		}
-		q.take(q.front[n-1].n, cursor{})
-	}
-	for q.head != nil {
-		j := q.head
-		if !j.is(withdrawn) && j.waiting() > 0 {
-			return piece{job: j, cursor: j.begin(), n: j.waiting()}, true
-		}
-		q.take(j.waiting(), cursor{})
-	}
-	return piece{}, false
-}
-
-// take removes the first n units of what peek returned; rest is where the units after them begin.
-func (q *queue) take(n int, rest cursor) {
-	q.units -= n
-	if k := len(q.front); k > 0 {
-		p := &q.front[k-1]
-		if p.n -= n; p.n == 0 {
-			q.front[k-1] = piece{}
-			q.front = q.front[:k-1]
-			return
-		}
-		// The other fields are about the first unit, which is gone. In a piece of several units they are zero, unless a worker has
-		// given back a unit of which a part had come.
-		*p = piece{job: p.job, cursor: rest, n: p.n, alone: p.alone}
-		return
-	}
-	j := q.head
-	if n < j.waiting() {
-		if j.at == nil {
-			j.at = new(cursor)
-		}
-		*j.at = rest
-		return
-	}
-	j.at = taken
-	q.head, j.next = j.next, nil
-	if q.head == nil {
-		q.tail = nil
-	}
+	price float32 // what each unit counts for until its worker has reported: nanoseconds; 0 when that does not matter
 }
 
 // advance moves a cursor over n units.

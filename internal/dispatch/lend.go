@@ -291,4 +291,5 @@ func (q *queue) promote(j *Job) {
 	p := piece{job: j, cursor: j.begin(), n: j.waiting()}
 	j.at = taken // its place in the queue is passed over
 	q.front = append(q.front, p)
+	q.trim(j)
 }

@@ -211,6 +211,7 @@ func (m *Master) orphans(w *worker, l link.Loss, cause error, out *news) (blamed
 	var back []piece
 	for i := w.head; i < len(w.out); i++ {
 		p := w.out[i]
+		m.refund(&p, p.n-p.done)
 		for p.done < p.n {
 			seq := p.seq + uint64(p.done)
 			if l.Proof && seq > l.Finished && !p.job.more().Gang {
@@ -369,14 +370,11 @@ func (m *Master) dropReturned(out *news) {
 
 // dropQueue tells the sinks of everything queued that it will not run.
 func (m *Master) dropQueue(out *news, why error) {
-	for _, j := range m.queue.gangs {
-		if !j.is(withdrawn) {
-			j.marks |= dropped
-			m.stats.Cancelled++
-			out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
-		}
+	for _, j := range m.queue.dropGangs() {
+		j.marks |= dropped
+		m.stats.Cancelled++
+		out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
 	}
-	m.queue.gangs = nil
 	for j := range m.again.pauses {
 		for _, p := range m.again.endPauses(j) {
 			m.queue.unpop(p)

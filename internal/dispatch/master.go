@@ -176,6 +176,7 @@ func New(cfg Config) *Master {
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
 		begun: time.Now(), unknown: new(Hello), booted: make(chan struct{}), closed: make(chan struct{}),
 	}
+	m.queue.cost = m.turnCost
 	m.attending.Store(true)
 	if cfg.Home != nil {
 		cfg.Home.master.Store(m)
@@ -283,9 +284,10 @@ func (m *Master) withdraw(j *Job) (n int) {
 	}
 	n += len(m.again.endPauses(j))
 	j.marks |= withdrawn
-	j.release()       // what runs has its own; the job itself leaves the queue when its turn comes
+	j.release()       // what runs has its own; the job itself leaves the queue when it comes to the head of its flow
 	if j.is(queued) { // else it may be refused, and never have been there
 		m.stats.Cancelled += uint64(n)
+		m.queue.trim(j)
 	}
 	return n
 }

@@ -280,6 +280,7 @@ func (m *Master) handback(w *worker, from uint64, out *news) {
 		if keep == 0 {
 			back.over, back.bad = p.over, p.bad
 		}
+		m.refund(&p, back.n)
 		w.units -= back.n
 		m.flying -= back.n
 		if keep == 0 {

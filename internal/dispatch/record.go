@@ -27,7 +27,25 @@ type recorder struct {
 	fn   uint32
 	ran  elements // since the last time
 	open *Record
+	owed []owed    // by flows for what has run
 	more []*Record // open ones of other attempts
+}
+
+// owed is what some elements of a flow were charged for.
+type owed struct {
+	flow     *Flow
+	elements int
+	price    float64
+}
+
+// owes notes what elements were charged that were counted just now.
+func (r *recorder) owes(f *Flow, elements int, price float64) {
+	if n := len(r.owed); n > 0 && r.owed[n-1].flow == f {
+		r.owed[n-1].elements += elements
+		r.owed[n-1].price += price
+		return
+	}
+	r.owed = append(r.owed, owed{f, elements, price})
 }
 
 // elements are how many have run, and how many of these have succeeded.
@@ -92,5 +110,10 @@ func (r *recorder) close(each time.Duration) {
 	for _, o := range r.more {
 		o.Took = each
 	}
+	for _, o := range r.owed {
+		o.flow.unknown = 0
+		r.m.queue.fair.correct(o.flow, float64(each)*float64(o.elements)-o.price)
+	}
+	r.owed = r.owed[:0]
 	r.ran, r.open, r.more = elements{}, nil, nil
 }

@@ -23,6 +23,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				job, tries := p.job, p.tries
 				all := job.elements(unit, n)
 				rec.count(job.Func, elements{all, all})
+				if p.price > 0 {
+					rec.owes(m.queue.fair.flow(job), all, float64(p.price)*float64(n))
+				}
 				m.stats.Done += uint64(n)
 				m.release(w, p, n)
 				seq += uint64(n)
@@ -30,8 +33,13 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				record := rec.record(tries)
 				out.succeeded(from, delivery{job: job, first: unit, n: n, data: before[:size:len(before)], record: record})
 				if job.single() {
-					n, size = m.resultsAlike(w, seq, r.b, job.Func, record, out)
+					var price float64
+					var priced int
+					n, size, price, priced = m.resultsAlike(w, seq, r.b, job.Func, record, out)
 					rec.count(job.Func, elements{n, n})
+					if priced > 0 {
+						rec.owes(m.queue.fair.flow(job), priced, price)
+					}
 					seq += uint64(n)
 					r.b = r.b[size:]
 				}
@@ -109,6 +117,9 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		}
 		seq++
 		rec.count(p.job.Func, w.parted)
+		if p.price > 0 {
+			rec.owes(m.queue.fair.flow(p.job), w.parted.all, float64(p.price))
+		}
 		w.parted = elements{}
 		record := rec.record(p.tries)
 		job, gone := p.job, p.gone
@@ -175,9 +186,9 @@ func (e entry) of(elements int) Part {
 }
 
 // resultsAlike takes in the results of single jobs of one function at the start of data, of which the first is of unit seq,
-// and returns how many there were, and their bytes. It is what results does for any other, without looking at what cannot be
+// and returns how many there were, their bytes, and what those were charged that were. It is what results does for any other, without looking at what cannot be
 // different for them.
-func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, record *Record, out *news) (n, size int) {
+func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, record *Record, out *news) (n, size int, price float64, priced int) {
 	for size < len(data) && w.head+n < len(w.out) {
 		length, short := ShortResult(data[size])
 		p := &w.out[w.head+n]
@@ -190,11 +201,15 @@ func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, rec
 			d.data = data[size:end:end]
 		}
 		out.list = append(out.list, d)
+		if p.price > 0 {
+			price += float64(p.price)
+			priced++
+		}
 		size = end
 		n++
 	}
 	if n == 0 {
-		return 0, 0
+		return 0, 0, 0, 0
 	}
 	// All but the last are taken off the list here, the last as any other: it brings the end of a frame, and of the work.
 	last := n - 1
@@ -206,7 +221,7 @@ func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, rec
 	w.tasks += uint64(last)
 	m.stats.Done += uint64(n)
 	m.release(w, &w.out[w.head], 1)
-	return n, size
+	return n, size, price, priced
 }
 
 // successes counts the entries at the start of data that are successes without segments, up to so many, and their bytes.

@@ -33,7 +33,7 @@ var calls = map[string]string{
 
 // options are the options, with values.
 var options = map[string]string{
-	"futures.WithTaskTimeout": "1", "futures.WithInterruptGrace": "1", "futures.WithSnapshot": "", "futures.WithRetries": "3",
+	"futures.WithTaskTimeout": "1", "futures.WithInterruptGrace": "1", "futures.WithSnapshot": "", "futures.WithRetries": "3", "futures.WithPriority": "1",
 	"futures.WithContext": "ctx", "futures.WithChunkSize": "8", "pool.WithChunkSize": "8", "futures.WithBufferSize": "8",
 	"futures.WithArrivals": "nil", "futures.WithArrivalCount": "nil", "pool.WithProgress": "nil", "futures.WithProgress": `nil, ""`, "futures.Unordered": "", "futures.FailFast": "",
 	"pool.KeepGoing": "", "futures.WithMaxWorkers": "4", "pool.WithProcesses": "4", "futures.WithMaxTasksPerChild": "1", "futures.WithExecutable": `"x"`,
