@@ -33,7 +33,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
 
 # The longest lanes begin first. The race lane is last: its lines close the output.
-LANES := cluster-openmpi mpi-openmpi cluster-mpich mpi-mpich mpi-anywhere narrow ledgers check
+LANES := cluster-openmpi mpi-openmpi cluster-mpich mpi-mpich mpi-anywhere narrow check
 RUN_LANES = GO='$(GO)' MAKE='$(MAKE)' $(GO) run ./tools/lanes -jobs $(JOBS) -alone large,fuzz
 
 test: ## run every test, in lanes; installs nothing, but in a container and with CI=true
@@ -48,12 +48,12 @@ short: ## run the tests of a contributor's loop, the packages and the behaviours
 nightly: ## run everything under the race detector, each fuzz test for a minute, and the repeated runs
 	@GO='$(GO)' tools/need-go
 	@$(MAKE) --no-print-directory deps
-	@FUZZTIME=60 $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) matrix-short race
+	@FUZZTIME=60 $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers matrix-short race
 
-ci: ## what .ci/run does, that is, install, then run make test, the fuzz tests for some seconds and the repeated runs
+ci: ## what .ci/run does, that is, install, then run what make test does, the fuzz tests for some seconds and the repeated runs
 	@GO='$(GO)' tools/need-go
 	@$(MAKE) --no-print-directory deps
-	@$(RUN_LANES) large fuzz $(LANES) matrix-short race
+	@$(RUN_LANES) large fuzz $(LANES) ledgers matrix-short race
 
 deps: ## install what the tests need and is missing, of a C compiler, Open MPI, MPICH and Slurm
 	@GO='$(GO)' tools/need-go
@@ -88,16 +88,18 @@ fuzz: ## run each fuzz test for FUZZTIME seconds, of the codec, fingerprints, er
 	@echo '== fuzz'
 	@GO='$(GO)' tools/fuzz $(FUZZTIME) $(FUZZ)
 
-# The ledgers take time and little memory. Those of ranks are in the lanes of MPI.
-ledgers: ## run the long ledger of tasks whose workers are killed
-	@echo '== ledgers'
-	$(GOTEST) -run LedgerBalancesWhileWorkers ./tests/modes
-
 large: ## run the tests that need the absence of the race detector and much memory
 	@echo '== tests without the race detector'
 	$(GOTEST) -p 1 -run '$(LARGE)' -skip Ledger ./...
 	@for mpi in openmpi mpich; do GO='$(GO)' tools/can mpi-$$mpi >/dev/null || continue; (set -x; \
 	MPITEST_LAUNCHER=$$mpi $(GOTEST) -tags mpi -run GiB ./tests/modes) || exit 1; done
+
+# The same ledger with fewer tasks is in the lanes of MPI and in the race lane.
+ledgers: ## run the long ledger of tasks whose workers are killed hundreds of times
+	@echo '== ledgers'
+	$(GOTEST) -run LedgerBalancesWhileWorkers ./tests/modes
+	@for mpi in openmpi mpich; do GO='$(GO)' tools/can mpi-$$mpi >/dev/null || continue; (set -x; \
+	MPITEST_LAUNCHER=$$mpi $(GOTEST) -tags mpi -run LedgerBalancesWhileRanks ./tests/modes) || exit 1; done
 
 # Without a C compiler they run without it.
 race: ## run the tests under the race detector
@@ -114,12 +116,12 @@ MPI = $(CAN); eval "$$(build/mpi-env $*)" && export MPITEST_LAUNCHER=$* TESTS_WH
 mpi-openmpi: mpi-%: ## run the tests of MPI under Open MPI
 	@echo '== tests under $*'
 	@$(MPI) && set -x && $(GO) vet -tags mpi ./... && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
-	$(GOTEST) -parallel 4 -tags mpi -skip 'GiB|TheBehaviourSuite|LedgerBalancesWhileWorkers' ./tests/modes && $(GOTEST) -parallel 4 -race -tags mpi -run '$(RACED)' -skip WhileWorkersAre ./tests/modes
+	$(GOTEST) -parallel 4 -tags mpi -skip 'GiB|TheBehaviourSuite|LargeLedger' ./tests/modes && $(GOTEST) -parallel 4 -race -tags mpi -run '$(RACED)' -skip WhileWorkersAre ./tests/modes
 
 mpi-mpich: mpi-%: ## run the tests of MPI under MPICH
 	@echo '== tests under $*'
 	@$(MPI) && set -x && $(GO) vet -tags mpi ./... && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
-	MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip 'GiB|WhileWorkersAre' ./tests/modes
+	MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip 'GiB|LargeLedger|WhileWorkersAre' ./tests/modes
 
 race-mpi-openmpi race-mpi-mpich: race-mpi-%:
 	@echo '== jobs of $* under the race detector'

@@ -17,7 +17,7 @@ const chaos = "github.com/rankpool/rankpool/tests/modes/chaos"
 const aBatch = 1000
 
 const (
-	many = 200_000 // of the large lane
+	many = 200_000 // of the lane ledgers
 	some = 12_000
 )
 
@@ -26,7 +26,9 @@ func balances(t *testing.T, tasks int) {
 	t.Helper()
 	for _, workers := range []int{2, 8, 32} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			o := processes.succeed(t, chaos, []string{
+			m := processes
+			m.long = tasks == many
+			o := m.succeed(t, chaos, []string{
 				"-dir", t.TempDir(), "-tasks", fmt.Sprint(tasks), "-kills", fmt.Sprint(tasks / 600), "-crashes", fmt.Sprint(tasks / 2000),
 			}, "RANKPOOL_MAX_WORKERS="+fmt.Sprint(workers))
 			t.Log(o.output)
@@ -45,7 +47,7 @@ func balancesOnRanks(t *testing.T, tasks int) {
 		if m.ranks > 1 {
 			m.ranks = 5
 		}
-		m.options = []string{mpitest.Leave[library]}
+		m.options, m.long = []string{mpitest.Leave[library]}, tasks == many
 		o := m.run(t, pkg, args, "RANKPOOL_MAX_WORKERS=4")
 		t.Log(o.output)
 		o.contains(t, "the ledger balances", "workers lost 3 (killed 3)")
@@ -63,13 +65,11 @@ func TestEveryTaskIsToldOnceAndRunsOnceWhileRanksAreKilledAndStopped(t *testing.
 }
 
 func TestLargeLedgerBalancesWhileWorkersAreKilledStoppedAndCrash(t *testing.T) {
-	t.Parallel()
 	notUnderRace(t)
 	balances(t, many)
 }
 
 func TestLargeLedgerBalancesWhileRanksAreKilledAndStopped(t *testing.T) {
-	t.Parallel()
 	notUnderRace(t)
 	balancesOnRanks(t, many)
 }

@@ -39,6 +39,7 @@ type mode struct {
 	options []string // of mpiexec
 	stdin   string
 	tells   mpitest.Signals // to mpiexec's process group
+	long    bool            // it is many runs in one, and may take as long
 
 	binaries *testkit.Programs // what builds the program, unless the usual
 }
@@ -173,6 +174,10 @@ func columns() (all []string) {
 // run starts a program in a directory of its own and waits for its end, for a time.
 func (m mode) run(t *testing.T, pkg string, args []string, env ...string) outcome {
 	t.Helper()
+	limit := limit
+	if m.long {
+		limit = testkit.Suite
+	}
 	ran.Note(t, m.column())
 	o := outcome{dir: t.TempDir()}
 	env = append([]string{"RANKPOOL_BACKEND=" + m.backend, "RANKPOOL_MAX_WORKERS=2", "GORACE=atexit_sleep_ms=20"}, env...)
