@@ -395,6 +395,9 @@ func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
 
 // Each of these was the code's once, or is a step away from it.
 func TestTheModelFindsAWorkerThatDecidesWrongly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it examines the model, which changes seldom, and takes as long as all other tests of this package")
+	}
 	faults := []modelFault{
 		{name: "the epoch is compared when a frame comes, before the wait", early: true},
 		{name: "a frame is handed back beside the rest of the batch that runs",
