@@ -15,6 +15,7 @@ import (
 	"github.com/rankpool/rankpool/internal/job"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/logs"
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
@@ -48,10 +49,21 @@ type environment struct {
 
 // environment reads the variables, unless the executor respects none.
 func (e *executor) environment(log *slog.Logger) (environment, error) {
+	if err := readLogLevel(); err != nil {
+		return environment{backend: backendAuto}, err
+	}
 	if e.class == threadClass {
 		return environment{backend: backendAuto, outOfBand: true}, nil
 	}
 	return readEnvironment(log)
+}
+
+// readLogLevel says whether package logs can read its variable.
+func readLogLevel() error {
+	if _, err := logs.ReadLevel(os.Getenv(logs.Variable)); err != nil {
+		return fmt.Errorf("futures: %w", err)
+	}
+	return nil
 }
 
 // readEnvironment reads all variables, so that a mistake in one of them shows whichever executor is started.
@@ -65,7 +77,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !strings.HasPrefix(name, commandVariables) && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
-				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable}, name) {
+				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable, logs.Variable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

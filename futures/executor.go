@@ -125,7 +125,7 @@ type executor struct {
 	// callbacks. A lane that is held up holds up neither the other nor the tasks.
 	decoding  lane.Lane
 	callbacks lane.Lane
-	log       lane.Logger // zero: nothing is logged
+	log       lane.Logger // zero before the start
 
 	bound  bindings    // calls that end with contexts
 	looked atomic.Bool // the program has looked at what went wrong when workers left
@@ -227,6 +227,7 @@ func (e *executor) overLocked() error {
 // newMaster reads the environment and makes the group of workers and its scheduler. Nothing runs yet.
 func (e *executor) newMaster() (*dispatch.Master, error) {
 	complaints := life.Complaints()
+	e.log = lane.NewLogger(life.LogHandler{})
 	if e.cfg.log != nil {
 		e.log = lane.NewLogger(e.cfg.log.Handler())
 		complaints = e.log
@@ -248,9 +249,6 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		}
 	}
 	log := e.log.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	e.slots = e.chooseWorkers(env)
 	if e.cfg.backoff == 0 {
 		e.cfg.backoff = env.backoff

@@ -229,8 +229,14 @@ func positive(name string, d time.Duration, set func(*config)) Option {
 	})
 }
 
-// WithLogger sets where the executor reports: workers that come up at debug level, lost ones as warnings, a pool that
-// breaks as an error. Without it nothing is logged.
+// WithLogger sets where the executor reports. Workers that are lost, replaced, silent or do not start are warnings, a pool that breaks is an
+// error, one that answers again is an information, and what else happens to workers is at debug level. Without it, or with nil, records go where [SetLogger] says:
+// warnings and errors to standard error, unless RANKPOOL_LOG says otherwise.
+//
+// Worker, host, pid and attempt are attributes; the first start of a worker is attempt 1, and the one that takes its place is attempt 2.
+// If the same happens to several workers within a second the first has a record, and the others have one together at the end of the
+// second, with their count; at debug level each has its own. What a call returns at once is not logged too. A lost worker and a broken pool are, when it
+// happens: the errors of the calls that are concerned belong to the program, which may treat them, or look at them much later.
 //
 // The logger's handler is called on a goroutine of its own, one record after another, a moment after what it is about. It may take its
 // time and call anything, the executor's methods too. One that does not return stops the log and nothing else. While it is at work 4,096

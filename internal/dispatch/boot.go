@@ -86,6 +86,7 @@ func (m *Master) newWorkers(first, n int) []*worker {
 // startWorker brings a worker up in an empty slot; it has until the start time-out to be ready.
 func (m *Master) startWorker(w *worker) {
 	w.state = starting
+	w.starts++
 	w.hello, w.seq, w.last, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, 0, false, 0, true
 	w.reign, w.untimed, w.parted = m.reign, 0, elements{}
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
@@ -220,7 +221,12 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 	if m.extra(w) {
 		m.lending.coming--
 	}
-	m.remark(slog.LevelDebug, "rankpool: worker is ready", "worker", w.slot, "host", w.hello.Host, "pid", w.hello.Pid)
+	if w.follows {
+		w.follows = false
+		m.report(slog.LevelWarn, "rankpool: worker was replaced", w.attributes())
+	} else {
+		m.remark(slog.LevelDebug, "rankpool: worker is ready", w.attributes()...)
+	}
 	if m.isBooted {
 		m.idle = append(m.idle, w.slot)
 		return

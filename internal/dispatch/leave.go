@@ -82,7 +82,7 @@ func (m *Master) farewell(w *worker, r *reader, out *news) error {
 	if w.state != leaving {
 		return errors.New("a farewell of a worker that has not been told to leave")
 	}
-	slot, hello := w.slot, w.hello
+	slot, hello, who := w.slot, w.hello, w.attributes()
 	for len(r.b) > 0 {
 		what := r.bytes(r.uint())
 		coded := r.bytes(r.uint())
@@ -90,18 +90,18 @@ func (m *Master) farewell(w *worker, r *reader, out *news) error {
 			return r.err
 		}
 		out.kept = true
-		out.aside = append(out.aside, func() { m.hearFarewell(coded, what, slot, hello) })
+		out.aside = append(out.aside, func() { m.hearFarewell(coded, what, slot, hello, who) })
 	}
 	return nil
 }
 
 // hearFarewell takes in one failure. The lock is not held.
-func (m *Master) hearFarewell(coded, what []byte, slot int, hello *Hello) {
+func (m *Master) hearFarewell(coded, what []byte, slot int, hello *Hello, who []any) {
 	err := m.cfg.DecodeLeaveError(coded, string(what), slot, *hello)
 	m.mu.Lock()
 	defer m.unlock()
 	m.failures.add(err)
-	m.remark(slog.LevelWarn, "rankpool: worker did not leave well", "worker", slot, "host", hello.Host, "pid", hello.Pid, "err", err)
+	m.report(slog.LevelWarn, "rankpool: worker did not leave well", who, "err", err)
 }
 
 // ends is a list of what went wrong when workers left, of which only the first are told one by one.

@@ -127,18 +127,45 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	case m.state == Broken:
 	default:
 		m.stats.Lost++
-		m.remark(slog.LevelWarn, "rankpool: worker was lost", "worker", slot, "host", w.hello.Host, "pid", w.hello.Pid, "err", cause)
+		who := w.attributes() // before the next start
 		if m.extra(w) {
 			m.vacate(w, was)
-			break
+		} else {
+			m.replace(w, failed, blamed || worked && !failed && !isOverdue(cause), blamed, cause, n)
 		}
-		m.replace(w, failed, blamed || worked && !failed && !isOverdue(cause), blamed, cause, n)
+		m.reportLoss(who, w, was, cause)
 	}
 	m.dropReturned(n)
 	m.handOut()
 	m.settleState()
 	m.unlock()
 	m.deliver(n)
+}
+
+// reportLoss has logged that a worker was lost, as it was then, and what becomes of its slot. A loss that has broken the pool is named by what
+// is logged about that.
+func (m *Master) reportLoss(who []any, w *worker, was workerState, cause error) {
+	if m.state == Broken {
+		return
+	}
+	w.follows = true
+	text, args := "rankpool: worker was lost", []any{"err", cause}
+	if was == starting {
+		text = "rankpool: worker did not start"
+	}
+	switch w.state {
+	case pausing:
+		args = append(args, "again_after", startPauses[min(w.fails, len(startPauses))-1])
+	case dead:
+		left := 0
+		for _, other := range m.workers[:m.lending.size] {
+			if !other.givenUp() {
+				left++
+			}
+		}
+		args = append(args, "workers_left", left)
+	}
+	m.report(slog.LevelWarn, text, who, args...)
 }
 
 // reason says why a worker was lost, and what it was doing.
@@ -184,7 +211,7 @@ func (m *Master) salvage(w *worker, l *link.Loss, out *news) {
 			err = m.message(w, link.Frame{Stream: l.Salvage}, nil, out)
 		}
 		if err != nil {
-			m.remark(slog.LevelWarn, "rankpool: damaged journal of a lost worker", "worker", w.slot, "err", err)
+			m.report(slog.LevelWarn, "rankpool: damaged journal of a lost worker", w.attributes(), "err", err)
 		}
 		m.idle = slices.DeleteFunc(m.idle, func(s int) bool { return s == w.slot }) // it may have answered all it had
 	}
@@ -346,6 +373,7 @@ func (m *Master) breakWith(out *news, why *BrokenError) {
 		return
 	}
 	err := remote.Outward(why)
+	m.endStorms(false)
 	m.remark(slog.LevelError, "rankpool: the pool is broken", "err", err)
 	m.state, m.err = Broken, err
 	m.dropQueue(out, err)

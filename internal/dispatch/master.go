@@ -127,6 +127,7 @@ type Master struct {
 
 	addressed addressees // since the lock was taken
 	remarks   []remark   // likewise: what is to be logged
+	storms    storms
 
 	mover     link.Mover    // the group, if it can tell
 	recaller  link.Recaller // the group, if it shares memory with its workers

@@ -28,3 +28,14 @@ func PlaceOf(ctx context.Context) (Place, bool) {
 	s.mu.Unlock()
 	return p, true
 }
+
+// FunctionOf returns the number of the function of the task whose context ctx is, or was made of; false when there is none.
+func FunctionOf(ctx context.Context) (fn uint32, ok bool) {
+	s := serverOf(ctx)
+	if s == nil {
+		return 0, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fn, s.cancelSeq > 0
+}

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -118,18 +117,6 @@ func (m *Master) unlock() {
 	for _, r := range remarks {
 		m.cfg.Log.Log(context.Background(), r.level, r.text, r.args...)
 	}
-}
-
-// remark is something to be logged.
-type remark struct {
-	level slog.Level
-	text  string
-	args  []any
-}
-
-// remark has something logged once the lock is free.
-func (m *Master) remark(level slog.Level, text string, args ...any) {
-	m.remarks = append(m.remarks, remark{level, text, args})
 }
 
 // carryOut does what was ordered, and then what is in the post.

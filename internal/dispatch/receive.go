@@ -164,7 +164,7 @@ func (m *Master) Receive(slot int, f link.Frame) {
 		err = m.message(w, f, g, n)
 	}
 	if err != nil {
-		m.remark(slog.LevelError, "rankpool: damaged message from worker", "worker", slot, "host", w.hello.Host, "err", err)
+		m.report(slog.LevelError, "rankpool: damaged message from worker", w.attributes(), "err", err)
 		m.kill(w, fmt.Errorf("it sent a damaged message: %w", err))
 	}
 	m.dropReturned(n)

@@ -43,6 +43,8 @@ type worker struct {
 	silent  int           // how often it looked in vain
 	timer   *awake.Timer  // of its start, its pause or its leaving; nil when it has been stopped
 	fails   int           // starts that failed in a row
+	starts  int           // starts in this slot, the last included
+	follows bool          // the one before it was lost
 	readied time.Duration // when it was ready: see Master.now
 	reign   uint64        // the pool's when it was started
 }

@@ -147,6 +147,7 @@ func (m *Master) close() {
 	if m.state == Stopping {
 		m.state = Closed
 	}
+	m.endStorms(true)
 	m.unlock()
 	close(m.closed)
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -10,6 +11,7 @@ import (
 // A worker with work is asked after looks silent periods, each a quarter of the liveness, and lost after liveLooks.
 const (
 	askLooks  = 1
+	sayLooks  = 2 // and the user is told
 	liveLooks = 4
 
 	leastPeriod = time.Millisecond // a worker has to have the time to answer
@@ -55,6 +57,9 @@ func (m *Master) look() {
 			w.moved, w.heard = moved[i], true
 		}
 		if w.state != busy || w.heard {
+			if w.silent >= sayLooks && w.state == busy {
+				m.report(slog.LevelInfo, "rankpool: worker answers again", w.attributes())
+			}
 			w.heard, w.silent = false, 0
 			continue
 		}
@@ -64,6 +69,9 @@ func (m *Master) look() {
 			m.kill(w, fmt.Errorf("silent for %v: it did not answer, because it is stopped or stuck or its host is cut off; given up (WithLiveness changes the limit)",
 				m.cfg.Liveness))
 		case w.silent >= askLooks:
+			if w.silent == sayLooks {
+				m.report(slog.LevelWarn, "rankpool: worker is silent", w.attributes(), "for", sayLooks*max(m.cfg.Liveness/liveLooks, leastPeriod), "given_up_after", m.cfg.Liveness)
+			}
 			m.send(w, append(link.GetBuffer(), kindPing))
 		}
 	}

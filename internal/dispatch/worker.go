@@ -115,6 +115,7 @@ type server struct {
 	work      *work      // what is being run
 	runner    uint64     // the number of the goroutine that runs, where there is a Home
 	cancelSeq uint64     // the unit whose context cancel ends
+	fn        uint32     // its function
 	cancel    context.CancelFunc
 
 	rank, size int // this worker's slot, and how many there are

@@ -18,16 +18,11 @@ type Logger struct {
 	root *handler
 }
 
-// NewLogger returns a Logger over h. Nil means slog's default, whichever that is when a record is handed on.
+// NewLogger returns a Logger over h.
 func NewLogger(h slog.Handler) Logger {
 	root := &handler{
 		log: &log{lane: Lane{Panicked: func(any) {}}}, // of a handler: there is nobody to tell
-		get: func() slog.Handler {
-			if h == nil {
-				return slog.Default().Handler()
-			}
-			return h
-		},
+		get: func() slog.Handler { return h },
 	}
 	root.log.root = root
 	return Logger{slog.New(root), root}

@@ -1,27 +1,34 @@
 package life
 
 import (
+	"context"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/lane"
+	"github.com/rankpool/rankpool/internal/logs"
 )
 
-// complaints is where what can be reported to nobody goes.
-var complaints atomic.Pointer[lane.Logger]
+// complaints is where what can be reported to nobody goes, if SetLogger has said so.
+var complaints atomic.Pointer[chosen]
 
-// defaultComplaints goes to slog's default.
-var defaultComplaints = lane.NewLogger(nil)
+// chosen is a logger of the program's.
+type chosen struct {
+	handler slog.Handler
+	lane.Logger
+}
 
-// SetLogger sets where what can be returned to nobody is reported. Nil, which is the start, means slog.Default.
+// defaultComplaints goes where nobody has said anything.
+var defaultComplaints = lane.NewLogger(logs.Default{})
+
+// SetLogger sets where what has no logger of its own is reported. Nil, which is the start, means logs.Default.
 func SetLogger(l *slog.Logger) {
 	if l == nil {
 		complaints.Store(nil)
 		return
 	}
-	to := lane.NewLogger(l.Handler())
-	complaints.Store(&to)
+	complaints.Store(&chosen{l.Handler(), lane.NewLogger(l.Handler())})
 }
 
 // LastWords is how long the end of a program, and a shutdown that waits, wait for a log handler that is at work.
@@ -30,7 +37,29 @@ const LastWords = time.Second
 // Complaints is where what can be returned to nobody is reported. It calls no code of the user's.
 func Complaints() lane.Logger {
 	if l := complaints.Load(); l != nil {
-		return *l
+		return l.Logger
 	}
 	return defaultComplaints
 }
+
+// LogHandler is the handler of what has no logger of its own: at each record the one that was set last.
+type LogHandler struct{}
+
+func (LogHandler) to() slog.Handler {
+	if l := complaints.Load(); l != nil {
+		return l.handler
+	}
+	return logs.Default{}
+}
+
+// Enabled implements slog.Handler.
+func (h LogHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.to().Enabled(ctx, l) }
+
+// Handle implements slog.Handler.
+func (h LogHandler) Handle(ctx context.Context, r slog.Record) error { return h.to().Handle(ctx, r) }
+
+// WithAttrs implements slog.Handler.
+func (h LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.to().WithAttrs(attrs) }
+
+// WithGroup implements slog.Handler.
+func (h LogHandler) WithGroup(name string) slog.Handler { return h.to().WithGroup(name) }

@@ -108,12 +108,12 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens ch
 		letNext()
 		at := time.Now()
 		said := sayLoss(at)
-		drain(ctx, g.drain, nil, nil)
+		drain(ctx, s, g.drain, nil, nil)
 		if !said { // the launcher may have known it first
 			sayLoss(at)
 		}
 	default:
-		cut = drain(ctx, g.drain, interrupts, terms)
+		cut = drain(ctx, s, g.drain, interrupts, terms)
 		letNext()
 	}
 	if cut != nil {
@@ -139,8 +139,9 @@ func sayLoss(signalled time.Time) bool {
 func ignoreSignals() { proc.LeaveSignals(ending.Signals...) }
 
 // drain lets what runs finish, within the grace period, and nothing begin. It returns the signal that ended it before.
-func drain(ctx context.Context, grace time.Duration, interrupts, terms <-chan os.Signal) (cut os.Signal) {
+func drain(ctx context.Context, s os.Signal, grace time.Duration, interrupts, terms <-chan os.Signal) (cut os.Signal) {
 	draining.Store(true)
+	Complaints().Warn("rankpool: the program was told to end: nothing begins any more, and what runs may finish", "signal", s.String(), "grace", grace)
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	var wg sync.WaitGroup

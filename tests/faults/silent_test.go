@@ -5,9 +5,11 @@ package faults_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +21,8 @@ import (
 const liveness = 3 * time.Second
 
 func TestAStoppedWorkerIsLostWithItsTask(t *testing.T) {
-	ex := processes.open(t, futures.WithMaxWorkers(2), futures.WithLiveness(liveness))
+	var log lockedText
+	ex := processes.open(t, futures.WithMaxWorkers(2), futures.WithLiveness(liveness), futures.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	dir := t.TempDir()
 	one, other := submit(t, ex, hold, dir), submit(t, ex, hold, dir)
 	victim := atWork(t, dir, 2)[0]
@@ -40,6 +43,8 @@ func TestAStoppedWorkerIsLostWithItsTask(t *testing.T) {
 	if failed != 1 {
 		t.Errorf("%d tasks failed, want 1", failed)
 	}
+	until(t, "the report", func() bool { return strings.Contains(log.String(), "worker was replaced") })
+	says(t, log.String(), `msg="rankpool: worker is silent" worker=`, " pid="+strconv.Itoa(victim), "given_up_after=3s")
 	works(t, ex)
 }
 

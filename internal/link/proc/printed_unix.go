@@ -54,7 +54,7 @@ func (p *process) output() (output, error) {
 func (p *process) passOutput() {
 	for _, r := range p.relays {
 		if !r.Drain(passing) {
-			p.group.cfg.Logger.Warn("what a worker has printed is not read", "worker", p.index)
+			p.group.cfg.Logger.Warn("rankpool: what a worker has printed is not read", "worker", p.index)
 			return
 		}
 	}

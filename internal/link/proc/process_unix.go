@@ -182,9 +182,9 @@ func (p *process) start() (*os.File, error) {
 		return nil, explain("the process", err)
 	}
 	if err := setMark(child.Pid, p.mark); err != nil {
-		g.cfg.Logger.Debug("what the tasks of this worker start may outlive it", "worker", p.index, "pid", child.Pid, "error", err)
+		g.cfg.Logger.Debug("rankpool: what the tasks of this worker start may outlive it", "worker", p.index, "pid", child.Pid, "err", err)
 	}
-	g.cfg.Logger.Debug("worker process started", "worker", p.index, "pid", child.Pid)
+	g.cfg.Logger.Debug("rankpool: worker process started", "worker", p.index, "pid", child.Pid)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failed { // it was given up meanwhile
@@ -284,7 +284,7 @@ func (p *process) receive(sock *os.File) {
 	l.Finished, l.Picked, l.Salvage = p.memory.journal.Read()
 	l.Over, l.Results = p.memory.journal.Begun()
 	l.Receiving = p.memory.journal.Receives()
-	p.group.cfg.Logger.Debug("worker process ended", "worker", p.index, "pid", p.child.Pid, "error", l.Err)
+	p.group.cfg.Logger.Debug("rankpool: worker process ended", "worker", p.index, "pid", p.child.Pid, "err", l.Err)
 	p.checkOutput(l.Err)
 	p.endMarked(0, l.Err == nil)
 	p.keepMemory()
@@ -296,7 +296,7 @@ func (p *process) receive(sock *os.File) {
 // endMarked ends what descends from the worker, all but one process, and returns when that has ended.
 func (p *process) endMarked(but int, gently bool) {
 	if left := endMarked(p.mark, but, gently); len(left) > 0 {
-		p.group.cfg.Logger.Warn("processes that tasks have started do not end although they were killed", "worker", p.index, "pids", left)
+		p.group.cfg.Logger.Warn("rankpool: processes that tasks have started do not end although they were killed", "worker", p.index, "pids", left)
 	}
 }
 
