@@ -23,6 +23,9 @@ import (
 // panic, it is 1. A launcher may report another, even 0: see docs/clusters.md. A deferred Close belongs to run and comes before all
 // of that: With is the form in which a program that fails stops.
 //
+// A CPU profile that was begun before Main (see [runtime/pprof.StartCPUProfile]) is stopped at the end of the master, which writes it; workers
+// write nothing into its file.
+//
 // A call of os.Exit in run ends the program there and then, with that status; local workers end with it.
 //
 // SIGINT ends the context, cancels what is queued and ends the contexts of the tasks that run; those may finish, for 5 s at
