@@ -6,45 +6,9 @@ import (
 	"fmt"
 )
 
-// step is one collective operation under way: its messages have a tag of its own.
-type step struct {
-	ctx  context.Context
-	c    *Comm
-	name string
-	tag  uint64
-}
-
-// begin begins a collective operation with a root; those without one say 0.
-func begin(ctx context.Context, c *Comm, name string, root int) (step, error) {
-	if c.none() {
-		return step{}, fmt.Errorf("comm: %s: %w", name, errNone)
-	}
-	s := step{ctx, c, name, collectiveTag(c.peers.Next())}
-	if root < 0 || root >= c.Size() {
-		return s, fmt.Errorf("comm: %s: root %d is out of range: there are %d workers", name, root, c.Size())
-	}
-	return s, nil
-}
-
-func (s step) failed(err error) error { return fmt.Errorf("comm: %s on %v: %w", s.name, s.c, err) }
-
-func sendTo[T any](s step, v *T, dest int) error {
-	if err := send(s.c, v, dest, s.tag); err != nil {
-		return s.failed(err)
-	}
-	return nil
-}
-
-func recvFrom[T any](s step, source int) (v T, err error) {
-	if _, err = receive(s.ctx, s.c, &v, source, func(tag uint64) bool { return tag == s.tag }); err != nil {
-		err = s.failed(err)
-	}
-	return v, err
-}
-
-// Barrier returns when the tasks of all ranks have called it.
+// Barrier blocks until the tasks of all ranks have called it, or until ctx ends. MPI 4.1, section 6.3: MPI_Barrier.
 func (c *Comm) Barrier(ctx context.Context) error {
-	s, err := begin(ctx, c, "Barrier", 0)
+	s, err := begin(ctx, c, barrierVerb, 0)
 	if err != nil {
 		return err
 	}
@@ -56,8 +20,9 @@ func (c *Comm) Barrier(ctx context.Context) error {
 }
 
 // Bcast gives every rank the value that root has; what the others pass does not matter. At the root, v comes back.
+// MPI 4.1, section 6.4: MPI_Bcast.
 func Bcast[T any](ctx context.Context, c *Comm, v T, root int) (T, error) {
-	s, err := begin(ctx, c, "Bcast", root)
+	s, err := begin(ctx, c, bcastVerb, root)
 	if err != nil {
 		return v, err
 	}
@@ -90,13 +55,14 @@ func bcast[T any](s step, v T, root int) (T, error) {
 }
 
 // Reduce combines the values of all ranks with op, in the order of the ranks, and gives the result to root; the others get
-// the zero value. The result is the same for any root, also where op rounds, as long as the number of workers is.
+// the zero value. The result is the same for any root, also where op rounds, as long as the number of ranks is.
+// MPI 4.1, section 6.9.1: MPI_Reduce.
 func Reduce[T any](ctx context.Context, c *Comm, v T, op Op[T], root int) (T, error) {
 	var zero T
 	if op == nil {
 		return zero, errors.New("comm: Reduce: the operation is nil")
 	}
-	s, err := begin(ctx, c, "Reduce", root)
+	s, err := begin(ctx, c, reduceVerb, root)
 	if err != nil {
 		return zero, err
 	}
@@ -132,13 +98,13 @@ func reduce[T any](s step, v T, op Op[T]) (T, error) {
 	return v, nil
 }
 
-// Allreduce is [Reduce] with the result for all ranks, bit for bit the same.
+// Allreduce is [Reduce] with the result for all ranks, bit for bit the same. MPI 4.1, section 6.9.6: MPI_Allreduce.
 func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	var zero T
 	if op == nil {
 		return zero, errors.New("comm: Allreduce: the operation is nil")
 	}
-	s, err := begin(ctx, c, "Allreduce", 0)
+	s, err := begin(ctx, c, allreduceVerb, 0)
 	if err != nil {
 		return zero, err
 	}
@@ -149,9 +115,9 @@ func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	return bcast(s, all, 0)
 }
 
-// Gather gives root the values of all ranks, in their order; the others get nil.
+// Gather gives root the values of all ranks, in their order; the others get nil. MPI 4.1, section 6.5: MPI_Gather.
 func Gather[T any](ctx context.Context, c *Comm, v T, root int) ([]T, error) {
-	s, err := begin(ctx, c, "Gather", root)
+	s, err := begin(ctx, c, gatherVerb, root)
 	if err != nil {
 		return nil, err
 	}
@@ -177,9 +143,9 @@ func gather[T any](s step, v T, root int) ([]T, error) {
 	return all, nil
 }
 
-// Allgather gives every rank the values of all ranks, in their order.
+// Allgather gives every rank the values of all ranks, in their order. MPI 4.1, section 6.7: MPI_Allgather.
 func Allgather[T any](ctx context.Context, c *Comm, v T) ([]T, error) {
-	s, err := begin(ctx, c, "Allgather", 0)
+	s, err := begin(ctx, c, allgatherVerb, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -191,11 +157,10 @@ func Allgather[T any](ctx context.Context, c *Comm, v T) ([]T, error) {
 }
 
 // Scatter gives each rank its element of the slice that root has, which must have one for each; what the others pass does
-// not matter. When the slice is of another length nothing is sent: the root returns the error, and with its task's return
-// the others' wait ends.
+// not matter. A slice of another length is an error on all ranks. MPI 4.1, section 6.6: MPI_Scatter.
 func Scatter[T any](ctx context.Context, c *Comm, vs []T, root int) (T, error) {
 	var zero T
-	s, err := begin(ctx, c, "Scatter", root)
+	s, err := begin(ctx, c, scatterVerb, root)
 	if err != nil {
 		return zero, err
 	}
@@ -203,13 +168,19 @@ func Scatter[T any](ctx context.Context, c *Comm, vs []T, root int) (T, error) {
 		return recvFrom[T](s, root)
 	}
 	if len(vs) != c.Size() {
-		return zero, fmt.Errorf("comm: Scatter: %d elements for %d workers", len(vs), c.Size())
+		return zero, s.refuse(fmt.Errorf("%d elements for %d ranks", len(vs), c.Size()))
 	}
+	return scatter(s, vs, root)
+}
+
+// scatter is the root's part.
+func scatter[T any](s step, vs []T, root int) (T, error) {
 	for r := range vs {
 		if r == root {
 			continue
 		}
 		if err := sendTo(s, &vs[r], r); err != nil {
+			var zero T
 			return zero, err
 		}
 	}
@@ -217,22 +188,26 @@ func Scatter[T any](ctx context.Context, c *Comm, vs []T, root int) (T, error) {
 }
 
 // Alltoall sends element i of the slice to rank i, which must have one for each, and returns what came, in the order of the
-// ranks.
+// ranks. A slice of another length is an error on all ranks. MPI 4.1, section 6.8: MPI_Alltoall.
 func Alltoall[T any](ctx context.Context, c *Comm, vs []T) ([]T, error) {
-	s, err := begin(ctx, c, "Alltoall", 0)
+	s, err := begin(ctx, c, alltoallVerb, 0)
 	if err != nil {
 		return nil, err
 	}
-	n, me := c.Size(), c.Rank()
+	return exchange(s, vs)
+}
+
+func exchange[T any](s step, vs []T) (all []T, err error) {
+	n, me := s.c.Size(), s.c.Rank()
 	if len(vs) != n {
-		return nil, fmt.Errorf("comm: Alltoall: %d elements for %d workers", len(vs), n)
+		return nil, s.refuse(fmt.Errorf("%d elements for %d ranks", len(vs), n))
 	}
 	for i := 1; i < n; i++ { // each to another first
 		if err := sendTo(s, &vs[(me+i)%n], (me+i)%n); err != nil {
 			return nil, err
 		}
 	}
-	all := make([]T, n)
+	all = make([]T, n)
 	all[me] = vs[me]
 	for i := 1; i < n; i++ {
 		r := (me - i + n) % n

@@ -59,10 +59,14 @@ var ErrNoHandle = errors.New("no MPI")
 // library when a worker is lost while tasks on others still wait for the handle, and when a task exceeds its time limit. MPI tells nobody
 // that a task has returned for which others wait. Package mpicomm gives the same communicator as one of github.com/emer/empi.
 //
-// The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
+// A communicator of [Comm.Split] or [Comm.Dup] has none, which is an error. The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	if c.none() {
 		return Handle{}, fmt.Errorf("comm: Handle: %w", errNone)
+	}
+	if c.group != nil {
+		return Handle{}, fmt.Errorf("comm: Handle: %v was made by Split or Dup, and MPI has no communicator for it: take the Handle of all "+
+			"workers, and split it by MPI_Comm_split", c)
 	}
 	native, err := c.peers.Native(ctx)
 	if errors.Is(err, dispatch.ErrNotNative) {

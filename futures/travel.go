@@ -26,7 +26,7 @@ import (
 //	*json.SyntaxError, *json.UnmarshalTypeError, *json.InvalidUnmarshalError, *json.UnsupportedTypeError, *json.MarshalerError
 //	*xml.SyntaxError, *xml.UnsupportedTypeError, xml.UnmarshalError, *csv.ParseError, hex.InvalidByteError, base64.CorruptInputError
 //
-// and the chains of errors.Join and %w around them. Of a [reflect.Type] inside them arrive the text and the kind, or the type itself if it is
+// and the chains of [errors.Join] and %w around them. Of a [reflect.Type] inside them arrive the text and the kind, or the type itself if it is
 // predeclared. No program links a package for this: of one that this module does not use,
 // [errors.As] finds the types, and [errors.Is] the sentinels by their texts. Interfaces are found for the others only.
 //

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/link"
-	"github.com/rankpool/rankpool/internal/remote"
 )
 
 // Peers is how a task talks to the tasks on the other workers of its pool. Its methods may be called together.
@@ -25,6 +25,7 @@ type Peers struct {
 	heard map[int]uint64 // of each worker, the last of its units that this one has read a letter of; under the server's lock
 
 	count atomic.Uint64
+	later lane.Lane // sends what SendLater was given
 }
 
 // slot returns the slot of a rank.
@@ -46,9 +47,21 @@ func (p *Peers) rank(slot int) int {
 // Next counts the task's operations with all its peers, which they number alike.
 func (p *Peers) Next() uint64 { return p.count.Add(1) }
 
+// Together tells whether the task and its peers were started together and nothing of earlier tasks can meet them.
+func (p *Peers) Together() bool { return p.gang > 0 }
+
+// Number returns a number for a communicator that no worker of the pool returns again. That of all workers has the number 0.
+func (p *Peers) Number() uint64 {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.s.mail.numbers++
+	return (p.s.mail.numbers-1)*uint64(p.s.size) + uint64(p.s.rank) + 1
+}
+
 // Letter is a message from one task to another.
 type Letter struct {
-	Source   int // a rank; in a mailbox, a slot
+	Source   int    // a rank; in a mailbox, a slot
+	Comm     uint64 // the number of the communicator that it was sent in
 	Tag      uint64
 	Text     []byte
 	Segments [][]byte
@@ -77,52 +90,6 @@ func (e *PeerError) Unwrap() error { return ErrBroken }
 
 // ErrNoPeers is returned outside of a task that has peers.
 var ErrNoPeers = errors.New("no workers' communicator here: ask for it inside a task, with the task's context")
-
-// mailbox is what has come for the tasks of a worker, under the server's lock.
-type mailbox struct {
-	letters []Letter
-	changed chan struct{} // closed, and made anew, when anything below or above changes
-	grants  uint64        // how often kindDirect was sent
-	grant   *string       // the answer to the last
-	losses  int           // of workers, as far as tasks in no gang have to know
-	lost    *PeerError    // the last of them
-	over    uint64        // the last gang that has ended here
-	gang    uint64        // the gang that out is about
-	out     map[int]*PeerError
-}
-
-// end drops what a task has left unread. That of a gang is what has its number. In no gang, a worker that is ahead may have
-// written to this one's next task already: of a worker whose letters the task has read, those of later tasks are kept, and of
-// another one those that came while the task ran.
-func (b *mailbox) end(gang uint64, p *Peers) {
-	b.over = max(b.over, gang)
-	b.letters = slices.DeleteFunc(b.letters, func(l Letter) bool {
-		if l.gang > 0 || p == nil || gang > 0 {
-			return l.gang > 0 && l.gang <= gang
-		}
-		last, heard := p.heard[l.Source]
-		return heard && l.unit <= last || !heard && l.early
-	})
-	if len(b.letters) == 0 {
-		b.letters = nil
-	}
-}
-
-// put takes a letter, unless it is for a gang that is over here.
-func (b *mailbox) put(l Letter) {
-	if l.gang > 0 && l.gang <= b.over {
-		return
-	}
-	b.letters = append(b.letters, l)
-	b.notify()
-}
-
-func (b *mailbox) notify() {
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-}
 
 // Workers returns the peers of the task whose context this is. It is what Alone is, besides. The same ones come back at
 // each call in one task.
@@ -156,94 +123,52 @@ func Workers(ctx context.Context) (*Peers, error) {
 	return p, nil
 }
 
-// Send sends a message to the task on worker dest and returns when it has left. The segments are read until then.
-func (p *Peers) Send(dest int, tag uint64, text []byte, segs [][]byte) error {
-	if dest < 0 || dest >= p.Size {
-		return fmt.Errorf("rank %d is out of range: there are %d workers", dest, p.Size)
-	}
+// Send sends a message to the task on worker dest, which is one of Size, and returns when it has left, behind those of SendLater. The
+// segments are read until then.
+func (p *Peers) Send(dest int, comm, tag uint64, text []byte, segs [][]byte) error {
 	if dest == p.Rank {
-		l := Letter{Source: p.s.rank, Tag: tag, Text: slices.Clone(text), gang: p.gang, unit: p.seq}
-		for _, s := range segs {
-			l.Segments = append(l.Segments, slices.Clone(s))
-		}
-		p.s.mu.Lock()
-		p.s.mail.put(l)
-		p.s.mu.Unlock()
+		p.keep(comm, tag, text, segs)
 		return nil
 	}
+	if p.later.Len() == 0 {
+		return p.transmit(dest, comm, tag, text, segs)
+	}
+	sent := make(chan error, 1)
+	p.later.Add(func() { sent <- p.transmit(dest, comm, tag, text, segs) })
+	return <-sent
+}
+
+// SendLater is Send that does not block: then is called when the message has left, on a goroutine that sends what is behind it.
+// The task's end waits for that.
+func (p *Peers) SendLater(dest int, comm, tag uint64, text []byte, segs [][]byte, then func(error)) {
+	if dest == p.Rank {
+		p.keep(comm, tag, text, segs)
+		then(nil)
+		return
+	}
+	p.later.Add(func() { then(p.transmit(dest, comm, tag, text, segs)) })
+}
+
+// keep sends a message to the task itself.
+func (p *Peers) keep(comm, tag uint64, text []byte, segs [][]byte) {
+	l := Letter{Source: p.s.rank, Comm: comm, Tag: tag, Text: slices.Clone(text), gang: p.gang, unit: p.seq}
+	for _, s := range segs {
+		l.Segments = append(l.Segments, slices.Clone(s))
+	}
+	p.s.mu.Lock()
+	p.s.mail.put(l)
+	p.s.mu.Unlock()
+}
+
+func (p *Peers) transmit(dest int, comm, tag uint64, text []byte, segs [][]byte) error {
 	b := binary.AppendUvarint(number(kindPeer, uint64(p.slot(dest))), p.gang)
-	b = binary.AppendUvarint(binary.AppendUvarint(b, p.seq), tag)
+	b = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(b, p.seq), comm), tag)
 	return p.s.ep.Send(link.Frame{Stream: append(b, text...), Segments: segs})
-}
-
-// Recv returns the first message from worker source, or from any if that is -1, whose tag fits. It blocks until one is
-// there, until ctx ends, or until none can come any more (a *PeerError).
-func (p *Peers) Recv(ctx context.Context, source int, fits func(tag uint64) bool) (Letter, error) {
-	if source < -1 || source >= p.Size {
-		return Letter{}, fmt.Errorf("rank %d is out of range: there are %d workers", source, p.Size)
-	}
-	if source >= 0 {
-		source = p.slot(source)
-	}
-	s := p.s
-	for {
-		s.mu.Lock()
-		for i, l := range s.mail.letters {
-			if l.gang == p.gang && (source == -1 || l.Source == source) && fits(l.Tag) {
-				s.mail.letters = slices.Delete(s.mail.letters, i, i+1)
-				p.heard[l.Source] = max(p.heard[l.Source], l.unit)
-				s.mu.Unlock()
-				l.Source = p.rank(l.Source)
-				return l, nil
-			}
-		}
-		err := p.hopeless(source)
-		if s.mail.changed == nil {
-			s.mail.changed = make(chan struct{})
-		}
-		changed := s.mail.changed
-		s.mu.Unlock()
-		if err != nil {
-			return Letter{}, err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return Letter{}, context.Cause(ctx)
-		case <-s.done:
-			return Letter{}, ErrNoPeers
-		}
-	}
-}
-
-// hopeless says why a wait for a worker will never end, or nil.
-func (p *Peers) hopeless(source int) error {
-	b := &p.s.mail
-	if p.gang == 0 {
-		if b.losses != p.losses {
-			return remote.Outward(b.lost)
-		}
-		return nil
-	}
-	if b.gang != p.gang {
-		return nil
-	}
-	for _, e := range b.out {
-		if e.Reason != "" || e.Worker == source {
-			return remote.Outward(e)
-		}
-	}
-	if source == -1 && len(b.out) == p.Size-1 {
-		for _, e := range b.out {
-			return remote.Outward(e)
-		}
-	}
-	return nil
 }
 
 // letter takes a message of another worker's task.
 func (s *server) letter(f link.Frame, r *reader) {
-	l := Letter{Source: int(r.uint()), gang: r.uint(), unit: r.uint(), Tag: r.uint(), Text: r.b, Segments: f.Segments}
+	l := Letter{Source: int(r.uint()), gang: r.uint(), unit: r.uint(), Comm: r.uint(), Tag: r.uint(), Text: r.b, Segments: f.Segments}
 	if r.err != nil {
 		s.finish(r.err)
 		return
@@ -268,5 +193,15 @@ func (s *server) goneFrame(r *reader) {
 	default:
 		s.mail.out[slot] = e
 	}
-	s.mail.notify()
+	s.mail.giveUp()
+}
+
+// sendRest waits until what the task that ends has sent later has left: its peers hear of its end behind that.
+func (s *server) sendRest() {
+	s.mu.Lock()
+	p := s.peers
+	s.mu.Unlock()
+	if p != nil {
+		_ = p.later.Drain(context.Background()) // ends with the endpoint
+	}
 }

@@ -292,6 +292,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		cancel()
 	}
 	defer func() {
+		s.sendRest()
 		s.mu.Lock()
 		if s.peers != nil || s.gang > 0 {
 			s.mail.end(s.gang, s.peers)

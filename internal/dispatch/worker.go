@@ -184,6 +184,9 @@ func (s *server) finish(err error) {
 			s.svc.Home.remove(s)
 		}
 		close(s.done)
+		s.mu.Lock()
+		s.mail.fail(func(*Receive) error { return ErrNoPeers })
+		s.mu.Unlock()
 	})
 }
 

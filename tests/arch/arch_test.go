@@ -57,7 +57,7 @@ var layers = map[string][]string{
 	"internal/everyrank/mark": {"internal/everyrank"},
 
 	// The scheduler knows the seam and none of the groups behind it.
-	"internal/dispatch": {"internal/link", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
+	"internal/dispatch": {"internal/link", "internal/lane", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
 
 	// What the command does is no part of the library.
 	"internal/command": {"internal/mpi"},

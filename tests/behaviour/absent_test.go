@@ -350,12 +350,50 @@ func TestAPoolAResultAndACommunicatorThatAreNotThereAreErrors(t *testing.T) {
 		refused("Scatter", err)
 		_, err = comm.Alltoall(ctx, c, []int{1})
 		refused("Alltoall", err)
+		_, err = comm.Sendrecv[int](ctx, c, 1, 0, 0, 0, 0)
+		refused("Sendrecv", err)
+		_, err = comm.Isend(ctx, c, 1, 0, 0)
+		refused("Isend", err)
+		_, err = comm.Irecv[int](ctx, c, 0, 0)
+		refused("Irecv", err)
+		_, err = comm.Probe(ctx, c, 0, 0)
+		refused("Probe", err)
+		_, _, err = comm.Iprobe(c, 0, 0)
+		refused("Iprobe", err)
+		_, err = comm.Scan(ctx, c, 1, comm.Sum[int])
+		refused("Scan", err)
+		_, err = comm.Exscan(ctx, c, 1, comm.Sum[int])
+		refused("Exscan", err)
+		_, err = comm.ReduceScatter(ctx, c, []int{1}, comm.Sum[int])
+		refused("ReduceScatter", err)
+		_, _, err = comm.Gatherv(ctx, c, []int{1}, 0)
+		refused("Gatherv", err)
+		_, _, err = comm.Allgatherv(ctx, c, []int{1})
+		refused("Allgatherv", err)
+		_, err = comm.Scatterv(ctx, c, []int{1}, []int{1}, 0)
+		refused("Scatterv", err)
+		_, _, err = comm.Alltoallv(ctx, c, []int{1}, []int{1})
+		refused("Alltoallv", err)
+		_, err = c.Split(ctx, 0, 0)
+		refused("Split", err)
+		_, err = c.Dup(ctx)
+		refused("Dup", err)
 		if c.Rank() != -1 || c.Size() != 0 || c.String() != "no communicator" {
 			t.Errorf("%v: rank %d of %d", c, c.Rank(), c.Size())
 		}
 		if _, err := comm.Reduce[int](ctx, c, 1, nil, 0); err == nil || !strings.Contains(err.Error(), "the operation is nil") {
 			t.Errorf("no operation: %v", err)
 		}
+	}
+	for _, r := range []*comm.Request[int]{nil, {}} {
+		_, err := r.Result(ctx)
+		refused("Result", err)
+		<-r.DoneChan()
+		if !r.Done() || r.Cancel() {
+			t.Error("a request that is not there")
+		}
+		_, err = comm.WaitAll(ctx, r)
+		refused("WaitAll", err)
 	}
 	if _, err := futures.CommWorkers(context.Background()); !errors.Is(err, futures.ErrNoWorkersComm) {
 		t.Error(err)

@@ -1,0 +1,109 @@
+package comm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Gatherv gives root the elements of all ranks in one slice, in the order of the ranks, and how many each has sent; the others get nil.
+// The slices may be of any lengths. [Gather] of slices gives them one by one, without the copy into one.
+// MPI 4.1, section 6.5: MPI_Gatherv.
+func Gatherv[T any](ctx context.Context, c *Comm, vs []T, root int) (all []T, counts []int, err error) {
+	s, err := begin(ctx, c, gathervVerb, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	parts, err := gather(s, vs, root)
+	if err != nil || c.Rank() != root {
+		return nil, nil, err
+	}
+	all, counts = joined(parts)
+	return all, counts, nil
+}
+
+// Allgatherv gives every rank the elements of all ranks in one slice, in the order of the ranks, and how many each has sent.
+// MPI 4.1, section 6.7: MPI_Allgatherv.
+func Allgatherv[T any](ctx context.Context, c *Comm, vs []T) (all []T, counts []int, err error) {
+	s, err := begin(ctx, c, allgathervVerb, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	parts, err := gather(s, vs, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Rank() == 0 {
+		all, counts = joined(parts)
+	}
+	if counts, err = bcast(s, counts, 0); err != nil {
+		return nil, nil, err
+	}
+	all, err = bcast(s, all, 0)
+	return all, counts, err
+}
+
+// Scatterv gives each rank as many elements of the slice that root has as root says for it, the first to rank 0 and so on; what the others pass does
+// not matter. The counts must be one for each rank, none of them negative, and together the length of the slice; else there is an error on all
+// ranks. Root's own part stays where it is, in the slice. MPI 4.1, section 6.6: MPI_Scatterv.
+func Scatterv[T any](ctx context.Context, c *Comm, all []T, counts []int, root int) ([]T, error) {
+	s, err := begin(ctx, c, scattervVerb, root)
+	if err != nil {
+		return nil, err
+	}
+	if c.Rank() != root {
+		return recvFrom[[]T](s, root)
+	}
+	parts, err := cut(all, counts, c.Size())
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	return scatter(s, parts, root)
+}
+
+// Alltoallv sends each rank as many elements of the slice as the counts say for it, the first to rank 0 and so on, and returns in one slice what came,
+// in the order of the ranks, and how many elements from each. The counts are as those of [Scatterv]. [Alltoall] of slices
+// gives them one by one, without the copy into one. MPI 4.1, section 6.8: MPI_Alltoallv.
+func Alltoallv[T any](ctx context.Context, c *Comm, all []T, counts []int) (got []T, from []int, err error) {
+	s, err := begin(ctx, c, alltoallvVerb, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	parts, err := cut(all, counts, c.Size())
+	if err != nil {
+		return nil, nil, s.refuse(err)
+	}
+	if parts, err = exchange(s, parts); err != nil {
+		return nil, nil, err
+	}
+	got, from = joined(parts)
+	return got, from, nil
+}
+
+func joined[T any](parts [][]T) (all []T, counts []int) {
+	for _, p := range parts {
+		counts = append(counts, len(p))
+	}
+	return slices.Concat(parts...), counts
+}
+
+// cut cuts a slice into n parts.
+func cut[T any](all []T, counts []int, n int) ([][]T, error) {
+	if len(counts) != n {
+		return nil, fmt.Errorf("%d counts for %d ranks", len(counts), n)
+	}
+	rest, parts := all, make([][]T, n)
+	for r, k := range counts {
+		if k < 0 {
+			return nil, fmt.Errorf("the count for rank %d is %d", r, k)
+		}
+		if k > len(rest) {
+			return nil, fmt.Errorf("the counts up to that for rank %d are more than the %d elements", r, len(all))
+		}
+		parts[r], rest = rest[:k:k], rest[k:]
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("the counts leave %d of the %d elements over", len(rest), len(all))
+	}
+	return parts, nil
+}
