@@ -127,6 +127,9 @@ type executor struct {
 	callbacks lane.Lane
 	log       lane.Logger // zero before the start
 
+	recordings sync.Map      // of functions in journals: by recordingKey, a *resultlog.Func
+	recalled   atomic.Uint64 // calls and elements that were delivered from journals
+
 	bound  bindings    // calls that end with contexts
 	looked atomic.Bool // the program has looked at what went wrong when workers left
 

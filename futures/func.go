@@ -10,6 +10,36 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
+// RegisterOption is a choice for a function when it is registered: for [Register] and its kin.
+type RegisterOption interface {
+	register(*registration) error
+}
+
+// registration is what RegisterOptions set.
+type registration struct {
+	task    taskConfig
+	version string
+}
+
+// registerOption is an option for registering only.
+type registerOption func(*registration) error
+
+func (o registerOption) register(r *registration) error { return o(r) }
+
+// WithVersion says which version of the function this is, in any words: "2", "with the corrected boundary". Results that a journal has of another version are not delivered, so what has been changed
+// runs again: see [WithJournal]. Without it the version is "". It has no other effect.
+func WithVersion(version string) RegisterOption {
+	return registerOption(func(r *registration) error {
+		if len(version) > longestVersion {
+			return fmt.Errorf("WithVersion: it has %d bytes; at most %d are allowed", len(version), longestVersion)
+		}
+		r.version = version
+		return nil
+	})
+}
+
+const longestVersion = 1000
+
 // Func is a function that executors can run: its argument is an A, its result an R. It comes from [Register],
 // [RegisterContext] or [Local]. It may be copied and used from any goroutine.
 type Func[A, R any] struct {
@@ -27,9 +57,9 @@ type function[A, R any] struct {
 	foreign bool // reading a result may run code of its type
 
 	foreignArgs bool // likewise of an argument
-	task        taskConfig
-	index       atomic.Int64 // its number plus 1, once the table is frozen
-	shared      atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
+	registration
+	index  atomic.Int64 // its number plus 1, once the table is frozen
+	shared atomic.Int64 // its number plus 1 where arguments are shared, once it was used there
 
 	senders   sync.Pool // of *sender[A]
 	receivers sync.Pool // of *receiver[R]
@@ -52,29 +82,30 @@ func (f Func[A, R]) Name() string {
 //
 // Several arguments are a struct, or a [Pair] with [Spread]. A function without an error is wrapped in [Pure], one that takes a context
 // is registered by [RegisterContext]. Both types must be encodable: no channels, functions or unsafe pointers inside. The options
-// [WithTaskTimeout] and [WithRetries] set what holds for the function unless a call says otherwise.
+// [WithTaskTimeout] and [WithRetries] set what holds for the function unless a call says otherwise, and [WithVersion] tells its results in a journal
+// from those of older code.
 //
 // Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or [Main] has begun; for a taken
 // name it names both places. [TryRegister] returns the error. A library puts its package path in front of its names, as in
 // "example.org/stars/spectrum.fit", for the program that imports it may have a name like it.
-func Register[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) Func[A, R] {
+func Register[A, R any](name string, fn func(A) (R, error), opts ...RegisterOption) Func[A, R] {
 	return mustRegister(register("Register", name, withoutContext(fn), false, opts))
 }
 
 // TryRegister is [Register] with an error in place of the panic: for a program that finds out the names of its functions when it runs.
-func TryRegister[A, R any](name string, fn func(A) (R, error), opts ...FuncOption) (Func[A, R], error) {
+func TryRegister[A, R any](name string, fn func(A) (R, error), opts ...RegisterOption) (Func[A, R], error) {
 	return register("TryRegister", name, withoutContext(fn), false, opts)
 }
 
 // RegisterContext is [Register] for a function that takes a context. The context ends when nobody wants the result any
 // more: the executor was told to end its tasks, the [Map] it belongs to was given up, or the task's time-out is over. A
 // function that runs for long should watch it.
-func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) Func[A, R] {
+func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...RegisterOption) Func[A, R] {
 	return mustRegister(register("RegisterContext", name, fn, true, opts))
 }
 
 // TryRegisterContext is [RegisterContext] with an error in place of the panic.
-func TryRegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...FuncOption) (Func[A, R], error) {
+func TryRegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...RegisterOption) (Func[A, R], error) {
 	return register("TryRegisterContext", name, fn, true, opts)
 }
 
@@ -94,14 +125,19 @@ func mustRegister[H any](handle H, err error) H {
 }
 
 // register is called by what the user calls, which is verb.
-func register[A, R any](verb, name string, fn func(context.Context, A) (R, error), needsContext bool, opts []FuncOption) (Func[A, R], error) {
+func register[A, R any](verb, name string, fn func(context.Context, A) (R, error), needsContext bool, opts []RegisterOption) (Func[A, R], error) {
 	if fn == nil {
 		return Func[A, R]{}, fmt.Errorf("futures: %s(%q): the function is nil", verb, name)
 	}
 	where := registry.Caller(1)
 	f := &function[A, R]{name: name, call: fn, context: needsContext, foreign: readsItself(typeOf[R]()), foreignArgs: readsItself(typeOf[A]())}
-	if err := applyTo(&f.task, opts); err != nil {
-		return Func[A, R]{}, fmt.Errorf("futures: function %q registered at %s: %w", name, where, err)
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o.register(&f.registration); err != nil {
+			return Func[A, R]{}, fmt.Errorf("futures: function %q registered at %s: %w", name, where, err)
+		}
 	}
 	err := registry.Default().Add(registry.Entry{
 		Kind: registry.Function, Name: name, Args: typeOf[A](), Result: typeOf[R](), Context: needsContext,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/progress"
+	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
 // Map calls fn on every element of xs and returns the results in the order of the input, one by one as they come. The
@@ -81,6 +82,14 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
 	}
 	r.flow = &dispatch.Flow{Priority: r.task.priority}
+	rec, err := newRecording(e, fn.f, r.task.journal)
+	if err != nil {
+		return only[R](err)
+	}
+	if rec != nil {
+		r.tells = rec.teller()
+		r.chunk = 1 // an element is what is recorded
+	}
 	if c.failFast {
 		r.failFast = new(dispatch.FailFast)
 	}
@@ -135,10 +144,10 @@ func (r *mapping[A, R]) once(seq iter.Seq2[R, error]) iter.Seq2[R, error] {
 
 // newJob makes the job of the first n of some elements, of which the first is element number base: of all, unless one cannot be
 // encoded. Then bad says why, and n is that one's place.
-func (r *mapping[A, R]) newJob(xs []A, base, expect int) (j *dispatch.Job, n int, bad error) {
-	part := &mapPart[A, R]{r: r, base: base}
+func (r *mapping[A, R]) newJob(xs []A, base, expect int, keys []resultlog.Key) (j *dispatch.Job, n int, bad error) {
+	part := &mapPart[A, R]{r: r, base: base, keys: keys}
 	j = &dispatch.Job{
-		Func: r.number, Sink: part,
+		Func: r.number, Sink: part, Foreign: r.tells != nil, // what is copied for the journal, or encoded, delays nobody
 		More: &dispatch.More{Chunk: r.chunk, Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again,
 			FailFast: r.failFast, Flow: r.flow},
 	}
@@ -149,7 +158,7 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int) (j *dispatch.Job, n int
 	part.count, j.More.Elements, j.Units = n, n, (n+r.chunk-1)/r.chunk
 	if r.ex.shares {
 		part.args, part.values = xs, make([]R, len(xs))
-		if r.window == 0 {
+		if r.window == 0 && r.tells == nil {
 			r.whole = part
 		}
 		j.Local = true
@@ -218,7 +227,15 @@ func (r *mapping[A, R]) encode(j *dispatch.Job, xs []A, expect int) (n int, bad 
 // submitSome submits the first of some elements, and has the one after them, if it cannot be encoded, fail in its place. It returns
 // how many are dealt with.
 func (r *mapping[A, R]) submitSome(xs []A, base, expect int) (n, bytes int, err error) {
-	j, n, bad := r.newJob(xs, base, expect)
+	if r.tells != nil {
+		return r.submitNew(xs, base)
+	}
+	return r.submitJob(xs, base, expect, nil)
+}
+
+// submitJob is submitSome for elements that are to run. With a journal they have keys.
+func (r *mapping[A, R]) submitJob(xs []A, base, expect int, keys []resultlog.Key) (n, bytes int, err error) {
+	j, n, bad := r.newJob(xs, base, expect, keys)
 	r.mu.Lock()
 	r.feed.lent = len(j.More.Segments) > 0
 	r.total += n
@@ -261,7 +278,7 @@ func (r *mapping[A, R]) submitSlice(xs []A) {
 		return
 	}
 	part := len(xs)
-	if !r.ex.shares && r.fn.args.Codec().Plain() {
+	if r.tells != nil || !r.ex.shares && r.fn.args.Codec().Plain() {
 		part = firstPart
 	}
 	r.attach()

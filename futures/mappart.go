@@ -6,15 +6,17 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
 // mapPart is the sink of one job of a mapping.
 type mapPart[A, R any] struct {
 	reading reading // for the race detector
 	r       *mapping[A, R]
-	base    int // number of the job's first element
-	count   int // how many elements it has
-	args    []A // of a local job
+	base    int             // number of the job's first element
+	count   int             // how many elements it has
+	keys    []resultlog.Key // of the elements, in a journal; nil without one
+	args    []A             // of a local job
 	values  []R
 	mu      sync.Mutex
 	local   map[int]*outcome // of local units that have not succeeded as a whole
@@ -57,11 +59,34 @@ func (p *mapPart[A, R]) Unclaim(first, n int) {
 func (p *mapPart[A, R]) Results(first, n int, data []byte, segments [][]byte, _ *dispatch.Record) bool {
 	p.reading.join()
 	from, count := p.elements(first, n, p.count)
+	if p.keys != nil {
+		p.record(from-p.base, count, data, segments)
+	}
 	a := incoming{first: from, n: count, units: n, base: p.base, data: data, segs: segments}
 	if a.local = p == p.r.whole; p.args != nil && !a.local {
 		a.values = p.values[from-p.base : from-p.base+count]
 	}
 	return !p.r.arrive(a)
+}
+
+// record records the results of n elements from one on.
+func (p *mapPart[A, R]) record(from, n int, data []byte, segments [][]byte) {
+	keys := p.keys[from : from+n]
+	if p.args != nil {
+		p.r.tells.values(keys, p.values[from:from+n])
+		return
+	}
+	p.r.tells.results(keys, data, segments)
+}
+
+// recordPart records what has become of an element that does not come with others.
+func (p *mapPart[A, R]) recordPart(element int, part dispatch.Part) {
+	switch key := p.keys[element]; {
+	case part.Failed > 0 && part.Err != nil:
+		p.r.tells.failed(key, part.Err)
+	case part.Done == 1 && p.args == nil && key != unrecorded:
+		p.r.tells.log.Record(p.r.tells.of, key, part.Data, part.Segments)
+	}
 }
 
 // Part implements dispatch.Sink.
@@ -71,6 +96,9 @@ func (p *mapPart[A, R]) Part(unit int, part dispatch.Part) {
 	if p.args != nil && part.Err == nil {
 		p.localParts(unit)
 		return
+	}
+	if p.keys != nil {
+		p.recordPart(from-p.base, part)
 	}
 	a := incoming{first: from + part.At, n: part.Done, base: p.base, data: part.Data, segs: part.Segments, raw: true, failed: part.Failed, err: part.Err}
 	if part.Last {
@@ -86,6 +114,9 @@ func (p *mapPart[A, R]) localParts(unit int) {
 	failed := p.outcome(unit).failed
 	delete(p.local, unit)
 	p.mu.Unlock()
+	if p.keys != nil && len(failed) > 0 {
+		p.r.tells.failed(p.keys[from-p.base], failed[0].err)
+	}
 	at := 0
 	for _, f := range append(failed, failure{at: n}) {
 		a := incoming{first: from + at, n: f.at - at, base: p.base, raw: true, failed: f.n, err: f.err}

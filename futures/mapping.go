@@ -11,6 +11,7 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/progress"
+	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
 // mapping is a Map under way: what has come in and has not been read.
@@ -26,6 +27,7 @@ type mapping[A, R any] struct {
 	counts    []*atomic.Int64 // likewise
 	untold    atomic.Int64    // elements that arrivals have not been told of
 	task      taskConfig
+	tells     *teller[A, R] // nil: nothing is recorded; used by the goroutine that submits
 	window    int
 	flow      *dispatch.Flow     // of its jobs
 	failFast  *dispatch.FailFast // nil: the map goes on after a failure
@@ -64,12 +66,13 @@ type incoming struct {
 	base   int    // number of the first element of the job, where each chunk is one
 	data   []byte // encoded results, each unit behind a header
 	segs   [][]byte
-	local  bool  // nothing is encoded: the values stand in the mapping's whole
-	values any   // []R: likewise, but they stand here
-	raw    bool  // data has no headers
-	failed int   // how many elements after the n have failed
-	err    error // why; without any it ends the map
-	late   bool  // came after the tasks' contexts had been ended: err may be just that
+	local  bool             // nothing is encoded: the values stand in the mapping's whole
+	values any              // []R: likewise, but they stand here
+	raw    bool             // data has no headers
+	failed int              // how many elements after the n have failed
+	err    error            // why; without any it ends the map
+	large  *resultlog.Large // the result is in a journal, and read with it
+	late   bool             // came after the tasks' contexts had been ended: err may be just that
 }
 
 // attach has what is submitted withdrawn when ctx ends.
@@ -276,6 +279,11 @@ func (r *mapping[A, R]) step(yield func(R, error) bool) bool {
 	}
 	if !ok {
 		return false
+	}
+	if a.large != nil {
+		if a.data, a.segs, err = a.large.Read(); err != nil {
+			return yield(zero, newElementError(a.first, r.fn.name, err))
+		}
 	}
 	values, local := a.values.([]R)
 	if a.local {

@@ -11,6 +11,7 @@ type Stats struct {
 	Queued    int    // tasks that wait now
 	Running   int    // tasks handed to workers now, but for those that wait
 	Waiting   int    // tasks of a ThreadPoolExecutor that wait for others of it and have lent their slot
+	Recalled  uint64 // calls and elements of maps that did not run, for a journal had their results, or their failures; they count nowhere else
 	Done      uint64 // tasks that succeeded
 	Failed    uint64 // tasks that failed, lost ones included
 	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
@@ -32,12 +33,12 @@ type WorkerStats struct {
 // Stats implements [Executor].
 func (e *executor) Stats() Stats {
 	m := e.master.Load()
-	if m == nil {
+	if m == nil { // then nothing was submitted
 		return Stats{}
 	}
 	d := m.Stats()
 	s := Stats{Submitted: d.Submitted, Queued: d.Queued, Running: d.Running, Waiting: d.Waiting, Done: d.Done, Failed: d.Failed,
-		Cancelled: d.Cancelled, Retried: d.Retried, Lost: d.Lost, Restarts: d.Restarts}
+		Recalled: e.recalled.Load(), Cancelled: d.Cancelled, Retried: d.Retried, Lost: d.Lost, Restarts: d.Restarts}
 	for _, w := range d.Workers {
 		s.Workers = append(s.Workers, WorkerStats(w))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/life"
+	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
 // Submit queues one call of fn and returns its future. It does not block; the first use of an executor starts its
@@ -37,9 +38,24 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	if err != nil {
 		return nil, err
 	}
+	rec, err := newRecording(e, fn.f, tc.journal)
+	if err != nil {
+		return nil, err
+	}
+	var key resultlog.Key
+	if rec != nil && (tc.ctx == nil || tc.ctx.Err() == nil) {
+		f, k, err := rec.recall(m, &arg)
+		if f != nil || err != nil {
+			return f, err
+		}
+		key = k
+	}
 	t, err := newTask(e, fn.f, arg, tc.over(e.cfg.task))
 	if err != nil {
 		return nil, err
+	}
+	if key != unrecorded {
+		rec.record(t, key)
 	}
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t.owner); err != nil {
 		t.reading.join()

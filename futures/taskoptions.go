@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
 // TaskOption is a choice for one call: for [Submit], and the verbs of package pool that apply.
@@ -23,6 +24,7 @@ type EachOption interface {
 // tasks. The nearest counts: the call, then the function, then the executor.
 type FuncOption interface {
 	Option
+	RegisterOption
 	TaskOption
 	AnyMapOption
 }
@@ -41,6 +43,7 @@ type taskConfig struct {
 	snapshot bool
 	grace    time.Duration   // after the end of the task's context; 0: as long as it likes
 	ctx      context.Context // of one call; nil: none
+	journal  *resultlog.Log  // of one call or map; nil: none
 
 	priority int // of the tasks: higher ones go first
 
@@ -82,10 +85,11 @@ func (c taskConfig) over(general taskConfig) taskConfig {
 // funcOption is a FuncOption.
 type funcOption func(*taskConfig) error
 
-func (o funcOption) task(c *taskConfig) error  { return o(c) }
-func (o funcOption) apply(c *config) error     { return o(&c.task) }
-func (o funcOption) forMap(c *mapConfig) error { return o(&c.task) }
-func (o funcOption) forList()                  {}
+func (o funcOption) task(c *taskConfig) error       { return o(c) }
+func (o funcOption) apply(c *config) error          { return o(&c.task) }
+func (o funcOption) register(c *registration) error { return o(&c.task) }
+func (o funcOption) forMap(c *mapConfig) error      { return o(&c.task) }
+func (o funcOption) forList()                       {}
 
 // anyOption is an AnyOption.
 type anyOption struct{ funcOption }

@@ -8,6 +8,7 @@
 //	rankpool build -o primes ./primes         with MPI, and linked with one if it imports mpicomm
 //	rankpool doctor                           what is this MPI, and what does it refuse?
 //	rankpool bench                            how fast is it here, and how fast are others?
+//	rankpool journal sweep.journal            what has this job computed so far?
 //
 // It calls MPI in no process that becomes the program: one that has called MPI_Init cannot start another MPI program.
 // docs/command.md describes every subcommand.
@@ -34,6 +35,8 @@ type commands struct {
 	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
 	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
+
+	Journal journalCommand `cmd:"" help:"Show what a journal of results has in it, verify, compact, or forget."`
 
 	Tidy         tidyCommand    `cmd:"" hidden:""`
 	Reach        reachCommand   `cmd:"" hidden:""`

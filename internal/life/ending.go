@@ -36,7 +36,10 @@ type Program struct {
 
 // runMaster calls the program's function, sees to its pools and returns the exit status.
 func (p Program) runMaster() (status int) {
-	defer func() { Complaints().Flush(LastWords) }()
+	defer func() {
+		lastCalls()
+		Complaints().Flush(LastWords)
+	}()
 	defer pprof.StopCPUProfile() // what the program has begun before Main, or it would be empty: the process ends without its defers
 	if p.Test {
 		return p.runTests()

@@ -35,6 +35,10 @@ type Encoder struct {
 	// Level is how many errors the values are inside of: see CarryErrors.
 	Level int
 
+	// Canonical has equal values have equal encodings: maps in the order of their keys, and zeros where memory holds nothing. Values that are decoded are the same.
+	Canonical bool
+
+	nested  int // how many maps this encodes a key of: see encodeSorted
 	refs    refTable
 	types   []*concrete
 	scratch []byte

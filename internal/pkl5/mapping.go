@@ -32,7 +32,12 @@ func mapping(pl, key, elem *plan) {
 		if err := e.enter(); err != nil {
 			return err
 		}
-		err := w.enc(e, p)
+		var err error
+		if e.Canonical {
+			err = encodeSorted(e, p, pl, key, elem)
+		} else {
+			err = w.enc(e, p)
+		}
 		e.depth--
 		return err
 	}

@@ -36,13 +36,18 @@ func slice(pl, elem *plan) {
 
 func flatSlice(pl, elem *plan) {
 	size, align := elem.typ.Size(), uintptr(elem.typ.Align())
+	holes := holesOf(elem.typ)
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		s := (*header)(p)
 		if s.data == nil {
 			e.Stream = append(e.Stream, 0)
 			return nil
 		}
-		e.block(unsafe.Slice((*byte)(s.data), uintptr(s.len)*size), uint64(s.len), 1, true)
+		b := unsafe.Slice((*byte)(s.data), uintptr(s.len)*size)
+		if e.Canonical {
+			b = filled(b, size, holes)
+		}
+		e.block(b, uint64(s.len), 1, true)
 		return nil
 	}
 	pl.dec = func(d *Decoder, p unsafe.Pointer) error {
@@ -213,6 +218,7 @@ func array(pl, elem *plan, n int) {
 // flatArray carries memory as it is. From 64 bytes on, a byte before it says whether it went out of band.
 func flatArray(pl, elem *plan, n int) {
 	size := pl.typ.Size()
+	holes := holesOf(elem.typ)
 	pl.bigArray = size >= flagged
 	pl.borrowed = pl.bigArray
 	pl.min = int(size)
@@ -224,6 +230,9 @@ func flatArray(pl, elem *plan, n int) {
 	}
 	pl.enc = func(e *Encoder, p unsafe.Pointer) error {
 		b := unsafe.Slice((*byte)(p), size)
+		if e.Canonical {
+			b = filled(b, elem.typ.Size(), holes)
+		}
 		if pl.bigArray {
 			if e.outOfBand(b, true) {
 				e.Stream = append(e.Stream, 1)

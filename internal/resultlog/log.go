@@ -30,6 +30,9 @@ type Options struct {
 	// Warn is told of what the program goes on after. It must not block. Nil: nobody is.
 	Warn func(msg string)
 
+	// SkipFailures is for whoever asks for it: what has failed is not to run again.
+	SkipFailures bool
+
 	// Lease is how long claims hold; 0 means Lease.
 	Lease time.Duration
 
@@ -40,6 +43,7 @@ type Options struct {
 // Log is an open log, which this process writes. All methods may be called together.
 type Log struct {
 	path  string
+	skip  bool
 	warn  func(string)
 	file  File
 	seed  uint64
@@ -53,10 +57,11 @@ type Log struct {
 	repeats   map[Key]uint32 // of keys of this process that came more than once: how often
 	next      uint32         // number of the next function
 
-	out  writer
-	once sync.Once
-	stop context.CancelFunc // of the signs of life
-	beat sync.WaitGroup
+	out    writer
+	once   sync.Once
+	closed func()             // called by Close
+	stop   context.CancelFunc // of the signs of life
+	beat   sync.WaitGroup
 }
 
 // Func is a function of a log.
@@ -91,7 +96,7 @@ func Open(path string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{path: path, warn: o.Warn, claim: c, functions: map[Key]*Func{}, byNumber: map[uint32]*Func{}, epochs: map[string]uint64{}, repeats: map[Key]uint32{}}
+	l := &Log{path: path, skip: o.SkipFailures, warn: o.Warn, claim: c, functions: map[Key]*Func{}, byNumber: map[uint32]*Func{}, epochs: map[string]uint64{}, repeats: map[Key]uint32{}}
 	if err := l.load(o.OpenFile); err != nil {
 		if l.file != nil {
 			_ = l.file.Close()
@@ -300,6 +305,19 @@ func (l *Log) Size() (keys, bytes int) {
 	return l.index.n, l.index.bytes()
 }
 
+// WhenClosed has f called by Close.
+func (l *Log) WhenClosed(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = f
+}
+
+// SkipFailures tells whether what has failed is not to run again.
+func (l *Log) SkipFailures() bool { return l.skip }
+
+// Warn tells of something that the program goes on after.
+func (l *Log) Warn(msg string) { l.warn(fmt.Sprintf("journal %s: %s", l.path, msg)) }
+
 // Path returns the absolute name of the file.
 func (l *Log) Path() string { return l.path }
 
@@ -321,6 +339,12 @@ func (l *Log) live(ctx context.Context, lease time.Duration) {
 // not in the file. A second call does nothing.
 func (l *Log) Close(ctx context.Context) (err error) {
 	l.once.Do(func() {
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if closed != nil {
+			closed()
+		}
 		err = l.out.close(ctx)
 		l.stop()
 		l.beat.Wait()

@@ -82,7 +82,7 @@ func (w *writer) small(k kind, fn uint32, key Key, parts ...[]byte) {
 	entry := k == kindResult || k == kindFailure
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.admit(size, entry) {
+	if !w.admit(size, entry, k == kindResult) {
 		return
 	}
 	if now := time.Now(); entry && now.Sub(w.timed) > time.Second {
@@ -116,10 +116,10 @@ func (w *writer) add(k kind, fn uint32, key Key, parts [][]byte, entry bool) {
 	w.bytes += len(p.b) - from
 }
 
-// admit waits for room. It is false if there is none, and then what was to be recorded is counted. The lock is held.
-func (w *writer) admit(size int, entry bool) bool {
+// admit waits for room, if it may. It is false if there is none, and then what was to be recorded is counted. The lock is held.
+func (w *writer) admit(size int, entry, wait bool) bool {
 	full := func() bool { return !w.closed && w.fault == nil && w.bytes > 0 && w.bytes+size > mostWaiting }
-	if full() && !w.failing {
+	if wait && full() && !w.failing {
 		late := false
 		t := time.AfterFunc(roomWait, func() {
 			w.mu.Lock()
@@ -161,7 +161,7 @@ func (w *writer) large(r record, layout, stream []byte, segments [][]byte) {
 	size := p.bytes()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.admit(size, true) {
+	if !w.admit(size, true, true) {
 		return
 	}
 	w.waiting = append(w.waiting, p)

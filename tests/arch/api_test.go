@@ -14,7 +14,7 @@ import (
 )
 
 // public are the packages that programs import.
-var public = []string{"asyncresult", "comm", "futures", "mpicomm", "pool", "spmd", "threadpool"}
+var public = []string{"asyncresult", "comm", "futures", "journal", "mpicomm", "pool", "spmd", "threadpool"}
 
 // exports imports the public packages, and what they import, as the compiler has left them.
 func exports(t *testing.T) types.Importer {

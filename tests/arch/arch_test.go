@@ -70,8 +70,9 @@ var layers = map[string][]string{
 		"internal/link", "internal/link/mpilink", "internal/link/simlink", "internal/marked", "internal/owndir", "internal/mpi", "internal/saturate"},
 
 	"comm":        {"internal/..."},
+	"journal":     {"internal/..."},
 	"mpicomm":     {"internal/..."},
-	"futures":     {"comm", "internal/..."},
+	"futures":     {"comm", "journal", "internal/..."},
 	"spmd":        {"futures", "internal/..."},
 	"asyncresult": {"futures", "internal/..."},
 	"pool":        {"asyncresult", "futures", "internal/..."},
@@ -80,8 +81,8 @@ var layers = map[string][]string{
 	// Programs use what users use.
 	"cmd/...":      {"bench/ours", "internal/..."},
 	"bench/...":    {"futures", "asyncresult", "pool", "threadpool"},
-	"examples/...": {"comm", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
-	"tests/...":    {"comm", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
+	"examples/...": {"comm", "journal", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
+	"tests/...":    {"comm", "journal", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
 	"tools/...":    {},
 }
 
@@ -95,7 +96,7 @@ var commandOnly = []string{
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{
-	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "mpicomm", "pool", "spmd", "tests", "threadpool", "tools",
+	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "journal", "mpicomm", "pool", "spmd", "tests", "threadpool", "tools",
 }
 
 // A file is a Go file with what it imports.

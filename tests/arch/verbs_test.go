@@ -28,13 +28,13 @@ var calls = map[string]string{
 	"pool.New": "", "pool.With": "ctx, poolBody", "threadpool.New": "", "threadpool.With": "ctx, poolBody",
 	"Shutdown":     "ctx",
 	"futures.Main": "run", "spmd.Main": "run",
-	"futures.WithRetries": "3",
+	"futures.WithRetries": "3", "journal.Open": `"x"`,
 }
 
 // options are the options, with values.
 var options = map[string]string{
 	"futures.WithTaskTimeout": "1", "futures.WithInterruptGrace": "1", "futures.WithSnapshot": "", "futures.WithRetries": "3", "futures.WithPriority": "1",
-	"futures.WithContext": "ctx", "futures.WithChunkSize": "8", "pool.WithChunkSize": "8", "futures.WithBufferSize": "8",
+	"futures.WithVersion": `"2"`, "futures.WithJournal": "nil", "futures.WithContext": "ctx", "futures.WithChunkSize": "8", "pool.WithChunkSize": "8", "futures.WithBufferSize": "8",
 	"futures.WithArrivals": "nil", "futures.WithArrivalCount": "nil", "pool.WithProgress": "nil", "futures.WithProgress": `nil, ""`, "futures.Unordered": "", "futures.FailFast": "",
 	"pool.KeepGoing": "", "futures.WithMaxWorkers": "4", "pool.WithProcesses": "4", "futures.WithMaxTasksPerChild": "1", "futures.WithExecutable": `"x"`,
 	"futures.WithArgs": `"x"`, "futures.WithDir": `"x"`, "futures.WithEnv": "nil", "futures.WithGlobal": "global, 1",
@@ -43,6 +43,7 @@ var options = map[string]string{
 	"futures.WithLiveness": "1", "futures.WithStopTimeout": "1", "futures.WithLogger": "nil", "futures.WithOutputPrefix": "",
 	"futures.WithOutputDir": `"x"`, "futures.NoWait": "", "futures.CancelFutures": "", "futures.InterruptTasks": "", "futures.KillTasks": "1",
 	"futures.WithDrainGrace": "1", "futures.DrainOn": "", "futures.RetryIf": "nil", "futures.RetryTimeouts": "", "futures.WithRetryBackoff": "1, 1",
+	"journal.SkipFailures": "",
 }
 
 // frame is what calls and values refer to.
@@ -52,6 +53,7 @@ import (
 	"context"
 
 	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/journal"
 	"github.com/rankpool/rankpool/pool"
 	"github.com/rankpool/rankpool/spmd"
 	"github.com/rankpool/rankpool/threadpool"
@@ -73,6 +75,7 @@ var (
 	run         func(context.Context) error
 	_           = spmd.Main
 	_           = threadpool.New
+	_           = journal.Open
 )
 
 func _() {

@@ -1,0 +1,341 @@
+package futures
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/life"
+	"github.com/rankpool/rankpool/internal/pkl5"
+	"github.com/rankpool/rankpool/internal/registry"
+	"github.com/rankpool/rankpool/internal/resultlog"
+	"github.com/rankpool/rankpool/journal"
+)
+
+// CallOption is a choice for one call or one map, of whatever verb, but for [SubmitEach].
+type CallOption interface {
+	TaskOption
+	AnyMapOption
+}
+
+// WithJournal records the results of a call, or of the elements of a map, in j, and delivers what is recorded there without running it. So a
+// program that was killed and is started again goes on where it was: see docs/long-jobs.md.
+//
+// A call is known by its function's name and version ([WithVersion]), the layout of its types, what the executor gives its workers (globals, the initializer and its argument,
+// [WithDir], [WithEnv]), and its argument, whatever the backend, the number of workers and the thresholds. Among equal ones the first that is submitted while the journal is open is the
+// first that was recorded, and so on: a thousand equal arguments are a thousand results.
+//
+// Results are recorded when they arrive and written soon after, by the journal, so no call waits for the file unless 256 MiB wait already. Failures of functions are
+// recorded as such and run again the next time, unless the journal was opened with [journal.SkipFailures]: then they fail with a [*RecordedError]. What was cancelled, interrupted or lost with its
+// worker is not recorded. Elements of a map travel and are recorded one by one, so [WithChunkSize] changes nothing.
+//
+// The error of the call, or of the map, says why a function cannot be recorded: a [Local] one has no name that stays. A nil journal changes nothing.
+func WithJournal(j *journal.Journal) CallOption { return journalOption{j} }
+
+// journalOption is WithJournal.
+type journalOption struct{ j *journal.Journal }
+
+func (o journalOption) task(c *taskConfig) error  { c.journal = (*resultlog.Log)(o.j); return nil }
+func (o journalOption) forMap(c *mapConfig) error { return o.task(&c.task) }
+func (o journalOption) forList()                  {}
+
+// RecordedError is what a call fails with that has failed before, where the journal was opened with [journal.SkipFailures]: it did not run again.
+type RecordedError struct {
+	Func string
+	Text string    // of the failure
+	When time.Time // it was recorded
+}
+
+func (e *RecordedError) Error() string {
+	return fmt.Sprintf("%s failed on %s and was not run again: %s", e.Func, e.When.Format(time.DateTime), e.Text)
+}
+
+// recording is what the calls of a function on an executor have to do with a journal.
+type recording[A, R any] struct {
+	log *resultlog.Log
+	fn  *function[A, R]
+	of  *resultlog.Func
+	ex  *executor
+}
+
+// recordingKey is what an executor finds the function of a log by.
+type recordingKey struct {
+	log *resultlog.Log
+	fn  any
+}
+
+// newRecording returns the recording of a function; nil without a log.
+func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log) (*recording[A, R], error) {
+	if log == nil {
+		return nil, nil
+	}
+	if fn.local {
+		return nil, fmt.Errorf("futures: WithJournal: %s is a Local one and has no name that stays: give it one with Register", fn.name)
+	}
+	key := recordingKey{log, fn}
+	of, known := e.recordings.Load(key)
+	if !known {
+		sum, err := dependencies(e, fn)
+		if err != nil {
+			return nil, fmt.Errorf("futures: WithJournal: %w", err)
+		}
+		f, err := log.Function(resultlog.Function{Name: fn.name, Version: fn.version, Sum: sum})
+		if err != nil {
+			return nil, fmt.Errorf("futures: WithJournal: %w", err)
+		}
+		of, _ = e.recordings.LoadOrStore(key, f)
+	}
+	return &recording[A, R]{log, fn, of.(*resultlog.Func), e}, nil
+}
+
+// dependencies condenses what a result depends on but the name and version of its function and its argument. Results are decoded as they were encoded, so the machine's kind
+// belongs to it.
+func dependencies[A, R any](e *executor, fn *function[A, R]) (sum [16]byte, err error) {
+	var b []byte
+	add := func(what string, values ...string) {
+		for _, s := range append([]string{what}, values...) {
+			b = binary.AppendUvarint(b, uint64(len(s)))
+			b = append(b, s...)
+		}
+	}
+	native := binary.NativeEndian.Uint16([]byte{1, 0})
+	add("form 1", strconv.Itoa(strconv.IntSize), strconv.Itoa(int(native)), strconv.Itoa(int(unsafe.Alignof(struct{ x int64 }{}.x))))
+	add("types", registry.Describe(typeOf[A]()), registry.Describe(typeOf[R]()))
+	if fn.args.Codec().HoldsAny() || fn.result.Codec().HoldsAny() {
+		for _, k := range []registry.Kind{registry.Type, registry.ErrorType} {
+			for _, t := range registry.Default().Entries(k) {
+				add(t.Name, registry.Describe(t.Args))
+			}
+		}
+	}
+	globals := slices.Clone(e.cfg.globals)
+	slices.SortStableFunc(globals, func(x, y globalValue) int { return bytes.Compare([]byte(x.Name), []byte(y.Name)) })
+	for _, g := range globals {
+		value, err := canonicalAgain(registry.Global, g.Name, g.Value)
+		if err != nil {
+			return sum, fmt.Errorf("global %s: %w", g.Name, err)
+		}
+		add("global", g.Name, string(value))
+	}
+	if i := e.cfg.initializer; i != nil {
+		if i.local {
+			return sum, fmt.Errorf("%s is the initializer, a Local one, on which results may depend, and has no name that stays: give it one with Register", i.name)
+		}
+		arg, err := canonicalAgain(registry.Function, i.name, i.arg)
+		if err != nil {
+			return sum, fmt.Errorf("initializer %s: %w", i.name, err)
+		}
+		add("initializer", i.name, string(arg))
+	}
+	add("dir", e.cfg.dir)
+	for _, name := range slices.Sorted(maps.Keys(e.cfg.env)) {
+		add("env", name, e.cfg.env[name])
+	}
+	all := sha256.Sum256(b)
+	return [16]byte(all[:16]), nil
+}
+
+// canonicalAgain returns the canonical form of what was encoded for the workers.
+func canonicalAgain(kind registry.Kind, name string, b []byte) ([]byte, error) {
+	e, ok := registry.Default().Find(kind, name)
+	if !ok {
+		return nil, errors.New("it is not registered")
+	}
+	return e.Body.(interface{ canonical([]byte) ([]byte, error) }).canonical(b)
+}
+
+func (g *global[T]) canonical(b []byte) ([]byte, error)    { return canonicalOf(g.codec, b) }
+func (b *body[A, R]) canonical(arg []byte) ([]byte, error) { return canonicalOf(b.fn.args, arg) }
+
+func canonicalOf[T any](codec *pkl5.Typed[T], b []byte) ([]byte, error) {
+	var v T
+	var d pkl5.Decoder
+	d.Reset(b, nil)
+	if err := codec.Decode(&d, &v); err != nil {
+		return nil, err
+	}
+	e := pkl5.Encoder{Threshold: -1, Canonical: true}
+	err := codec.Encode(&e, &v)
+	return e.Stream, err
+}
+
+// unrecorded is the key of calls that are not recorded.
+var unrecorded resultlog.Key
+
+// teller finds out what is recorded, for one goroutine.
+type teller[A, R any] struct {
+	*recording[A, R]
+	enc    pkl5.Encoder
+	reader *resultlog.Reader
+}
+
+func (rec *recording[A, R]) teller() *teller[A, R] {
+	return &teller[A, R]{recording: rec, enc: pkl5.Encoder{Canonical: true}, reader: rec.log.Reader()}
+}
+
+// submit counts a call and returns its key and what is recorded of it; known is false if it is to run. A call whose argument has no canonical encoding has the zero key, and is not
+// recorded.
+func (t *teller[A, R]) submit(arg *A) (key resultlog.Key, o resultlog.Outcome, known bool) {
+	t.enc.Reset()
+	if err := t.fn.args.Encode(&t.enc, arg); err != nil {
+		t.log.Warn(fmt.Sprintf("an argument of %s cannot be told from others, so what becomes of it is not recorded: %v", t.fn.name, err))
+		return key, o, false
+	}
+	key, entry := t.log.Submit(t.of, t.of.Key(t.enc.Stream, t.enc.Segments))
+	if !entry.Recorded() {
+		return key, o, false
+	}
+	o, known = t.reader.Read(entry)
+	if known && o.Failed && !t.log.SkipFailures() {
+		known = false
+	}
+	return key, o, known
+}
+
+// failure is the error of a call whose failure is recorded.
+func (rec *recording[A, R]) failure(o resultlog.Outcome) error {
+	return &RecordedError{Func: rec.fn.name, Text: o.Text, When: o.When}
+}
+
+// results records units that have succeeded, each one element, of which data is what a sink is given.
+func (rec *recording[A, R]) results(keys []resultlog.Key, data []byte, segments [][]byte) {
+	for _, key := range keys {
+		length, _, size := dispatch.ResultHeader(data)
+		if key != unrecorded {
+			rec.log.Record(rec.of, key, data[size:size+length], segments)
+		}
+		data = data[size+length:]
+	}
+}
+
+// values records results that were not encoded.
+func (rec *recording[A, R]) values(keys []resultlog.Key, values []R) {
+	var enc pkl5.Encoder
+	for i, key := range keys {
+		if key == unrecorded {
+			continue
+		}
+		enc.Reset()
+		if err := rec.fn.result.Encode(&enc, &values[i]); err != nil {
+			rec.log.Warn(fmt.Sprintf("a result of %s cannot be encoded, and is not recorded: %v", rec.fn.name, err))
+			return
+		}
+		rec.log.Record(rec.of, key, enc.Stream, enc.Segments)
+	}
+}
+
+// failed records that a call has failed, if that was its own doing.
+func (rec *recording[A, R]) failed(key resultlog.Key, err error) {
+	for _, not := range []error{context.Canceled, ErrBroken, ErrCancelled, ErrDrained, ErrShutdown, ErrArgumentChanged} {
+		if errors.Is(err, not) {
+			return
+		}
+	}
+	if key == unrecorded || life.Draining() || life.WasSignalled() {
+		return
+	}
+	rec.log.Failed(rec.of, key, err.Error())
+}
+
+// recall counts a call. If it is recorded it returns a future that is done, and otherwise the key of what it is to be recorded under.
+func (rec *recording[A, R]) recall(m *dispatch.Master, arg *A) (*Future[R], resultlog.Key, error) {
+	if err := m.Refusal(); err != nil {
+		return nil, unrecorded, refusal(err)
+	}
+	key, o, known := rec.teller().submit(arg)
+	if !known {
+		return nil, key, nil
+	}
+	f := rec.recalled(o)
+	if f != nil {
+		rec.ex.recalled.Add(1)
+	}
+	return f, key, nil
+}
+
+// recalled returns a future that is done with what is recorded of a call. It is nil if that cannot be decoded: then the call runs.
+func (rec *recording[A, R]) recalled(o resultlog.Outcome) *Future[R] {
+	t := &task[A, R]{fn: rec.fn, ex: rec.ex}
+	t.owner = t
+	var v R
+	var err error
+	if o.Failed {
+		err = rec.failure(o)
+	} else {
+		if o.Large != nil {
+			if o.Stream, o.Segments, err = o.Large.Read(); err != nil {
+				return nil
+			}
+		}
+		if v, err = rec.fn.decode(o.Stream, o.Segments); err != nil {
+			return nil
+		}
+	}
+	t.finish(nil, v, err)
+	return &t.Future
+}
+
+// recordedTask is the sink of a call whose result is to be recorded.
+type recordedTask[A, R any] struct {
+	*task[A, R]
+	rec *recording[A, R]
+	key resultlog.Key
+}
+
+// Results implements dispatch.Sink.
+func (t *recordedTask[A, R]) Results(first, n int, data []byte, segments [][]byte, by *dispatch.Record) bool {
+	t.rec.results([]resultlog.Key{t.key}, data, segments)
+	return t.task.Results(first, n, data, segments, by)
+}
+
+// Part implements dispatch.Sink.
+func (t *recordedTask[A, R]) Part(unit int, p dispatch.Part) {
+	if p.Err != nil {
+		t.rec.failed(t.key, p.Err)
+	}
+	t.task.Part(unit, p)
+}
+
+// recordedLocal is the sink of a call by reference whose result is to be recorded.
+type recordedLocal[A, R any] struct {
+	*localTask[A, R]
+	rec *recording[A, R]
+	key resultlog.Key
+}
+
+// Results implements dispatch.Sink.
+func (t *recordedLocal[A, R]) Results(first, n int, data []byte, segments [][]byte, by *dispatch.Record) bool {
+	t.rec.values([]resultlog.Key{t.key}, []R{t.value})
+	return t.localTask.Results(first, n, data, segments, by)
+}
+
+// Part implements dispatch.Sink.
+func (t *recordedLocal[A, R]) Part(unit int, p dispatch.Part) {
+	err := p.Err
+	if err == nil {
+		err = t.noted()
+	}
+	if err != nil {
+		t.rec.failed(t.key, err)
+	}
+	t.localTask.Part(unit, p)
+}
+
+// record has the results of a task recorded.
+func (rec *recording[A, R]) record(t *task[A, R], key resultlog.Key) {
+	if l, ok := t.job.Sink.(*localTask[A, R]); ok {
+		t.job.Sink = &recordedLocal[A, R]{l, rec, key}
+	} else {
+		t.job.Sink = &recordedTask[A, R]{t, rec, key}
+	}
+	t.job.Foreign = true // what is copied, or encoded, delays nobody
+}
