@@ -52,7 +52,7 @@ func TestACallDoesNotWaitForAMapThatWasSubmittedBefore(t *testing.T) {
 func TestAHigherPriorityComesBeforeEverythingThatWaits(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
-		first, err := futures.Submit(ex, clocked, clockedArg{g, time.Nanosecond})
+		first, err := futures.Submit(ex, clocked, clockedArg{g, 20 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
