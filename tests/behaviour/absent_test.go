@@ -25,7 +25,7 @@ import (
 var errorTypes = map[string]error{
 	"RemoteError": &futures.RemoteError{}, "PanicError": &futures.PanicError{}, "BrokenError": &futures.BrokenError{},
 	"MismatchError": &futures.MismatchError{}, "PeerError": &futures.PeerError{}, "ShutdownError": &futures.ShutdownError{},
-	"ElementError": &futures.ElementError{},
+	"ElementError": &futures.ElementError{}, "RecordedError": &futures.RecordedError{},
 }
 
 func TestAnErrorThatIsNotOrPartlyFilledCanBeUsedLikeAnyOther(t *testing.T) {
@@ -91,6 +91,8 @@ func fill(v reflect.Value, really bool) {
 		v.SetString("text")
 	case bool:
 		v.SetBool(true)
+	case time.Time:
+		v.Set(reflect.ValueOf(time.Now()))
 	case []futures.RunningTask:
 		v.Set(reflect.ValueOf([]futures.RunningTask{{}, {Func: "f", Pid: 1}, {Thread: true, Since: time.Now()}}))
 	default:
