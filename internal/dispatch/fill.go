@@ -12,7 +12,7 @@ import (
 const (
 	tinyCall    = 50 * time.Microsecond  // a unit shorter than this on average is worth coalescing where a worker is a goroutine
 	callsTime   = 250 * time.Microsecond // how much work a batch of these aims at
-	tinyUnit    = 600 * time.Microsecond // the same where frames have a way to go, and who waits for one has to be woken
+	tinyUnit    = 600 * time.Microsecond // the same between processes, where a frame takes time to travel and has to wake its receiver
 	batchTime   = 600 * time.Microsecond
 	batchBytes  = 32 << 10             // a batch of more than one unit is no larger
 	batchUnits  = 4096                 // nor has more units

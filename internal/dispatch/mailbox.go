@@ -53,7 +53,7 @@ func (b *mailbox) put(l Letter) {
 	}
 	b.letters = append(b.letters, l)
 	b.waiting = slices.DeleteFunc(b.waiting, func(r *Receive) bool {
-		if !r.takes(&l) { // who looks: no other takes letters of this kind
+		if !r.takes(&l) { // a probe: it takes no message, and nothing else takes messages of this kind
 			return false
 		}
 		r.settle(l, nil)
