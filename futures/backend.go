@@ -15,6 +15,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link/loopback"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/link/slots"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -195,6 +196,9 @@ const sharedJournal = 8 << 10
 // newGroup makes the group of workers. Nothing runs yet.
 func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, error) {
 	if e.backend == backendMPI {
+		if err := refuseSlots(e.slots); err != nil {
+			return nil, err
+		}
 		if e.cfg.maxTasks > 0 {
 			return nil, errors.New("futures: WithMaxTasksPerChild: the workers are ranks of an MPI job, which cannot be replaced; " +
 				"leave the option out, or use a ProcessPoolExecutor")
@@ -217,7 +221,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		}
 		svc := e.threadService()
 		return loopback.New(loopback.Config{
-			Slots: e.slots, JournalSize: journal,
+			Slots: e.workers * e.slots, JournalSize: journal,
 			Serve:  func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) }, // its end reaches the master as a Loss
 			Traits: &link.Traits{Kind: backendThreads, Replaces: true, SharesMem: true},
 		}), nil
@@ -225,9 +229,9 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	if err := life.BeMaster(); err != nil {
 		return nil, err
 	}
-	cfg := proc.Config{Slots: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone,
+	cfg := proc.Config{Slots: e.workers, Journals: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone,
 		Environ: os.Environ(), Dir: workingDirectory()}
-	cfg.Prefix, cfg.File = e.cfg.output.prefix(), e.cfg.output.file()
+	cfg.Prefix, cfg.File = e.cfg.output.prefix(e.slots), e.cfg.output.file(e.slots)
 	if e.cfg.hasArgs {
 		cfg.Args = append([]string{}, e.cfg.args...)
 	}
@@ -236,6 +240,9 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 	}
 	g := proc.New(cfg)
 	e.help, e.endPrograms = g.Help, g.EndPrograms
+	if e.slots > 1 {
+		return slots.Share(g, e.slots), nil
+	}
 	return g, nil
 }
 

@@ -23,6 +23,7 @@ import (
 const (
 	envBackend    = "RANKPOOL_BACKEND"
 	envMaxWorkers = "RANKPOOL_MAX_WORKERS"
+	envSlots      = "RANKPOOL_SLOTS"
 	envUsePkl5    = "RANKPOOL_USE_PKL5"
 	envThreshold  = "RANKPOOL_PKL5_THRESHOLD"
 	envBackoff    = "RANKPOOL_BACKOFF"
@@ -41,6 +42,7 @@ const commandVariables = "RANKPOOL_RUN_"
 type environment struct {
 	backend   string
 	workers   int // 0: not set
+	slots     int // 0: not set
 	outOfBand bool
 	threshold int // 0: not set
 	backoff   time.Duration
@@ -76,7 +78,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !strings.HasPrefix(name, commandVariables) && !slices.Contains(proc.NumberVariables[:], name) &&
-			!slices.Contains([]string{envBackend, envMaxWorkers, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
+			!slices.Contains([]string{envBackend, envMaxWorkers, envSlots, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
 				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable, logs.Variable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
@@ -94,6 +96,9 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 			return e, fmt.Errorf("futures: %s=%q is not a number of workers; use 1 or more", envMaxWorkers, v)
 		}
 		e.workers = n
+	}
+	if e.slots, err = readSlots(); err != nil {
+		return e, err
 	}
 	if v, set := os.LookupEnv(envThreshold); set && v != "" {
 		n, err := strconv.Atoi(v)

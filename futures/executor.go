@@ -115,7 +115,8 @@ type executor struct {
 	mu       sync.Mutex // held for moments; taken behind starting
 	shut     bool
 	backend  string
-	slots    int                // as asked for
+	workers  int                // processes, ranks or goroutines, as asked for
+	slots    int                // of each of them
 	home     *dispatch.Home     // where tasks may lend their slots; nil elsewhere
 	settings *settings.Settings // what the workers' processes are set to; nil: nothing
 	world    bool               // its workers are the ranks of this process's world
@@ -252,7 +253,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		}
 	}
 	log := e.log.Logger
-	e.slots = e.chooseWorkers(env)
+	e.slots, e.workers = e.chooseSlots(env)
 	if e.cfg.backoff == 0 {
 		e.cfg.backoff = env.backoff
 	}

@@ -111,7 +111,7 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		}
 		r.window, r.feed.fixed = c.buffer, true
 		if !c.hasBuffer {
-			r.window, r.feed.fixed = windowChunks*max(e.slots, 1), false
+			r.window, r.feed.fixed = windowChunks*max(e.workers*e.slots, 1), false
 		}
 		return r.once(func(yield func(R, error) bool) { r.lazily(input, yield) })
 	}

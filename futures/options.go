@@ -22,6 +22,7 @@ type Option interface {
 // config is what Options set.
 type config struct {
 	workers     int // 0: not set
+	slots       int // 0: not set
 	executable  string
 	args        []string
 	hasArgs     bool

@@ -16,7 +16,8 @@ type outputChoice struct {
 	Dir      string
 }
 
-// WithOutputPrefix has each line that a worker prints, to standard output or standard error, begin with the worker: "[worker 3] ".
+// WithOutputPrefix has each line that a worker prints, to standard output or standard error, begin with the worker: "[worker 3] ", or with the
+// workers of its process where these are several ([WithSlots]): "[worker 0-3] ".
 // Lines stay whole, those of programs that tasks start too, and what has no end of line gets one when the worker ends. Without the
 // option, or [WithOutputDir], workers write to this program's output themselves, and parts of lines can mix.
 //
@@ -57,20 +58,22 @@ func (o outputChoice) check() error {
 	return nil
 }
 
-// prefix returns what begins the lines of a worker; nil: nothing.
-func (o outputChoice) prefix() func(worker int) string {
+// prefix returns what begins the lines of a process with so many workers; nil: nothing.
+func (o outputChoice) prefix(slots int) func(process int) string {
 	if !o.Prefixed {
 		return nil
 	}
-	return func(worker int) string { return fmt.Sprintf("[worker %d] ", worker) }
+	return func(process int) string { return fmt.Sprintf("[worker %s] ", slotNames(process, slots)) }
 }
 
-// file returns where what a worker prints goes; nil: to no file.
-func (o outputChoice) file() func(worker int) string {
+// file returns where what a process with so many workers prints goes; nil: to no file.
+func (o outputChoice) file(slots int) func(process int) string {
 	if o.Dir == "" {
 		return nil
 	}
-	return func(worker int) string { return filepath.Join(o.Dir, fmt.Sprintf("worker-%d.out", worker)) }
+	return func(process int) string {
+		return filepath.Join(o.Dir, fmt.Sprintf("worker-%s.out", slotNames(process, slots)))
+	}
 }
 
 // redirect does in a rank what was asked for.
@@ -80,10 +83,10 @@ func (o outputChoice) redirect(ctx context.Context) error {
 		return nil
 	}
 	var prefix, file string
-	if f := o.prefix(); f != nil {
+	if f := o.prefix(1); f != nil {
 		prefix = f(p.Index)
 	}
-	if f := o.file(); f != nil {
+	if f := o.file(1); f != nil {
 		file = f(p.Index)
 	}
 	if err := job.Redirect(ctx, fmt.Sprint(o), prefix, file); err != nil {

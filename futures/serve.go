@@ -106,6 +106,7 @@ func processService() dispatch.Service {
 		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor
 			return applySetup(ctx, b, nil)
 		},
+		Slots: slotService,
 	}
 }
 

@@ -21,6 +21,10 @@ type WorkerInfo struct {
 	// if they have the same Host. Local processes and goroutines all are: HostIndex is Index, and HostCount is Count.
 	HostIndex, HostCount int
 
+	// Slot is the worker's number among those of its process, from 0, and Slots how many these are: see WithSlots. Without that option a
+	// process has one. Goroutines are all in one: Slot is Index, and Slots is Count.
+	Slot, Slots int
+
 	Host string // the name of its host, as os.Hostname says
 	Pid  int    // its process; that of this program where workers are goroutines
 	Rank int    // of its process in the world of the MPI job that it belongs to; -1 where it belongs to none
@@ -38,8 +42,8 @@ var errNoWorker = errors.New("futures: Worker: the context is not that of a task
 // not block, costs no message and no memory, and changes nothing about how tasks travel. With any other context, as in the master, it
 // returns an error.
 //
-// Every task on a worker is told the same but for [WorkerInfo.Attempt]. Where workers are goroutines, an initializer runs once for all of
-// them, and is told that it runs on worker 0: what each worker needs for itself, a GPU say, is for [RegisterState].
+// Every task on a worker is told the same but for [WorkerInfo.Attempt]. An initializer runs once for all workers
+// of a process, and is told that it runs on the first of them: what each worker needs for itself, a GPU say, is for [RegisterState].
 //
 // A local process has its numbers in its environment before any code of the program runs: RANKPOOL_WORKER_INDEX,
 // RANKPOOL_WORKER_COUNT, RANKPOOL_WORKER_HOST_INDEX and RANKPOOL_WORKER_HOST_COUNT. A rank of an MPI job does not; mpiexec has

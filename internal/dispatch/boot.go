@@ -68,6 +68,7 @@ func (m *Master) open() {
 	m.waiting, m.unheard, m.lending.size = n, n, n
 	m.unknown = &Hello{Workers: n}
 	m.workers = m.newWorkers(0, n)
+	m.newProcesses()
 	for _, w := range m.workers {
 		m.startWorker(w)
 	}
@@ -88,7 +89,7 @@ func (m *Master) startWorker(w *worker) {
 	w.state = starting
 	w.starts++
 	w.hello, w.seq, w.last, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, 0, false, 0, true
-	w.reign, w.untimed, w.parted = m.reign, 0, elements{}
+	w.reign, w.untimed, w.parted, w.away = m.reign, 0, elements{}, false
 	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
 	m.order(w, order{verb: startSlot})
 }
@@ -199,8 +200,9 @@ func (m *Master) sendSetup(w *worker, onHost, hostCount int) {
 		Index: w.slot, Count: m.lending.size, HostIndex: onHost, HostCount: hostCount,
 		Host: w.hello.Host, Pid: w.hello.Pid, Rank: w.hello.Rank,
 	}}
+	w.site.Slot, w.site.Slots = slotOf(w.slot, m.slots(), m.lending.size)
 	b := number(kindSetup, uint64(w.slot))
-	for _, n := range []int{m.lending.size, onHost, hostCount} {
+	for _, n := range []int{m.lending.size, onHost, hostCount, m.slots()} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	m.send(w, b, insert{at: len(b), b: m.cfg.Setup})
@@ -229,6 +231,7 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 	}
 	if m.isBooted {
 		m.idle = append(m.idle, w.slot)
+		m.exhaust(w) // its process may have served its time already
 		return
 	}
 	if m.waiting--; m.waiting > 0 {

@@ -222,6 +222,9 @@ func (m *Master) fill(w *worker) bool {
 	}
 	m.watch.arm(m)
 	m.order(w, order{frame: b.frame, inserts: b.inserts})
+	if m.cfg.MaxTasks > 0 {
+		m.exhaust(w)
+	}
 	if late {
 		for i := w.head; i < len(w.out); i++ {
 			if p := &w.out[i]; p.seq >= first && p.job.is(interrupted) {

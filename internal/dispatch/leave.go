@@ -44,7 +44,7 @@ func (s *server) stopFrame(r *reader) {
 	s.late, s.limit = s.proto.running, limit
 	late := s.late
 	s.mu.Unlock()
-	if failures := s.leave(!late, limit); len(failures) > 0 {
+	if failures := s.leave(!late, limit); len(failures) > 0 || s.inProcess > 1 {
 		b := append(link.GetBuffer(), kindLeft)
 		for _, f := range failures {
 			b = binary.AppendUvarint(b, uint64(len(f.What)))
@@ -83,6 +83,12 @@ func (m *Master) farewell(w *worker, r *reader, out *news) error {
 		return errors.New("a farewell of a worker that has not been told to leave")
 	}
 	slot, hello, who := w.slot, w.hello, w.attributes()
+	if p := m.process(w); p != nil {
+		w.away = true
+		if p.ends() {
+			m.endLeft(p)
+		}
+	}
 	for len(r.b) > 0 {
 		what := r.bytes(r.uint())
 		coded := r.bytes(r.uint())

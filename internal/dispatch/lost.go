@@ -108,38 +108,44 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	case starting:
 		w.stopTimer()
 	}
-	cause := w.reason(l, was)
+	m.dissolve(w)
+	cause := m.neighbours(w, w.reason(l, was))
 	m.hush(w)
 	m.doom(w, cause)
-	failed := was == starting || was != leaving && w.idled(l, m.now()) && !isOverdue(cause)
+	failed := was == starting || was != leaving && w.idled(l, m.now()) && !isGivenUp(cause)
 	worked := w.units > 0
 	blamed := m.orphans(w, l, cause, n)
 	m.warn(w, cause)
-	if was == leaving {
-		m.noteEnd(w, l.Err)
-	}
+	m.settleLoss(ending{
+		w: w, was: was, err: l.Err, failed: failed, counts: blamed || worked && !failed && !isGivenUp(cause), blamed: blamed, cause: cause,
+	}, n)
+	m.dropReturned(n)
+	m.handOut()
+	m.settleState()
+	m.unlock()
+	m.deliver(n)
+}
+
+// succeed has another worker take the place of a lost one, if it may.
+func (m *Master) succeed(e ending, out *news) {
+	w := e.w
 	switch {
 	case m.leaving:
-	case was == leaving && m.extra(w):
-		m.vacate(w, was)
-	case was == leaving:
+	case e.was == leaving && m.extra(w):
+		m.vacate(w, e.was)
+	case e.was == leaving:
 		m.renew(w)
 	case m.state == Broken:
 	default:
 		m.stats.Lost++
 		who := w.attributes() // before the next start
 		if m.extra(w) {
-			m.vacate(w, was)
+			m.vacate(w, e.was)
 		} else {
-			m.replace(w, failed, blamed || worked && !failed && !isOverdue(cause), blamed, cause, n)
+			m.replace(w, e.failed, e.counts, e.blamed, e.cause, out)
 		}
-		m.reportLoss(who, w, was, cause)
+		m.reportLoss(who, w, e.was, e.cause)
 	}
-	m.dropReturned(n)
-	m.handOut()
-	m.settleState()
-	m.unlock()
-	m.deliver(n)
 }
 
 // reportLoss has logged that a worker was lost, as it was then, and what becomes of its slot. A loss that has broken the pool is named by what

@@ -97,21 +97,22 @@ type Master struct {
 	kind  link.Traits
 	group link.Group
 
-	mu      sync.Mutex
-	state   State
-	err     error // why Broken
-	queue   queue
-	workers []*worker
-	spare   lists // of workers' pieces
-	idle    []int // slots, first in first out
-	ready   int   // workers that are idle or busy
-	waiting int   // workers still to come before the first task may go out
-	unheard int   // workers that have not said hello yet since the start, where they may be on several hosts
-	flying  int   // units handed out and not answered
-	gone    int   // of these, how many were given up: nobody waits for them
-	funcs   []funcTimes
-	stats   Stats
-	watch   watchdog
+	mu        sync.Mutex
+	state     State
+	err       error // why Broken
+	queue     queue
+	workers   []*worker
+	processes []process // of several workers each; nil where each worker has its own
+	spare     lists     // of workers' pieces
+	idle      []int     // slots, first in first out
+	ready     int       // workers that are idle or busy
+	waiting   int       // workers still to come before the first task may go out
+	unheard   int       // workers that have not said hello yet since the start, where they may be on several hosts
+	flying    int       // units handed out and not answered
+	gone      int       // of these, how many were given up: nobody waits for them
+	funcs     []funcTimes
+	stats     Stats
+	watch     watchdog
 
 	losses int    // of running tasks, in a row: see lossesInARow
 	reign  uint64 // counts these; a worker that was there before the last is of an earlier one

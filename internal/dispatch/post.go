@@ -209,7 +209,7 @@ func withInserts(stream []byte, inserts []insert) []byte {
 	}
 	whole := link.GetBuffer()
 	if cap(whole) < size {
-		whole = make([]byte, 0, size)
+		whole = make([]byte, 0, size+8) // a group may add to it
 	}
 	from := 0
 	for _, i := range inserts {

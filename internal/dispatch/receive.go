@@ -332,7 +332,7 @@ func (m *Master) overdue(w *worker, seq uint64, out *news) {
 // giveUp ends a worker whose task, the next unit of p, ignores the end of its context; where that is impossible the task is given up.
 func (m *Master) giveUp(w *worker, p *piece, err *OverdueError, out *news) {
 	if m.kind.Kills {
-		m.kill(w, err)
+		m.endFor(w, err)
 		return
 	}
 	p.gone = true

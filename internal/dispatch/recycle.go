@@ -1,11 +1,15 @@
 package dispatch
 
-import "errors"
-
 // allowed returns how many more units may be handed to a worker before it is replaced.
 func (m *Master) allowed(w *worker) int {
-	if m.cfg.MaxTasks == 0 {
+	p := m.process(w)
+	switch {
+	case p.ends():
+		return 0
+	case m.cfg.MaxTasks == 0:
 		return batchUnits
+	case p != nil:
+		return m.cfg.MaxTasks - p.units()
 	}
 	return m.cfg.MaxTasks - w.served - w.units
 }
@@ -17,9 +21,8 @@ func (m *Master) free(w *worker) {
 		m.idle = append(m.idle, w.slot)
 		return
 	}
-	m.ready--
-	m.dismiss(w)
-	m.after(m.leaveLimit(), w, func() { m.kill(w, errors.New("it did not leave after its last task")) })
+	m.retire(w)
+	m.exhaust(w)
 }
 
 // renew starts the next worker in the slot of one that has served its time and left, unless a shutdown has nothing more

@@ -16,6 +16,7 @@ type worker struct {
 	long   bool // gave units back, and has answered nothing since
 	talks  bool // the unit it runs has asked for the other workers
 	direct bool // and talks to them by means that the master knows nothing of
+	away   bool // it has been told to leave, and has said that it did: what its process does concerns other slots
 	made   bool // which are made: it does not wait for them to be
 	passed bool // what it runs was handed out while a gang waited
 

@@ -56,6 +56,9 @@ func (m *Master) look() {
 		if i < len(moved) && moved[i] != w.moved {
 			w.moved, w.heard = moved[i], true
 		}
+	}
+	m.hearTogether()
+	for _, w := range m.workers {
 		if w.state != busy || w.heard {
 			if w.silent >= sayLooks && w.state == busy {
 				m.report(slog.LevelInfo, "rankpool: worker answers again", w.attributes())

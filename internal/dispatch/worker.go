@@ -80,6 +80,9 @@ type Service struct {
 	// Together says that the workers are of one process, and that what Setup does for the first of them it does for all.
 	Together bool
 
+	// Slots returns the service of workers that are slots of one process, see link.Traits. Nil: there are none.
+	Slots func() Service
+
 	// NoPeers says that tasks cannot talk to those on other workers.
 	NoPeers bool
 
@@ -119,6 +122,7 @@ type server struct {
 	cancel    context.CancelFunc
 
 	rank, size int // this worker's slot, and how many there are
+	inProcess  int // how many of these are slots of its process; 0: all
 	onHost     struct{ index, count int }
 	isSetUp    bool
 	again      int // how often the unit that runs has run before
@@ -380,6 +384,7 @@ func (s *server) setup(b []byte) (threshold int, tasks context.Context, err erro
 	s.mu.Lock()
 	s.rank, s.size = int(r.uint()), int(r.uint())
 	s.onHost.index, s.onHost.count = int(r.uint()), int(r.uint())
+	s.inProcess = int(r.uint())
 	s.mu.Unlock()
 	if r.err != nil {
 		normal = true

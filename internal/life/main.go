@@ -11,7 +11,9 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/everyrank"
 	"github.com/rankpool/rankpool/internal/job"
+	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/proc"
+	"github.com/rankpool/rankpool/internal/link/slots"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/settings"
 )
@@ -51,7 +53,7 @@ func (p Program) Main(where string) (status int) {
 		return ExitFailure
 	case worker:
 		ignoreSignals()
-		err := dispatch.Serve(ep, p.Service())
+		err := serve(ep, p.Service())
 		Complaints().Flush(LastWords)
 		if err != nil {
 			return ExitFailure // the master is gone: there is nobody to tell
@@ -71,6 +73,16 @@ func (p Program) Main(where string) (status int) {
 		return 0
 	}
 	return job.This.Run(inJob)
+}
+
+// serve works for the master at the other end of ep, as one worker or as several.
+func serve(ep link.Endpoint, svc dispatch.Service) error {
+	j, _ := ep.(link.Journals)
+	if j == nil || len(j.Journals()) == 1 {
+		return dispatch.Serve(ep, svc)
+	}
+	svc = svc.Slots()
+	return slots.Serve(ep, len(j.Journals()), func(ep link.Endpoint) error { return dispatch.Serve(ep, svc) })
 }
 
 // origin is what the process had when Main began.

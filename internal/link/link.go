@@ -108,6 +108,10 @@ type Traits struct {
 	Kills     bool   // Kill really ends the worker
 	SharesMem bool   // workers live in this process: Local frames travel, working directory and environment are shared
 	Spread    bool   // workers may be on several hosts; then none is replaced
+
+	// Slots is how many workers a process has that are started, killed and lost together, those of adjoining numbers; 0 and 1 mean
+	// that each has its own.
+	Slots int
 }
 
 // Loss says how a worker ended and what it left behind.
@@ -126,6 +130,9 @@ type Loss struct {
 
 	// Receiving is the Mark of the frame that the worker took in when it ended, if that may be large; else 0.
 	Receiving uint64
+
+	// Each is what the further journals of the worker have, where it is a Journals: all that is above but Err and Receiving.
+	Each []Loss
 }
 
 // Endpoint is a worker's end.
@@ -143,6 +150,18 @@ type Endpoint interface {
 
 	// Close says that this worker ends on purpose. Frames already sent still arrive.
 	Close() error
+}
+
+// Journals is an Endpoint with several journals, for a worker that is several to the scheduler.
+type Journals interface {
+	// Journals returns all of them. The first is the Endpoint's Journal.
+	Journals() []*Journal
+}
+
+// SlotRecaller is a Recaller whose workers are Journals.
+type SlotRecaller interface {
+	// RecallSlot is Recall for one of the worker's journals.
+	RecallSlot(w, slot int, first, n uint64)
 }
 
 // Native is an Endpoint whose group has something of its own for its workers to talk to each other by.

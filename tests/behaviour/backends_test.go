@@ -31,6 +31,7 @@ type backend struct {
 	replaces bool   // one that is lost is replaced, so one can be killed
 	reports  string // what Backend says
 
+	slots   int               // how many a process has at most; 0: one
 	workers int               // how many there are, whatever a test asks for; 0: as asked
 	without map[string]string // tests that make no sense here, with the reason
 }
@@ -52,7 +53,19 @@ var backends = []backend{
 		name: "process pool", env: "threads", apart: true, replaces: true, reports: "processes", // the class decides, not the variable
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewProcessPoolExecutor(o...) },
 	},
+	{
+		name: "processes × 4 slots", env: "processes", apart: true, replaces: true, reports: "processes", slots: 4,
+		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
+		without: map[string]string{
+			"TestAVerbThatYieldsTellsOfEachElementInItsPlaceHoweverOthersFail": takesAlong,
+			"TestAVerbThatReturnsAllGoesOnWithKeepGoing":                       takesAlong,
+			"TestALostWorkerCostsOneElementOfAChunkHoweverLargeTheResults":     takesAlong,
+		},
+	},
 }
+
+// takesAlong is why a test is left out whose tasks end their process: see TestAProcessThatDiesCostsWhatItsSlotsRan.
+const takesAlong = "a task that ends its process takes those along that other slots run"
 
 // ran is where the tests of this run have run.
 var ran testkit.Ran
@@ -130,7 +143,7 @@ func (b backend) start(t *testing.T, workers int, opts ...futures.Option) future
 	if b.workers > 0 && workers != b.workers {
 		t.Skipf("needs %d workers, and there are %d", workers, b.workers)
 	}
-	ex, err := b.make(append([]futures.Option{futures.WithMaxWorkers(workers)}, opts...)...)
+	ex, err := b.make(append(b.sized(workers), opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +156,16 @@ func (b backend) start(t *testing.T, workers int, opts ...futures.Option) future
 		}
 	})
 	return ex
+}
+
+// sized are the options for so many workers: as many slots to a process as there may be and the number allows.
+func (b backend) sized(workers int) []futures.Option {
+	for n := min(b.slots, workers); n > 1; n-- {
+		if workers%n == 0 {
+			return []futures.Option{futures.WithMaxWorkers(workers / n), futures.WithSlots(n)}
+		}
+	}
+	return []futures.Option{futures.WithMaxWorkers(workers)}
 }
 
 func within(t *testing.T) context.Context {

@@ -23,17 +23,24 @@ import (
 const (
 	socketFd  = 3
 	journalFd = 4
-	version   = "5:3:4" // of the protocol, with the descriptors
+	version   = "6:3:4" // of the protocol, with the descriptors
 )
 
-// handshake is what the variable holds for the worker in a slot.
-func handshake(index int) string { return version + ":" + strconv.Itoa(index) }
+// handshake is what the variable holds for the worker in a slot that has so many journals.
+func handshake(index, journals int) string {
+	return version + ":" + strconv.Itoa(journals) + ":" + strconv.Itoa(index)
+}
 
-// indexIn is the index in what the variable holds; false when that is of another program's master.
-func indexIn(value string) (index int, ok bool) {
-	number, same := strings.CutPrefix(value, version+":")
-	index, err := strconv.Atoi(number)
-	return index, same && err == nil
+// indexIn is the index in what the variable holds, and the number of journals; false when that is of another program's master.
+func indexIn(value string) (index, journals int, ok bool) {
+	numbers, same := strings.CutPrefix(value, version+":")
+	first, second, _ := strings.Cut(numbers, ":")
+	journals, err := strconv.Atoi(first)
+	if err != nil || journals < 1 {
+		return 0, 0, false
+	}
+	index, err = strconv.Atoi(second)
+	return index, journals, same && err == nil
 }
 
 // buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
@@ -58,8 +65,9 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
-	if _, same := indexIn(value); !same {
-		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q and a number: master and worker are different builds, or the variable "+
+	_, journals, same := indexIn(value)
+	if !same {
+		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q and two numbers: master and worker are different builds, or the variable "+
 			"was set by hand", variable, value, version+":")
 	}
 	unix.CloseOnExec(socketFd)
@@ -68,7 +76,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 		return nil, false, fmt.Errorf("proc: Attach: %s is set but descriptor %d is no socket: unset it, it is for programs that a master starts",
 			variable, socketFd)
 	}
-	m, err := mapMemory(os.NewFile(journalFd, "journal"))
+	m, err := mapMemory(os.NewFile(journalFd, "journal"), journals)
 	if err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: the journal: %w", err)
 	}
@@ -84,12 +92,12 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
 	here, there := m.rings()
-	e := &endpoint{raw: raw, out: newOutbox(), there: there, journal: m.journal}
+	e := &endpoint{raw: raw, out: newOutbox(), there: there, journals: m.journals}
 	e.in = inbox{socket: newReader(socketReader{f: sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
 	from := newSource(&here.desk, os.Getppid(), memlimit.Bytes())
 	from.probe()
 	here.source, e.in.socket.source = from, from
-	here.journal, e.in.socket.journal = m.journal, m.journal
+	here.journal, e.in.socket.journal = m.journals[0], m.journals[0]
 	there.offer()
 	e.out.connect(raw, there)
 	_ = e.out.sign(kindReady) // a master that is gone shows at the next use
@@ -103,13 +111,13 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 // endpoint is a worker's end. Its socket is read and written by system calls that Go's scheduler knows of: they wake the runtime's
 // monitor, which has to interrupt tasks that compute.
 type endpoint struct {
-	raw     syscall.RawConn
-	in      inbox
-	out     *outbox
-	there   *ring // what out has put frames into
-	journal *link.Journal
-	batch   batch
-	closed  atomic.Bool
+	raw      syscall.RawConn
+	in       inbox
+	out      *outbox
+	there    *ring // what out has put frames into
+	journals []*link.Journal
+	batch    batch
+	closed   atomic.Bool
 }
 
 // Begin marks what is started from now on as this batch's.
@@ -158,7 +166,10 @@ func (e *endpoint) Send(f link.Frame) error {
 }
 
 // Journal is in the memory shared with the master.
-func (e *endpoint) Journal() *link.Journal { return e.journal }
+func (e *endpoint) Journal() *link.Journal { return e.journals[0] }
+
+// Journals implements link.Journals.
+func (e *endpoint) Journals() []*link.Journal { return e.journals }
 
 // Close says goodbye. The process is expected to end soon.
 func (e *endpoint) Close() error {

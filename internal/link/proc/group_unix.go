@@ -66,13 +66,13 @@ type slot struct {
 	spare  *memory // of the last process, for the next one
 }
 
-// takeMemory returns zeroed memory for a process.
-func (s *slot) takeMemory() (*memory, error) {
+// takeMemory returns zeroed memory for a process, with so many journals.
+func (s *slot) takeMemory(journals int) (*memory, error) {
 	s.memory.Lock()
 	defer s.memory.Unlock()
 	m := s.spare
 	if s.spare = nil; m == nil {
-		return newMemory()
+		return newMemory(journals)
 	}
 	m.reset()
 	return m, nil

@@ -23,7 +23,7 @@ func (n numbered) Lost(int, link.Loss)         {}
 // between returns what is between a master and a worker: their memory, and the ends of their socket.
 func between(t *testing.T) (m *memory, ours, theirs *os.File) {
 	t.Helper()
-	m, err := newMemory()
+	m, err := newMemory(1)
 	if err != nil {
 		t.Fatal(err)
 	}

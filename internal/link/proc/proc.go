@@ -40,6 +40,9 @@ type Config struct {
 	// Slots is how many processes there can be, at least one.
 	Slots int
 
+	// Journals is how many journals each process has; 0 means one.
+	Journals int
+
 	// Executable is the program to start. Empty means the running program itself: on Linux the very file that is
 	// running, whatever was built to its path meanwhile.
 	Executable string
@@ -74,6 +77,7 @@ func New(cfg Config) *Group {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	cfg.Journals = max(cfg.Journals, 1)
 	if cfg.Args == nil && len(os.Args) > 0 {
 		cfg.Args = os.Args[1:]
 	}

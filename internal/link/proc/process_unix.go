@@ -34,8 +34,8 @@ type process struct {
 	relays []*lines.Relay // of what it prints; none unless lines get a prefix
 	memory *memory        // what it shares with this process; nil until it is about to start
 
-	recall  sync.Mutex
-	journal *link.Journal // of memory, while that is this process's; guarded by recall
+	recall   sync.Mutex
+	journals []*link.Journal // of memory, while that is this process's; guarded by recall
 
 	// Guarded by slot.deliver.
 	ring    *ring  // nil until the process was started, and after its end
@@ -135,11 +135,11 @@ func (p *process) launch() {
 func (p *process) start() (*os.File, error) {
 	g := p.group
 	var err error
-	if p.memory, err = p.slot.takeMemory(); err != nil {
+	if p.memory, err = p.slot.takeMemory(g.cfg.Journals); err != nil {
 		return nil, explain("shared memory for its journal", err)
 	}
 	p.recall.Lock()
-	p.journal = p.memory.journal
+	p.journals = p.memory.journals
 	p.recall.Unlock()
 	if !g.copies {
 		toWorker, _ := p.memory.rings()
@@ -221,7 +221,7 @@ func (p *process) keepMemory() {
 	p.desks = nil
 	p.mu.Unlock()
 	p.recall.Lock()
-	p.journal = nil
+	p.journals = nil
 	p.recall.Unlock()
 	if p.memory != nil && !p.slot.giveMemory(p.memory) {
 		_ = p.memory.close()
@@ -280,10 +280,11 @@ func (p *process) receive(sock *os.File) {
 	limit.Stop()
 	<-watch
 	p.out.forget()
-	l := link.Loss{Err: p.verdict(state, err, bye), Proof: true}
-	l.Finished, l.Picked, l.Salvage = p.memory.journal.Read()
-	l.Over, l.Results = p.memory.journal.Begun()
-	l.Receiving = p.memory.journal.Receives()
+	l := left(p.memory.journals[0])
+	l.Err, l.Receiving = p.verdict(state, err, bye), p.memory.journals[0].Receives()
+	for _, j := range p.memory.journals[1:] {
+		l.Each = append(l.Each, left(j))
+	}
 	p.group.cfg.Logger.Debug("rankpool: worker process ended", "worker", p.index, "pid", p.child.Pid, "err", l.Err)
 	p.checkOutput(l.Err)
 	p.endMarked(0, l.Err == nil)
@@ -291,6 +292,14 @@ func (p *process) receive(sock *os.File) {
 	p.report(l)
 	p.passOutput()
 	p.group.gone(p)
+}
+
+// left is what a journal has whose writer has ended.
+func left(j *link.Journal) (l link.Loss) {
+	l.Proof = true
+	l.Finished, l.Picked, l.Salvage = j.Read()
+	l.Over, l.Results = j.Begun()
+	return l
 }
 
 // endMarked ends what descends from the worker, all but one process, and returns when that has ended.
@@ -403,14 +412,17 @@ func (r socketReader) Read(b []byte) (int, error) {
 }
 
 // Recall implements link.Recaller.
-func (g *Group) Recall(w int, first, n uint64) {
+func (g *Group) Recall(w int, first, n uint64) { g.RecallSlot(w, 0, first, n) }
+
+// RecallSlot implements link.SlotRecaller.
+func (g *Group) RecallSlot(w, slot int, first, n uint64) {
 	p := g.slots[w].current.Load()
 	if p == nil {
 		return
 	}
 	p.recall.Lock()
 	defer p.recall.Unlock()
-	if p.journal != nil {
-		p.journal.Recall(first, n)
+	if p.journals != nil {
+		p.journals[slot].Recall(first, n)
 	}
 }

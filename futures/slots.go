@@ -1,0 +1,137 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/life"
+	"github.com/rankpool/rankpool/internal/link/slots"
+)
+
+// WithSlots has each local process run up to n tasks at the same time, on goroutines. Each of these slots is a worker: it has a number of
+// its own ([Worker], [Stats]), its own states ([RegisterState]), and is what [SubmitEach] counts. So [WithMaxWorkers] says how many
+// processes there are, and NumWorkers is n times as many. Without [WithMaxWorkers] there are as many processes as the cores are
+// divided by n, one at least. Without WithSlots RANKPOOL_SLOTS decides: a number, or auto, the cores that each process may use; else n
+// is 1. In a task, and for a thread pool, the variable says nothing.
+//
+// The slots of a process share its memory, its globals (one copy, which tasks only read) and the run of the initializer. Package-level
+// variables are shared too, so tasks that write to them need locks. GOMAXPROCS is the cores divided by the number of processes. The
+// process's own number, and that of processes, is what is in its environment and in its name.
+//
+// A process that dies costs the tasks that its slots ran, one each, and no other. A task that ignores the end of its context ends the
+// process, as without slots, but the other slots finish what they run before, for which they have [WithStopTimeout]; those that run on
+// then are lost with a [*BrokenError] that says why. [WithMaxTasksPerChild] counts the tasks of all slots of a process. What a
+// task has started and left ends with the process, and not with the task whose context had ended.
+//
+// Where the workers are goroutines there are n times as many. Ranks of an MPI job have one slot each: there the executor refuses to start.
+func WithSlots(n int) Option {
+	return option(func(c *config) error {
+		if err := checkSlots(n); err != nil {
+			return fmt.Errorf("WithSlots(%d): %w", n, err)
+		}
+		c.slots = n
+		return nil
+	})
+}
+
+func checkSlots(n int) error {
+	switch {
+	case n < 1:
+		return errors.New("a process must have at least 1 slot")
+	case n > slots.Most:
+		return fmt.Errorf("a process can have %d slots at most; use more processes (WithMaxWorkers)", slots.Most)
+	}
+	return nil
+}
+
+// autoSlots is RANKPOOL_SLOTS=auto.
+const autoSlots = -1
+
+// readSlots reads RANKPOOL_SLOTS; 0 is not set.
+func readSlots() (int, error) {
+	v := os.Getenv(envSlots)
+	switch {
+	case v == "":
+		return 0, nil
+	case strings.EqualFold(v, "auto"):
+		return autoSlots, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return 0, fmt.Errorf("futures: %s=%q is not a number of slots; use 1 or more, or auto", envSlots, v)
+	}
+	if err := checkSlots(n); err != nil {
+		return 0, fmt.Errorf("futures: %s=%q: %w", envSlots, v, err)
+	}
+	return n, nil
+}
+
+// chooseSlots says how many slots each process has, and how many processes there are.
+func (e *executor) chooseSlots(env environment) (slots, processes int) {
+	slots, processes = 1, e.chooseWorkers(env)
+	if n := env.slots; n != 0 && !life.InWorker() {
+		slots = n
+	}
+	if e.cfg.slots > 0 {
+		slots = e.cfg.slots
+	}
+	counted := e.comm != nil || e.cfg.workers > 0 || env.workers > 0 || life.InWorker() && e.class != threadClass
+	switch {
+	case slots == autoSlots && counted:
+		slots = max(1, cores()/processes)
+	case slots == autoSlots:
+		slots, processes = cores(), 1
+	case slots > 1 && !counted:
+		processes = max(1, processes/slots)
+	}
+	return slots, processes
+}
+
+// refuseSlots complains about slots where they cannot be.
+func refuseSlots(n int) error {
+	if n == 1 {
+		return nil
+	}
+	return fmt.Errorf("futures: WithSlots(%d), or %s: the workers are ranks of an MPI job, which run one task at a time; start more ranks, or "+
+		"use processes", n, envSlots)
+}
+
+// slotService is what the slots of a worker process do: the first to be set up sets the process up for all of them.
+func slotService() dispatch.Service {
+	s := processService()
+	once := new(initialization)
+	var first context.Context
+	var threshold int
+	setup := s.Setup
+	s.Together = true
+	s.Setup = func(ctx context.Context, b []byte) (int, context.Context, error) {
+		own := false
+		err := once.run(ctx, func(ctx context.Context) (err error) {
+			own = true
+			threshold, first, err = setup(ctx, b)
+			return err
+		})
+		switch {
+		case err != nil:
+			return 0, nil, err
+		case own:
+			return threshold, first, nil
+		}
+		ctx = context.WithValue(serveMaster(ctx), globalsKey{}, first.Value(globalsKey{}))
+		return threshold, withStates(ctx), nil
+	}
+	return s
+}
+
+// slotNames is what a process with so many slots is called in what tells its output apart: its workers.
+func slotNames(process, slots int) string {
+	if slots == 1 {
+		return strconv.Itoa(process)
+	}
+	return fmt.Sprintf("%d-%d", process*slots, process*slots+slots-1)
+}
