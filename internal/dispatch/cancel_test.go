@@ -59,7 +59,7 @@ func TestACancelThatComesBeforeTheUnitHasItsContextEndsIt(t *testing.T) {
 	var turn sync.Mutex
 	ended := make(chan error, 1)
 	svc := dispatch.Service{
-		Turn: &turn,
+		Turn: func() sync.Locker { return &turn },
 		Function: func(uint32) dispatch.Body {
 			return function{func(ctx context.Context, x uint64) (uint64, error) {
 				select {

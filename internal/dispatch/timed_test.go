@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"bytes"
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,14 +23,16 @@ func TestAResultThatAnotherGoroutineMightSendComesWithItsTime(t *testing.T) {
 	w := &wire{down: make(chan link.Frame, 8), up: make(chan []byte, 64), journal: link.NewJournal(make([]byte, 1<<12))}
 	heard := make(chan []byte, 1)
 	svc := dispatch.Service{
-		Turn: atEnd(func() {
-			w.say('t', 2, 0, 0, 0, 1, 0, 0, 0, 1, 8)
-			first := <-w.up
-			if first[0] != 'b' {
-				w.hear(t, 'b')
-			}
-			heard <- first
-		}),
+		Turn: func() sync.Locker {
+			return atEnd(func() {
+				w.say('t', 2, 0, 0, 0, 1, 0, 0, 0, 1, 8)
+				first := <-w.up
+				if first[0] != 'b' {
+					w.hear(t, 'b')
+				}
+				heard <- first
+			})
+		},
 		Function: func(uint32) dispatch.Body {
 			return function{func(_ context.Context, x uint64) (uint64, error) {
 				w.say('p')

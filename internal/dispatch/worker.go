@@ -70,9 +70,9 @@ type Service struct {
 	// Unheard takes a failure of Leave that the master cannot be told any more.
 	Unheard func(f Failure)
 
-	// Turn is locked while tasks run, unless it is nil: workers that share a process take turns, batch by batch. A worker
-	// that waits for its turn still answers the master.
-	Turn sync.Locker
+	// Turn returns what a worker locks while tasks run, unless it is nil: workers that share a process take turns, batch by batch, as a
+	// Lease has them do. A worker that waits for its turn still answers the master.
+	Turn func() sync.Locker
 
 	// Home is that of the pool, where tasks may lend their slots. Nil: they do not.
 	Home *Home
@@ -160,7 +160,9 @@ func Serve(ep link.Endpoint, svc Service) error {
 	s.programs, _ = ep.(link.Programs)
 	s.proto.receiving = true
 	s.freed = sync.NewCond(&s.mu)
-	s.turn.lock = svc.Turn
+	if svc.Turn != nil {
+		s.turn.lock = svc.Turn()
+	}
 	s.out.init(s)
 	s.base, s.end = context.WithCancel(context.WithValue(context.Background(), serverKey{}, s))
 	s.tasks = s.base

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -152,7 +153,7 @@ func (c *commRanks) Serve(ctx context.Context, p Program, root int) error {
 	defer BorrowStdin()()
 	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
-	svc.Turn = new(sync.Mutex)
+	svc.Turn = new(dispatch.Lease).Seat
 	return mpilink.ServeGathered(ctx, c.gathering(options), root, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
 }
 

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -90,7 +90,7 @@ func serveRank(p Program, c *mpi.Comm, o mpilink.Options, rank int, spawned bool
 
 	svc := p.Service()
 	svc.Hello.Rank = rank
-	svc.Turn = new(sync.Mutex)
+	svc.Turn = new(dispatch.Lease).Seat
 	err := mpilink.Serve(c, o, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()

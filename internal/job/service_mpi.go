@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 
+	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -82,7 +82,7 @@ func serveAt(p Program, s Server) error {
 	}
 	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
-	svc.Turn = new(sync.Mutex)
+	svc.Turn = new(dispatch.Lease).Seat
 	err = mpilink.ServeMasters(ctx, mpilink.Service{
 		Options: options, Place: s.Place, Bind: s.Bind, Keep: s.Keep, World: own,
 		Said: func(text string) { fmt.Fprintln(os.Stderr, "rankpool: serve:", text) },

@@ -49,6 +49,43 @@ func TestACallDoesNotWaitForAMapThatWasSubmittedBefore(t *testing.T) {
 	})
 }
 
+// Where the workers are the ranks of a world, both executors have the same.
+func TestCallsOfASecondExecutorDoNotWaitForAMapOfTheFirst(t *testing.T) {
+	const elements = 200_000
+	each(t, func(t *testing.T, b backend) {
+		first, second := b.start(t, max(b.workers, 1)), b.start(t, max(b.workers, 1))
+		if err := second.Bootup(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		xs := make([]int, elements)
+		for i := range xs {
+			xs[i] = 50
+		}
+		var done atomic.Int64
+		results := futures.Map(t.Context(), first, loops, xs, futures.WithArrivalCount(&done))
+		const calls = 20
+		before := done.Load()
+		for i := range calls {
+			f, err := futures.Submit(second, loops, i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, err := f.Result(within(t)); err != nil || v != i {
+				t.Fatal(v, err)
+			}
+		}
+		if n := done.Load() - before; n > elements/2 {
+			t.Errorf("%d elements of the map were done when %d calls of the second executor were", n, calls)
+		}
+		for v, err := range results {
+			if v != 50 || err != nil {
+				t.Fatal(v, err)
+			}
+			break
+		}
+	})
+}
+
 func TestAHigherPriorityComesBeforeEverythingThatWaits(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
