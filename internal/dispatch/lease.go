@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -8,27 +9,30 @@ import (
 
 // Lease is what the workers share that are in one process and work for several masters: one of them runs tasks at a time, batch by
 // batch. It goes to the one that has had it for the shortest time, as flows take turns within a master. One that comes to it begins at the
-// time of the one that has it.
+// time of the one that has it, or had it last. One that has had more than that need not wait for as long as it was away.
 type Lease struct {
-	mu     sync.Mutex
-	seats  int           // that there have been
-	holder *seat         // nil: nobody has it
-	kept   *seat         // for this one it is kept, which has just given it back
-	passed int           // counts
-	waits  []*seat       // in the order in which they came
-	now    time.Duration // virtual: that of the last holder, when it got it
+	mu    sync.Mutex
+	seats int           // that there have been
+	last  *seat         // has it, or had it last
+	held  bool          // last has it
+	kept  *time.Timer   // nobody has it, and it is kept for last, or another that is behind, until this ends; nil: it is not kept
+	keeps time.Duration // how long this takes
+	turns int           // how often it was granted or kept: a timer that ends late is not to end what came after it
+	waits []*seat       // in the order in which they came
 }
 
 // seat is one worker's part of a Lease.
 type seat struct {
 	lease *Lease
-	time  time.Duration // virtual: how long it has had the lease
-	since time.Time     // it has it; zero while there is no other seat
+	time  time.Duration // virtual: how long it has had the lease, and keptPart times as long as it was kept for it
+	since time.Time     // it has it, or it is kept for it; zero while there is no other seat
+	left  time.Time     // when it gave it back; zero as with since
 	turn  chan struct{} // closed when it gets it
 }
 
 // Of a worker that has had less than another one the next batch is mostly there at once when it gives the lease back. So that is
-// kept for it, but for a small part of the time that it is behind, so that little is lost if nothing comes.
+// kept for it meanwhile. Nobody runs then, so it is charged keptPart times that long: however often one comes that has little to
+// run, the others lose a tenth of their time at most.
 const (
 	keptPart = 10
 	mostKept = time.Millisecond
@@ -46,8 +50,17 @@ func (l *Lease) Seat() sync.Locker {
 func (s *seat) Lock() {
 	l := s.lease
 	l.mu.Lock()
-	s.time = max(s.time, l.present())
-	if l.holder == nil && (l.kept == nil || l.kept == s) {
+	if l.last != nil && l.last != s {
+		if !s.left.IsZero() {
+			s.time -= time.Since(s.left)
+		}
+		s.time = max(s.time, l.last.present())
+	}
+	if l.kept != nil && (s == l.last || s.time < l.next().time) {
+		l.unkeep()
+		s.time = max(s.time, l.last.time)
+	}
+	if !l.held && l.kept == nil {
 		l.grant(s)
 		l.mu.Unlock()
 		return
@@ -59,58 +72,77 @@ func (s *seat) Lock() {
 	<-turn
 }
 
-// Unlock gives the lease back.
+// Unlock gives the lease back: to the one that has had the least of those that wait, unless it is kept for this one, which has had less.
 func (s *seat) Unlock() {
 	l := s.lease
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.time = max(s.time, l.present())
-	l.holder = nil
-	l.pass(s)
-}
-
-// present is the virtual time of the holder now.
-func (l *Lease) present() time.Duration {
-	if l.holder == nil || l.holder.since.IsZero() {
-		return l.now
+	if !s.since.IsZero() {
+		s.left = time.Now()
+		s.time += s.left.Sub(s.since)
 	}
-	return max(l.now, l.holder.time+time.Since(l.holder.since))
+	l.held = false
+	next := l.next()
+	if next == nil {
+		return
+	}
+	if d := min((next.time-s.time)/keptPart, mostKept); d > 0 {
+		l.keep(s, d)
+		return
+	}
+	l.pass(next)
 }
 
+// present is the virtual time of a seat now. The lease's lock is held.
+func (s *seat) present() time.Duration {
+	if !s.lease.held || s.lease.last != s || s.since.IsZero() {
+		return s.time
+	}
+	return s.time + time.Since(s.since)
+}
+
+// next is the one that has had the least of those that wait; nil: none waits.
+func (l *Lease) next() *seat {
+	if len(l.waits) == 0 {
+		return nil
+	}
+	return slices.MinFunc(l.waits, func(a, b *seat) int { return cmp.Compare(a.time, b.time) }) // the first of several
+}
+
+// grant gives the lease to a seat that does not wait.
 func (l *Lease) grant(s *seat) {
-	l.holder, l.kept = s, nil
-	l.now = max(l.now, s.time)
+	l.turns++
+	l.last, l.held = s, true
 	if s.since = (time.Time{}); l.seats > 1 {
 		s.since = time.Now()
 	}
 }
 
-// pass passes the lease on: to the one that has had the least of those that wait, unless it is kept for from, which has had less.
-func (l *Lease) pass(from *seat) {
-	l.passed++
-	l.kept = nil
-	if len(l.waits) == 0 {
-		return
-	}
-	least := l.waits[0]
-	for _, s := range l.waits {
-		if s.time < least.time {
-			least = s
+// pass gives the lease to a seat that waits.
+func (l *Lease) pass(s *seat) {
+	l.waits = slices.DeleteFunc(l.waits, func(w *seat) bool { return w == s })
+	l.grant(s)
+	close(s.turn)
+}
+
+// keep has those that wait do so for a while longer, for s to come again.
+func (l *Lease) keep(s *seat, d time.Duration) {
+	l.turns++
+	s.since, l.keeps = time.Now(), d
+	turn := l.turns
+	l.kept = time.AfterFunc(d, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.turns == turn && l.kept != nil {
+			l.unkeep()
+			l.pass(l.next())
 		}
-	}
-	if from != nil && (least.time-from.time)/keptPart > 0 {
-		l.kept = from
-		number := l.passed
-		time.AfterFunc(min((least.time-from.time)/keptPart, mostKept), func() {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			if l.holder == nil && l.passed == number {
-				l.pass(nil)
-			}
-		})
-		return
-	}
-	l.waits = slices.DeleteFunc(l.waits, func(s *seat) bool { return s == least })
-	l.grant(least)
-	close(least.turn)
+	})
+}
+
+// unkeep ends that, and charges the seat. A timer that is late is not its fault.
+func (l *Lease) unkeep() {
+	l.kept.Stop()
+	l.kept = nil
+	l.last.time += keptPart * min(time.Since(l.last.since), l.keeps)
 }

@@ -88,3 +88,92 @@ func TestALeaseIsThereForOneThatComesNowAndThen(t *testing.T) {
 		})
 	}
 }
+
+// One that has little to run again and again does not have the lease stand idle for as long as the others run.
+func TestALeaseIsNotKeptLongForOneThatRunsLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l dispatch.Lease
+		much := &holder{seat: l.Seat(), each: 300 * time.Millisecond}
+		little := &holder{seat: l.Seat(), each: time.Microsecond, pause: 900 * time.Microsecond}
+		const long = 20 * time.Second
+		until := time.Now().Add(long)
+		var done sync.WaitGroup
+		done.Go(func() { much.run(until) })
+		done.Go(func() { little.run(until) })
+		done.Wait()
+		if much.had < long*85/100 {
+			t.Errorf("the other one has had it for %v of %v", much.had, long)
+		}
+	})
+}
+
+// Each comes once, and no turn is lost to one that does not come again.
+func TestALeaseIsHadForItsPartBesideManyThatComeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l dispatch.Lease
+		one := &holder{seat: l.Seat(), each: 10 * time.Millisecond, pause: 2 * time.Microsecond}
+		const long = 10 * time.Second
+		until := time.Now().Add(long)
+		var had time.Duration
+		var done sync.WaitGroup
+		done.Go(func() { one.run(until) })
+		done.Go(func() {
+			for time.Now().Before(until) {
+				other := &holder{seat: l.Seat(), each: time.Millisecond, pause: 2 * time.Microsecond}
+				other.run(time.Now().Add(time.Nanosecond))
+				had += other.had
+			}
+		})
+		done.Wait()
+		if one.had < long*40/100 || one.had+had < long*9/10 {
+			t.Errorf("of %v one has had it for %v, and the others for %v", long, one.had, had)
+		}
+	})
+}
+
+// What is kept for a worker that has ended is passed on.
+func TestALeaseThatIsKeptForOneThatDoesNotComeIsPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l dispatch.Lease
+		a, b := l.Seat(), l.Seat()
+		var done sync.WaitGroup
+		a.Lock()
+		done.Go(func() { b.Lock() })
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		done.Go(func() { a.Lock() })
+		a.Unlock()
+		synctest.Wait()
+		time.Sleep(time.Microsecond)
+		b.Unlock() // and does not come any more
+		begin := time.Now()
+		done.Wait()
+		if took := time.Since(begin); took > time.Millisecond {
+			t.Errorf("it was kept for %v", took)
+		}
+		a.Unlock()
+	})
+}
+
+// What one has had more than the others is forgotten while it asks for nothing.
+func TestALeaseIsThereForOneThatHadItForLongAndLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l dispatch.Lease
+		a, b := &holder{seat: l.Seat(), each: time.Millisecond}, &holder{seat: l.Seat(), each: time.Millisecond}
+		var done sync.WaitGroup
+		a.seat.Lock()
+		done.Go(func() { b.run(time.Now().Add(time.Nanosecond)) })
+		time.Sleep(time.Hour)
+		a.seat.Unlock()
+		done.Wait()
+		time.Sleep(2 * time.Hour)
+		until := time.Now().Add(time.Second)
+		done.Go(func() { b.run(until) })
+		synctest.Wait()
+		done.Go(func() { a.run(until) })
+		done.Wait()
+		if a.had < 400*time.Millisecond {
+			t.Errorf("of the second it had %v, and has waited %v", a.had, a.most)
+		}
+	})
+}
