@@ -11,7 +11,7 @@ import (
 type doctorCommand struct {
 	JSON    bool          `name:"json" help:"Print one JSON object instead of text."`
 	Mpiexec string        `name:"mpiexec" placeholder:"PATH" help:"The mpiexec to examine; default: the one on the path."`
-	Limit   time.Duration `name:"limit" default:"55s" help:"When to give up whatever hangs; at most 55s."`
+	Limit   time.Duration `name:"limit" default:"55s" help:"When to give up whatever hangs. A longer one gives each part more time, on a machine that is busy."`
 }
 
 // Help is what --help says beyond the options.
@@ -29,7 +29,7 @@ Examples:
     srun -N 2 -n 4 rankpool doctor
     rankpool doctor --json
 
-Status: 1 when a finding says fail, otherwise 0. It takes 60 seconds at most, and leaves no process behind.`
+Status: 1 when a finding says fail, otherwise 0. It takes 60 seconds at most unless --limit gives it more, and leaves no process behind.`
 }
 
 // Run examines and prints.

@@ -31,7 +31,7 @@ const together = "start master and workers together, with `mpiexec -n N`: that n
 // connecting has two jobs that were started apart connect.
 func (d *doctor) connecting(ctx context.Context, l findmpi.Launcher) {
 	defer d.findings.during("connecting two jobs")()
-	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	ctx, cancel := context.WithTimeout(ctx, d.limit(connectLimit))
 	defer cancel()
 	var options []string
 	if l.Family == mpi.OpenMPI {
@@ -42,7 +42,7 @@ func (d *doctor) connecting(ctx context.Context, l findmpi.Launcher) {
 				"find each other with this version of Open MPI", names.program), together, nil})
 			return
 		}
-		uri, stop, err := names.start(ctx, server)
+		uri, stop, err := names.start(ctx, server, d.limit(namesLimit))
 		defer stop()
 		if err != nil {
 			d.findings.add(Finding{connectSubject, warning, fmt.Sprintf("the name server %s does not start: %v", server, err), together, nil})
@@ -51,7 +51,7 @@ func (d *doctor) connecting(ctx context.Context, l findmpi.Launcher) {
 		options = names.options(uri)
 	}
 	begin := time.Now()
-	text, err := connectJobs(ctx, l, options)
+	text, err := connectJobs(ctx, l, d.limit(connectLimit), options)
 	if err != nil {
 		d.findings.add(Finding{connectSubject, warning, "does not work: " + strings.TrimPrefix(err.Error(), "mpi: "), together, nil})
 		return
@@ -83,8 +83,8 @@ func (n nameServer) find(l findmpi.Launcher) (string, error) {
 	return exec.LookPath(n.program)
 }
 
-// start starts it and returns the file in which it says where it is. stop ends it.
-func (n nameServer) start(ctx context.Context, path string) (uri string, stop func(), err error) {
+// start starts it and returns the file in which it says where it is, which may take until the limit. stop ends it.
+func (n nameServer) start(ctx context.Context, path string, limit time.Duration) (uri string, stop func(), err error) {
 	dir, remove, err := owndir.Scratch("", "rankpool-names-")
 	if err != nil {
 		return "", func() {}, err
@@ -105,7 +105,7 @@ func (n nameServer) start(ctx context.Context, path string) (uri string, stop fu
 	}
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for limit := time.After(namesLimit); ; {
+	for over := time.After(limit); ; {
 		text, err := os.ReadFile(uri)
 		if err == nil && strings.HasSuffix(string(text), "\n") {
 			return uri, stop, nil
@@ -113,22 +113,22 @@ func (n nameServer) start(ctx context.Context, path string) (uri string, stop fu
 		select {
 		case <-ended:
 			return "", stop, errors.New(last)
-		case <-limit:
-			return "", stop, fmt.Errorf("it does not say where it is within %v", namesLimit)
+		case <-over:
+			return "", stop, fmt.Errorf("it does not say where it is within %v", limit)
 		case <-look.C:
 		}
 	}
 }
 
 // connectJobs starts a job that opens a port, and one that connects to it.
-func connectJobs(ctx context.Context, l findmpi.Launcher, options []string) (string, error) {
+func connectJobs(ctx context.Context, l findmpi.Launcher, limit time.Duration, options []string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
 	job := func(enough func([]fact) bool, probe ...string) ([]fact, error) {
-		args := append(append([]string{}, options...), "-n", "1", self, "doctor-probe", "--limit", connectLimit.String())
-		facts, out, err := probed(ctx, connectLimit, l.Path, append(args, probe...), enough)
+		args := append(append([]string{}, options...), "-n", "1", self, "doctor-probe", "--limit", limit.String())
+		facts, out, err := probed(ctx, limit, l.Path, append(args, probe...), enough)
 		if len(facts) == 0 && err == nil || err != nil && !told(facts) {
 			err = errors.New(marked.LastWords(out, err))
 		}

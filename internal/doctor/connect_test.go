@@ -28,7 +28,7 @@ echo 'RANKPOOL-FACT {"Kind":"connect"}'
 	defer cancel()
 	over := make(chan error, 1)
 	go func() {
-		text, err := connectJobs(ctx, findmpi.Launcher{Path: launcher}, nil)
+		text, err := connectJobs(ctx, findmpi.Launcher{Path: launcher}, testkit.Limit, nil)
 		if err == nil && !strings.HasPrefix(text, "works") {
 			t.Errorf("it says %q", text)
 		}

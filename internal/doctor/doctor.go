@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,13 +80,13 @@ func (f *findings) close() []Finding {
 	return f.all
 }
 
-// doctorLimit is what the examination may take at most; printing and killing come on top.
+// doctorLimit is what the examination takes at most unless told otherwise; printing and killing come on top. The limits of its parts go with it.
 const doctorLimit = 55 * time.Second
 
 // Options say what is examined, and for how long.
 type Options struct {
 	Mpiexec string        // the one to examine; empty: the one on the path
-	Limit   time.Duration // doctorLimit at most
+	Limit   time.Duration // 0: doctorLimit. With a longer one each part may take longer, for a machine that is busy
 }
 
 // Report is what an examination has found.
@@ -101,9 +102,10 @@ type Report struct {
 // ends, when the cause is the error.
 func Examine(stoppable context.Context, s command.Surroundings, o Options) (*Report, error) {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(stoppable, min(o.Limit, doctorLimit))
+	limit := cmp.Or(o.Limit, doctorLimit)
+	ctx, cancel := context.WithTimeout(stoppable, limit)
 	defer cancel()
-	d := &doctor{Surroundings: s, mpiexec: o.Mpiexec, findings: new(findings)}
+	d := &doctor{Surroundings: s, mpiexec: o.Mpiexec, findings: new(findings), slowness: float64(limit) / float64(doctorLimit)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -158,8 +160,14 @@ type doctor struct {
 	command.Surroundings
 	mpiexec  string // as given
 	findings *findings
+	slowness float64 // how much longer than usual each part may take, if it is more than 1
 
 	family mpi.Family // of the library that the ranks loaded; OtherMPI until that is known
+}
+
+// limit is what a part that usually takes less than that may take.
+func (d *doctor) limit(usual time.Duration) time.Duration {
+	return time.Duration(float64(usual) * max(d.slowness, 1))
 }
 
 // examine looks at everything, until ctx ends.

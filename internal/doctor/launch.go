@@ -78,7 +78,7 @@ func (d *doctor) inJob(ctx context.Context) {
 		d.findings.add(Finding{"library", Broken, err.Error(), "", nil})
 		return
 	}
-	limit := 40 * time.Second
+	limit := d.limit(jobLimit)
 	facts, out, err := probed(ctx, limit, self, []string{"doctor-probe", "--limit", limit.String(), "all"}, nil)
 	if !command.Speaks(d.Launcher) {
 		return
@@ -202,8 +202,9 @@ func openMPIMajor(l findmpi.Launcher) int {
 	return major
 }
 
-// Limits of the single jobs.
+// Limits of the single jobs, and of the look at the one that this process is a rank of.
 const (
+	jobLimit   = 50 * time.Second
 	pairLimit  = 18 * time.Second
 	spawnLimit = 10 * time.Second
 	loseLimit  = 10 * time.Second
@@ -212,10 +213,10 @@ const (
 // pair starts two ranks, and tells whether it makes sense to go on.
 func (d *doctor) pair(ctx context.Context, l findmpi.Launcher) bool {
 	defer d.findings.during("a job of two ranks")()
-	facts, out, err := launch(ctx, l, pairLimit, 2, nil, "look", nil)
+	facts, out, err := launch(ctx, l, d.limit(pairLimit), 2, nil, "look", nil)
 	if len(facts) == 0 && strings.Contains(out, "slots") && l.Family == mpi.OpenMPI {
 		d.findings.add(Finding{"slots", warning, "mpiexec has no room for two ranks", "start with `mpiexec --oversubscribe`, or with a hostfile that has slots=N", nil})
-		facts, out, err = launch(ctx, l, pairLimit, 2, []string{"--oversubscribe"}, "look", nil)
+		facts, out, err = launch(ctx, l, d.limit(pairLimit), 2, []string{"--oversubscribe"}, "look", nil)
 	}
 	return d.judge(facts, out, err)
 }
@@ -223,7 +224,7 @@ func (d *doctor) pair(ctx context.Context, l findmpi.Launcher) bool {
 // spawning spawns one process from a job of one rank.
 func (d *doctor) spawning(ctx context.Context, l findmpi.Launcher) {
 	defer d.findings.during("spawning a process")()
-	facts, out, err := launch(ctx, l, spawnLimit, 1, nil, "spawn", func(all []fact) bool { return all[len(all)-1].Kind == aboutSpawn })
+	facts, out, err := launch(ctx, l, d.limit(spawnLimit), 1, nil, "spawn", func(all []fact) bool { return all[len(all)-1].Kind == aboutSpawn })
 	d.findings.add(spawnFinding(facts, out, err))
 }
 
@@ -261,7 +262,7 @@ func (d *doctor) losing(ctx context.Context, l findmpi.Launcher) {
 		return
 	}
 	live := func(all []fact) bool { return survivors(all) == 2 }
-	facts, out, err := launch(ctx, l, loseLimit, 3, options, "lose", live)
+	facts, out, err := launch(ctx, l, d.limit(loseLimit), 3, options, "lose", live)
 	if survivors(facts) == 2 {
 		d.findings.add(Finding{lostRanks, fine, fmt.Sprintf("the others live on when one is killed, if started with `mpiexec %s`", options[0]), "", nil})
 		return
@@ -270,7 +271,7 @@ func (d *doctor) losing(ctx context.Context, l findmpi.Launcher) {
 		"a lost rank ends the whole job here: keep jobs short, or write results as they come", nil}
 	if l.Family == mpi.MPICH {
 		// Its launcher takes the end of a rank by a signal for the end of all that are on the same host.
-		if facts, _, _ = launchStaying(ctx, l, loseLimit, 3, options, "lose", live); survivors(facts) == 2 {
+		if facts, _, _ = launchStaying(ctx, l, d.limit(loseLimit), 3, options, "lose", live); survivors(facts) == 2 {
 			f.Text = fmt.Sprintf("with `mpiexec %s` a rank that is killed takes the others of its host along", options[0])
 			f.Remedy = fmt.Sprintf("start programs with `mpiexec %s -n N rankpool run --stay PROGRAM`: then they live on", options[0])
 		}
