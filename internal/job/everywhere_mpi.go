@@ -59,7 +59,8 @@ const lostSome = 1
 
 // newFarewell starts MPI and prepares the end. Collective.
 func newFarewell() (*farewell, error) {
-	if _, err := startMPI(); err != nil {
+	_, limit, err := startTogether()
+	if err != nil {
 		return nil, err
 	}
 	world, err := mpi.World()
@@ -67,14 +68,22 @@ func newFarewell() (*farewell, error) {
 		return nil, err
 	}
 	f := &farewell{atEnd: map[int]bool{}}
-	if f.comm, err = world.Dup(); err != nil {
+	if f.comm, err = dup(world, limit); err != nil {
 		return nil, err
 	}
-	f.roster, err = mpilink.NewRoster(f.comm)
+	var roster *mpilink.Roster
+	err = meet(world, limit, "MPI_Allreduce", func() (err error) {
+		roster, err = mpilink.NewRoster(f.comm)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.roster = roster
 	here.Lock()
 	here.farewell = f
 	here.Unlock()
-	return f, err
+	return f, nil
 }
 
 // tell sends a message, and says by finish when it has left, or ctx has ended.

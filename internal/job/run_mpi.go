@@ -41,7 +41,7 @@ func (r *ranks) Run(p Program) int {
 
 // joinWorld starts MPI. In a rank that is to serve it returns what to do; in the master it sees to the others.
 func joinWorld(p Program) (serve func() int, err error) {
-	env, err := startMPI()
+	env, limit, err := startTogether()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func joinWorld(p Program) (serve func() int, err error) {
 	if world.Size() == 1 {
 		return nil, nil
 	}
-	c, err := world.Dup()
+	c, err := dup(world, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (r *ranks) ServeMasters(p Program, s Server) error {
 }
 
 func serveAt(p Program, s Server) error {
-	env, err := startMPI()
+	env, limit, err := startTogether()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func serveAt(p Program, s Server) error {
 	if err != nil {
 		return err
 	}
-	own, err := world.Dup()
+	own, err := dup(world, limit)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ var layers = map[string][]string{
 	"internal/lines":        {},
 	"internal/logs":         {},
 	"internal/life":         {"internal/dispatch", "internal/everyrank", "internal/lane", "internal/logs", "internal/job", "internal/mpi", "internal/link", "internal/link/proc", "internal/link/slots", "internal/registry", "internal/settings"},
-	"internal/job":          {"internal/lane", "internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
+	"internal/job":          {"internal/awake", "internal/lane", "internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh", "internal/mpi/abi", "internal/mpi/clib", "internal/mpi/find"},
 	"internal/mpi/abi":      {},

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // The jobs here lose ranks under launchers that were told to leave the others alive. docs/clusters.md, "When a rank or a host
@@ -199,6 +200,28 @@ func TestARankThatEndsBeforeItServesIsNamedAndTheJobEnds(t *testing.T) {
 				}
 			}, "PROBE_LOST_EARLY="+how)
 		})
+	}
+}
+
+func TestARankThatEndsBetweenMPIInitAndMainHasTheOthersSaySoAndTheJobEnds(t *testing.T) {
+	t.Parallel()
+	needsMPI(t)
+	for _, form := range []string{"Main", "spmd.Main"} {
+		programs := &testkit.Programs{Dir: t.TempDir(), Tags: "mpi"}
+		if form == "spmd.Main" {
+			programs.Tags = "mpi,everyrank"
+		}
+		for _, how := range map[string][]string{"openmpi": {"kill", "exit"}, "mpich": {"exit"}}[library] { // MPICH's proxy kills all with one that is killed
+			t.Run(form+" "+how, func(t *testing.T) {
+				m := world
+				m.options, m.binaries = []string{mpitest.Leave[library]}, programs
+				o := m.run(t, "github.com/rankpool/rankpool/tests/modes/testdata/unmet", []string{how, t.TempDir()})
+				o.contains(t, "MPI_Comm_dup has not come back within 3s", "another rank may have ended before it")
+				if o.code == 0 && mpitest.VersionOf(library).Passes() || len(o.left) > 0 {
+					t.Errorf("status %d; left: %v:\n%s", o.code, o.left, o.output)
+				}
+			})
+		}
 	}
 }
 

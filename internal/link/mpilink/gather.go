@@ -166,7 +166,7 @@ func (g *gathering) enter() error {
 	}
 	hub, err := Lead(sub, g.Options)
 	if err != nil {
-		return errors.Join(err, sub.Free())
+		return errors.Join(err, free(sub))
 	}
 	g.sub, g.hub = sub, hub
 	return nil
@@ -206,13 +206,24 @@ func (g *gathering) part(ctx context.Context) (err, unfit error) {
 		unfit = errors.New("a rank was lost")
 	}
 	if !mpi.Lost() { // collective
-		err = errors.Join(err, g.sub.Free())
+		err = errors.Join(err, free(g.sub))
 	}
 	return err, unfit
 }
 
-// goodbyeLimit is how long ranks that have entered too late may take to leave.
+// goodbyeLimit is how long ranks that have entered too late may take to leave, and how long the end of a communicator may take.
 const goodbyeLimit = 30 * time.Second
+
+// free ends a communicator. No library that is known waits for the other ranks then, but the standard allows it.
+func free(c *mpi.Comm) error {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeLimit)
+	defer cancel()
+	err, over := within(ctx, c.Free)
+	if !over {
+		err = fmt.Errorf("mpilink: MPI_Comm_free does not come back: another rank may have ended before it: %w", err)
+	}
+	return err
+}
 
 // ServeGathered runs workers for the group that rank root makes by NewGathered over the same communicator, until that is
 // closed; see Serve. It waits for the other ranks until ctx ends, t.Limit is over or one of them will not come: after that the
@@ -230,5 +241,5 @@ func ServeGathered(ctx context.Context, t Gathering, root int, serve func(link.E
 	if mpi.Lost() { // collective
 		return err
 	}
-	return errors.Join(err, sub.Free())
+	return errors.Join(err, free(sub))
 }

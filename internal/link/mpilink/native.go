@@ -78,7 +78,7 @@ func (e *endpoint) freeNative() {
 	}
 	defer e.native.Unlock()
 	if e.native.comm != nil {
-		_ = e.native.comm.Free() // nobody can do anything about a failure
+		_ = free(e.native.comm) // nobody can do anything about a failure
 		e.native.comm, e.native.err = nil, errors.New("the worker has ended")
 	}
 }
