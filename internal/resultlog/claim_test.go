@@ -64,8 +64,10 @@ func TestAClaimOfAnotherHostHoldsForItsLease(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	var sign time.Time // before the last sign of life
 	wg.Go(func() {
 		for ctx.Err() == nil {
+			sign = time.Now()
 			_ = live()
 			time.Sleep(time.Millisecond)
 		}
@@ -78,10 +80,9 @@ func TestAClaimOfAnotherHostHoldsForItsLease(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
-	begin := time.Now()
 	l := open(t, path, resultlog.Options{Lease: 300 * time.Millisecond}) // no sign of life for that long
-	if waited := time.Since(begin); waited < 100*time.Millisecond {
-		t.Errorf("it was taken over after %v", waited)
+	if waited := time.Since(sign); waited < 200*time.Millisecond {       // the clock of a file system is a coarse one
+		t.Errorf("it was taken over %v after its last sign of life", waited)
 	}
 	closeLog(t, l)
 	release()
