@@ -13,9 +13,10 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// burn takes so much time of a processor.
+// burn computes for so long, and for more samples than one however little of a processor it has meanwhile.
 func burn(d time.Duration) (n int, err error) {
-	for end := time.Now().Add(d); time.Now().Before(end); {
+	const least = 3_000_000
+	for end := time.Now().Add(d); time.Now().Before(end) || n < least; {
 		n++
 	}
 	return n, nil
