@@ -101,26 +101,30 @@ func refuseSlots(n int) error {
 		"use processes", n, envSlots)
 }
 
-// slotService is what the slots of a worker process do: the first to be set up sets the process up for all of them.
+// slotService is what the slots of a worker process do: the first sets the process up for all of them, the others wait for that.
 func slotService() dispatch.Service {
 	s := processService()
-	once := new(initialization)
+	once, over := new(initialization), make(chan struct{})
 	var first context.Context
 	var threshold int
 	setup := s.Setup
 	s.Together = true
 	s.Setup = func(ctx context.Context, b []byte) (int, context.Context, error) {
-		own := false
-		err := once.run(ctx, func(ctx context.Context) (err error) {
-			own = true
-			threshold, first, err = setup(ctx, b)
-			return err
-		})
-		switch {
-		case err != nil:
-			return 0, nil, err
-		case own:
-			return threshold, first, nil
+		if len(b) > 0 {
+			defer close(over)
+			err := once.run(ctx, func(ctx context.Context) (err error) {
+				threshold, first, err = setup(ctx, b)
+				return err
+			})
+			return threshold, first, err
+		}
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return 0, nil, context.Cause(ctx)
+		}
+		if once.err != nil {
+			return 0, nil, once.err
 		}
 		ctx = context.WithValue(serveMaster(ctx), globalsKey{}, first.Value(globalsKey{}))
 		return threshold, withStates(ctx), nil

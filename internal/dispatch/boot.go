@@ -205,6 +205,10 @@ func (m *Master) sendSetup(w *worker, onHost, hostCount int) {
 	for _, n := range []int{m.lending.size, onHost, hostCount, m.slots()} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
+	if w.site.Slot > 0 && m.slots() > 0 { // the first slot of the process sets it up
+		m.send(w, b)
+		return
+	}
 	m.send(w, b, insert{at: len(b), b: m.cfg.Setup})
 }
 

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,4 +117,51 @@ type counted struct {
 func (c counted) Recv() (link.Frame, error) {
 	c.frames <- struct{}{}
 	return c.Endpoint.Recv()
+}
+
+func TestOfTheSlotsOfAProcessOnlyTheFirstIsSentItsSetup(t *testing.T) {
+	const set = "what the workers need"
+	var mu sync.Mutex
+	got := map[int]string{}
+	svc := dispatch.Service{
+		Function: func(uint32) dispatch.Body { return function{double, true} },
+		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) {
+			p, ok := dispatch.PlaceOf(ctx)
+			if !ok || p.Slot != p.Index%3 || p.Slots != 3 {
+				return 0, nil, fmt.Errorf("%+v", p)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got[p.Index] = string(b)
+			return -1, ctx, nil
+		},
+		AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
+	}
+	m := dispatch.New(dispatch.Config{
+		Setup:            []byte(set),
+		DecodeSetupError: func(b []byte, _ int, _ dispatch.Hello) error { return errors.New(string(b)) },
+		Group: loopback.New(loopback.Config{
+			Slots: 6, Traits: &link.Traits{Kind: "loopback", Slots: 3},
+			Serve: func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) },
+		}),
+	})
+	j, s := job(0, 1)
+	if err := m.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if _, err := m.Shutdown(ctx, true, false); err != nil {
+		t.Error(err)
+	}
+	for i := range 6 {
+		want := ""
+		if i%3 == 0 {
+			want = set
+		}
+		if b, ok := got[i]; !ok || b != want {
+			t.Errorf("worker %d was set up with %q, want %q", i, b, want)
+		}
+	}
 }

@@ -59,7 +59,7 @@ type Service struct {
 	// Function returns the body of a function, or nil if there is none of that number.
 	Function func(fn uint32) Body
 
-	// Setup prepares the worker from what Config.Setup holds. It returns the out-of-band threshold in bytes and the
+	// Setup prepares the worker from what Config.Setup holds, which of several slots of a process only the first is given. It returns the out-of-band threshold in bytes and the
 	// context that tasks run under.
 	Setup func(ctx context.Context, b []byte) (threshold int, tasks context.Context, err error)
 
