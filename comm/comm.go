@@ -16,7 +16,7 @@ type Comm struct {
 	group *group // nil: all of them
 }
 
-// Workers returns the communicator of all workers, for the task whose context ctx is or descends from. It is
+// Workers returns the communicator of all workers, in a gang of its members, for the task whose context ctx is or descends from. It is
 // futures.CommWorkers for code that needs nothing else of package futures, and does not block. Outside of a task that has other
 // workers the error is futures.ErrNoWorkersComm.
 func Workers(ctx context.Context) (*Comm, error) {

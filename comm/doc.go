@@ -1,5 +1,5 @@
 // Package comm is the communicator of the workers: how tasks that run at the same time talk to each other. A task gets it
-// from futures.CommWorkers; futures.SubmitEach starts one task on every worker.
+// from futures.CommWorkers; futures.SubmitEach starts one task on every worker, or on some (futures.OnWorkers), whose ranks then begin with 0.
 //
 //	var share = futures.RegisterContext("share", func(ctx context.Context, n int) (float64, error) {
 //		c, err := futures.CommWorkers(ctx)

@@ -59,7 +59,7 @@ var ErrNoHandle = errors.New("no MPI")
 // library when a worker is lost while tasks on others still wait for the handle, and when a task exceeds its time limit. MPI tells nobody
 // that a task has returned for which others wait. Package mpicomm gives the same communicator as one of github.com/emer/empi.
 //
-// A communicator of [Comm.Split] or [Comm.Dup] has none, which is an error. The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
+// A communicator of [Comm.Split] or [Comm.Dup] has none, nor has that of a gang of fewer workers than there are, which is an error. The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	if c.none() {
 		return Handle{}, fmt.Errorf("comm: Handle: %w", errNone)

@@ -7,7 +7,7 @@ import (
 )
 
 // CommWorkers returns the communicator of all workers, for the task whose context this is: its tasks on the other
-// workers call it as well. See package [comm] for what it can do, and [SubmitEach] for starting a task on every worker. It
+// workers call it as well. In a gang of [OnWorkers] it is that of the members, with ranks from 0. See package [comm] for what it can do, and [SubmitEach] for starting a task on every worker. It
 // does not block. [comm.Workers] is the same for code that does not use this package.
 //
 // Everywhere else, in the master, in the task of a [ThreadPoolExecutor], after the task has returned, the error is

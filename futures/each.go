@@ -11,12 +11,13 @@ import (
 )
 
 // SubmitEach queues one call of fn on every worker, all with the same argument and all at the same time, and returns the
-// future of their results, in the order of the workers. It does not block. When everything has begun that waited before it, it
-// is first in the queue, begins when every worker is free, and until then holds up everything else: however many are queued, with whatever else,
+// future of their results, in the order of the workers. It does not block. With [OnWorkers] it is on so many workers, and others go on with
+// something else. Such calls are a gang. When everything has begun that waited before it, the gang
+// is first in the queue, begins when every worker is free, and until then holds up everything else but short tasks, in the gaps: however many are queued, with whatever else,
 // they do not wait for each other.
 //
 // The future is done when all calls have ended; if some fail it has the error of the first that failed by itself, and not
-// because another had. A call that is lost with its worker is never repeated: the others, if they wait for it in the
+// because another had, behind its rank. Other gangs and tasks go on. A call that is lost with its worker is never repeated: the others, if they wait for it in the
 // communicator of the workers ([CommWorkers]), get an error that matches [ErrBroken]. Cancel works until the calls begin. The
 // errors are those of [Submit].
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption) (*Future[[]R], error) {
@@ -28,7 +29,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 		return nil, err
 	}
 	var own taskConfig
-	if err := applyTo(&own, opts); err != nil {
+	if err := applyEach(&own, opts); err != nil {
 		return nil, fmt.Errorf("futures: SubmitEach: %w", err)
 	}
 	m, err := e.started()
@@ -42,7 +43,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg}
 	t.owner = t
 	tc := own.over(fn.f.task).over(e.cfg.task)
-	t.more = dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Gang: true}
+	t.more = dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Gang: true, Workers: own.gang, OneHost: own.oneHost}
 	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares}
 	if !e.shares {
 		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)
@@ -54,6 +55,9 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	}
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t); err != nil {
 		t.reading.join()
+		if errors.Is(err, ErrTooFewWorkers) {
+			err = fmt.Errorf("futures: SubmitEach of %s: %w", fn.f.name, err)
+		}
 		return nil, refusal(err)
 	}
 	return &t.Future, nil
@@ -108,8 +112,16 @@ func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte, by
 	_, _, size := dispatch.ResultHeader(data)
 	v, err := t.fn.decode(data[size:], segments)
 	t.results[unit] = v
-	t.end(by, err)
+	t.end(by, t.ofMember(unit, err))
 	return false
+}
+
+// ofMember says of which call of the gang an error is.
+func (t *eachTask[A, R]) ofMember(rank int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("rank %d of %d: %w", rank, len(t.results), err)
 }
 
 // Part implements dispatch.Sink.
@@ -120,7 +132,7 @@ func (t *eachTask[A, R]) Part(unit int, p dispatch.Part) {
 		err = t.errs[unit]
 		t.mu.Unlock()
 	}
-	t.end(p.Record, err)
+	t.end(p.Record, t.ofMember(unit, err))
 }
 
 // end takes the end of one call.

@@ -103,6 +103,7 @@ func (e *BrokenError) Format(s fmt.State, verb rune) {
 // same [SubmitEach] has failed or returned. It matches [ErrBroken].
 type PeerError struct {
 	Worker int    // the index of the worker that says nothing more
+	Rank   int    // its rank in the communicator of the workers
 	Reason string // why; empty when its call has returned
 }
 

@@ -285,9 +285,18 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Doomed:           life.Doomed,
 		MaxTasks:         e.cfg.maxTasks,
 		Home:             e.home,
+		Slots:            e.known(),
 		Patient:          e.comm != nil,
 		Start:            e.cfg.start, Liveness: e.cfg.liveness, Stop: e.cfg.stop,
 	}), nil
+}
+
+// known returns how many workers there will be, if that is known before they are there, else 0.
+func (e *executor) known() int {
+	if e.backend == backendMPI {
+		return 0
+	}
+	return e.workers * e.slots
 }
 
 func (e *executor) chooseThreshold(env environment) int {

@@ -39,6 +39,9 @@ var (
 	// written to between the call and the moment it had left: see [WithSnapshot].
 	ErrArgumentChanged = dispatch.ErrChanged
 
+	// ErrTooFewWorkers is what a gang ends with that needs more workers than there are: see [OnWorkers].
+	ErrTooFewWorkers = dispatch.ErrTooFew
+
 	// ErrNoWorkersComm is returned when the workers' communicator is asked for outside of a task that has one.
 	ErrNoWorkersComm = dispatch.ErrNoPeers
 )

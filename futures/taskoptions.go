@@ -14,10 +14,15 @@ type TaskOption interface {
 	task(*taskConfig) error
 }
 
-// EachOption is a choice for one [SubmitEach], and for one call of any other kind as well.
+// EachOption is a choice for one [SubmitEach].
 type EachOption interface {
+	forEach(*taskConfig) error
+}
+
+// SingleOption is a choice for one [Submit] or one [SubmitEach].
+type SingleOption interface {
 	TaskOption
-	forEach()
+	EachOption
 }
 
 // FuncOption sets how tasks are run: for a function at [Register], for one call or one map, or for all of an executor's
@@ -44,6 +49,8 @@ type taskConfig struct {
 	grace    time.Duration   // after the end of the task's context; 0: as long as it likes
 	ctx      context.Context // of one call; nil: none
 	journal  *resultlog.Log  // of one call or map; nil: none
+	gang     int             // on how many workers a gang runs; 0: on all
+	oneHost  bool            // and all of them on one host
 
 	priority int // of the tasks: higher ones go first
 
@@ -94,7 +101,7 @@ func (o funcOption) forList()                       {}
 // anyOption is an AnyOption.
 type anyOption struct{ funcOption }
 
-func (o anyOption) forEach() {}
+func (o anyOption) forEach(c *taskConfig) error { return o.funcOption(c) }
 
 // newAnyOption returns an option with the effect of set.
 func newAnyOption(set func(*taskConfig) error) AnyOption { return anyOption{set} }

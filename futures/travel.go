@@ -92,7 +92,8 @@ var registerSentinels = sync.OnceFunc(func() {
 		"futures.ErrCancelled": ErrCancelled, "futures.ErrTimeout": ErrTimeout, "futures.ErrInvalidState": ErrInvalidState,
 		"futures.ErrBroken": ErrBroken, "futures.ErrShutdown": ErrShutdown, "futures.ErrNotReady": ErrNotReady,
 		"futures.ErrChainCycle": ErrChainCycle, "futures.ErrDrained": ErrDrained, "futures.ErrArgumentChanged": ErrArgumentChanged, "futures.ErrNoWorkersComm": ErrNoWorkersComm,
-		"futures.ErrNotInTask": ErrNotInTask, "futures.ErrGlobalNotSet": ErrGlobalNotSet,
+		"futures.ErrTooFewWorkers": ErrTooFewWorkers,
+		"futures.ErrNotInTask":     ErrNotInTask, "futures.ErrGlobalNotSet": ErrGlobalNotSet,
 	} {
 		if problem := remote.RegisterSentinel(name, err); problem != nil {
 			panic("futures: " + problem.Error())

@@ -16,7 +16,7 @@ import (
 // [Future.Interrupt], and a failure of the task then matches the same two. A task that succeeds nevertheless has its result.
 //
 // The values and the deadline of ctx do not travel. A call whose ctx has ended is never begun.
-func WithContext(ctx context.Context) EachOption {
+func WithContext(ctx context.Context) SingleOption {
 	return callOption(func(c *taskConfig) error {
 		if ctx == nil {
 			return errors.New("WithContext: the context is nil")
@@ -29,8 +29,8 @@ func WithContext(ctx context.Context) EachOption {
 // callOption is an option that makes sense for one call only.
 type callOption func(*taskConfig) error
 
-func (o callOption) task(c *taskConfig) error { return o(c) }
-func (o callOption) forEach()                 {}
+func (o callOption) task(c *taskConfig) error    { return o(c) }
+func (o callOption) forEach(c *taskConfig) error { return o(c) }
 
 // interrupt is Future.Interrupt; why is the error of what has not begun.
 func (c *core) interrupt(why error) bool {

@@ -24,6 +24,8 @@ import (
 // that a task has returned or failed while others wait for it: as in any MPI program, that is for the tasks to avoid. A
 // [futures.WithTaskTimeout] ends such a job too.
 //
+// A gang of fewer workers than there are (futures.OnWorkers) has none yet, which is an error.
+//
 // Outside of a task that has other workers the error is [futures.ErrNoWorkersComm].
 //
 // [futures.CommWorkers]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#CommWorkers

@@ -47,7 +47,7 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 			if breaking != nil {
 				<-breaking
 			}
-			made, err := ep.Native(p.absent)
+			made, err := ep.Native(p.members.absent(s.size))
 			s.send(kindMade)
 			return made, err
 		}
@@ -98,14 +98,25 @@ func (m *Master) grant(w *worker, ask uint64) {
 	if w.next() == nil { // its task has ended
 		return
 	}
-	why := ""
+	why := m.whyNot(w)
+	w.direct = why == "" && w.talks
+	m.send(w, append(number(kindGrant, ask), why...))
+}
+
+// whyNot says why a worker's task may not talk to the others directly; empty if it may.
+func (m *Master) whyNot(w *worker) (why string) {
 	for _, v := range m.workers {
-		if v.state != idle && v.state != busy && (!w.next().job.more().Gang || !slices.Contains(m.gang.absent, v.slot)) {
+		switch {
+		case w.gang != nil && w.gang.members.rank(v.slot) < 0:
+			if !v.givenUp() {
+				why = fmt.Sprintf("MPI's communicator is made of all workers, and this gang has %d of them: use the operations of package comm in it",
+					w.gang.members.size())
+			}
+		case v.state != idle && v.state != busy:
 			why = fmt.Sprintf("worker %d was lost, and all of them would have to take part", v.slot)
 		}
 	}
-	w.direct = why == "" && w.talks
-	m.send(w, append(number(kindGrant, ask), why...))
+	return why
 }
 
 // doom wakes the tasks of others that may wait for a lost worker by means that the master knows nothing of. Where that is impossible

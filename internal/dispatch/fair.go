@@ -57,8 +57,10 @@ type flows []*Flow
 
 func (f flows) Len() int { return len(f) }
 
-func (f flows) Less(i, j int) bool {
-	a, b := f[i], f[j]
+func (f flows) Less(i, j int) bool { return f[i].before(f[j]) }
+
+// before tells whether a flow is next rather than another of its priority.
+func (a *Flow) before(b *Flow) bool {
 	switch {
 	case a.time != b.time:
 		return a.time < b.time

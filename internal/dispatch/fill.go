@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,11 +92,32 @@ func (m *Master) handOut() {
 		return
 	}
 	m.grantSlots()
-	for len(m.idle) > 0 && m.hasRoom() && m.fill(m.workers[m.idle[0]]) {
-		m.idle = m.idle[1:]
+	for m.gather() || m.feed() {
 	}
-	m.gather()
 	m.grow()
+}
+
+// feed gives one idle worker a batch. It returns true if there may be more to do: it has, or a gang has come to the head of the queue.
+func (m *Master) feed() bool {
+	waiting := len(m.queue.gangs)
+	for i := 0; i < len(m.idle) && m.hasRoom(); i++ {
+		slot := m.idle[i]
+		switch {
+		case m.fill(m.workers[slot]):
+			if m.idle[0] == slot {
+				m.idle = m.idle[1:]
+			} else {
+				i = slices.Index(m.idle, slot) // others of its process may have left
+				m.idle = slices.Delete(m.idle, i, i+1)
+			}
+			return true
+		case len(m.queue.gangs) > waiting:
+			return true
+		case len(m.queue.gangs) == 0 || m.queue.gangs[0].host == "": // what one cannot have no other can
+			return false
+		}
+	}
+	return false
 }
 
 // prefetch sends a busy worker one more batch: of tiny units if there is enough to be worth a frame, or one unit of a short
@@ -109,7 +131,7 @@ func (m *Master) prefetch(w *worker) {
 	if !tiny && !m.short(runs) {
 		return
 	}
-	p, ok := m.next()
+	p, ok := m.next(w)
 	if !ok {
 		return
 	}
@@ -173,7 +195,7 @@ func (m *Master) fill(w *worker) bool {
 	first, flags := w.seq+1, 0
 	late := false // a job was interrupted after its sink could be cancelled
 	for {
-		p, ok := m.next()
+		p, ok := m.next(w)
 		if !ok {
 			break
 		}
@@ -211,8 +233,13 @@ func (m *Master) fill(w *worker) bool {
 	}
 	if w.state == idle {
 		b.frame.Stream[flags] |= runIdle
+		if len(m.queue.gangs) > 0 {
+			m.fillsIn(w)
+		}
 		w.state, w.passed = busy, len(m.queue.gangs) > 0
 		w.since = m.now()
+	} else {
+		m.filled(w)
 	}
 	w.units += b.units
 	w.sent()

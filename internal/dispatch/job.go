@@ -67,9 +67,11 @@ type More struct {
 	Flow     *Flow // of which it is a part; nil: that of all such jobs of its priority
 	Priority int   // of a job without a Flow: higher ones go first
 
-	// Gang has the one unit run on every worker, at the same time. Units must be 1: it becomes the number of workers when
+	// Gang has the one unit run on several workers, at the same time. Units must be 1: it becomes the number of workers when
 	// the gang starts, and the Sink is told by Claim. A unit of a gang that is lost is never run again.
-	Gang bool
+	Gang    bool
+	Workers int  // of a gang: on how many; 0: on all
+	OneHost bool // of a gang with Workers: all on one host
 }
 
 // FailFast belongs to jobs of which no unit is handed out any more once one of them has failed. Whoever has submitted them withdraws them

@@ -243,7 +243,7 @@ func (m *Master) grow() {
 		return
 	}
 	for len(m.idle) == 0 && m.active()+g.coming < g.size {
-		if _, ok := m.next(); !ok || m.queue.units <= g.coming {
+		if _, ok := m.next(nil); !ok || m.queue.units <= g.coming {
 			return
 		}
 		m.startExtra()

@@ -110,6 +110,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	}
 	m.dissolve(w)
 	cause := m.neighbours(w, w.reason(l, was))
+	m.filled(w)
 	m.hush(w)
 	m.doom(w, cause)
 	failed := was == starting || was != leaving && w.idled(l, m.now()) && !isGivenUp(cause)
@@ -404,7 +405,7 @@ func (m *Master) dropReturned(out *news) {
 
 // dropQueue tells the sinks of everything queued that it will not run.
 func (m *Master) dropQueue(out *news, why error) {
-	for _, j := range m.queue.dropGangs() {
+	for _, j := range m.dropGangs() {
 		j.marks |= dropped
 		m.stats.Cancelled++
 		out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})

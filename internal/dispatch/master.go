@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,9 @@ type Config struct {
 	// Aside runs functions that may call code of the user's: decoders of errors and of results. It must not block; the functions
 	// run one after another in the order of the calls. Nil: each runs on a goroutine of its own.
 	Aside func(f func())
+
+	// Slots is how many workers the group will have; 0: that is not known before it is open.
+	Slots int
 
 	// Home is that of the workers' Service. The group must take a Start of slots beyond those that Open has told of. Nil: slots
 	// are not lent.
@@ -119,9 +123,12 @@ type Master struct {
 
 	lending lending
 	again   repetitions
-	gang    gang // that runs
-	breaks  bool // what workers have in common can be made to fail, see link.Breaker
-	talking int  // workers whose task has asked for the others
+	gangs   uint64 // how many have begun
+	shrunk  bool   // workers were lost since it was looked at whether there are enough for the gangs that wait
+	fillers int    // workers that were free for a gang that waits, and run something short meanwhile
+	breaks  bool   // what workers have in common can be made to fail, see link.Breaker
+	talking int    // workers whose task has asked for the others
+	asking  int    // of these, how many are in no gang
 
 	delivering int           // deliveries under way that the group does not wait for
 	delivered  chan struct{} // closed when there are none; nil while nobody waits for that
@@ -192,11 +199,15 @@ var (
 	errNoSlots  = errors.New("the group has no workers")
 )
 
-// Submit queues a job, starting the workers if nothing did before. It does not block. A refusal (ErrStopping, or the
-// *BrokenError) leaves the job untouched and its Sink unheard.
+// Submit queues a job, starting the workers if nothing did before. It does not block. A refusal (ErrStopping, the *BrokenError, or
+// a *TooFewError if that is known) leaves the job untouched and its Sink unheard.
 func (m *Master) Submit(j *Job) error {
 	m.mu.Lock()
 	if err := m.refusal(); err != nil {
+		m.unlock()
+		return err
+	}
+	if err := m.enough(j); err != nil {
 		m.unlock()
 		return err
 	}
@@ -285,6 +296,9 @@ func (m *Master) withdraw(j *Job) (n int) {
 		}
 	}
 	n += len(m.again.endPauses(j))
+	if j.more().Gang && slices.ContainsFunc(m.queue.gangs, func(b band) bool { return b.job == j }) {
+		n++
+	}
 	j.marks |= withdrawn
 	j.release()       // what runs has its own; the job itself leaves the queue when it comes to the head of its flow
 	if j.is(queued) { // else it may be refused, and never have been there

@@ -46,7 +46,7 @@ const (
 	runTimeout             // time-out
 	runBuffers             // units carry a segment count, and samples of their segments
 	runLocal               // the units are in the frame's Local value; no bytes follow
-	runGang                // number of the gang, how many workers are not in it, and their slots in order
+	runGang                // number of the gang, and its members: see team
 	runIdle                // the frame's first: the worker has answered or handed back all that it was sent before
 	runAgain               // how often the units have run before
 	runSkip                // how many elements at the beginning of the unit, the only one, are not to be run
@@ -232,9 +232,9 @@ type run struct {
 	last    int // elements of the last unit
 	timeout time.Duration
 	gang    uint64
-	absent  []int // slots that are not in the gang, in order
-	again   int   // how often the units have run before
-	skip    int   // elements of the one unit that are not to be run
+	members team
+	again   int // how often the units have run before
+	skip    int // elements of the one unit that are not to be run
 }
 
 // appendRun appends the head of a run and returns where its number of units is to be patched in.
@@ -252,10 +252,7 @@ func appendRun(b []byte, h run) ([]byte, int) {
 	}
 	if h.flags&runGang != 0 {
 		b = binary.AppendUvarint(b, h.gang)
-		b = binary.AppendUvarint(b, uint64(len(h.absent)))
-		for _, slot := range h.absent {
-			b = binary.AppendUvarint(b, uint64(slot))
-		}
+		b = h.members.append(b)
 	}
 	if h.flags&runAgain != 0 {
 		b = binary.AppendUvarint(b, uint64(h.again))
@@ -276,9 +273,7 @@ func (r *reader) run() run {
 	}
 	if h.flags&runGang != 0 {
 		h.gang = r.uint()
-		for n := r.uint(); n > 0 && r.err == nil; n-- {
-			h.absent = append(h.absent, int(r.uint()))
-		}
+		h.members = r.team()
 	}
 	if h.flags&runAgain != 0 {
 		h.again = int(r.uint())

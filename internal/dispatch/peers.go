@@ -14,13 +14,13 @@ import (
 
 // Peers is how a task talks to the tasks on the other workers of its pool. Its methods may be called together.
 type Peers struct {
-	Rank, Size int // the worker's number, and how many there are, without those that were given up before the gang began
+	Rank, Size int // the worker's number, and how many there are; in a gang, of its members
 
-	s      *server
-	seq    uint64 // of the unit
-	gang   uint64 // 0: the unit is in none
-	absent []int  // slots that are not in the gang, in order
-	losses int    // of workers, when the unit asked for the others
+	s       *server
+	seq     uint64 // of the unit
+	gang    uint64 // 0: the unit is in none
+	members team   // the slots that are its ranks
+	losses  int    // of workers, when the unit asked for the others
 
 	heard map[int]uint64 // of each worker, the last of its units that this one has read a letter of; under the server's lock
 
@@ -30,18 +30,12 @@ type Peers struct {
 
 // slot returns the slot of a rank.
 func (p *Peers) slot(rank int) int {
-	for _, a := range p.absent {
-		if a <= rank {
-			rank++
-		}
-	}
-	return rank
+	return p.members.slot(rank)
 }
 
 // rank returns the rank of a slot.
 func (p *Peers) rank(slot int) int {
-	n, _ := slices.BinarySearch(p.absent, slot)
-	return slot - n
+	return p.members.rank(slot)
 }
 
 // Next counts the task's operations with all its peers, which they number alike.
@@ -74,15 +68,20 @@ type Letter struct {
 // PeerError says that a worker will never send what is waited for. Package futures declares it for users, with the same fields.
 type PeerError struct {
 	Worker int
+	Rank   int    // in the communicator
 	Reason string // empty: its task returned
 }
 
 // Error names the worker and the reason.
 func (e *PeerError) Error() string {
-	if e.Reason == "" {
-		return fmt.Sprintf("worker %d says nothing more in this parallel task: its call has returned", e.Worker)
+	who := fmt.Sprintf("worker %d", e.Worker)
+	if e.Rank != e.Worker {
+		who = fmt.Sprintf("rank %d (worker %d)", e.Rank, e.Worker)
 	}
-	return fmt.Sprintf("worker %d has dropped out of this parallel task: %s", e.Worker, e.Reason)
+	if e.Reason == "" {
+		return who + " says nothing more in this parallel task: its call has returned"
+	}
+	return who + " has dropped out of this parallel task: " + e.Reason
 }
 
 // Unwrap says that a *PeerError is ErrBroken, in other processes too.
@@ -107,8 +106,11 @@ func Workers(ctx context.Context) (*Peers, error) {
 		s.mu.Unlock()
 		return nil, ErrNoPeers
 	}
-	p := &Peers{Size: s.size - len(s.absent), s: s, seq: s.cancelSeq, gang: s.gang, absent: s.absent, losses: s.mail.losses, heard: map[int]uint64{}}
-	p.Rank = p.rank(s.rank)
+	p := &Peers{s: s, seq: s.cancelSeq, gang: s.gang, members: s.members, losses: s.mail.losses, heard: map[int]uint64{}}
+	if p.gang == 0 {
+		p.members = team{{0, s.size}}
+	}
+	p.Rank, p.Size = p.rank(s.rank), p.members.size()
 	s.peers = p
 	p.heard[s.rank] = p.seq // what it sends to itself
 	for i := range s.mail.letters {
@@ -181,7 +183,7 @@ func (s *server) letter(f link.Frame, r *reader) {
 // goneFrame takes the news that a worker says no more.
 func (s *server) goneFrame(r *reader) {
 	gang, slot := r.uint(), int(r.uint())
-	e := &PeerError{Worker: slot, Reason: string(r.b)}
+	e := &PeerError{Worker: slot, Rank: slot, Reason: string(r.b)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -204,4 +206,9 @@ func (s *server) sendRest() {
 	if p != nil {
 		_ = p.later.Drain(context.Background()) // ends with the endpoint
 	}
+}
+
+// ranked returns the error about a member of the task's gang, with its rank.
+func (p *Peers) ranked(e *PeerError) *PeerError {
+	return &PeerError{Worker: e.Worker, Rank: p.rank(e.Worker), Reason: e.Reason}
 }

@@ -9,11 +9,18 @@ type queue struct {
 	current *Flow // whose job peek has returned last, unless that was a piece of front
 	cost    func(*Flow) float64
 	units   int
-	coming  []muster // gangs that have not come to the head
-	gangs   []*Job   // those that have, and wait for all workers
+	coming  []muster // gangs of all workers that have not come to the head
+	gangs   []band   // gangs that have, and wait for workers, one after another
 }
 
-// muster is a gang, and what was submitted before it: it comes to the head when all of that has been handed out.
+// band is a gang that waits for workers.
+type band struct {
+	job   *Job
+	price float32 // what each of its units has been charged
+	host  string  // of one that is to be on one host: which, once that is decided
+}
+
+// muster is a gang of all workers, and what was submitted before it: it comes to the head when all of that has been handed out.
 type muster struct {
 	gang   *Job
 	before []before
@@ -28,7 +35,7 @@ type before struct {
 func (q *queue) push(j *Job) {
 	j.marks |= queued
 	q.units += j.Units
-	if j.more().Gang {
+	if j.ofAll() {
 		q.muster(j)
 		return
 	}
@@ -67,32 +74,20 @@ func (q *queue) advance() (moved bool) {
 			return moved
 		}
 		if !g.gang.is(withdrawn) {
-			q.gangs = append(q.gangs, g.gang)
+			q.gangs = append(q.gangs, band{job: g.gang})
 			moved = true
 		}
-		q.disband()
+		q.pass()
 	}
 	return moved
 }
 
-// disband takes the next gang off the list of those that have not come to the head.
-func (q *queue) disband() {
+// pass takes the next gang off the list of those that have not come to the head.
+func (q *queue) pass() {
 	g := q.coming[0].gang
 	g.at = taken
 	q.units -= g.Units
 	q.coming = slices.Delete(q.coming, 0, 1)
-}
-
-// dropGangs removes all gangs and returns those that are still wanted.
-func (q *queue) dropGangs() (all []*Job) {
-	for _, g := range q.coming {
-		q.units -= g.gang.Units
-		g.gang.at = taken
-		q.gangs = append(q.gangs, g.gang)
-	}
-	all = slices.DeleteFunc(q.gangs, func(j *Job) bool { return j.is(withdrawn) })
-	q.coming, q.gangs = nil, nil
-	return all
 }
 
 func (q *queue) unpop(p piece) {
@@ -116,6 +111,23 @@ func (q *queue) peek() (piece, bool) {
 			return piece{job: j, cursor: j.begin(), n: j.waiting()}, true
 		}
 		q.takeOf(f, j.waiting(), cursor{})
+	}
+	return piece{}, false
+}
+
+// peekShort returns what is next of those whose first job is short.
+func (q *queue) peekShort(short func(*Job) bool) (piece, bool) {
+	for _, l := range q.fair.levels {
+		var next *Flow
+		for _, f := range l.flows {
+			if j := f.head; !j.is(withdrawn) && j.waiting() > 0 && short(j) && (next == nil || f.before(next)) {
+				next = f
+			}
+		}
+		if next != nil {
+			q.current = next
+			return piece{job: next.head, cursor: next.head.begin(), n: next.head.waiting()}, true
+		}
 	}
 	return piece{}, false
 }
@@ -161,7 +173,7 @@ func (q *queue) takeOf(f *Flow, n int, rest cursor) {
 
 // trim removes what was withdrawn at the head of a job's flow: else that would be taken for one that waits.
 func (q *queue) trim(j *Job) {
-	if !j.is(queued) || j.more().Gang {
+	if !j.is(queued) || j.ofAll() {
 		return
 	}
 	for f := q.fair.flow(j); f.head != nil && (f.head.is(withdrawn) || f.head.waiting() == 0); {

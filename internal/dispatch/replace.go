@@ -38,6 +38,7 @@ func (w *worker) givenUp() bool {
 // failed says that the lost one did not begin to work, counts that tasks were lost with it, blamed that a task was given up because
 // no worker had survived receiving it.
 func (m *Master) replace(w *worker, failed, counts, blamed bool, cause error, out *news) {
+	m.shrunk = true
 	broken := w.broken("", cause)
 	if exit := (*link.ExitError)(nil); broken.Pid == 0 && errors.As(cause, &exit) { // it died before it could say
 		broken.Host, broken.Pid = exit.Host, exit.Pid

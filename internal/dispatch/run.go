@@ -285,7 +285,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	s.mu.Lock()
-	s.cancelSeq, s.cancel, s.gang, s.absent, s.again, s.fn = w.seq, cancel, w.head.gang, w.head.absent, w.head.again, w.head.fn
+	s.cancelSeq, s.cancel, s.gang, s.members, s.again, s.fn = w.seq, cancel, w.head.gang, w.head.members, w.head.again, w.head.fn
 	late := slices.ContainsFunc(w.cancelled, func(c span) bool { return c.has(w.seq) })
 	s.mu.Unlock()
 	if late {

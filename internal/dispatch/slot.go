@@ -19,6 +19,8 @@ type worker struct {
 	away   bool // it has been told to leave, and has said that it did: what its process does concerns other slots
 	made   bool // which are made: it does not wait for them to be
 	passed bool // what it runs was handed out while a gang waited
+	asks   bool // the unit it runs is in no gang, and has asked for the other workers
+	filler bool // it was free for a gang that waits, and runs something short meanwhile
 
 	out     []piece       // handed out, in order; those before head are answered. Its memory is room, or comes from the master's lists
 	ends    []uint64      // the last number of each frame of tasks that is not wholly answered; its memory is frames
@@ -39,6 +41,7 @@ type worker struct {
 	room    [prefetching]piece
 	frames  [prefetching]uint64
 	loan    loan
+	gang    *gang // that the unit it runs is of; nil: of none
 
 	moved   uint64        // what the group told of frames on their way when the watchdog looked last
 	silent  int           // how often it looked in vain

@@ -136,7 +136,7 @@ func (r *Receive) hopeless() error {
 	}
 	for _, e := range b.out {
 		if e.Reason != "" || e.Worker == r.want.Source {
-			return remote.Outward(e)
+			return remote.Outward(p.ranked(e))
 		}
 	}
 	if r.want.Source >= 0 {
@@ -154,5 +154,5 @@ func (r *Receive) hopeless() error {
 	if last == nil {
 		return nil
 	}
-	return remote.Outward(last)
+	return remote.Outward(p.ranked(last))
 }

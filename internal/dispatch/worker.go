@@ -127,7 +127,7 @@ type server struct {
 	isSetUp    bool
 	again      int // how often the unit that runs has run before
 	gang       uint64
-	absent     []int // of its slots, those that are not in it
+	members    team
 	peers      *Peers
 	mail       mailbox
 	breaking   chan struct{} // closed when what the workers had in common is broken, see kindBreak

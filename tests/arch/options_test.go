@@ -9,7 +9,7 @@ import (
 
 // verbs are the options without With: each says what is done differently, by a verb or an adverb.
 var verbs = []string{
-	"CancelFutures", "DrainOn", "FailFast", "InterruptTasks", "KeepGoing", "KillTasks", "NoWait", "RetryIf", "RetryTimeouts", "SkipFailures", "Unordered",
+	"CancelFutures", "DrainOn", "FailFast", "InterruptTasks", "KeepGoing", "KillTasks", "NoWait", "OnOneHost", "OnWorkers", "RetryIf", "RetryTimeouts", "SkipFailures", "Unordered",
 }
 
 // See the chapter on names in docs/design.md.

@@ -34,7 +34,7 @@ var calls = map[string]string{
 // options are the options, with values.
 var options = map[string]string{
 	"futures.WithTaskTimeout": "1", "futures.WithInterruptGrace": "1", "futures.WithSnapshot": "", "futures.WithRetries": "3", "futures.WithPriority": "1",
-	"futures.WithVersion": `"2"`, "futures.WithJournal": "nil", "futures.WithContext": "ctx", "futures.WithChunkSize": "8", "pool.WithChunkSize": "8", "futures.WithBufferSize": "8",
+	"futures.OnWorkers": "2", "futures.OnOneHost": "", "futures.WithVersion": `"2"`, "futures.WithJournal": "nil", "futures.WithContext": "ctx", "futures.WithChunkSize": "8", "pool.WithChunkSize": "8", "futures.WithBufferSize": "8",
 	"futures.WithArrivals": "nil", "futures.WithArrivalCount": "nil", "pool.WithProgress": "nil", "futures.WithProgress": `nil, ""`, "futures.Unordered": "", "futures.FailFast": "",
 	"pool.KeepGoing": "", "futures.WithMaxWorkers": "4", "futures.WithSlots": "4", "pool.WithProcesses": "4", "futures.WithMaxTasksPerChild": "1", "futures.WithExecutable": `"x"`,
 	"futures.WithArgs": `"x"`, "futures.WithDir": `"x"`, "futures.WithEnv": "nil", "futures.WithGlobal": "global, 1",
