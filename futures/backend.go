@@ -88,11 +88,11 @@ func (e *executor) init(c class, constructor string, opts []Option) error {
 		life.RefuseInIdleWorker(constructor)
 	}
 	registerSentinels()
-	cfg, err := newConfig(constructor, opts)
-	if err != nil {
-		return err
-	}
+	cfg, problems := newConfig(opts)
 	e.class, e.cfg, e.shares = c, cfg, c == threadClass
+	if err := errors.Join(append(problems, e.pack()...)...); err != nil {
+		return fmt.Errorf("futures: %s: %w", constructor, err)
+	}
 	if e.shares {
 		e.home = new(dispatch.Home)
 	}
@@ -219,19 +219,30 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		if e.shares { // results are shared: a batch of them takes a few kilobytes
 			journal = sharedJournal
 		}
-		svc := e.threadService()
+		segments, err := e.payload.own()
+		if err != nil {
+			return nil, err
+		}
+		svc := e.threadService(segments)
 		return loopback.New(loopback.Config{
 			Slots: e.workers * e.slots, JournalSize: journal,
 			Serve:  func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) }, // its end reaches the master as a Loss
 			Traits: &link.Traits{Kind: backendThreads, Replaces: true, SharesMem: true},
 		}), nil
 	}
-	if err := life.BeMaster(); err != nil {
+	err := life.BeMaster()
+	if err != nil {
 		return nil, err
 	}
 	cfg := proc.Config{Slots: e.workers, Journals: e.slots, Executable: e.cfg.executable, Logger: log, OutputGone: outputGone,
 		Environ: os.Environ(), Dir: workingDirectory()}
 	cfg.Prefix, cfg.File = e.cfg.output.prefix(e.slots), e.cfg.output.file(e.slots)
+	if cfg.Inherit, err = e.payload.forProcesses(); err != nil {
+		return nil, err
+	}
+	if why := e.payload.refusal(); why != nil {
+		log.Warn("rankpool: the workers get copies of the globals, since there is no memory that they can share", "err", why)
+	}
 	if e.cfg.hasArgs {
 		cfg.Args = append([]string{}, e.cfg.args...)
 	}

@@ -117,6 +117,8 @@ type executor struct {
 	backend  string
 	workers  int                // processes, ranks or goroutines, as asked for
 	slots    int                // of each of them
+	globals  []globalValue      // as they are sent
+	payload  payload            // the large parts of these, and of the initializer's argument
 	home     *dispatch.Home     // where tasks may lend their slots; nil elsewhere
 	settings *settings.Settings // what the workers' processes are set to; nil: nothing
 	world    bool               // its workers are the ranks of this process's world
@@ -269,12 +271,13 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 			return nil, err
 		}
 	}
+	segments, load := e.payload.travels(e.backend)
 	name := functionName
 	if e.shares {
 		name = sharedName
 	}
 	return dispatch.New(dispatch.Config{
-		Group: group, Log: log, Setup: setup,
+		Group: group, Log: log, Setup: setup, SetupSegments: segments, SetupLoad: load,
 		Check:            checkFingerprint(e.backend),
 		Name:             name,
 		DecodeError:      e.decodeError,

@@ -4,13 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rankpool/rankpool/internal/pkl5"
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
 // Global is a value that an executor sends to each of its workers once, before the initializer. Register it in a
-// package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get].
+// package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get]. It is read-only: what becomes of a write to
+// what Get has returned is undefined, since workers may have it in common.
+//
+// On Linux local processes share one copy of what is large in it: slices of elements without pointers, arrays and strings, wherever they stand
+// in the value, from [WithOutOfBandThreshold] on and from 4 KiB. The rest is decoded in each process. Workers that are goroutines share the
+// whole value. Each rank has a copy. The memory is released when the workers have left.
 type Global[T any] struct {
 	g *global[T]
 }
@@ -23,7 +29,13 @@ type global[T any] struct {
 // globalValue is the value of a global on its way to the workers.
 type globalValue struct {
 	Name  string
-	Value []byte
+	Value packed
+}
+
+// globalOption is what WithGlobal was given, until it is encoded.
+type globalOption struct {
+	name   string
+	encode func(e *pkl5.Encoder) error
 }
 
 // RegisterGlobal makes a global known under a name. It panics, naming the place, when the name is empty or taken, the
@@ -48,17 +60,19 @@ func registerGlobal[T any](name string) (Global[T], error) {
 	return Global[T]{g}, nil
 }
 
-// WithGlobal sets a global for the workers of an executor. The value is encoded now.
+// WithGlobal sets a global for the workers of an executor. The constructor encodes and copies the value, which may change afterwards; of
+// several values for one global the last counts. A value that is larger than the memory that this process may have is an error.
 func WithGlobal[T any](g Global[T], value T) Option {
 	return option(func(c *config) error {
 		if g.g == nil {
 			return errors.New("WithGlobal: the global is not registered; use a handle that RegisterGlobal returned")
 		}
-		e := pkl5.Encoder{Threshold: -1}
-		if err := g.g.codec.Encode(&e, &value); err != nil {
-			return fmt.Errorf("WithGlobal: %s cannot be encoded: %w", g.g.name, err)
+		set := globalOption{g.g.name, func(e *pkl5.Encoder) error { return g.g.codec.Encode(e, &value) }}
+		if i := slices.IndexFunc(c.globals, func(o globalOption) bool { return o.name == set.name }); i >= 0 {
+			c.globals[i] = set // the last one counts
+		} else {
+			c.globals = append(c.globals, set)
 		}
-		c.globals = append(c.globals, globalValue{g.g.name, e.Stream})
 		return nil
 	})
 }
@@ -91,27 +105,31 @@ type globalsKey struct{}
 type held[T any] struct{ value T }
 
 // decode reads a value of the global.
-func (g *global[T]) decode(b []byte) (any, error) {
-	var d pkl5.Decoder
+func (g *global[T]) decode(d *pkl5.Decoder) (any, error) {
 	v := new(held[T])
-	d.Reset(b, nil)
-	err := g.codec.Decode(&d, &v.value)
+	err := g.codec.Decode(d, &v.value)
 	return v, err
 }
 
-// withGlobals decodes the globals of an executor into the context of its tasks.
-func withGlobals(ctx context.Context, all []globalValue) (context.Context, error) {
+// decodeGlobals decodes the globals of an executor, by name.
+func decodeGlobals(all []globalValue, from *unpacking) (map[string]any, error) {
 	values := make(map[string]any, len(all))
 	for _, gv := range all {
 		e, ok := registry.Default().Find(registry.Global, gv.Name)
 		if !ok {
 			return nil, fmt.Errorf("global %q is not registered in this worker", gv.Name)
 		}
-		v, err := e.Body.(interface{ decode([]byte) (any, error) }).decode(gv.Value)
+		d, err := from.of(gv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("global %q: %w", gv.Name, err)
+		}
+		v, err := e.Body.(interface {
+			decode(d *pkl5.Decoder) (any, error)
+		}).decode(d)
 		if err != nil {
 			return nil, fmt.Errorf("global %q cannot be decoded: %w", gv.Name, err)
 		}
 		values[gv.Name] = v
 	}
-	return context.WithValue(ctx, globalsKey{}, values), nil
+	return values, nil
 }

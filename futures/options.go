@@ -28,7 +28,7 @@ type config struct {
 	hasArgs     bool
 	dir         string
 	env         map[string]string
-	globals     []globalValue
+	globals     []globalOption // until they are encoded
 	initializer *initializer
 	mpiInfo     map[string]string
 	service     *mpilink.Place
@@ -48,10 +48,8 @@ type option func(*config) error
 
 func (o option) apply(c *config) error { return o(c) }
 
-// newConfig applies the options and joins their complaints.
-func newConfig(constructor string, opts []Option) (config, error) {
-	var c config
-	var problems []error
+// newConfig applies the options and returns their complaints.
+func newConfig(opts []Option) (c config, problems []error) {
 	for _, o := range opts {
 		if o == nil {
 			continue // an unset option is the default
@@ -60,10 +58,7 @@ func newConfig(constructor string, opts []Option) (config, error) {
 			problems = append(problems, err)
 		}
 	}
-	if err := errors.Join(problems...); err != nil {
-		return c, fmt.Errorf("futures: %s: %w", constructor, err)
-	}
-	return c, nil
+	return c, problems
 }
 
 // WithMaxWorkers sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one
@@ -202,7 +197,9 @@ func WithBackoff(d time.Duration) Option {
 const allOutOfBand = 1
 
 // WithStartTimeout bounds how long a worker may take until it is ready, its initializer included; the default is 30 s. The other ranks
-// of an [MPICommExecutor] are waited for without a limit, unless this option sets one.
+// of an [MPICommExecutor] are waited for without a limit, unless this option sets one. Globals and the argument of the initializer extend
+// the limit by a second for each 16 MiB; as long as bytes of them move to a worker it begins anew, until all workers could have had them at
+// that rate.
 func WithStartTimeout(d time.Duration) Option {
 	return positive("WithStartTimeout", d, func(c *config) { c.start = d })
 }
@@ -255,6 +252,8 @@ func WithLogger(l *slog.Logger) Option {
 // goroutines of this process. No worker begins its first task before the initializer of its process has returned. What each
 // worker needs for itself, a goroutine too, is a [State]: see [RegisterState].
 //
+// The argument comes as the value of a [Global] does: large slices in it share memory with the other local processes until they are written to.
+//
 // The call's context ends when the worker leaves that makes it. If the initializer fails in one process the executor is broken:
 // everything queued and every later [Submit] gets [ErrBroken] with the cause.
 func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
@@ -262,11 +261,7 @@ func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
 		if fn.f == nil {
 			return errors.New("WithInitializer: the function is not registered; use a handle that Register returned")
 		}
-		i, err := newInitializer(fn.f, arg)
-		if err != nil {
-			return fmt.Errorf("WithInitializer: %w", err)
-		}
-		c.initializer = i
+		c.initializer = newInitializer(fn.f, arg)
 		return nil
 	})
 }

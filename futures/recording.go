@@ -1,13 +1,14 @@
 package futures
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -117,20 +118,36 @@ func dependencies[A, R any](e *executor, fn *function[A, R]) (sum [16]byte, err 
 			}
 		}
 	}
-	globals := slices.Clone(e.cfg.globals)
-	slices.SortStableFunc(globals, func(x, y globalValue) int { return bytes.Compare([]byte(x.Name), []byte(y.Name)) })
-	for _, g := range globals {
-		value, err := canonicalAgain(registry.Global, g.Name, g.Value)
-		if err != nil {
+	segments, err := e.payload.copies()
+	if errors.Is(err, os.ErrClosed) {
+		err = cmp.Or(e.over(), ErrShutdown)
+	}
+	if err != nil {
+		return sum, err
+	}
+	from := &unpacking{segments}
+	globals := map[string][]byte{}
+	for _, g := range e.globals {
+		if globals[g.Name], err = canonicalAgain(registry.Global, g.Name, g.Value, from); err != nil {
 			return sum, fmt.Errorf("global %s: %w", g.Name, err)
 		}
-		add("global", g.Name, string(value))
+	}
+	for _, name := range slices.Sorted(maps.Keys(globals)) {
+		add("global", name, string(globals[name]))
 	}
 	if i := e.cfg.initializer; i != nil {
 		if i.local {
 			return sum, fmt.Errorf("%s is the initializer, a Local one, on which results may depend, and has no name that stays: give it one with Register", i.name)
 		}
-		arg, err := canonicalAgain(registry.Function, i.name, i.arg)
+		packed := i.arg
+		if i.encode != nil { // the argument is shared
+			e := pkl5.Encoder{Threshold: -1}
+			if err := i.encode(&e); err != nil {
+				return sum, fmt.Errorf("the argument of %s, the initializer, cannot be encoded: %w", i.name, err)
+			}
+			packed.Stream = e.Stream
+		}
+		arg, err := canonicalAgain(registry.Function, i.name, packed, from)
 		if err != nil {
 			return sum, fmt.Errorf("initializer %s: %w", i.name, err)
 		}
@@ -145,22 +162,26 @@ func dependencies[A, R any](e *executor, fn *function[A, R]) (sum [16]byte, err 
 }
 
 // canonicalAgain returns the canonical form of what was encoded for the workers.
-func canonicalAgain(kind registry.Kind, name string, b []byte) ([]byte, error) {
+func canonicalAgain(kind registry.Kind, name string, v packed, from *unpacking) ([]byte, error) {
 	e, ok := registry.Default().Find(kind, name)
 	if !ok {
 		return nil, errors.New("it is not registered")
 	}
-	return e.Body.(interface{ canonical([]byte) ([]byte, error) }).canonical(b)
+	d, err := from.of(v)
+	if err != nil {
+		return nil, err
+	}
+	return e.Body.(interface {
+		canonical(d *pkl5.Decoder) ([]byte, error)
+	}).canonical(d)
 }
 
-func (g *global[T]) canonical(b []byte) ([]byte, error)    { return canonicalOf(g.codec, b) }
-func (b *body[A, R]) canonical(arg []byte) ([]byte, error) { return canonicalOf(b.fn.args, arg) }
+func (g *global[T]) canonical(d *pkl5.Decoder) ([]byte, error)  { return canonicalOf(g.codec, d) }
+func (b *body[A, R]) canonical(d *pkl5.Decoder) ([]byte, error) { return canonicalOf(b.fn.args, d) }
 
-func canonicalOf[T any](codec *pkl5.Typed[T], b []byte) ([]byte, error) {
+func canonicalOf[T any](codec *pkl5.Typed[T], d *pkl5.Decoder) ([]byte, error) {
 	var v T
-	var d pkl5.Decoder
-	d.Reset(b, nil)
-	if err := codec.Decode(&d, &v); err != nil {
+	if err := codec.Decode(d, &v); err != nil {
 		return nil, err
 	}
 	e := pkl5.Encoder{Threshold: -1, Canonical: true}

@@ -29,13 +29,13 @@ type setup struct {
 
 var setupCodec = sync.OnceValues(pkl5.Of[setup])
 
-// setupMessage encodes what the workers of this executor need.
+// setupMessage encodes what the workers of this executor need, but for the segments of the payload.
 func (e *executor) setupMessage() ([]byte, error) {
 	c, err := setupCodec()
 	if err != nil {
 		return nil, err
 	}
-	s := setup{Settings: e.settings, Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.cfg.globals}
+	s := setup{Settings: e.settings, Dir: e.cfg.dir, Env: e.cfg.env, Threshold: e.threshold(), Globals: e.globals}
 	if e.joins { // another executor has set these ranks up
 		s.Dir, s.Env = "", nil
 	}
@@ -53,8 +53,8 @@ func (e *executor) setupMessage() ([]byte, error) {
 }
 
 // applySetup prepares this worker: what the program has set, directory, environment, globals, initializer, in this order. Workers that share the
-// process share the initializer's run too, unless shared is nil.
-func applySetup(ctx context.Context, b []byte, shared *initialization) (int, context.Context, error) {
+// process share the globals and the initializer's run too, unless shared is nil.
+func applySetup(ctx context.Context, b []byte, segments [][]byte, shared *initialization) (int, context.Context, error) {
 	c, err := setupCodec()
 	if err != nil {
 		return 0, nil, err
@@ -65,7 +65,9 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 	if err := c.Decode(&d, &s); err != nil {
 		return 0, nil, fmt.Errorf("the set-up cannot be decoded: %w", err)
 	}
-	if shared == nil {
+	common := shared
+	if common == nil {
+		common = new(initialization)
 		ctx = serveMaster(ctx)
 	}
 	if s.Settings != nil {
@@ -79,15 +81,18 @@ func applySetup(ctx context.Context, b []byte, shared *initialization) (int, con
 	if err := s.place(ctx); err != nil {
 		return 0, nil, err
 	}
-	ctx, err = withGlobals(ctx, s.Globals)
-	switch {
-	case err != nil:
+	values, rest, err := common.globals(s.Globals, segments)
+	if err != nil {
 		return 0, nil, err
+	}
+	ctx = context.WithValue(ctx, globalsKey{}, values)
+	run := func(ctx context.Context) error { return s.Init.run(ctx, rest) }
+	switch {
 	case s.Init == nil:
 	case shared != nil:
-		err = shared.run(withoutStates(ctx), s.Init.run)
+		err = shared.run(withoutStates(ctx), run)
 	default:
-		err = s.Init.run(withoutStates(ctx))
+		err = run(withoutStates(ctx))
 	}
 	return s.Threshold, withStates(ctx), err
 }
@@ -103,20 +108,23 @@ func processService() dispatch.Service {
 		Recovered:   recovered,
 		Leave:       leaveWorker,
 		Unheard:     unheard,
-		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) { // a process has one worker of an executor
-			return applySetup(ctx, b, nil)
+		Setup: func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) { // a process has one worker of an executor
+			return applySetup(ctx, b, segments, nil)
 		},
-		Slots: slotService,
+		Remark: func(text string, err error) { log(slog.LevelWarn, text, "err", err) },
+		Slots:  slotService,
 	}
 }
 
-// threadService is what a worker that is a goroutine does. The initializer runs once for all of them; in a thread pool
-// they need no other set-up.
-func (e *executor) threadService() dispatch.Service {
+// threadService is what a worker that is a goroutine does. The globals are decoded and the initializer runs once for all of them; in a
+// thread pool they need no other set-up. Segments do not travel: they are here.
+func (e *executor) threadService(segments [][]byte) dispatch.Service {
 	once := new(initialization)
 	s := dispatch.Service{
 		Hello: hello(nil), Function: functionBody, AppendError: remote.Append, Recovered: recovered, Leave: leaveWorker, Unheard: unheard,
-		Setup:    func(ctx context.Context, b []byte) (int, context.Context, error) { return applySetup(ctx, b, once) },
+		Setup: func(ctx context.Context, b []byte, _ [][]byte) (int, context.Context, error) {
+			return applySetup(ctx, b, segments, once)
+		},
 		Together: true,
 	}
 	if !e.shares {
@@ -125,8 +133,9 @@ func (e *executor) threadService() dispatch.Service {
 	}
 	s.NoPeers = true // tasks of a thread pool have no communicator of the workers
 	s.Home = e.home
-	s.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {
-		ctx, err := withGlobals(ctx, e.cfg.globals)
+	s.Setup = func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) {
+		values, _, err := once.globals(e.globals, segments)
+		ctx = context.WithValue(ctx, globalsKey{}, values)
 		if err == nil && e.cfg.initializer != nil {
 			err = once.run(withoutStates(ctx), e.cfg.initializer.call)
 		}

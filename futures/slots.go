@@ -109,11 +109,11 @@ func slotService() dispatch.Service {
 	var threshold int
 	setup := s.Setup
 	s.Together = true
-	s.Setup = func(ctx context.Context, b []byte) (int, context.Context, error) {
+	s.Setup = func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) {
 		if len(b) > 0 {
 			defer close(over)
 			err := once.run(ctx, func(ctx context.Context) (err error) {
-				threshold, first, err = setup(ctx, b)
+				threshold, first, err = setup(ctx, b, segments)
 				return err
 			})
 			return threshold, first, err

@@ -25,8 +25,8 @@ type visitKey struct{}
 func (v *visit) service() dispatch.Service {
 	s := processService()
 	setup := s.Setup
-	s.Setup = func(ctx context.Context, b []byte) (int, context.Context, error) {
-		return setup(context.WithValue(ctx, visitKey{}, v), b)
+	s.Setup = func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) {
+		return setup(context.WithValue(ctx, visitKey{}, v), b, segments)
 	}
 	return s
 }

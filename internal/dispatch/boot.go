@@ -90,7 +90,7 @@ func (m *Master) startWorker(w *worker) {
 	w.starts++
 	w.hello, w.seq, w.last, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, 0, false, 0, true
 	w.reign, w.untimed, w.parted, w.away = m.reign, 0, elements{}, false
-	m.after(m.cfg.Start, w, func() { m.kill(w, m.tooSlow(w)) })
+	m.awaitReady(w, m.patience())
 	m.order(w, order{verb: startSlot})
 }
 
@@ -117,12 +117,12 @@ func (w *worker) stopTimer() {
 }
 
 // tooSlow says why a worker that is not ready in time is ended.
-func (m *Master) tooSlow(w *worker) error {
+func (m *Master) tooSlow(w *worker, limit time.Duration) error {
 	where := "its set-up and initializer included"
 	if w.hello.Pid == 0 {
 		where = "it has not reached futures.Main: look at what the program does before"
 	}
-	return fmt.Errorf("not ready after %v (%s); if that is legitimate, allow more with WithStartTimeout", m.cfg.Start, where)
+	return fmt.Errorf("not ready after %v (%s); if that is legitimate, allow more with WithStartTimeout", limit, where)
 }
 
 // greeting is a worker's hello, looked at before the lock is taken: a fingerprint takes its time.
@@ -209,7 +209,7 @@ func (m *Master) sendSetup(w *worker, onHost, hostCount int) {
 		m.send(w, b)
 		return
 	}
-	m.send(w, b, insert{at: len(b), b: m.cfg.Setup})
+	m.order(w, order{frame: link.Frame{Stream: b, Segments: m.cfg.SetupSegments}, inserts: []insert{{at: len(b), b: m.cfg.Setup}}})
 }
 
 // isReady takes the outcome of a worker's set-up.

@@ -71,7 +71,7 @@ func TestACancelThatComesBeforeTheUnitHasItsContextEndsIt(t *testing.T) {
 				return x, nil
 			}, true}
 		},
-		Setup:       func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, nil },
+		Setup:       func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) { return -1, ctx, nil },
 		AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
 	}
 	w := &wire{down: make(chan link.Frame, 8), up: make(chan []byte, 64), journal: link.NewJournal(make([]byte, 1<<12))}

@@ -390,7 +390,9 @@ func TestRetriesRunALostTaskAgain(t *testing.T) {
 
 func TestFailingSetupBreaksThePool(t *testing.T) {
 	p := newPool(t, 2, func(_ *dispatch.Config, svc *dispatch.Service) {
-		svc.Setup = func(context.Context, []byte) (int, context.Context, error) { return 0, nil, errors.New("no licence") }
+		svc.Setup = func(context.Context, []byte, [][]byte) (int, context.Context, error) {
+			return 0, nil, errors.New("no licence")
+		}
 	}, double)
 	s := p.submit(0, 1)
 	s.wait(t)
@@ -415,7 +417,7 @@ func TestSetupThatPanicsOrExitsOrHangsEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPool(t, 1, func(c *dispatch.Config, svc *dispatch.Service) {
 				c.Start = 100 * time.Millisecond
-				svc.Setup = func(context.Context, []byte) (int, context.Context, error) {
+				svc.Setup = func(context.Context, []byte, [][]byte) (int, context.Context, error) {
 					setup()
 					return 0, nil, nil
 				}

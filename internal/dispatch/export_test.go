@@ -1,5 +1,7 @@
 package dispatch
 
+import "time"
+
 // RoomForPieces is how long the list of what a worker was given has been.
 func (m *Master) RoomForPieces(slot int) int {
 	m.mu.Lock()
@@ -13,3 +15,16 @@ func (m *Master) Empty() {
 	defer m.mu.Unlock()
 	m.workers, m.spare, m.queue, m.idle, m.hosts, m.unknown, m.addressed = nil, lists{}, queue{}, nil, nil, nil, addressees{}
 }
+
+// SetupSize is how large a set-up is.
+func (c *Config) SetupSize() uint64 { return c.setupSize() }
+
+// NewPatience is for a start of that limit, which may be extended by so much.
+func NewPatience(limit, more time.Duration) *patience {
+	return &patience{limit: limit, left: limit, more: more}
+}
+
+// Left, Next and Look are patience's own.
+func (p *patience) Left() time.Duration                    { return p.left }
+func (p *patience) Next() time.Duration                    { return p.next() }
+func (p *patience) Look(after time.Duration, moved uint64) { p.look(after, moved) }

@@ -177,7 +177,7 @@ func newPoolOf(t *testing.T, slots int, serve func(link.Endpoint, dispatch.Servi
 	svc := dispatch.Service{
 		Hello:       dispatch.Hello{Pid: os.Getpid(), Host: "here", Procs: 1},
 		Function:    p.function,
-		Setup:       func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, nil },
+		Setup:       func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) { return -1, ctx, nil },
 		AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
 		Recovered:   func(v any, _ []byte) error { return fmt.Errorf("recovered: %v", v) },
 	}

@@ -66,7 +66,7 @@ func TestTheJournalHasWhatIsOverOfAChunkUntilItIsSent(t *testing.T) {
 			}}
 			svc := dispatch.Service{
 				Function:    func(uint32) dispatch.Body { return c.last },
-				Setup:       func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, nil },
+				Setup:       func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) { return -1, ctx, nil },
 				AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
 			}
 			served := make(chan error, 1)

@@ -16,8 +16,11 @@ type Config struct {
 	Group link.Group
 	Log   *slog.Logger // nil: nothing is logged. Its handler must not block: see package lane
 
-	// Setup is sent to every worker before its first task.
-	Setup []byte
+	// Setup is sent to every worker before its first task, and SetupSegments with it, unless they come by another way: then there are
+	// none, and SetupLoad is their size.
+	Setup         []byte
+	SetupSegments [][]byte
+	SetupLoad     uint64
 
 	// Check compares a worker's fingerprint with the master's; an error breaks the pool.
 	Check func(w int, h Hello) error
@@ -144,6 +147,7 @@ type Master struct {
 	telling   sync.Mutex    // guards told, and orders the calls of attender
 	told      bool
 
+	load    uint64    // the size of the set-up
 	begun   time.Time // when the Master was made
 	unknown *Hello    // of workers that have not said hello
 	hosts   map[string]string
@@ -183,7 +187,7 @@ func New(cfg Config) *Master {
 	m := &Master{
 		mover: mover, recaller: recaller, attender: attender, told: true,
 		cfg: cfg, group: cfg.Group, kind: cfg.Group.Traits(),
-		begun: time.Now(), unknown: new(Hello), booted: make(chan struct{}), closed: make(chan struct{}),
+		load: cfg.setupSize(), begun: time.Now(), unknown: new(Hello), booted: make(chan struct{}), closed: make(chan struct{}),
 	}
 	m.queue.cost = m.turnCost
 	m.attending.Store(true)

@@ -37,7 +37,7 @@ func TestResultsThatHaveLeftTheJournalAreSentFromWhereTheyAre(t *testing.T) {
 	body := outgrowing{make(chan struct{})}
 	svc := dispatch.Service{
 		Function:    func(uint32) dispatch.Body { return body },
-		Setup:       func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, nil },
+		Setup:       func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) { return -1, ctx, nil },
 		AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
 	}
 	w := &wire{down: make(chan link.Frame, 8), up: make(chan []byte, 64), journal: link.NewJournal(make([]byte, 1<<10))}

@@ -32,8 +32,10 @@ func TestWorkersOfSeveralHostsAreNumberedOnEachOfThem(t *testing.T) {
 		return nil
 	}
 	svc := dispatch.Service{
-		Function:    func(uint32) dispatch.Body { return function{double, true} },
-		Setup:       func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, note(ctx) },
+		Function: func(uint32) dispatch.Body { return function{double, true} },
+		Setup: func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) {
+			return -1, ctx, note(ctx)
+		},
 		AppendError: func(b []byte, err error) []byte { return append(b, err.Error()...) },
 	}
 	m := dispatch.New(dispatch.Config{
@@ -125,7 +127,7 @@ func TestOfTheSlotsOfAProcessOnlyTheFirstIsSentItsSetup(t *testing.T) {
 	got := map[int]string{}
 	svc := dispatch.Service{
 		Function: func(uint32) dispatch.Body { return function{double, true} },
-		Setup: func(ctx context.Context, b []byte) (int, context.Context, error) {
+		Setup: func(ctx context.Context, b []byte, _ [][]byte) (int, context.Context, error) {
 			p, ok := dispatch.PlaceOf(ctx)
 			if !ok || p.Slot != p.Index%3 || p.Slots != 3 {
 				return 0, nil, fmt.Errorf("%+v", p)

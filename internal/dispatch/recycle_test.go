@@ -41,7 +41,7 @@ func TestNoWorkerRunsMoreTasksThanItMay(t *testing.T) {
 	type tally struct{ atomic.Int64 }
 	p := newPool(t, 1, func(c *dispatch.Config, svc *dispatch.Service) {
 		c.MaxTasks = most
-		svc.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {
+		svc.Setup = func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) {
 			workers.Add(1)
 			return -1, context.WithValue(ctx, tally{}, new(tally)), nil
 		}

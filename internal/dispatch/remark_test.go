@@ -81,7 +81,7 @@ func TestALossThatBreaksThePoolIsNotReportedTwice(t *testing.T) {
 		c := newReports()
 		p := newPool(t, 1, func(cfg *dispatch.Config, svc *dispatch.Service) {
 			cfg.Log = slog.New(c)
-			svc.Setup = func(ctx context.Context, _ []byte) (int, context.Context, error) {
+			svc.Setup = func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) {
 				<-ctx.Done()
 				return -1, ctx, ctx.Err()
 			}

@@ -40,7 +40,7 @@ func TestAResultThatAnotherGoroutineMightSendComesWithItsTime(t *testing.T) {
 				return x, nil
 			}, false}
 		},
-		Setup: func(ctx context.Context, _ []byte) (int, context.Context, error) { return -1, ctx, nil },
+		Setup: func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) { return -1, ctx, nil },
 	}
 	served := make(chan error, 1)
 	go func() { served <- dispatch.Serve(w, svc) }()

@@ -59,9 +59,12 @@ type Service struct {
 	// Function returns the body of a function, or nil if there is none of that number.
 	Function func(fn uint32) Body
 
-	// Setup prepares the worker from what Config.Setup holds, which of several slots of a process only the first is given. It returns the out-of-band threshold in bytes and the
-	// context that tasks run under.
-	Setup func(ctx context.Context, b []byte) (threshold int, tasks context.Context, err error)
+	// Setup prepares the worker from what Config.Setup and SetupSegments hold, which of several slots of a process only the first is given. It
+	// returns the out-of-band threshold in bytes and the context that tasks run under.
+	Setup func(ctx context.Context, b []byte, segments [][]byte) (threshold int, tasks context.Context, err error)
+
+	// Remark logs what the worker has to say about itself. Nil: nothing is logged.
+	Remark func(text string, err error)
 
 	// Leave closes what Setup and tasks have left in the context of tasks, when the worker has been told to leave and runs none. It
 	// is not called for one that was killed or has lost its master. It takes no longer than limit. Nil: there is nothing to close.
@@ -356,7 +359,7 @@ func (s *server) setupFrame(f link.Frame, me uint64) (lead bool) {
 			}
 		}
 	}()
-	threshold, tasks, err := s.setup(f.Stream[1:])
+	threshold, tasks, err := s.setup(f)
 	normal = true
 	s.mu.Lock()
 	s.isSetUp = true
@@ -372,7 +375,7 @@ func (s *server) setupFrame(f link.Frame, me uint64) (lead bool) {
 	return s.ended()
 }
 
-func (s *server) setup(b []byte) (threshold int, tasks context.Context, err error) {
+func (s *server) setup(f link.Frame) (threshold int, tasks context.Context, err error) {
 	normal := false
 	defer func() {
 		if normal {
@@ -382,7 +385,7 @@ func (s *server) setup(b []byte) (threshold int, tasks context.Context, err erro
 			err = s.svc.Recovered(v, stack())
 		}
 	}()
-	r := reader{b: b}
+	r := reader{b: f.Stream[1:]}
 	s.mu.Lock()
 	s.rank, s.size = int(r.uint()), int(r.uint())
 	s.onHost.index, s.onHost.count = int(r.uint()), int(r.uint())
@@ -392,10 +395,25 @@ func (s *server) setup(b []byte) (threshold int, tasks context.Context, err erro
 		normal = true
 		return 0, nil, r.err
 	}
-	b = r.b
-	threshold, tasks, err = s.svc.Setup(s.base, b)
+	segments, err := s.inherited(f.Segments)
+	if err == nil {
+		threshold, tasks, err = s.svc.Setup(s.base, r.b, segments)
+	}
 	normal = true
 	return threshold, tasks, err
+}
+
+// inherited returns the segments of the set-up: those that came with it, unless the group has another way for them.
+func (s *server) inherited(came [][]byte) ([][]byte, error) {
+	heir, ok := s.ep.(link.Heir)
+	if !ok || len(came) > 0 {
+		return came, nil
+	}
+	segments, copied, err := heir.Inherit()
+	if copied != nil && s.svc.Remark != nil {
+		s.svc.Remark("rankpool: memory that the workers of this host share cannot be mapped, this one has a copy", copied)
+	}
+	return segments, err
 }
 
 // look is called while something runs. When the same unit runs as last time, it is a long one.

@@ -22,8 +22,8 @@ type redirectionKey struct{}
 func ServeRedirected(ep link.Endpoint, svc dispatch.Service) error {
 	var r redirection
 	setup := svc.Setup
-	svc.Setup = func(ctx context.Context, b []byte) (int, context.Context, error) {
-		return setup(context.WithValue(ctx, redirectionKey{}, &r), b)
+	svc.Setup = func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) {
+		return setup(context.WithValue(ctx, redirectionKey{}, &r), b, segments)
 	}
 	defer r.end()
 	return dispatch.Serve(ep, svc)

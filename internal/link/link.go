@@ -189,6 +189,13 @@ type Settler interface {
 	Settled()
 }
 
+// Heir is an Endpoint whose group may have given its process, when it started, the segments of its set-up.
+type Heir interface {
+	// Inherit returns these segments, none if there are none. Copied says why they are a copy of the process's own, where they would be
+	// shared with others of the host otherwise. They are never given back. Calls return the same; the first may block while they are copied.
+	Inherit() (segments [][]byte, copied, err error)
+}
+
 // Programs is an Endpoint that knows which programs a unit has started. Whoever runs the units calls it.
 type Programs interface {
 	// Begin is called before a unit that has a context of its own, unless since the last call no unit can have started a program.

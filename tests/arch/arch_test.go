@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	"internal/pkl5":         {},
 	"internal/fresh":        {},
 	"internal/futex":        {},
+	"internal/hostmem":      {"internal/fresh"},
 	"internal/memlimit":     {},
 	"internal/saturate":     {},
 	"internal/settings":     {},
@@ -49,7 +50,7 @@ var layers = map[string][]string{
 	"internal/remote":       {"internal/pkl5"},
 	"internal/resultlog":    {},
 	"internal/link":         {},
-	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/lines", "internal/memlimit"},
+	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/hostmem", "internal/lines", "internal/memlimit"},
 	"internal/link/mpilink": {"internal/awake", "internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
 
 	// What tells programs of package spmd from others. The second imports nothing else, see there.

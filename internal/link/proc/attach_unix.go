@@ -9,38 +9,51 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/rankpool/rankpool/internal/fresh"
+	"github.com/rankpool/rankpool/internal/hostmem"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/memlimit"
 )
 
-// What start passes: the socket and the journal, behind the three standard descriptors.
+// What start passes: the socket and the journal, behind the three standard descriptors, and what is to be inherited, if there is anything.
 const (
 	socketFd  = 3
 	journalFd = 4
+	inheritFd = 5
 	version   = "6:3:4" // of the protocol, with the descriptors
+	heir      = ":5"    // at the end, if there is anything to inherit
 )
 
 // handshake is what the variable holds for the worker in a slot that has so many journals.
-func handshake(index, journals int) string {
-	return version + ":" + strconv.Itoa(journals) + ":" + strconv.Itoa(index)
+func handshake(index, journals int, inherits bool) string {
+	s := version + ":" + strconv.Itoa(journals) + ":" + strconv.Itoa(index)
+	if inherits {
+		s += heir
+	}
+	return s
 }
 
-// indexIn is the index in what the variable holds, and the number of journals; false when that is of another program's master.
-func indexIn(value string) (index, journals int, ok bool) {
+// told is what the variable holds.
+type told struct {
+	index, journals int
+	inherits        bool
+}
+
+// indexIn takes what the variable holds apart; false when that is of another program's master.
+func indexIn(value string) (is told, ok bool) {
 	numbers, same := strings.CutPrefix(value, version+":")
 	first, second, _ := strings.Cut(numbers, ":")
-	journals, err := strconv.Atoi(first)
-	if err != nil || journals < 1 {
-		return 0, 0, false
-	}
-	index, err = strconv.Atoi(second)
-	return index, journals, same && err == nil
+	is.journals, _ = strconv.Atoi(first)
+	second, is.inherits = strings.CutSuffix(second, heir)
+	index, err := strconv.Atoi(second)
+	is.index = index
+	return is, same && err == nil && is.journals > 0
 }
 
 // buffered is the size asked for the sockets' buffers; the kernel gives what it allows.
@@ -65,18 +78,23 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
-	_, journals, same := indexIn(value)
+	is, same := indexIn(value)
 	if !same {
 		return nil, false, fmt.Errorf("proc: Attach: %s is %q, want %q and two numbers: master and worker are different builds, or the variable "+
 			"was set by hand", variable, value, version+":")
 	}
 	unix.CloseOnExec(socketFd)
 	unix.CloseOnExec(journalFd)
+	var inherited *os.File
+	if is.inherits {
+		unix.CloseOnExec(inheritFd)
+		inherited = os.NewFile(inheritFd, "globals")
+	}
 	if kind, err := unix.GetsockoptInt(socketFd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_STREAM {
 		return nil, false, fmt.Errorf("proc: Attach: %s is set but descriptor %d is no socket: unset it, it is for programs that a master starts",
 			variable, socketFd)
 	}
-	m, err := mapMemory(os.NewFile(journalFd, "journal"), journals)
+	m, err := mapMemory(os.NewFile(journalFd, "journal"), is.journals)
 	if err != nil {
 		return nil, false, fmt.Errorf("proc: Attach: the journal: %w", err)
 	}
@@ -92,7 +110,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
 	here, there := m.rings()
-	e := &endpoint{raw: raw, out: newOutbox(), there: there, journals: m.journals}
+	e := &endpoint{raw: raw, out: newOutbox(), there: there, journals: m.journals, inherited: inherited}
 	e.in = inbox{socket: newReader(socketReader{f: sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
 	from := newSource(&here.desk, os.Getppid(), memlimit.Bytes())
 	from.probe()
@@ -118,6 +136,32 @@ type endpoint struct {
 	journals []*link.Journal
 	batch    batch
 	closed   atomic.Bool
+
+	inherited *os.File // nil: nothing
+	inherit   sync.Once
+	segments  [][]byte
+	copied    error
+	lost      error // they are not to be had
+}
+
+// mapInherited is replaced by tests.
+var mapInherited = hostmem.Map
+
+// Inherit implements link.Heir.
+func (e *endpoint) Inherit() (segments [][]byte, copied, err error) {
+	if e.inherited == nil {
+		return nil, nil, nil
+	}
+	e.inherit.Do(func() {
+		defer e.inherited.Close() // a mapping stays
+		if e.segments, e.copied = mapInherited(e.inherited); e.copied == nil {
+			return
+		}
+		if e.segments, e.lost = hostmem.Read(e.inherited); e.lost != nil {
+			e.lost = fmt.Errorf("memory that the workers of this host share can neither be mapped (%w) nor be read: %w", e.copied, e.lost)
+		}
+	})
+	return e.segments, e.copied, e.lost
 }
 
 // Begin marks what is started from now on as this batch's.

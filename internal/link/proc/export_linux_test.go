@@ -1,6 +1,10 @@
 package proc
 
-import "time"
+import (
+	"errors"
+	"os"
+	"time"
+)
 
 // WaitForLineage sets how long what a worker has left may take to end, after it was asked and after it was killed, until the
 // function that is returned is called.
@@ -15,4 +19,9 @@ func GuardianEnded() <-chan struct{} {
 	guardian.mu.Lock()
 	defer guardian.mu.Unlock()
 	return guardian.child.done
+}
+
+// RefuseMappings has this process, a worker, be refused what it inherits.
+func RefuseMappings() {
+	mapInherited = func(*os.File) ([][]byte, error) { return nil, errors.New("refused") }
 }

@@ -314,6 +314,9 @@ func (g *Group) release() error {
 	for i := range g.slots {
 		errs = append(errs, g.slots[i].close())
 	}
+	if g.cfg.Inherit != nil {
+		errs = append(errs, g.cfg.Inherit.Close())
+	}
 	g.thread.end()
 	dropGuardian()
 	g.unsteady()

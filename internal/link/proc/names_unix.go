@@ -13,7 +13,7 @@ import (
 
 // envOf is the environment of a worker.
 func (g *Group) envOf(index int) []string {
-	env := append(g.env[:len(g.env):len(g.env)], variable+"="+handshake(index, g.cfg.Journals))
+	env := append(g.env[:len(g.env):len(g.env)], variable+"="+handshake(index, g.cfg.Journals, g.cfg.Inherit != nil))
 	for i, n := range [len(NumberVariables)]int{index, len(g.slots), index, len(g.slots)} {
 		env = append(env, NumberVariables[i]+"="+strconv.Itoa(n))
 	}
@@ -35,16 +35,16 @@ func suffix(index int) string { return ":" + strconv.Itoa(index) }
 // takeName gives a worker its short name, and takes the number from os.Args, which is what the master's program sees there.
 // Package flag has seen the name before.
 func takeName(value string) {
-	index, _, ok := indexIn(value)
+	is, ok := indexIn(value)
 	if !ok || len(os.Args) == 0 {
 		return
 	}
-	name, numbered := strings.CutSuffix(os.Args[0], suffix(index))
+	name, numbered := strings.CutSuffix(os.Args[0], suffix(is.index))
 	if numbered {
 		if flag.CommandLine.Name() == os.Args[0] {
 			flag.CommandLine.Init(name, flag.CommandLine.ErrorHandling())
 		}
 		os.Args[0] = name
 	}
-	setComm(filepath.Base(name), suffix(index))
+	setComm(filepath.Base(name), suffix(is.index))
 }

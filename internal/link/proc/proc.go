@@ -68,6 +68,10 @@ type Config struct {
 	// one of them, and may end this program. Nil: nothing is done about it.
 	OutputGone func(*os.File)
 
+	// Inherit is memory of package hostmem, sealed, that each child gets as what its Endpoint inherits; nil: there is none. The group
+	// closes it when its last child has ended.
+	Inherit *os.File
+
 	// Logger hears about starts and ends at debug level; nil means nobody does.
 	Logger *slog.Logger
 }

@@ -162,6 +162,10 @@ func (p *process) start() (*os.File, error) {
 		return nil, err
 	}
 	defer output.close()
+	files := []*os.File{empty, output.stdout, output.stderr, theirs, p.memory.file}
+	if g.cfg.Inherit != nil {
+		files = append(files, g.cfg.Inherit)
+	}
 	var child *os.Process
 	if !g.thread.do(func() {
 		if p.abandoned() {
@@ -171,7 +175,7 @@ func (p *process) start() (*os.File, error) {
 		child, err = os.StartProcess(g.path, append([]string{g.nameOf(p.index)}, g.cfg.Args...), &os.ProcAttr{
 			Dir:   g.dir(),
 			Env:   g.envOf(p.index),
-			Files: []*os.File{empty, output.stdout, output.stderr, theirs, p.memory.file},
+			Files: files,
 			Sys:   attributes(),
 		})
 	}) {

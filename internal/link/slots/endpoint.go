@@ -178,6 +178,14 @@ func (s *slot) Close() error {
 	return nil
 }
 
+// Inherit implements link.Heir: the slots share what their process has.
+func (s *slot) Inherit() (segments [][]byte, copied, err error) {
+	if ep, ok := s.ep.(link.Heir); ok {
+		return ep.Inherit()
+	}
+	return nil, nil, nil
+}
+
 // Settled implements link.Settler, once for the member.
 func (s *slot) Settled() {
 	if ep, ok := s.ep.(link.Settler); ok {
