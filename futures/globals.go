@@ -12,7 +12,7 @@ import (
 
 // Global is a value that an executor sends to each of its workers once, before the initializer. Register it in a
 // package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get]. It is read-only: what becomes of a write to
-// what Get has returned is undefined, since workers may have it in common.
+// what [Global.Get] has returned is undefined, since workers may have it in common.
 //
 // On Linux local processes share one copy of what is large in it: slices of elements without pointers, arrays and strings, wherever they stand
 // in the value, from [WithOutOfBandThreshold] on and from 4 KiB. The rest is decoded in each process. Workers that are goroutines share the
