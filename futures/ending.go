@@ -96,6 +96,7 @@ func track(e *executor, m *dispatch.Master) {
 	closed := life.Track(pool{e})
 	m.OnClosed(func() {
 		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
+		e.endRecording(m)
 		e.log.Flush(life.LastWords)
 		closed(badEnd(e, m))
 	})

@@ -31,6 +31,8 @@ const (
 	envProcSocket = "RANKPOOL_PROC_SOCKET" // 1: local processes do not read each other's memory, see internal/link/proc
 	envService    = "RANKPOOL_SERVICE"     // where workers are that were started apart, see WithService
 	envServeKeep  = "RANKPOOL_SERVE_KEEP"  // set by rankpool serve: 1 to serve one after another
+	envTrace      = "RANKPOOL_TRACE"       // where what happens is recorded, see WithTrace
+	envTraceLimit = "RANKPOOL_TRACE_LIMIT" // how large a recording becomes at most
 	envServeBind  = "RANKPOOL_SERVE_BIND"  // set by rankpool serve: the host or address to listen at
 )
 
@@ -47,6 +49,8 @@ type environment struct {
 	threshold int // 0: not set
 	backoff   time.Duration
 	service   *mpilink.Place
+	trace     string // "": nothing is recorded
+	limit     int64  // of a recording, in bytes
 }
 
 // environment reads the variables, unless the executor respects none.
@@ -55,7 +59,8 @@ func (e *executor) environment(log *slog.Logger) (environment, error) {
 		return environment{backend: backendAuto}, err
 	}
 	if e.class == threadClass {
-		return environment{backend: backendAuto, outOfBand: true}, nil
+		env := environment{backend: backendAuto, outOfBand: true}
+		return env, env.readTrace()
 	}
 	return readEnvironment(log)
 }
@@ -75,11 +80,14 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 	if e.service, err = readService(); err != nil {
 		return e, err
 	}
+	if err := e.readTrace(); err != nil {
+		return e, err
+	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !strings.HasPrefix(name, commandVariables) && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envSlots, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
-				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, mpilink.SecretVariable, logs.Variable}, name) {
+				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, envTrace, envTraceLimit, mpilink.SecretVariable, logs.Variable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/remote"
 	"github.com/rankpool/rankpool/internal/settings"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // Executor runs calls of registered functions on a pool of workers: an [*MPIPoolExecutor], [*ProcessPoolExecutor] or
@@ -129,6 +130,7 @@ type executor struct {
 	decoding  lane.Lane
 	callbacks lane.Lane
 	log       lane.Logger // zero before the start
+	recording *trace.Pool // nil: nothing is recorded
 
 	recordings sync.Map      // of functions in journals: by recordingKey, a *resultlog.Func
 	recalled   atomic.Uint64 // calls and elements that were delivered from journals
@@ -200,13 +202,15 @@ func (e *executor) started() (*dispatch.Master, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.overLocked(); err != nil { // in the meantime; nothing of m runs yet
-		return nil, err
+	err = e.overLocked() // in the meantime; nothing of m runs yet
+	if err == nil && e.world {
+		err = e.shareWorld(m)
 	}
-	if e.world {
-		if err := e.shareWorld(m); err != nil {
-			return nil, err
+	if err != nil {
+		if e.recording != nil {
+			go func() { _ = e.recording.Close(err.Error(), life.LastWords) }()
 		}
+		return nil, err
 	}
 	e.master.Store(m)
 	track(e, m)
@@ -276,6 +280,9 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 	if e.shares {
 		name = sharedName
 	}
+	if e.recording, err = e.record(env, complaints); err != nil {
+		return nil, err
+	}
 	return dispatch.New(dispatch.Config{
 		Group: group, Log: log, Setup: setup, SetupSegments: segments, SetupLoad: load,
 		Check:            checkFingerprint(e.backend),
@@ -287,6 +294,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		Aside:            e.decoding.Add,
 		Doomed:           life.Doomed,
 		MaxTasks:         e.cfg.maxTasks,
+		Trace:            e.recording,
 		Home:             e.home,
 		Slots:            e.known(),
 		Patient:          e.comm != nil,
@@ -460,6 +468,7 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
 	}
 	if !c.noWait {
+		e.endRecording(m)
 		lane.Flush(life.LastWords, e.log, life.Complaints())
 	}
 	if err != nil {

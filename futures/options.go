@@ -39,6 +39,8 @@ type config struct {
 	liveness    time.Duration
 	stop        time.Duration
 	log         *slog.Logger
+	trace       string // where the recording is; "": the environment decides
+	noTrace     bool
 	maxTasks    int // 0: not set
 	output      outputChoice
 	task        taskConfig

@@ -83,7 +83,7 @@ func TestAMistakeIsToldByOneRank(t *testing.T) {
 }
 
 func TestEverySubcommandHasExamples(t *testing.T) {
-	for _, name := range []string{"run", "exec", "build", "doctor"} {
+	for _, name := range []string{"run", "exec", "build", "doctor", "report"} {
 		_, out, _ := started(-1, name, "--help")
 		if !strings.Contains(out, "Examples:") || !strings.Contains(out, "Status:") || strings.Contains(out, "tidy") {
 			t.Errorf("%s --help:\n%s", name, out)

@@ -7,6 +7,7 @@
 //	mpiexec -n 4 rankpool serve ./sweep       workers that a master started apart connects to
 //	rankpool build -o primes ./primes         with MPI, and linked with one if it imports mpicomm
 //	rankpool doctor                           what is this MPI, and what does it refuse?
+//	rankpool report run.rec                   what did the workers do, and when?
 //	rankpool bench                            how fast is it here, and how fast are others?
 //	rankpool journal sweep.journal            what has this job computed so far?
 //
@@ -34,6 +35,7 @@ type commands struct {
 	Serve  serveCommand  `cmd:"" help:"Run a program's workers apart from its master, which connects to them."`
 	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
 	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
+	Report reportCommand `cmd:"" help:"Say what a recording of a run tells."`
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
 
 	Journal journalCommand `cmd:"" help:"Show what a journal of results has in it, verify, compact, or forget."`

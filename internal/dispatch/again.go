@@ -63,6 +63,7 @@ func (m *Master) decide(p piece, err error) (again bool) {
 			m.handOut()
 		} else {
 			m.stats.Failed++
+			m.trace.settled(p.job)
 			p.job.fails()
 		}
 		m.settleState()

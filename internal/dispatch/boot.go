@@ -10,6 +10,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/awake"
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // Boot starts the workers if nothing did before. It does not block. After a shutdown it returns ErrStopping, on a
@@ -90,6 +91,7 @@ func (m *Master) startWorker(w *worker) {
 	w.starts++
 	w.hello, w.seq, w.last, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, 0, false, 0, true
 	w.reign, w.untimed, w.parted, w.away = m.reign, 0, elements{}, false
+	m.trace.phase(w, trace.Starting, nil)
 	m.awaitReady(w, m.patience())
 	m.order(w, order{verb: startSlot})
 }
@@ -202,7 +204,11 @@ func (m *Master) sendSetup(w *worker, onHost, hostCount int) {
 	}}
 	w.site.Slot, w.site.Slots = slotOf(w.slot, m.slots(), m.lending.size)
 	b := number(kindSetup, uint64(w.slot))
-	for _, n := range []int{m.lending.size, onHost, hostCount, m.slots()} {
+	clock := 0
+	if m.trace != nil {
+		clock = 1
+	}
+	for _, n := range []int{m.lending.size, onHost, hostCount, m.slots(), clock} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	if w.site.Slot > 0 && m.slots() > 0 { // the first slot of the process sets it up
@@ -224,6 +230,7 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 	w.stopTimer()
 	w.state, w.readied = idle, m.now()
 	m.ready++
+	m.trace.phase(w, trace.Ready, nil)
 	if m.extra(w) {
 		m.lending.coming--
 	}

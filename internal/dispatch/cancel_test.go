@@ -77,7 +77,7 @@ func TestACancelThatComesBeforeTheUnitHasItsContextEndsIt(t *testing.T) {
 	w := &wire{down: make(chan link.Frame, 8), up: make(chan []byte, 64), journal: link.NewJournal(make([]byte, 1<<12))}
 	served := make(chan error, 1)
 	go func() { served <- dispatch.Serve(w, svc) }()
-	w.say('s', 0, 1, 0, 1, 1)
+	w.say('s', 0, 1, 0, 1, 1, 0)
 	w.hear(t, 'r')
 
 	turn.Lock() // another worker of the process runs

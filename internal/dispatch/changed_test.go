@@ -26,7 +26,7 @@ func TestAChangedArgumentFailsItsOwnUnitAndNoneOfAnotherJob(t *testing.T) {
 			}
 			served := make(chan error, 1)
 			go func() { served <- dispatch.Serve(w, svc) }()
-			w.say('s', 0, 1, 0, 1, 1)
+			w.say('s', 0, 1, 0, 1, 1, 0)
 			w.hear(t, 'r')
 			stream := []byte{'t', 1, 0 /* number, epoch */, 4, 0, 1, 0, 0, 0 /* with segments, function, units */, 1, 1 /* bytes, segments */}
 			stream = append(stream, "a sample"...)

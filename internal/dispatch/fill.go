@@ -243,6 +243,7 @@ func (m *Master) fill(w *worker) bool {
 	}
 	w.units += b.units
 	w.sent()
+	m.trace.sent(w, first, b.traffic())
 	m.flying += b.units
 	if b.local != nil {
 		b.frame.Local = b.local

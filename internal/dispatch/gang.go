@@ -22,6 +22,7 @@ func (m *Master) start(b band, slots []int) {
 	j, n := b.job, len(slots)
 	m.stats.Submitted += uint64(n - 1)
 	j.Units, j.at = n, taken
+	m.trace.grew(j, n)
 	m.gangs++
 	g := &gang{id: m.gangs, members: teamOf(slots), live: n, out: map[int]string{}}
 	if m.cfg.Home != nil {
@@ -56,6 +57,7 @@ func (m *Master) start(b band, slots []int) {
 			w.gang = g
 		}
 		w.sent()
+		m.trace.sent(w, w.seq, len(j.Data))
 		m.flying++
 		m.order(w, order{frame: f, inserts: []insert{{at: len(f.Stream), b: j.Data}}})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // leaveRest is how much longer than Config.Stop the master waits for a worker that it has told to leave: by then the worker has
@@ -24,6 +25,7 @@ func (m *Master) leaveLimit() time.Duration {
 // dismiss tells a worker to leave. A task that was given up may still run there.
 func (m *Master) dismiss(w *worker) {
 	w.state = leaving
+	m.trace.phase(w, trace.Leaving, nil)
 	m.send(w, binary.AppendUvarint(number(kindStop, uint64(m.cfg.Stop)), uint64(w.units)))
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/remote"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // Error names the worker and the cause.
@@ -113,6 +114,11 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	m.filled(w)
 	m.hush(w)
 	m.doom(w, cause)
+	if was == leaving || m.leaving && m.state != Broken { // the end takes along what was coming up
+		m.trace.phase(w, trace.Left, l.Err)
+	} else {
+		m.trace.phase(w, trace.Died, cause)
+	}
 	failed := was == starting || was != leaving && w.idled(l, m.now()) && !isGivenUp(cause)
 	worked := w.units > 0
 	blamed := m.orphans(w, l, cause, n)
@@ -334,6 +340,7 @@ func (m *Master) orphan(w *worker, p *piece, proof bool, cause error, back *[]pi
 		m.left(w, true, cause)
 	}
 	if !p.job.more().Gang && m.repeats(p) && (!isOverdue(cause) || timedOut(p, cause)) {
+		m.trace.lost(w, p, p.job.elements(p.unit+p.done, 1)-p.over, trace.Lost, false)
 		m.repeat(piece{job: p.job, cursor: p.job.advance(p.cursor, p.done), n: 1, tries: p.tries, over: p.over, bad: p.bad}, back)
 		return
 	}
@@ -354,7 +361,8 @@ func (m *Master) failLost(w *worker, p *piece, n int, cause error, out *news) (l
 	rest := p.job.elements(p.unit+p.done, 1) - p.over
 	n = min(n, rest)
 	left = n < rest
-	out.failed(w, p, n, remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause)))
+	number := m.trace.lost(w, p, n, trace.Lost, !left)
+	out.failed(w, p, n, number, remote.Outward(w.broken(m.cfg.Name(p.job.Func), cause)))
 	if p.over += n; !left {
 		m.stats.Failed++
 	}
@@ -408,6 +416,7 @@ func (m *Master) dropQueue(out *news, why error) {
 	for _, j := range m.dropGangs() {
 		j.marks |= dropped
 		m.stats.Cancelled++
+		m.trace.cancelled(j, 1)
 		out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
 	}
 	for j := range m.again.pauses {
@@ -423,6 +432,7 @@ func (m *Master) dropQueue(out *news, why error) {
 		m.queue.take(p.n, cursor{})
 		p.job.marks |= dropped
 		m.stats.Cancelled += uint64(p.n)
+		m.trace.cancelled(p.job, p.n)
 		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, rest: &rest{drop: why}})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/link"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // Config is what a Master is made of. Zero durations mean the defaults.
@@ -58,6 +59,9 @@ type Config struct {
 	// MaxTasks is how many units one worker is handed before another takes its place; 0 is any number. The group must
 	// replace workers.
 	MaxTasks int
+
+	// Trace is the recording of what happens; nil: there is none.
+	Trace *trace.Pool
 
 	Start    time.Duration // until a worker is ready, its setup included, and before that until the group is open; default 30 s
 	Patient  bool          // the group opens as soon as it can: that has no limit
@@ -126,12 +130,13 @@ type Master struct {
 
 	lending lending
 	again   repetitions
-	gangs   uint64 // how many have begun
-	shrunk  bool   // workers were lost since it was looked at whether there are enough for the gangs that wait
-	fillers int    // workers that were free for a gang that waits, and run something short meanwhile
-	breaks  bool   // what workers have in common can be made to fail, see link.Breaker
-	talking int    // workers whose task has asked for the others
-	asking  int    // of these, how many are in no gang
+	trace   *tracer // nil: nothing is recorded
+	gangs   uint64  // how many have begun
+	shrunk  bool    // workers were lost since it was looked at whether there are enough for the gangs that wait
+	fillers int     // workers that were free for a gang that waits, and run something short meanwhile
+	breaks  bool    // what workers have in common can be made to fail, see link.Breaker
+	talking int     // workers whose task has asked for the others
+	asking  int     // of these, how many are in no gang
 
 	delivering int           // deliveries under way that the group does not wait for
 	delivered  chan struct{} // closed when there are none; nil while nobody waits for that
@@ -191,6 +196,7 @@ func New(cfg Config) *Master {
 	}
 	m.queue.cost = m.turnCost
 	m.attending.Store(true)
+	m.trace = newTracer(m, cfg.Trace)
 	if cfg.Home != nil {
 		cfg.Home.master.Store(m)
 	}
@@ -217,8 +223,10 @@ func (m *Master) Submit(j *Job) error {
 	}
 	m.bootLocked()
 	m.stats.Submitted += uint64(j.Units)
+	m.trace.queued(j)
 	if j.is(withdrawn) { // in the meantime
 		m.stats.Cancelled += uint64(j.Units)
+		m.trace.cancelled(j, j.Units)
 		m.unlock()
 		return nil
 	}
@@ -253,6 +261,7 @@ func (m *Master) Cancelled(j *Job) {
 	m.mu.Lock()
 	if !j.is(dropped) { // else its sink is being told, and releases it
 		m.stats.Cancelled++
+		m.trace.cancelled(j, 1)
 		j.release()
 	}
 	j.marks |= withdrawn
@@ -308,6 +317,7 @@ func (m *Master) withdraw(j *Job) (n int) {
 	if j.is(queued) { // else it may be refused, and never have been there
 		m.stats.Cancelled += uint64(n)
 		m.queue.trim(j)
+		m.trace.cancelled(j, n)
 	}
 	return n
 }

@@ -10,7 +10,7 @@ import (
 // The first byte of a frame's stream says what it is.
 const (
 	// From the master.
-	kindSetup  = 's' // uvarint slot, number of slots, the same among the workers of its host, then what a worker needs before its first task
+	kindSetup  = 's' // uvarint slot, number of slots, the same among the workers of its host, whether times have the clock, then what a worker needs before its first task
 	kindTasks  = 't' // uvarint first number, uvarint epoch, then runs
 	kindCancel = 'c' // uvarint number, uvarint n, uvarint: end the contexts of these n units, as far as they have not ended; unless the third is 0, none begins
 	kindPing   = 'p' // are you there
@@ -57,7 +57,7 @@ const (
 	entryOK      = 0 // value: length of the results, which follow
 	entryBuffers = 1 // value: length; uvarint number of segments; the results
 	entryPart    = 2 // value: length; uvarint segments, uvarint first element, uvarint elements done, byte kind, uvarint length of the error; results; error
-	entryTime    = 3 // value: nanoseconds that the units since the last time entry took together
+	entryTime    = 3 // value: nanoseconds that the units since the last time entry took together; if the set-up asks for it, uvarint: the worker's clock
 )
 
 // What a part says of the elements after those that it has results of.

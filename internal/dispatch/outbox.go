@@ -114,7 +114,7 @@ func (o *outbox) keep(begin, longer int) {
 	if len(data) == 0 {
 		return
 	}
-	at := len(o.enc.Stream) + max(longer, 0) + binary.MaxVarintLen64 // the time of the batch may come between, see close
+	at := len(o.enc.Stream) + max(longer, 0) + 2*binary.MaxVarintLen64 // the time of the batch may come between, see close
 	if room := o.base[:cap(o.base)]; at+len(data) <= len(room) {
 		copy(room[at:], data)
 		o.s.journal.Moved(at)
@@ -177,6 +177,9 @@ func (o *outbox) finished(seq uint64) (stop bool) {
 func (o *outbox) time(w *work) {
 	now := time.Now()
 	o.enc.Stream = binary.AppendUvarint(o.enc.Stream, uint64(max(now.Sub(w.begun), 0))<<2|entryTime)
+	if o.s.timed {
+		o.enc.Stream = binary.AppendUvarint(o.enc.Stream, uint64(now.Sub(o.s.origin)))
+	}
 	w.begun = now
 }
 

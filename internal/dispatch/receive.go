@@ -8,6 +8,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/remote"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // delivery is news for a sink, collected under the lock and delivered without it. There may be thousands at once, so what
@@ -25,6 +26,7 @@ type rest struct {
 	segments [][]byte
 	part     *Part  // of a unit that has not succeeded as a whole: all but what stands elsewhere here
 	coded    []byte // of a part: its error, as the worker encoded it
+	number   uint64 // of a failure: that of its job in the recording
 	drop     error  // the units will not run
 	again    *piece // of a failed unit: it, if Again is to be asked
 }
@@ -127,6 +129,9 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 		p := *r.part
 		if p.Err == nil && len(r.coded) > 0 {
 			p.Err = m.cfg.DecodeError(r.coded, d.job.Func, slot, *hello)
+		}
+		if p.Failed > 0 && m.trace != nil {
+			m.trace.failure(slot, d, p.At+p.Done, d.failure(p.Err))
 		}
 		if r.again != nil && m.decide(*r.again, d.failure(p.Err)) {
 			break
@@ -310,12 +315,14 @@ func (m *Master) handback(w *worker, from uint64, out *news) {
 func (m *Master) takeBack(p piece, out *news) {
 	if p.job.is(withdrawn) {
 		m.stats.Cancelled += uint64(p.n)
+		m.trace.cancelled(p.job, p.n)
 		return
 	}
 	p.job.Sink.Unclaim(p.unit, p.n)
 	if p.job.is(interrupted) {
 		p.job.marks |= dropped
 		m.stats.Cancelled += uint64(p.n)
+		m.trace.cancelled(p.job, p.n)
 		out.list = append(out.list, delivery{job: p.job, first: p.unit, n: p.n, rest: &rest{drop: ErrInterrupted}})
 		return
 	}
@@ -338,10 +345,11 @@ func (m *Master) giveUp(w *worker, p *piece, err *OverdueError, out *news) {
 	p.gone = true
 	m.gone++
 	m.stats.Failed++
+	number := m.trace.lost(w, p, p.job.elements(p.unit, 1)-p.over, trace.GivenUp, true)
 	if p.job.more().Gang {
 		m.left(w, true, err)
 	}
-	out.failed(w, p, p.job.elements(p.unit, 1)-p.over, remote.Outward(w.broken(m.cfg.Name(p.job.Func), err)))
+	out.failed(w, p, p.job.elements(p.unit, 1)-p.over, number, remote.Outward(w.broken(m.cfg.Name(p.job.Func), err)))
 }
 
 // part adds a part that a worker has sent.
@@ -351,10 +359,10 @@ func (out *news) part(d delivery, segs [][]byte, p Part, coded []byte, again *pi
 }
 
 // failed adds that the next n elements of the first unit of p that is not answered have failed, on that worker.
-func (out *news) failed(w *worker, p *piece, n int, err error) {
+func (out *news) failed(w *worker, p *piece, n int, number uint64, err error) {
 	p.job.fails()
 	part := &Part{At: p.over, Failed: n, Err: err}
 	part.Last = p.over+n == p.job.elements(p.unit+p.done, 1)
 	record := &Record{Site: w.site, Attempt: p.tries + 1}
-	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, record: record, rest: &rest{part: part}})
+	out.list = append(out.list, delivery{job: p.job, first: p.unit + p.done, n: 1, record: record, rest: &rest{part: part, number: number}})
 }

@@ -82,7 +82,8 @@ func (r *recorder) record(tries int) *Record {
 
 // timed takes how long the units took that have come since the last time, those of earlier frames included. Elements that have
 // failed say nothing about how long one takes that does not.
-func (r *recorder) timed(d time.Duration) {
+func (r *recorder) timed(d time.Duration, clock uint64) {
+	r.m.trace.timed(r.w, d, clock, r.ran.all)
 	if r.ran.good > 0 {
 		r.m.times(r.fn).add(d, r.ran.good)
 	}
@@ -99,6 +100,7 @@ func (r *recorder) estimate() {
 	if r.ran.all > 0 {
 		each := time.Duration(r.m.times(r.fn).mean)
 		r.w.untimed += each * time.Duration(r.ran.all)
+		r.m.trace.estimated(r.w, each, r.ran.all)
 		r.close(each)
 	}
 }

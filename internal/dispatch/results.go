@@ -26,6 +26,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				if p.price > 0 {
 					rec.owes(m.queue.fair.flow(job), all, float64(p.price)*float64(n))
 				}
+				m.trace.ended(w, seq, job, unit, n, tries, endedAs{bytes: size})
 				m.stats.Done += uint64(n)
 				m.release(w, p, n)
 				seq += uint64(n)
@@ -40,6 +41,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 					if priced > 0 {
 						rec.owes(m.queue.fair.flow(job), priced, price)
 					}
+					m.trace.endedAlike(w, seq, out.list[len(out.list)-n:], tries, size)
 					seq += uint64(n)
 					r.b = r.b[size:]
 				}
@@ -52,7 +54,11 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 		part := entry{}
 		switch v & 3 {
 		case entryTime:
-			rec.timed(time.Duration(v >> 2))
+			clock := uint64(0)
+			if m.trace != nil {
+				clock = r.uint()
+			}
+			rec.timed(time.Duration(v>>2), clock)
 			continue
 		case entryBuffers:
 			nseg = r.uint()
@@ -100,6 +106,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			seq++
 			if !p.gone {
 				m.stats.Cancelled++
+				m.trace.cancelled(p.job, 1)
 			}
 			m.release(w, p, 1)
 			continue
@@ -112,6 +119,7 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 			p.over, p.bad, p.tries = of.At+of.Done+of.Failed, p.bad || of.Failed > 0, 0
 			if !p.gone {
 				out.part(delivery{job: p.job, first: unit, data: before}, mine, of, coded, nil)
+				out.list[len(out.list)-1].rest.number = m.trace.number(p.job)
 			}
 			continue
 		}
@@ -132,12 +140,21 @@ func (m *Master) results(w *worker, r *reader, segs [][]byte, out *news) error {
 				p.job.fails()
 			}
 		}
-		m.answered(w, p, of.Failed > 0 || p.bad, again != nil)
+		bad := of.Failed > 0 || p.bad
+		number := uint64(0)
+		if of.Failed > 0 {
+			number = m.trace.number(job)
+		}
+		if !gone {
+			m.trace.ended(w, seq-1, job, unit, 1, p.tries, endedAs{bad: bad, open: again != nil, bytes: len(before), segments: mine})
+		}
+		m.answered(w, p, bad, again != nil)
 		if gone {
 			continue
 		}
 		if !whole {
 			out.part(delivery{job: job, first: unit, data: before, record: record}, mine, of, coded, again)
+			out.list[len(out.list)-1].rest.number = number
 			continue
 		}
 		out.list = append(out.list, delivery{job: job, first: unit, n: 1, data: before, record: record, rest: &rest{segments: mine}})
@@ -185,14 +202,14 @@ func (e entry) of(elements int) Part {
 	return p
 }
 
-// resultsAlike takes in the results of single jobs of one function at the start of data, of which the first is of unit seq,
+// resultsAlike takes in the results of single jobs of one function and attempt at the start of data, of which the first is of unit seq,
 // and returns how many there were, their bytes, and what those were charged that were. It is what results does for any other, without looking at what cannot be
 // different for them.
 func (m *Master) resultsAlike(w *worker, seq uint64, data []byte, fn uint32, record *Record, out *news) (n, size int, price float64, priced int) {
 	for size < len(data) && w.head+n < len(w.out) {
 		length, short := ShortResult(data[size])
 		p := &w.out[w.head+n]
-		if !short || length >= len(data)-size || p.seq != seq+uint64(n) || !p.job.single() || p.job.Func != fn || p.gone {
+		if !short || length >= len(data)-size || p.seq != seq+uint64(n) || !p.job.single() || p.job.Func != fn || p.gone || p.tries+1 != record.Attempt {
 			break
 		}
 		end := size + 1 + length

@@ -44,7 +44,7 @@ func TestAResultThatAnotherGoroutineMightSendComesWithItsTime(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- dispatch.Serve(w, svc) }()
-	w.say('s', 0, 1, 0, 1, 1)
+	w.say('s', 0, 1, 0, 1, 1, 0)
 	w.hear(t, 'r')
 	w.say('t', 1, 0 /* number, epoch */, 0, 0, 1, 0, 0, 0 /* flags, function, units */, 1, 7 /* a unit */)
 	if first := <-heard; first[0] != 'b' {

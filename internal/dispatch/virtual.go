@@ -46,6 +46,7 @@ type Virtual struct {
 	cut    uint64        // the unit that runs, if its context was ended
 	cutAt  time.Duration // when, since the beginning of the batch
 	leaves bool          // it leaves when nothing runs
+	timed  bool          // each time has what the clock showed
 }
 
 // NewVirtual returns a worker that has not begun. The configuration is shared.
@@ -85,6 +86,10 @@ func (v *Virtual) receive() {
 				v.port.Close(errOrder)
 				return
 			}
+			for range 5 { // places
+				r.uint()
+			}
+			v.timed = r.uint() > 0
 			v.run(link.Frame{}, v.cfg.Setup)
 		case kindPing:
 			v.send(kindPong)
@@ -326,6 +331,9 @@ func (v *Virtual) results(b []byte, last uint64, all bool) []byte {
 	b = binary.AppendUvarint(append(b, kindResults), v.sent+1)
 	tell := func(until time.Duration) {
 		b = binary.AppendUvarint(b, uint64(until-v.told)<<2|entryTime)
+		if v.timed {
+			b = binary.AppendUvarint(b, uint64(v.begun+until))
+		}
 		v.told = until
 	}
 	fn, until := uint32(0), time.Duration(0)

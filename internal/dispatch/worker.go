@@ -142,6 +142,9 @@ type server struct {
 		finished uint64
 	}
 
+	timed  bool      // each time has what this worker's clock showed at its end, since
+	origin time.Time // this
+
 	base  context.Context
 	end   context.CancelFunc
 	tasks context.Context // base, as Setup dressed it
@@ -390,6 +393,7 @@ func (s *server) setup(f link.Frame) (threshold int, tasks context.Context, err 
 	s.rank, s.size = int(r.uint()), int(r.uint())
 	s.onHost.index, s.onHost.count = int(r.uint()), int(r.uint())
 	s.inProcess = int(r.uint())
+	s.timed, s.origin = r.uint() > 0, time.Now()
 	s.mu.Unlock()
 	if r.err != nil {
 		normal = true

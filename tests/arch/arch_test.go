@@ -49,6 +49,7 @@ var layers = map[string][]string{
 	"internal/registry":     {"internal/pkl5"},
 	"internal/remote":       {"internal/pkl5"},
 	"internal/resultlog":    {},
+	"internal/trace":        {},
 	"internal/link":         {},
 	"internal/link/...":     {"internal/link", "internal/fresh", "internal/futex", "internal/hostmem", "internal/lines", "internal/memlimit"},
 	"internal/link/mpilink": {"internal/awake", "internal/link", "internal/owndir", "internal/fresh", "internal/memlimit", "internal/futex", "internal/saturate", "internal/mpi"},
@@ -58,13 +59,14 @@ var layers = map[string][]string{
 	"internal/everyrank/mark": {"internal/everyrank"},
 
 	// The scheduler knows the seam and none of the groups behind it.
-	"internal/dispatch": {"internal/link", "internal/lane", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
+	"internal/dispatch": {"internal/trace", "internal/link", "internal/lane", "internal/pkl5", "internal/registry", "internal/remote", "internal/awake", "internal/goid"},
 
 	// What the command does is no part of the library.
 	"internal/command": {"internal/mpi"},
 	"internal/marked":  {},
 	"internal/findmpi": {"internal/marked", "internal/mpi"},
 	"internal/gobuild": {"internal/owndir"},
+	"internal/report":  {"internal/trace"},
 	"internal/launch":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/owndir", "internal/mpi", "internal/link/mpilink"},
 	"internal/doctor":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/marked", "internal/owndir", "internal/mpi", "internal/saturate"},
 	"internal/bench": {"bench/ours", "bench/peers", "internal/command", "internal/dispatch", "internal/findmpi", "internal/gobuild", "internal/launch",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,8 @@ func TestTheFirstUseOfAProcessMayBeInABubbleOfSynctest(t *testing.T) {
 		for _, order := range []string{"in, out, in", "out, in, out"} {
 			t.Run(order, func(t *testing.T) {
 				c := exec.CommandContext(within(t), this, "-test.run=^TestInAndOutOfBubbles$", "-test.timeout="+limit.String())
-				c.Env = append(os.Environ(), bubbleVariable+"="+order, backendVariable+"="+b.name)
+				c.Env = append(os.Environ(), bubbleVariable+"="+order, backendVariable+"="+b.name,
+					"RANKPOOL_TRACE="+filepath.Join(t.TempDir(), "recording"))
 				if out, err := c.CombinedOutput(); err != nil {
 					t.Errorf("%v: %s", err, out)
 				}

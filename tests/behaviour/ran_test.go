@@ -39,6 +39,15 @@ var (
 		return clockedCall{at, time.Since(began)}, err
 	})
 	leaves = futures.Register("leaves", func(int) (int, error) { os.Exit(3); return 0, nil })
+
+	// attempt returns which attempt it is. The first fails for a negative number.
+	attempt = futures.RegisterContext("attempt", func(ctx context.Context, x int) (int, error) {
+		w, err := futures.Worker(ctx)
+		if x < 0 && w.Attempt == 1 {
+			err = &InputError{Value: x, Why: "busy"}
+		}
+		return w.Attempt, err
+	})
 )
 
 type clockedArg = struct {
@@ -153,6 +162,31 @@ func TestATaskThatRanAgainTellsOfItsLastRun(t *testing.T) {
 		}
 		if ran := ranOn(t, f); ran.Worker.Attempt != 2 || ran.Elapsed <= 0 {
 			t.Errorf("%+v", ran)
+		}
+	})
+}
+
+// Calls that run again travel with others that run for the first time.
+func TestEachOfManyTasksTellsOfItsOwnAttempt(t *testing.T) {
+	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+		var fs []*futures.Future[int]
+		for i := range 3000 {
+			x := i
+			if i%3 == 0 {
+				x = -1
+			}
+			fs = append(fs, submit(t, ex, attempt, x, futures.WithRetries(1, futures.RetryIf(busy))))
+		}
+		again := 0
+		for i, f := range fs {
+			n := result(t, f)
+			if ran := ranOn(t, f); ran.Worker.Attempt != n {
+				t.Fatalf("call %d tells of attempt %d, and it was %d", i, ran.Worker.Attempt, n)
+			}
+			again += n - 1
+		}
+		if again != 1000 {
+			t.Errorf("%d calls ran again", again)
 		}
 	})
 }

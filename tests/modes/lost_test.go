@@ -3,6 +3,8 @@
 package modes_test
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/mpi/mpitest"
 	"github.com/rankpool/rankpool/internal/testkit"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 // The jobs here lose ranks under launchers that were told to leave the others alive. docs/clusters.md, "When a rank or a host
@@ -276,4 +279,33 @@ func TestALauncherThatWasToldNothingEndsTheJobWithTheRank(t *testing.T) {
 	if want := map[string]int{"openmpi": 137, "mpich": 9}[library]; o.code != want {
 		t.Errorf("status %d, want %d:\n%s", o.code, want, o.output)
 	}
+}
+
+func TestARecordingTellsOfALostRank(t *testing.T) {
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		path := filepath.Join(t.TempDir(), "recording")
+		t.Setenv("RANKPOOL_TRACE", path)
+		o := run("loseexit")
+		o.contains(t, "workers: 2 <nil>")
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err, o.output)
+		}
+		defer f.Close()
+		died, lost, again := 0, 0, 0
+		_, cut, err := trace.Read(f, func(e *trace.Event) error {
+			switch {
+			case e.Kind == trace.WorkerIs && e.Phase == trace.Died:
+				died++
+			case e.Kind == trace.UnitsRan && e.Outcome == trace.Lost && e.Func == "exitOnce":
+				lost++
+			case e.Kind == trace.UnitsRan && e.Outcome == trace.Succeeded && e.Attempt == 2:
+				again++
+			}
+			return nil
+		})
+		if cut || err != nil || died != 2 || lost != 2 || again != 1 {
+			t.Errorf("cut %v, %v: %d workers died, %d tasks were lost, %d ran again\n%s", cut, err, died, lost, again, o.output)
+		}
+	})
 }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/rankpool/rankpool/internal/command"
+	"github.com/rankpool/rankpool/internal/report"
+)
+
+// reportCommand is `rankpool report`.
+type reportCommand struct {
+	Perfetto string `placeholder:"FILE" help:"Write the recording for https://ui.perfetto.dev and chrome://tracing (JSON), instead of a summary."`
+
+	File string `arg:"" help:"A recording: what RANKPOOL_TRACE or WithTrace has named."`
+}
+
+// Help is what --help says beyond the options.
+func (reportCommand) Help() string {
+	return `It says what a recording tells: how long the run took, how busy the workers were and why they were idle, how long each function takes, which elements took longest, which host is slow, what has failed and which workers were lost. The recording of a program that runs can be looked at too.
+
+Examples:
+
+    RANKPOOL_TRACE=run.rec ./sweep
+    rankpool report run.rec
+    rankpool report run.rec --perfetto run.json
+
+Status: 1 when the file is no recording, or the output cannot be written.`
+}
+
+// Run reads and prints.
+func (c *reportCommand) Run(s command.Surroundings) error {
+	if !command.Speaks(s.Launcher) {
+		return nil
+	}
+	r, err := report.Load(c.File)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if c.Perfetto != "" {
+		return write(c.Perfetto, r.Perfetto)
+	}
+	return r.Text(s.Out)
+}
+
+// write makes a file, or none.
+func write(path string, content func(w io.Writer) error) error {
+	f, err := os.Create(path) //nolint:gosec // the user names it
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	err = content(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		os.Remove(path)
+		return fmt.Errorf("report: %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,4 @@
+package trace
+
+// Rouse has the writer write now.
+func (p *Pool) Rouse() { p.rouse() }
