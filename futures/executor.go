@@ -466,9 +466,9 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
+		e.endRecording(m)
 	}
 	if !c.noWait {
-		e.endRecording(m)
 		lane.Flush(life.LastWords, e.log, life.Complaints())
 	}
 	if err != nil {

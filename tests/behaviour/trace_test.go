@@ -1,6 +1,7 @@
 package behaviour_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -159,6 +160,36 @@ func TestTwoExecutorsOfAProgramRecordIntoOneFile(t *testing.T) {
 		}
 		if len(pools) != 2 || pools[1] != 1 || pools[2] != 1 {
 			t.Errorf("calls by pool: %v", pools)
+		}
+	})
+}
+
+// The shutdown gives up, and the tasks go on.
+func TestARecordingGoesOnWhenAShutdownHasWaitedInVain(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		path := filepath.Join(t.TempDir(), "recording")
+		ex := recordInto(t, b, path)
+		p := place{t.TempDir() + "/begun", newGate(t)}
+		f := submit(t, ex, announce, p)
+		hasBegun(t, p)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := ex.Shutdown(over); err == nil {
+			t.Fatal("it is shut down, and a task runs")
+		}
+		p.Gate.open()
+		result(t, f)
+		if err := ex.Close(); err != nil {
+			t.Fatal(err)
+		}
+		ran := 0
+		for _, e := range recordingOf(t, path) {
+			if e.Kind == trace.UnitsRan && e.Outcome == trace.Succeeded {
+				ran += e.Count
+			}
+		}
+		if ran != 1 {
+			t.Errorf("%d tasks ran", ran)
 		}
 	})
 }
