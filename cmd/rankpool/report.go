@@ -11,6 +11,7 @@ import (
 
 // reportCommand is `rankpool report`.
 type reportCommand struct {
+	HTML     string `name:"html" placeholder:"FILE" help:"Write a page that a browser opens from disk, without a network, instead of a summary."`
 	Perfetto string `placeholder:"FILE" help:"Write the recording for https://ui.perfetto.dev and chrome://tracing (JSON), instead of a summary."`
 
 	File string `arg:"" help:"A recording: what RANKPOOL_TRACE or WithTrace has named."`
@@ -24,6 +25,7 @@ Examples:
 
     RANKPOOL_TRACE=run.rec ./sweep
     rankpool report run.rec
+    rankpool report run.rec --html run.html
     rankpool report run.rec --perfetto run.json
 
 Status: 1 when the file is no recording, or the output cannot be written.`
@@ -38,8 +40,18 @@ func (c *reportCommand) Run(s command.Surroundings) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
+	if c.HTML != "" {
+		if err := write(c.HTML, r.HTML); err != nil {
+			return err
+		}
+	}
 	if c.Perfetto != "" {
-		return write(c.Perfetto, r.Perfetto)
+		if err := write(c.Perfetto, r.Perfetto); err != nil {
+			return err
+		}
+	}
+	if c.HTML+c.Perfetto != "" {
+		return nil
 	}
 	return r.Text(s.Out)
 }

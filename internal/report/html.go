@@ -20,9 +20,13 @@ import (
 //go:embed page.html
 var page string
 
-// How much of a recording is in the page: it is to have less than 10 MiB.
+// MostPage is how many bytes a page has at most.
+const MostPage = 10 << 20
+
+// How much of a recording is in the page.
 const (
-	mostDrawn   = 200000 // units that are drawn one by one
+	mostDrawn   = 200000 // units that are drawn one by one: fewer where their numbers are long
+	mostBounds  = 20000  // rows, for each to tell how well its clock is known
 	mostRows    = 2048   // rows of cells
 	cellColumns = 1024
 	seriesBins  = 480
@@ -101,13 +105,24 @@ type series struct {
 	Busy   []float64 // workers
 }
 
-// HTML writes a page that needs nothing else.
+// HTML writes a page that needs nothing else, of at most MostPage bytes.
 func (r *Recording) HTML(w io.Writer) error {
-	b, err := json.Marshal(r.document()) // it escapes what would end the element of the page
-	if err != nil {
-		return err
-	}
+	d, rows := r.document()
 	before, after, _ := strings.Cut(page, "{{data}}")
+	var b []byte
+	for most := mostDrawn; ; most /= 2 {
+		r.detail(d, rows, most)
+		var err error
+		if b, err = json.Marshal(d); err != nil { // it escapes what would end the element of the page
+			return err
+		}
+		if len(before)+len(b)+len(after) <= MostPage {
+			break
+		}
+		if most == 0 {
+			return fmt.Errorf("the page of %d workers would have more than %d MiB; use --perfetto, or the summary", len(d.Rows), MostPage>>20)
+		}
+	}
 	for _, part := range [][]byte{[]byte(before), b, []byte(after)} {
 		if _, err := w.Write(part); err != nil {
 			return err
@@ -116,16 +131,21 @@ func (r *Recording) HTML(w io.Writer) error {
 	return nil
 }
 
-func (r *Recording) document() *document {
-	rows := map[*Worker]int{}
-	d := &document{Findings: r.Findings(), Warnings: r.Warnings(), Begin: 0, End: max(r.End, 1), Units: len(r.Units)}
+// document is all but the detail, and the rows of workers.
+func (r *Recording) document() (d *document, rows map[*Worker]int) {
+	rows = map[*Worker]int{}
+	d = &document{Findings: r.Findings(), Warnings: r.Warnings(), Begin: 0, End: max(r.End, 1), Units: len(r.Units)}
 	if len(r.Pools) > 0 {
 		d.Begin = r.Pools[0].Begin
 	}
+	n, _ := r.workers()
 	for _, p := range r.Pools {
 		for _, w := range p.Workers {
 			rows[w] = len(d.Rows)
-			row := rowOf{Name: fmt.Sprintf("worker %d", w.Slot), Host: w.Host, Bound: short(int64(w.Bound))}
+			row := rowOf{Name: fmt.Sprintf("worker %d", w.Slot), Host: w.Host}
+			if n <= mostBounds {
+				row.Bound = short(int64(w.Bound))
+			}
 			if len(r.Pools) > 1 {
 				row.Name = fmt.Sprintf("executor %d worker %d", p.Number, w.Slot)
 			}
@@ -185,14 +205,13 @@ func (r *Recording) document() *document {
 		}
 		d.Failures = append(d.Failures, failureRow{short(f.At), "failed", f.Name + ", " + elementName(f.Pool, f.Job, int64(f.Element), 1, false, len(r.Pools) > 1), f.Text, row, f.At})
 	}
+	slices.SortStableFunc(d.Failures, func(a, b failureRow) int { return cmp.Compare(a.Time, b.Time) })
 	if n := len(d.Failures); n > mostNamed {
 		d.Failures, d.More = d.Failures[:mostNamed], n-mostNamed
 	}
-	slices.SortStableFunc(d.Failures, func(a, b failureRow) int { return cmp.Compare(a.Time, b.Time) })
 	r.series(d)
 	r.cells(d, rows)
-	r.detail(d, rows)
-	return d
+	return d, rows
 }
 
 // bin is the bin of a time: two for each power of two nanoseconds.
@@ -308,20 +327,33 @@ func (r *Recording) cells(d *document, rows map[*Worker]int) {
 // detail packs the units that are drawn one by one: all, or those that took longest or have failed. Each is row, begin (after the one before),
 // time, function, job, first element, elements, 4 times the attempt and the outcome, the time from queued to sent, from there to begun, and from ended
 // to answered: all are unsigned varints, times microseconds. They are in order of their begin.
-func (r *Recording) detail(d *document, rows map[*Worker]int) {
-	chosen := make([]int32, 0, min(len(r.Units), mostDrawn))
+func (r *Recording) detail(d *document, rows map[*Worker]int, most int) {
+	chosen := make([]int32, 0, min(len(r.Units), most))
 	least := int64(-1)
-	if len(r.Units) > mostDrawn {
+	if len(r.Units) > most && most > 0 {
 		all := make([]int64, len(r.Units))
 		for i := range r.Units {
 			all[i] = r.Units[i].Ended - r.Units[i].Begun
 		}
 		slices.Sort(all)
-		least = all[len(all)-mostDrawn]
+		least = all[len(all)-most]
 	}
+	room := most // that units which have not succeeded leave: they come first
+	for i := range r.Units {
+		if r.Units[i].Outcome != trace.Succeeded && room > 0 {
+			room--
+		}
+	}
+	bad := most - room
 	for i := range r.Units {
 		u := &r.Units[i]
-		if len(chosen) < mostDrawn && (u.Ended-u.Begun >= least || u.Outcome != trace.Succeeded) {
+		left := &room
+		if u.Outcome != trace.Succeeded {
+			left = &bad
+		} else if u.Ended-u.Begun < least {
+			continue
+		}
+		if *left--; *left >= 0 {
 			chosen = append(chosen, int32(i))
 		}
 	}
