@@ -204,6 +204,9 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 			return nil, errors.New("futures: WithMaxTasksPerChild: the workers are ranks of an MPI job, which cannot be replaced; " +
 				"leave the option out, or use a ProcessPoolExecutor")
 		}
+		if _, err := e.payload.own(); err != nil {
+			return nil, err
+		}
 		service, err := e.useService(env)
 		switch {
 		case err != nil:
@@ -220,7 +223,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		if e.shares { // results are shared: a batch of them takes a few kilobytes
 			journal = sharedJournal
 		}
-		segments, err := e.payload.own()
+		segments, err := e.payload.forGoroutines(e.cfg.initializer)
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 // Such a gang is one of the calls that wait ([Submit]) and has its turn as they do. Then it is first: it has every worker that becomes free, until there are k. Meanwhile what
 // has proven short (under 2 ms on average; nothing is known of a function that has not run) goes to the workers that it has, as long as it
 // lacks others, and nothing else. So it begins when k workers have ended what they had when it was first, and a batch of short
-// tasks each. Gangs are collected one after another.
+// tasks each. Only tasks that come back, to run again, still pass it. With [WithMaxTasksPerChild] nothing short does. Gangs are collected one after another.
 //
 // The members are on one host if one host has as many workers free; [OnOneHost] demands that.
 //

@@ -23,8 +23,10 @@ type initializer struct {
 	name   string
 	local  bool
 	call   func(context.Context) error // for a thread pool, where arguments are shared
-	encode func(e *pkl5.Encoder) error // for others; nil once that is done, and of a Local function
-	arg    packed                      // what it has made
+	encode func(e *pkl5.Encoder) error // nil once that is done, and of a Local function
+
+	arg     packed // what it has made; in a thread pool for journals only
+	refused error  // why it has not, in a thread pool
 }
 
 func newInitializer[A, R any](f *function[A, R], arg A) *initializer {

@@ -175,3 +175,24 @@ func TestWhatATaskWaitsForPassesAGangThatCannotBegin(t *testing.T) {
 		})
 	}
 }
+
+// Nothing else is queued, so nothing else happens when the slot is lent.
+func TestATaskWaitsForAGangThatIsAloneInTheQueue(t *testing.T) {
+	for name, opts := range map[string][]futures.EachOption{"of all": nil, "of one": {futures.OnWorkers(1)}} {
+		t.Run(name, func(t *testing.T) {
+			ex := goroutines(t, 1)
+			one := futures.Local(func(_ context.Context, x int) (int, error) { return x, nil })
+			lender := futures.Local(func(ctx context.Context, x int) (int, error) {
+				f, err := futures.SubmitEach(ex, one, x, opts...)
+				if err != nil {
+					return 0, err
+				}
+				all, err := f.Result(ctx)
+				return len(all), err
+			})
+			if got := result(t, ex, lender, 0); got != 1 {
+				t.Error(got)
+			}
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/hostmem"
@@ -34,13 +35,22 @@ func (e *executor) pack() (problems []error) {
 		e.globals = append(e.globals, globalValue{g.name, v})
 	}
 	e.cfg.globals = nil // the values are the caller's
-	if i := e.cfg.initializer; i != nil && i.encode != nil && e.class != threadClass {
-		var err error
+	i := e.cfg.initializer
+	if i == nil || i.encode == nil {
+		return problems
+	}
+	var err error
+	if e.class == threadClass { // the argument is shared, and may change; a journal asks for what it was
+		enc := pkl5.Encoder{Threshold: -1}
+		i.refused = i.encode(&enc)
+		i.arg.Stream = enc.Stream
+	} else {
 		if i.arg, err = p.pack("the argument of "+i.name, i.encode); err != nil {
 			problems = append(problems, fmt.Errorf("WithInitializer: %w", err))
 		}
-		i.encode, i.call = nil, nil
+		i.call = nil
 	}
+	i.encode = nil
 	return problems
 }
 
@@ -128,6 +138,20 @@ func (p *payload) own() ([][]byte, error) {
 	defer p.mu.Unlock()
 	err := p.leave()
 	return p.pieces, err
+}
+
+// forGoroutines returns the segments for workers that are goroutines. Globals are read-only, so they are shared; the argument of the
+// initializer, which is the last value, may be written to, and what was packed stays as it was.
+func (p *payload) forGoroutines(i *initializer) ([][]byte, error) {
+	segments, err := p.own()
+	if i == nil || err != nil {
+		return segments, err
+	}
+	segments = slices.Clone(segments)
+	for k := len(segments) - i.arg.Segments; k < len(segments); k++ {
+		segments[k] = append([]byte(nil), segments[k]...)
+	}
+	return segments, nil
 }
 
 // leave moves the segments from shared memory to this process's own.

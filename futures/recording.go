@@ -139,15 +139,10 @@ func dependencies[A, R any](e *executor, fn *function[A, R]) (sum [16]byte, err 
 		if i.local {
 			return sum, fmt.Errorf("%s is the initializer, a Local one, on which results may depend, and has no name that stays: give it one with Register", i.name)
 		}
-		packed := i.arg
-		if i.encode != nil { // the argument is shared
-			e := pkl5.Encoder{Threshold: -1}
-			if err := i.encode(&e); err != nil {
-				return sum, fmt.Errorf("the argument of %s, the initializer, cannot be encoded: %w", i.name, err)
-			}
-			packed.Stream = e.Stream
+		if i.refused != nil {
+			return sum, fmt.Errorf("the argument of %s, the initializer, cannot be encoded: %w", i.name, i.refused)
 		}
-		arg, err := canonicalAgain(registry.Function, i.name, packed, from)
+		arg, err := canonicalAgain(registry.Function, i.name, i.arg, from)
 		if err != nil {
 			return sum, fmt.Errorf("initializer %s: %w", i.name, err)
 		}

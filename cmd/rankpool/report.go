@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/report"
@@ -56,18 +58,35 @@ func (c *reportCommand) Run(s command.Surroundings) error {
 	return r.Text(s.Out)
 }
 
-// write makes a file, or none.
+// write makes a file, or leaves what was there. A pipe or a device is written to.
 func write(path string, content func(w io.Writer) error) error {
-	f, err := os.Create(path) //nolint:gosec // the user names it
+	is, err := os.Stat(path)
+	if err == nil && !is.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the user names it
+		if err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		if err := errors.Join(content(f), f.Close()); err != nil {
+			return fmt.Errorf("report: %s: %w", path, err)
+		}
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".report")
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	err = content(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
 	if err != nil {
-		os.Remove(path)
+		os.Remove(f.Name())
 		return fmt.Errorf("report: %s: %w", path, err)
 	}
 	return nil

@@ -92,9 +92,12 @@ func (m *Master) handOut() {
 		return
 	}
 	m.grantSlots()
-	for m.gather() || m.feed() {
+	for gangs := -1; gangs != len(m.queue.gangs); { // grow may come upon a gang
+		for m.gather() || m.feed() {
+		}
+		gangs = len(m.queue.gangs)
+		m.grow()
 	}
-	m.grow()
 }
 
 // feed gives one idle worker a batch. It returns true if there may be more to do: it has, or a gang has come to the head of the queue.

@@ -41,6 +41,8 @@ func (m *Master) allowance(w *worker) allowance {
 		return everything
 	case m.cfg.Home != nil || w == nil:
 		return nothing
+	case m.cfg.MaxTasks > 0: // what is short may be the last that a worker runs, and then the gang has one less for as long as a start takes
+		return nothing
 	}
 	return reserve(m.tally(b))
 }
@@ -387,6 +389,7 @@ func (m *Master) dropHopeless() {
 func (m *Master) refuse(j *Job, why error) {
 	j.marks |= dropped
 	m.stats.Failed++
+	m.trace.settled(j)
 	n := newsPool.Get().(*news)
 	n.list = append(n.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
 	m.delivering++

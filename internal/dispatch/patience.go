@@ -37,7 +37,7 @@ func (m *Master) patience() patience {
 	}
 	p := patience{limit: limit, left: limit}
 	if m.mover != nil {
-		p.more = timeFor(float64(load) * float64(m.lending.size))
+		p.more = timeFor(float64(load-m.cfg.SetupLoad) * float64(m.lending.size))
 	}
 	return p
 }

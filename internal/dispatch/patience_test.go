@@ -37,11 +37,19 @@ func TestALargeSetUpHasTimeForItsSize(t *testing.T) {
 			}
 		})
 	}
-	p := newPool(t, 1, slow, double)
+	told := make(chan struct{})
+	p := newPool(t, 1, func(c *dispatch.Config, svc *dispatch.Service) {
+		c.Start = time.Millisecond
+		svc.Setup = func(context.Context, []byte, [][]byte) (int, context.Context, error) {
+			<-told
+			return 0, nil, errors.New("it was too slow")
+		}
+	}, double)
 	s := p.submit(0, 21)
 	if s.wait(t); !errors.Is(s.errs[0], dispatch.ErrBroken) {
 		t.Error("a small one has as much time:", s.errs[0])
 	}
+	close(told)
 }
 
 func TestAllThatASetUpConsistsOfCounts(t *testing.T) {

@@ -31,6 +31,7 @@ type Memory struct {
 	file   *os.File
 	places []place
 	end    int64
+	sealed bool
 }
 
 type place struct{ offset, length int64 }
@@ -56,8 +57,11 @@ func (m *Memory) Append(b []byte) error {
 	return nil
 }
 
-// Seal completes the file. From then on nobody can change it, this process included.
+// Seal completes the file. From then on nobody can change it, this process included. Sealed memory stays as it is.
 func (m *Memory) Seal() error {
+	if m.sealed {
+		return nil
+	}
 	at := (m.end + align - 1) &^ (align - 1)
 	var b []byte
 	for _, p := range m.places {
@@ -69,7 +73,9 @@ func (m *Memory) Seal() error {
 	if _, err := m.file.WriteAt(b, at); err != nil {
 		return err
 	}
-	return seal(m.file)
+	err := seal(m.file)
+	m.sealed = err == nil
+	return err
 }
 
 // File is what another process maps or reads. It is closed by Close, and by the garbage collector.

@@ -138,6 +138,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 	if len(r.Pools) > 0 {
 		d.Begin = r.Pools[0].Begin
 	}
+	d.End = max(d.End, d.Begin+1) // nothing may have happened yet
 	n, _ := r.workers()
 	for _, p := range r.Pools {
 		for _, w := range p.Workers {

@@ -221,7 +221,10 @@ func usable(file *os.File) (int64, error) {
 	if info.Size() == 0 {
 		return 0, nil
 	}
-	whole, _, err := Read(io.NewSectionReader(file, 0, info.Size()), func(*Event) error { return nil })
+	whole, cut, err := Read(io.NewSectionReader(file, 0, info.Size()), func(*Event) error { return nil })
+	if whole == 0 && !cut && err != nil {
+		return 0, fmt.Errorf("%w; record into another file", err)
+	}
 	if whole == 0 { // perhaps it was cut off in its first record
 		head := make([]byte, min(info.Size(), 64))
 		if _, err := file.ReadAt(head, 0); err != nil {

@@ -300,6 +300,17 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// comesToRest returns when the workers have nothing left of what was submitted, and its results have been delivered. The queue is fair, so
+// a later call alone says nothing: it may overtake a map. What one worker sends is taken in in order, so with one worker what came
+// before the answer of a call that runs on the idle worker has been delivered.
+func comesToRest(t *testing.T, ex futures.Executor) {
+	t.Helper()
+	eventually(t, "the workers are idle", func() bool { s := ex.Stats(); return s.Queued == 0 && s.Running == 0 })
+	if got := result(t, submit(t, ex, square, 3)); got != 9 {
+		t.Error(got)
+	}
+}
+
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // workers that race-check would linger for a second each
 	if run, ok := programs[os.Getenv(programVariable)]; ok {

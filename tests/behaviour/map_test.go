@@ -179,7 +179,7 @@ func TestADeadlineEndsAMapWithATimeOut(t *testing.T) {
 		}
 		ctx, deadline := context.WithCancelCause(t.Context())
 		seq := futures.Map(ctx, ex, square, upTo(5))
-		result(t, submit(t, ex, square, 5)) // what comes from a worker is taken in piece by piece, so the map's results are there
+		comesToRest(t, ex)
 		deadline(context.DeadlineExceeded)
 		expect(t, squares(5), seq) // what is there beats the deadline
 	})
@@ -245,9 +245,7 @@ func TestAfterAFailureThatEndsAMapNothingOfItBeginsAnyMore(t *testing.T) {
 				scenes = append(scenes, scene{place: place{filepath.Join(dir, fmt.Sprint(i)), g}})
 			}
 			seq := futures.Map(within(t), ex, stage, scenes, futures.FailFast(), futures.WithChunkSize(chunk))
-			if got := result(t, submit(t, ex, square, 3)); got != 9 { // behind all of the map
-				t.Error(got)
-			}
+			comesToRest(t, ex)
 			if n := files(t, dir); n != 0 {
 				t.Errorf("chunks of %d: %d elements began after the failure", chunk, n)
 			}
@@ -375,7 +373,7 @@ func TestAfterAMapHasEndedNothingThatWasSentAheadBegins(t *testing.T) {
 					}
 				}
 				begun := marks()
-				result(t, submit(t, ex, square, 3)) // behind what the worker still had
+				comesToRest(t, ex)
 				if now := marks(); now > begun+1 {
 					t.Fatalf("%d tasks have begun since the map ended, beside the one that ran", now-begun-1)
 				}
@@ -427,7 +425,7 @@ func TestTasksThatDoNotBeginBecauseTheirMapHasEndedCountAsCancelled(t *testing.T
 				}
 			}
 		}
-		result(t, submit(t, ex, square, 3)) // behind what the worker still had
+		comesToRest(t, ex)
 		s := ex.Stats()
 		if s.Failed != 0 || s.Submitted != s.Done+s.Cancelled {
 			t.Errorf("%d submitted, %d done, %d cancelled, %d failed", s.Submitted, s.Done, s.Cancelled, s.Failed)

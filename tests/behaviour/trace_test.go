@@ -26,19 +26,32 @@ var inRecording = futures.Register("inRecording", func(a tracedArg) (int, error)
 	return 1, nil
 })
 
-// recordingOf reads a recording.
+// recordingOf reads a recording when the executors in it have ended. Close waits only a moment until that is written.
 func recordingOf(t *testing.T, path string) (all []trace.Event) {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	_, cut, err := trace.Read(f, func(e *trace.Event) error {
-		c := *e
-		c.Counters, c.Run = nil, nil
-		all = append(all, c)
-		return nil
+	var cut bool
+	var err error
+	eventually(t, "the executors end in the recording", func() bool {
+		all = nil
+		open := 0
+		f, e := os.Open(path)
+		if e != nil {
+			t.Fatal(e)
+		}
+		defer f.Close()
+		_, cut, err = trace.Read(f, func(e *trace.Event) error {
+			switch e.Kind {
+			case trace.PoolBegins:
+				open++
+			case trace.PoolEnds:
+				open--
+			}
+			c := *e
+			c.Counters, c.Run = nil, nil
+			all = append(all, c)
+			return nil
+		})
+		return err != nil || open == 0 && len(all) > 0
 	})
 	if cut || err != nil {
 		t.Fatalf("cut %v, %v", cut, err)

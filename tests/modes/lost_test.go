@@ -177,7 +177,7 @@ func TestALossAmongTasksThatWaitForEachOtherIsAnErrorOfThem(t *testing.T) {
 	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {
 		o := run("losegang")
-		o.matches(t, 1, `gang broken: true gather was lost with worker 1 `+gone)
+		o.matches(t, 1, `gang broken: true rank \d of 3: gather was lost with worker 1 `+gone)
 		o.contains(t, "then: 2 <nil>", "workers: 2 <nil>")
 		o.matches(t, 2, `survivors: \[\[0 2 1 1 1\] \[1 2 1 0 0\]\] <nil>`)
 		o.ends(t, 0, lost...)

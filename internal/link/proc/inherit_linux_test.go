@@ -23,9 +23,9 @@ func init() {
 
 // inherit sends what a worker has inherited, and which files the programs of its tasks have open.
 func inherit(ep link.Endpoint) {
+	files, _ := exec.Command("sh", "-c", "ls -l /proc/self/fd").Output()
 	segments, copied, err := ep.(link.Heir).Inherit()
 	again, _, _ := ep.(link.Heir).Inherit()
-	files, _ := exec.Command("sh", "-c", "ls -l /proc/self/fd").Output()
 	maps, _ := os.ReadFile("/proc/self/maps")
 	says := fmt.Sprintf("copied=%v err=%v again=%d leaked=%v mapped=%v", copied, err, len(again), bytes.Contains(files, []byte("rankpool-globals")),
 		bytes.Contains(maps, []byte("rankpool-globals")))

@@ -71,7 +71,8 @@ func loseFetch(ctx context.Context) error {
 			return err
 		}
 		// The master takes nothing until the worker is dead, which has told of its result by then.
-		const strike = `kill -STOP $1; touch "$3/go"; while ! [ -e "$3/returns" ]; do sleep 0.01; done; sleep 0.3; kill -KILL $2; kill -CONT $1`
+		const strike = `trap '' USR1 # with which MPICH's launcher tells all processes of the loss
+			kill -STOP $1; touch "$3/go"; while ! [ -e "$3/returns" ]; do sleep 0.01; done; sleep 0.3; kill -KILL $2; kill -CONT $1`
 		out, err := exec.CommandContext(ctx, "sh", "-c", strike, "sh", fmt.Sprint(os.Getpid()), fmt.Sprint(pids[0]), folder).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)
