@@ -238,8 +238,12 @@ func TestARankThatIsKilledOnAnotherHostCostsItsTask(t *testing.T) {
 		o := losing{"node1:1,node2:1,node3:2", limit, kill(3), 4, nil}.run(t)
 		o.says(t,
 			`hold was lost with worker 2 \(rank 3, process \d+ on node3\): its process has ended without a goodbye, killed or crashed`,
-			"queued: done, workers: 2 <nil>", "ranks were lost, so this job ends without MPI_Finalize")
-		// 1: see lost in tests/modes; -1: once in 30 runs MPICH's mpiexec was ended by a signal itself, after all was done.
+			"queued: done, workers: 2 <nil>")
+		if o.code != -1 {
+			o.says(t, "ranks were lost, so this job ends without MPI_Finalize")
+		}
+		// 1: see lost in tests/modes; -1: once in 30 runs MPICH's mpiexec was ended by a signal itself, after all was done, or before it had
+		// passed on what the master had printed last.
 		if want := map[string][]int{"openmpi": {0}, "mpich": {137, 1, -1}}[library]; !slices.Contains(want, o.code) {
 			t.Errorf("status %d, want one of %d:\n%s", o.code, want, o.output)
 		}
