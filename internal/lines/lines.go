@@ -21,7 +21,8 @@ const longest = 1 << 20
 // Relay reads a pipe and writes what comes by lines, until nobody has the pipe's other end any more. What has no end of line
 // gets one at the end, or the next writer would go on in it.
 //
-// Each write has whole lines, so those of several relays to one *os.File do not mix. When writing fails, as to a pipe that nobody
+// Each write has whole lines, so those of several relays to one *os.File do not mix; nor do those to one pipe, if lines are no longer than
+// what a pipe keeps together. When writing fails, as to a pipe that nobody
 // reads, the relay goes on reading and drops what it reads: whoever prints must not be held up for good.
 type Relay struct {
 	prefix []byte
@@ -43,7 +44,15 @@ func Start(prefix string, to io.Writer) (*Relay, *os.File, error) {
 	return start(prefix, to, 0, func() {})
 }
 
+// pipeChunk is how much may be written to a pipe so that it stays together (PIPE_BUF of Linux; POSIX guarantees 512).
+const pipeChunk = 4096
+
 func start(prefix string, to io.Writer, chunk int, ready func()) (*Relay, *os.File, error) {
+	if f, ok := to.(*os.File); ok && chunk == 0 { // others may write to the same pipe by another *os.File, as with 2>&1
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+			chunk = pipeChunk
+		}
+	}
 	ours, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("a pipe for output: %w", err)

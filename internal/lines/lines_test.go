@@ -3,12 +3,16 @@
 package lines_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/rankpool/rankpool/internal/lines"
 	"github.com/rankpool/rankpool/internal/testkit"
@@ -122,5 +126,37 @@ func TestALineOfManyMegabytesTakesLittleMemoryAndLosesNothing(t *testing.T) {
 	}
 	if got := bytes.Count([]byte(p.text()), []byte("y")); got != n || longest > 2<<20 {
 		t.Errorf("%d bytes of %d, %d of them at once", got, n, longest)
+	}
+}
+
+// A pipe takes only so much at once, and lets another writer in between.
+func TestTwoRelaysToOnePipeDoNotCutEachOthersLines(t *testing.T) {
+	from, first, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	fd, err := unix.Dup(int(first.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 5000
+	line := strings.Repeat("x", 97) + "\n"
+	for _, to := range []*os.File{first, os.NewFile(uintptr(fd), "the same pipe")} {
+		defer to.Close()
+		_, w, err := lines.Start("> ", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer w.Close()
+			_, _ = io.WriteString(w, strings.Repeat(line, many))
+		}()
+	}
+	in := bufio.NewReaderSize(from, 512)
+	for n := range 2 * many {
+		if got, err := in.ReadString('\n'); err != nil || got != "> "+line {
+			t.Fatalf("line %d is %q, %v", n, got, err)
+		}
 	}
 }
