@@ -183,3 +183,16 @@ func TestACommandAfterTheFailureOfTheHubWaitsForItsTurn(t *testing.T) {
 		t.Errorf("losses after it (-want +got):\n%s", d)
 	}
 }
+
+// The server ends as soon as it may, and the hub only when its goroutine that polls has come to that.
+func TestAServerThatGoesWhenItMayIsNotLost(t *testing.T) {
+	const ranks = 3
+	hub := newHub(Options{}, 1, ranks)
+	hub.leaving, hub.stopping = true, true
+	gone := make(chan struct{})
+	close(gone)
+	(&connecting{hub: hub}).watch(gone, lineMessage{})
+	if n := len(hub.alive()); n != ranks {
+		t.Errorf("%d of %d ranks are taken for lost", ranks-n, ranks)
+	}
+}

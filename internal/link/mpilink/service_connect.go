@@ -350,6 +350,9 @@ func (c *connecting) watch(gone <-chan struct{}, said lineMessage) {
 	case <-gone:
 	}
 	c.hub.do(func() {
+		if c.hub.mayLeave() { // it has gone as it was told to, before this hub had come to its end
+			return
+		}
 		for _, peer := range c.hub.alive() {
 			heard := c.hub.heard[peer]
 			if heard.IsZero() {

@@ -236,12 +236,16 @@ func (h *Hub) over() bool {
 	return h.stopping || h.failed != nil
 }
 
+// mayLeave tells whether the ranks may end now.
+func (h *Hub) mayLeave() bool {
+	h.hubMu.Lock()
+	defer h.hubMu.Unlock()
+	return h.leaving
+}
+
 // buried gives up a rank whose process has ended, unless it was to.
 func (h *Hub) buried(peer int, p process, settling time.Duration) {
-	h.hubMu.Lock()
-	leaving := h.leaving
-	h.hubMu.Unlock()
-	if leaving {
+	if h.mayLeave() {
 		return
 	}
 	h.attend(1)
