@@ -56,7 +56,7 @@ var solve = futures.RegisterContext("solve", func(ctx context.Context, p point) 
 })
 
 var (
-	ranks   = flag.Int("ranks", 3, "workers for each point")
+	ranks   = flag.Int("ranks", 0, "workers for each point; 0 is three, or all if there are fewer")
 	points  = flag.Int("points", 8, "points of the sweep")
 	workers = flag.Int("workers", 0, "number of workers; 0 leaves it to RANKPOOL_MAX_WORKERS or the machine")
 )
@@ -69,9 +69,17 @@ func run(ctx context.Context) error {
 		opts = append(opts, futures.WithMaxWorkers(*workers))
 	}
 	return futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
+		n, err := ex.NumWorkers(ctx)
+		if err != nil {
+			return err
+		}
+		k := *ranks
+		if k == 0 {
+			k = min(3, n)
+		}
 		var all []*futures.Future[[]point]
 		for i := range *points {
-			f, err := futures.SubmitEach(ex, solve, point{Loss: float64(i+1) / 64}, futures.OnWorkers(*ranks))
+			f, err := futures.SubmitEach(ex, solve, point{Loss: float64(i+1) / 64}, futures.OnWorkers(k))
 			if err != nil {
 				return err
 			}
