@@ -68,9 +68,9 @@ func scan[T any](ctx context.Context, c *Comm, v T, op Op[T], name verb) (T, err
 			if err != nil {
 				return zero, err
 			}
-			again := left
 			if needed {
-				if again, err = clone(left); err != nil {
+				again, err := clone(left)
+				if err != nil {
 					return zero, s.failed(err)
 				}
 				total = op(again, total)

@@ -313,7 +313,7 @@ func TestTheSameJobsAreSharedOutTheSameWayEachTime(t *testing.T) {
 		s.run(last.done)
 		return strings.Join(s.trace, "\n")
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("two runs differ")
 	}
 }

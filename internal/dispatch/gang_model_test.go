@@ -81,9 +81,8 @@ type played struct {
 
 // tableSeat is a worker as it would see itself.
 type tableSeat struct {
-	away  bool // it was lost, and its successor has not come
-	left  []tableUnit
-	epoch uint64
+	away bool // it was lost, and its successor has not come
+	left []tableUnit
 }
 
 type tableUnit struct {

@@ -12,11 +12,11 @@ import (
 
 // holder has a lease again and again, each time for so long, with a pause in between.
 type holder struct {
-	seat       sync.Locker
-	each       time.Duration
-	pause      time.Duration
-	had        time.Duration
-	most, wait time.Duration // that it has waited
+	seat  sync.Locker
+	each  time.Duration
+	pause time.Duration
+	had   time.Duration
+	most  time.Duration // that it has waited
 }
 
 func (h *holder) run(until time.Time) {

@@ -130,12 +130,6 @@ func (r record) sound(body []byte, seed uint64) bool {
 	return sum == r.check
 }
 
-// appendRecord appends a record with its body, which is smaller than largeBody.
-func appendRecord(b []byte, seed uint64, k kind, fn uint32, key Key, body []byte) []byte {
-	r := record{kind: k, fn: fn, key: key, size: int64(len(body)), check: bodyCheck(seed, body)}
-	return append(r.appendHead(b, seed), body...)
-}
-
 // appendLayout appends what stands in front of the stream of a result.
 func appendLayout(b []byte, segments [][]byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(segments)))

@@ -169,7 +169,7 @@ func (d *decoder) record(b []byte) (*Event, error) {
 	}
 	e := &d.event
 	*e = Event{Worker: -1, Rank: -1, Attempt: 1}
-	at := time.Duration(0)
+	var at time.Duration
 	var f [19]uint64
 	text := ""
 	err := fields(inner, func(field protowire.Number, v uint64, bytes []byte) {

@@ -123,7 +123,7 @@ func span(from, to time.Duration) uint64 { return uint64(max(to-from, 0)) }
 // append appends the records of an event to b.
 func (e *encoder) append(b []byte, v *Event) []byte {
 	m := message(e.inner[:0])
-	field := protowire.Number(0)
+	var field protowire.Number
 	switch v.Kind {
 	case RunBegins:
 		e.running, e.texts = running{}, map[string]uint64{}

@@ -128,7 +128,7 @@ func TestARecordingIsReadWhereverItIsCutAndGoesOnThere(t *testing.T) {
 	b := contents(t, path)
 	all, _, _ := read(t, b)
 	before := 0
-	for n := range len(b) {
+	for n := range b {
 		got, whole, cut := read(t, b[:n])
 		if cut != (whole < int64(n)) || whole > int64(n) || len(got) < before || len(got) > len(all) {
 			t.Fatalf("cut at %d: %d events of %d, %d whole bytes, cut %v", n, len(got), len(all), whole, cut)

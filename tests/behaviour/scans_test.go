@@ -112,13 +112,13 @@ func checkScans(ctx context.Context, length int) (string, error) {
 	got, err := comm.Scan(ctx, c, mine, sum)
 	v.that("Scan", got, tree(fresh(values[:me+1]), sum), err)
 	v.that("what Scan was given", mine, values[me], nil)
-	below, wantOrder, want := []float64(nil), "", []float64(nil)
+	wantOrder, want := "", []float64(nil)
 	if me > 0 {
 		wantOrder, want = tree(names[:me], brackets), tree(fresh(values[:me]), sum)
 	}
 	order, err = comm.Exscan(ctx, c, names[me], brackets)
 	v.that("the order of Exscan", order, wantOrder, err)
-	below, err = comm.Exscan(ctx, c, mine, sum)
+	below, err := comm.Exscan(ctx, c, mine, sum)
 	v.that("Exscan", below, want, err)
 	v.that("what Exscan was given", mine, values[me], nil)
 
