@@ -246,7 +246,9 @@ func (m *Master) fill(w *worker) bool {
 	}
 	w.units += b.units
 	w.sent()
-	m.trace.sent(w, first, b.traffic())
+	if m.trace != nil {
+		m.trace.sent(w, first, b.traffic())
+	}
 	m.flying += b.units
 	if b.local != nil {
 		b.frame.Local = b.local

@@ -146,10 +146,12 @@ func TestALeaseThatIsKeptForOneThatDoesNotComeIsPassedOn(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Microsecond)
 		b.Unlock() // and does not come any more
+		// By the clock of the bubble, which counts no work: it is kept for as long as is documented, or shorter.
+		const longest = time.Millisecond
 		begin := time.Now()
 		done.Wait()
-		if took := time.Since(begin); took > time.Millisecond {
-			t.Errorf("it was kept for %v", took)
+		if kept := time.Since(begin); kept > longest {
+			t.Errorf("it was kept for %v", kept)
 		}
 		a.Unlock()
 	})

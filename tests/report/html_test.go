@@ -88,7 +88,7 @@ func TestThePageOfALossShowsItInBothColourSchemes(t *testing.T) {
 // The whole is seen at once, and a part of it after zooming.
 func TestThePageOfThousandsOfWorkersIsSmallAndFast(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a while")
+		t.Skip("it simulates 4,096 workers and draws them in a browser, which takes too long for -short")
 	}
 	big := simulation{workers: 4096, perHost: 64, units: *elements, rounds: 2, takes: func(host string, x int) time.Duration {
 		d := 20*time.Millisecond + time.Duration(80*chance(x)*float64(time.Millisecond))
