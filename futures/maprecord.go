@@ -84,6 +84,7 @@ func (r *mapping[A, R]) recall(o *recalledRun) {
 // known delivers what is recorded.
 func (r *mapping[A, R]) known(a incoming) (copied bool) {
 	r.ex.recalled.Add(uint64(a.n + a.failed))
+	r.progress.Known(a.n + a.failed)
 	r.mu.Lock()
 	r.total += a.n + a.failed
 	r.feed.flying += a.units

@@ -10,11 +10,17 @@ import (
 
 // WithProgress shows on w, behind a name, how many elements are done and how many of them have failed, how many are done a second, for
 // how long, and how long the rest will take: as a bar if w is a terminal, otherwise as a line every 5 seconds and one at the end. An
-// empty name stands for that of the verb.
+// empty name stands for that of the verb. What comes from a journal ([WithJournal]) is shown, and does not count in the rate.
 //
-// It is shown from when the results are first read to when they end. Elements count when they arrive, a chunk at a time, in whatever
-// order. w is used by one goroutine at a time, which nothing waits for but the end of the verb, a second at most: one that hangs stops
-// its own progress. One that fails or panics is not used again. Nil shows nothing. Given several times, the last counts.
+// It is shown from when the results are first read to when they end: with the last of them, with an error, when the loop breaks, or
+// when the context ends. Elements count when they arrive, a chunk at a time, in whatever order.
+//
+// Several maps can share w, also when it is not safe for use by several goroutines: their bars stand one below the other, and lines are whole.
+// Bars stand below what is written to the terminal: the log of this package, and what workers print under [WithOutputPrefix], never
+// mix with them. A line that this program or a worker prints by itself is never overwritten, and can have the rest of a bar at its end.
+//
+// w is used by one goroutine at a time. The end of the verb waits for the last line; a call of w that does not return is waited for
+// for a second, and then stops its own progress and nothing else. A w that fails or panics is not used again. Nil shows nothing. Given several times, the last counts.
 func WithProgress(w io.Writer, name string) AnyMapOption {
 	return newAnyMapOption(func(c *mapConfig) { c.progress, c.progressName = w, name })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,63 @@ func TestTheProgressOfFuturesEndsWhenItIsStopped(t *testing.T) {
 	})
 }
 
+func TestTwoMapsShareAWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := oneThread(t), oneThread(t)
+		var out strings.Builder
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for range futures.Map(t.Context(), one, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "one")) {
+			}
+		}()
+		for range futures.Map(t.Context(), two, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "two")) {
+		}
+		<-ended
+		shut(t, one)
+		shut(t, two)
+		got := strings.SplitAfter(strings.TrimSuffix(out.String(), "\n"), "\n")
+		slices.Sort(got)
+		for i, line := range got {
+			if want := []string{"one: ", "two: "}[i/5]; len(got) != 10 || !strings.HasPrefix(line, want) {
+				t.Fatalf("%q", got)
+			}
+		}
+	})
+}
+
+func TestTheProgressEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ex := oneThread(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+		defer cancel()
+		var out strings.Builder
+		for range futures.Map(ctx, ex, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "")) {
+		}
+		want := "Map: 0/3 (0%), 0.0/s, 5s elapsed\nMap: 1/3 (33%), 0.1/s, 10s elapsed, 20s left\nMap: 1/3 (33%), 0.1/s, 12s elapsed, 24s left\n"
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Error(diff)
+		}
+		shut(t, ex)
+		if out.String() != want {
+			t.Errorf("after the end: %q", out.String())
+		}
+	})
+}
+
+func TestANameOfProgressIsOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ex := oneThread(t)
+		var out strings.Builder
+		for range futures.Map(t.Context(), ex, eightSeconds, []int{1}, futures.WithProgress(&out, "two\nlines\x1b[J")) {
+		}
+		shut(t, ex)
+		if !strings.HasPrefix(out.String(), "two lines [J: 0/1 (0%), ") {
+			t.Errorf("%q", out.String())
+		}
+	})
+}
+
 // hanging is a writer that does not return before it is released.
 type hanging struct{ release chan struct{} }
 
@@ -134,7 +192,7 @@ func TestAWriterThatHangsStopsNothingButTheProgress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := hanging{make(chan struct{})}
+				h, next := hanging{make(chan struct{})}, hanging{make(chan struct{})}
 				ex := oneThread(t)
 				begin, n := time.Now(), 0
 				for _, err := range futures.Map(t.Context(), ex, eightSeconds, []int{1, 2, 3}, futures.WithProgress(wrap(h), "")) {
@@ -150,7 +208,7 @@ func TestAWriterThatHangsStopsNothingButTheProgress(t *testing.T) {
 					t.Fatal(err)
 				}
 				begin = time.Now()
-				stop := futures.ShowProgress(wrap(h), "", []*futures.Future[int]{f})
+				stop := futures.ShowProgress(wrap(next), "", []*futures.Future[int]{f})
 				if _, err := f.Result(t.Context()); err != nil || time.Since(begin) != 8*time.Second {
 					t.Errorf("%v after %v", err, time.Since(begin))
 				}
@@ -160,6 +218,7 @@ func TestAWriterThatHangsStopsNothingButTheProgress(t *testing.T) {
 				}
 				shut(t, ex)
 				close(h.release)
+				close(next.release)
 			})
 		})
 	}

@@ -1,89 +1,61 @@
 package pool_test
 
 import (
-	"fmt"
-	"os"
+	"context"
 	"regexp"
 	"slices"
-	"sync"
+	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/internal/testkit"
 	"github.com/rankpool/rankpool/pool"
 )
 
-// terminal returns a new terminal's two ends: what is written to the one can be read from the other.
-func terminal(t *testing.T) (screen, tty *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip("no terminals here:", err)
+func TestProgressIsABarOnATerminal(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	tty, terminal := testkit.Terminal(t)
+	p := threads(t)
+	release := make(chan struct{})
+	wait := futures.Local(func(_ context.Context, x int) (int, error) {
+		if x > 0 {
+			<-release
+		}
+		return x, nil
+	})
+	showing := func(want ...string) {
+		t.Helper()
+		testkit.Until(t, strings.Join(want, ", then ")+" on the terminal", func() bool {
+			shown := terminal.Lines()
+			if len(shown) < len(want) {
+				return false
+			}
+			for i, line := range shown[len(shown)-len(want):] {
+				if !regexp.MustCompile("^" + want[i] + "$").MatchString(line) {
+					return false
+				}
+			}
+			return true
+		})
 	}
-	t.Cleanup(func() { screen.Close() })
-	raw, err := screen.SyscallConn()
+	r, err := pool.MapAsync(t.Context(), p, wait, []int{0, 0, 0, 1}, pool.WithChunkSize(1), pool.WithProgress(tty))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, failed := 0, error(nil)
-	if err := raw.Control(func(fd uintptr) {
-		if failed = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); failed == nil {
-			n, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	}); err != nil || failed != nil {
-		t.Fatal(err, failed)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no terminals here:", err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return screen, tty
-}
-
-func TestProgressIsABarOnATerminal(t *testing.T) {
-	screen, tty := terminal(t)
-	var mu sync.Mutex
-	var all []byte
-	go func() {
-		for b := make([]byte, 4096); ; { // ends with an error when the other end closes
-			n, err := screen.Read(b)
-			mu.Lock()
-			all = append(all, b[:n]...)
-			mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	shows := func(want *regexp.Regexp) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return want.Match(all)
-	}
-	defer func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if t.Failed() {
-			t.Logf("the terminal shows %q", all)
-		}
-	}()
-	p := threads(t)
-	in := make([]int, 40)
-	if _, err := pool.Map(t.Context(), p, square, in, pool.WithProgress(tty)); err != nil {
+	const figures = `, [\d.]+/s, [\dms.]+ elapsed`
+	showing(`MapAsync:  75% \|█+[▏▎▍▌▋▊▉]? +\| 3/4` + figures + `(, \S+ left)?`)
+	close(release)
+	if _, err := r.Get(t.Context()); err != nil {
 		t.Error(err)
 	}
+	showing(`MapAsync: 4/4 \(100%\)` + figures)
 	for _, err := range pool.Imap(t.Context(), p, square, slices.Values([]int{1, 2}), pool.WithProgress(tty)) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
+	showing(`MapAsync: 4/4 \(100%\)`+figures, `Imap: 2`+figures)
 	if err := p.Join(t.Context()); err != nil {
 		t.Error(err)
-	}
-	// A verb waits a second for its last state to be written, and no longer.
-	for _, want := range []string{`Map 100% \|█+\| \(40/40, [\d.]+k? it/s\) \[`, `Imap \(2/-, [\d.]+k? it/s\)`, `\n$`} {
-		testkit.Until(t, want+" on the terminal", func() bool { return shows(regexp.MustCompile(want)) })
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rankpool/rankpool/internal/screen"
 )
 
 // longest is how long a line may become until it is passed on in pieces.
@@ -56,6 +58,9 @@ func start(prefix string, to io.Writer, chunk int, ready func()) (*Relay, *os.Fi
 	ours, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("a pipe for output: %w", err)
+	}
+	if f, ok := to.(*os.File); ok {
+		to = screen.Above(f, f)
 	}
 	r := &Relay{prefix: []byte(prefix), to: to, chunk: chunk, ready: ready, pipe: ours, done: make(chan struct{})}
 	go r.run()

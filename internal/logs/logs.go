@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/rankpool/rankpool/internal/screen"
 )
 
 // Variable says from which level on records are written.
@@ -83,7 +85,7 @@ func current() slog.Handler {
 // text is a handler that writes lines to a file.
 func text(f *os.File) slog.Handler {
 	terminal := term.IsTerminal(int(f.Fd()))
-	return slog.NewTextHandler(survivor(f), &slog.HandlerOptions{
+	return slog.NewTextHandler(screen.Above(f, survivor(f)), &slog.HandlerOptions{
 		Level: slog.LevelDebug - 1<<20, // Variable decides
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && len(groups) == 0 && terminal {

@@ -3,25 +3,20 @@ package progress
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
 	"github.com/rankpool/rankpool/internal/awake"
-	"github.com/rankpool/rankpool/internal/saturate"
+	"github.com/rankpool/rankpool/internal/screen"
 )
 
 // How often progress is shown.
 const (
 	barEvery  = 100 * time.Millisecond // on a terminal
 	lineEvery = 5 * time.Second        // elsewhere
-	lastWrite = time.Second            // and how long Stop waits for the last one
+	lastWrite = time.Second            // and how long Stop waits for a writer that does not return
 )
 
 // Unknown is the total of what nobody knows the number of.
@@ -35,9 +30,13 @@ type Progress struct {
 	start  time.Time
 	done   atomic.Int64
 	failed atomic.Int64 // of them
+	known  atomic.Int64 // of them, those that took no time
 
+	calls      atomic.Int64 // of the writer: odd while it is in one
 	finish     sync.Once
 	end, ended chan struct{}
+	give       sync.Once
+	gaveUp     chan struct{} // closed when the writer does not return
 }
 
 // New returns the progress of total things that begin now, which is shown under a name from [Progress.Start] on. Without a writer it is nil.
@@ -45,7 +44,8 @@ func New(w io.Writer, name string, total int) *Progress {
 	if w == nil {
 		return nil
 	}
-	return &Progress{w: w, name: name, total: total, start: time.Now(), end: make(chan struct{}), ended: make(chan struct{})}
+	return &Progress{w: w, name: printable(name), total: total, start: time.Now(), end: make(chan struct{}), ended: make(chan struct{}),
+		gaveUp: make(chan struct{})}
 }
 
 // Add counts n more that are done, of which some have failed. It calls nothing.
@@ -56,6 +56,13 @@ func (p *Progress) Add(n, failed int) {
 	p.done.Add(int64(n))
 	if failed > 0 {
 		p.failed.Add(int64(failed))
+	}
+}
+
+// Known says of n that are counted with Add that they were done before: they tell nothing of how long the others take.
+func (p *Progress) Known(n int) {
+	if p != nil {
+		p.known.Add(int64(n))
 	}
 }
 
@@ -79,34 +86,71 @@ func (p *Progress) Stop() {
 		return
 	}
 	p.Finish()
-	over := make(chan struct{})
-	limit := awake.AfterFunc(lastWrite, func() { close(over) }) // a process that was stopped has not waited for its writer
-	defer limit.Stop()
+	if call := p.calls.Load(); call%2 == 1 {
+		defer p.limit(call).Stop()
+	}
 	select {
 	case <-p.ended:
-	case <-over: // the writer hangs: it keeps its own progress and nothing else
+	case <-p.gaveUp: // the writer hangs: it keeps its own progress and nothing else
 	}
+}
+
+// limit gives the writer up that does not return from a call in time. A process that was stopped has not waited for it, nor has one that did
+// not come to call it.
+func (p *Progress) limit(call int64) *awake.Timer {
+	return awake.AfterFunc(lastWrite, func() {
+		if p.calls.Load() == call {
+			p.give.Do(func() { close(p.gaveUp) })
+		}
+	})
+}
+
+// finished tells whether the end has come.
+func (p *Progress) finished() bool {
+	select {
+	case <-p.end:
+		return true
+	default:
+		return false
+	}
+}
+
+// call runs what calls the writer, and tells whether it has not panicked. Where Stop may wait for it that has a limit, which
+// is Stop's if the call had begun before.
+func (p *Progress) call(survive func(func()), f func() error) error {
+	err := errLeft
+	call := p.calls.Add(1)
+	if p.finished() {
+		defer p.limit(call).Stop()
+	}
+	survive(func() { err = f() })
+	p.calls.Add(1)
+	return err
 }
 
 var errLeft = errors.New("the writer did not return")
 
 func (p *Progress) show(survive func(func())) {
 	defer close(p.ended)
-	every, draw, last := lineEvery, p.line, p.line
-	err := errLeft
-	survive(func() {
-		if f, ok := p.w.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(f.Fd())) {
-			every = barEvery
-			draw, last = p.bar()
+	var on *screen.Screen
+	defer func() { // also when the writer ends the goroutine
+		if on != nil {
+			on.Remove(p)
+			on.Leave()
 		}
-		err = nil
-	})
+	}()
+	err := p.call(survive, func() error { on = screen.Of(p.w); return nil })
+	every, draw := lineEvery, func() error { return on.Print(p.line()) }
+	last := draw
+	if on != nil && on.Terminal() {
+		every = barEvery
+		draw = func() error { return on.Draw(p) }
+		last = func() error { return on.Finish(p, p.line()) }
+	}
 	write := func(f func() error) {
-		if err != nil {
-			return // one that has failed is not used again
+		if err == nil { // one that has failed is not used again
+			err = p.call(survive, f)
 		}
-		err = errLeft
-		survive(func() { err = f() })
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -119,65 +163,4 @@ func (p *Progress) show(survive func(func())) {
 			return
 		}
 	}
-}
-
-// bar returns how to draw a bar, and how to draw it for the last time.
-func (p *Progress) bar() (draw, last func() error) {
-	b := progressbar.NewOptions64(int64(p.total),
-		progressbar.OptionSetWriter(p.w),
-		progressbar.OptionSetDescription(p.name),
-		progressbar.OptionSetWidth(30),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionSetElapsedTime(true),
-		progressbar.OptionSetPredictTime(p.total >= 0),
-		progressbar.OptionShowElapsedTimeOnFinish(),
-		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine of its own
-	)
-	b.StartWithoutRender()
-	draw = func() error { return b.Set64(p.done.Load()) }
-	return draw, func() error {
-		if err := draw(); err != nil {
-			return err
-		}
-		end := "\n"
-		if failed := p.failed.Load(); failed > 0 {
-			end = fmt.Sprintf(" %d failed\n", failed)
-		}
-		_, err := io.WriteString(p.w, end)
-		return err
-	}
-}
-
-// line writes the progress as a line.
-func (p *Progress) line() error {
-	n, failed, elapsed := p.done.Load(), p.failed.Load(), time.Since(p.start)
-	var s strings.Builder
-	fmt.Fprintf(&s, "%s: %d", p.name, n)
-	if p.total >= 0 {
-		percent := int64(100)
-		if p.total > 0 {
-			percent = 100 * n / int64(p.total)
-		}
-		fmt.Fprintf(&s, "/%d (%d%%)", p.total, percent)
-	}
-	if failed > 0 {
-		fmt.Fprintf(&s, ", %d failed", failed)
-	}
-	rate := float64(n) / max(elapsed.Seconds(), 1e-9)
-	fmt.Fprintf(&s, ", %s/s, %v elapsed", perSecond(rate), elapsed.Round(100*time.Millisecond))
-	if left := int64(p.total) - n; left > 0 && n > 0 {
-		fmt.Fprintf(&s, ", %v left", saturate.Seconds(float64(left)/rate).Round(time.Second))
-	}
-	s.WriteByte('\n')
-	_, err := io.WriteString(p.w, s.String())
-	return err
-}
-
-// perSecond writes a rate: with a digit behind the point where that matters.
-func perSecond(rate float64) string {
-	if rate < 10 {
-		return fmt.Sprintf("%.1f", rate)
-	}
-	return fmt.Sprintf("%.0f", rate)
 }
