@@ -197,9 +197,6 @@ const sharedJournal = 8 << 10
 // newGroup makes the group of workers. Nothing runs yet.
 func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, error) {
 	if e.backend == backendMPI {
-		if err := refuseSlots(e.slots); err != nil {
-			return nil, err
-		}
 		if e.cfg.maxTasks > 0 {
 			return nil, errors.New("futures: WithMaxTasksPerChild: the workers are ranks of an MPI job, which cannot be replaced; " +
 				"leave the option out, or use a ProcessPoolExecutor")
@@ -263,7 +260,7 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 
 // request is what this executor asks of ranks.
 func (e *executor) request(env environment) job.Request {
-	q := job.Request{Backoff: e.cfg.backoff, Liveness: e.cfg.liveness, Limit: e.cfg.start, Workers: cmp.Or(e.cfg.workers, env.workers), Command: e.cfg.executable,
+	q := job.Request{Slots: e.slots, Backoff: e.cfg.backoff, Liveness: e.cfg.liveness, Limit: e.cfg.start, Workers: cmp.Or(e.cfg.workers, env.workers), Command: e.cfg.executable,
 		Info: e.cfg.mpiInfo}
 	if e.cfg.hasArgs {
 		q.Args = append([]string{}, e.cfg.args...)

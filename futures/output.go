@@ -83,11 +83,11 @@ func (o outputChoice) redirect(ctx context.Context) error {
 		return nil
 	}
 	var prefix, file string
-	if f := o.prefix(1); f != nil {
-		prefix = f(p.Index)
+	if f := o.prefix(p.Slots); f != nil {
+		prefix = f(p.Index / p.Slots)
 	}
-	if f := o.file(1); f != nil {
-		file = f(p.Index)
+	if f := o.file(p.Slots); f != nil {
+		file = f(p.Index / p.Slots)
 	}
 	if err := job.Redirect(ctx, fmt.Sprint(o), prefix, file); err != nil {
 		return fmt.Errorf("the output of worker %d: %w", p.Index, err)

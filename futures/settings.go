@@ -59,21 +59,35 @@ func (e *executor) shareWorld(m *dispatch.Master) error {
 
 type settingsKey struct{}
 
+// entered is what a worker has set its process to, and how it lets that go.
+type entered struct {
+	settings *settings.Settings
+	leave    func()
+}
+
 // enterSettings sets this process as its master's is. The context is that of the worker's life, and what it returns is for
-// leaveSettings.
+// leaveSettings, and for enterAlso.
 func enterSettings(ctx context.Context, s *settings.Settings) (context.Context, error) {
 	leave, err := s.Enter()
 	if err != nil {
 		return nil, err
 	}
 	context.AfterFunc(ctx, leave) // of a worker that is lost
-	return context.WithValue(ctx, settingsKey{}, leave), nil
+	return context.WithValue(ctx, settingsKey{}, entered{s, leave}), nil
+}
+
+// enterAlso has another worker of this process, of which ctx is the life, keep what the first has set: either may leave before the other.
+func enterAlso(ctx, first context.Context) (context.Context, error) {
+	if e, ok := first.Value(settingsKey{}).(entered); ok {
+		return enterSettings(ctx, e.settings)
+	}
+	return ctx, nil
 }
 
 // leaveSettings lets another master set this process. It is called before the worker's own master knows that it has left.
 func leaveSettings(ctx context.Context) {
-	if leave, ok := ctx.Value(settingsKey{}).(func()); ok {
-		leave()
+	if e, ok := ctx.Value(settingsKey{}).(entered); ok {
+		e.leave()
 	}
 }
 

@@ -13,22 +13,30 @@ import (
 	"github.com/rankpool/rankpool/internal/link/slots"
 )
 
-// WithSlots has each local process run up to n tasks at the same time, on goroutines. Each of these slots is a worker: it has a number of
-// its own ([Worker], [Stats]), its own states ([RegisterState]), and is what [SubmitEach] counts. So [WithMaxWorkers] says how many
-// processes there are, and NumWorkers is n times as many. Without [WithMaxWorkers] there are as many processes as the cores are
-// divided by n, one at least. Without WithSlots RANKPOOL_SLOTS decides: a number, or auto, the cores that each process may use; else n
-// is 1. In a task, and for a thread pool, the variable says nothing.
+// WithSlots has each local process, or each rank of an MPI job, run up to n tasks at the same time, on goroutines. Each of these slots is a
+// worker: it has a number of its own ([Worker], [Stats]), its own states ([RegisterState]), and is what [SubmitEach] counts. So
+// [WithMaxWorkers] says how many processes there are, and NumWorkers is n times as many. Without [WithMaxWorkers] there are as many local
+// processes as the cores are divided by n, one at least. Without WithSlots RANKPOOL_SLOTS decides: a number, or auto, the cores that each
+// process may use; each rank is taken to have as many as the master's process. Else n is 1. In a task, and for a thread pool, the variable
+// says nothing.
 //
 // The slots of a process share its memory, its globals (one copy, which tasks only read) and the run of the initializer. Package-level
-// variables are shared too, so tasks that write to them need locks. GOMAXPROCS is the cores divided by the number of processes. The
-// process's own number, and that of processes, is what is in its environment and in its name.
+// variables are shared too, so tasks that write to them need locks. GOMAXPROCS of a local process is the cores divided by the number of
+// processes; a rank has what its launcher gives it. The process's own number, and that of processes, is what is in its environment and in
+// its name.
 //
 // A process that dies costs the tasks that its slots ran, one each, and no other. A task that ignores the end of its context ends the
 // process, as without slots, but the other slots finish what they run before, for which they have [WithStopTimeout]; those that run on
 // then are lost with a [*BrokenError] that says why. [WithMaxTasksPerChild] counts the tasks of all slots of a process. What a
 // task has started and left ends with the process, and not with the task whose context had ended.
 //
-// Where the workers are goroutines there are n times as many. Ranks of an MPI job have one slot each: there the executor refuses to start.
+// A rank that is lost costs what its slots ran or had been handed, and its slots stay empty. Nothing ends a task there that ignores the end of
+// its context: it fails and is left behind, with its slot until it returns, and the other slots go on. [WithMaxTasksPerChild] is refused, as
+// without slots. Executors that share the ranks take turns, one task at a time in each rank, but those with slots run theirs beside. A
+// communicator of MPI (package mpicomm, or a handle of one) has one member of a rank, so with several slots it is refused; the operations of package
+// comm work. Spawned ranks are as many as [WithMaxWorkers] says, else what there is room for, divided by n.
+//
+// Where the workers are goroutines there are n times as many.
 func WithSlots(n int) Option {
 	return option(func(c *config) error {
 		if err := checkSlots(n); err != nil {
@@ -80,6 +88,12 @@ func (e *executor) chooseSlots(env environment) (slots, processes int) {
 	if e.cfg.slots > 0 {
 		slots = e.cfg.slots
 	}
+	if e.backend == backendMPI { // how many ranks there are is the launcher's business, and each has what it may use
+		if slots == autoSlots {
+			slots = cores()
+		}
+		return slots, processes
+	}
 	counted := e.comm != nil || e.cfg.workers > 0 || env.workers > 0 || life.InWorker() && e.class != threadClass
 	switch {
 	case slots == autoSlots && counted:
@@ -92,18 +106,11 @@ func (e *executor) chooseSlots(env environment) (slots, processes int) {
 	return slots, processes
 }
 
-// refuseSlots complains about slots where they cannot be.
-func refuseSlots(n int) error {
-	if n == 1 {
-		return nil
-	}
-	return fmt.Errorf("futures: WithSlots(%d), or %s: the workers are ranks of an MPI job, which run one task at a time; start more ranks, or "+
-		"use processes", n, envSlots)
-}
+// slotService is what the slots of a worker process do.
+func slotService() dispatch.Service { return slotsOf(processService()) }
 
-// slotService is what the slots of a worker process do: the first sets the process up for all of them, the others wait for that.
-func slotService() dispatch.Service {
-	s := processService()
+// slotsOf is what the workers of a process do that are its slots: the first sets it up as s says, for all of them; the others wait for that.
+func slotsOf(s dispatch.Service) dispatch.Service {
 	once, over := new(initialization), make(chan struct{})
 	var first context.Context
 	var threshold int
@@ -126,8 +133,11 @@ func slotService() dispatch.Service {
 		if once.err != nil {
 			return 0, nil, once.err
 		}
-		ctx = context.WithValue(serveMaster(ctx), globalsKey{}, first.Value(globalsKey{}))
-		return threshold, withStates(ctx), nil
+		ctx, err := enterAlso(serveMaster(ctx), first)
+		if err != nil {
+			return 0, nil, err
+		}
+		return threshold, withStates(context.WithValue(ctx, globalsKey{}, first.Value(globalsKey{}))), nil
 	}
 	return s
 }

@@ -28,6 +28,7 @@ func (v *visit) service() dispatch.Service {
 	s.Setup = func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) {
 		return setup(context.WithValue(ctx, visitKey{}, v), b, segments)
 	}
+	s.Slots = func() dispatch.Service { return slotsOf(s) }
 	return s
 }
 

@@ -23,6 +23,11 @@ func (p *Peers) Native(ctx context.Context) (any, error) {
 	}
 	s := p.s
 	s.mu.Lock()
+	if n := s.inProcess; n > 1 {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("each rank runs %d of these tasks (WithSlots), and a communicator of MPI can have one member of a rank: use an "+
+			"executor with one slot in each, or the operations of package comm, which go by way of the master", n)
+	}
 	s.mail.grants++
 	s.mail.grant = nil
 	ask := s.mail.grants

@@ -8,13 +8,16 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// Workers can be slots of one process, see link.Traits.Slots. They are started together and lost together, so what concerns the process
-// is decided once for all of them: when it has served its time, what its loss means, and when a task is reason enough to end it.
+// Workers can be slots of one process, see link.Traits.Slots. Where the group ends processes they are started together and lost together, so
+// what concerns the process is decided once for all of them: when it has served its time, what its loss means, and when a task is reason
+// enough to end it. In ranks, which nothing ends or replaces, each is started and lost by itself; but one that is heard answers for all, and
+// one that is silent for too long takes the others along, as nothing else would be different with them.
 
 // process is what its slots have in common.
 type process struct {
 	slots   []*worker
 	lost    []ending  // those whose loss has been told, while that of others is still to come
+	silent  bool      // it is given up, where it cannot be ended
 	overdue []overdue // those whose tasks ignore the end of their contexts: it ends as soon as the others have left
 }
 
@@ -46,12 +49,30 @@ func (m *Master) newProcesses() {
 	}
 }
 
-// process returns that of a worker, nil where each has its own.
+// process returns that of a worker; nil where each has its own, or is lost by itself.
 func (m *Master) process(w *worker) *process {
-	if m.processes == nil {
+	if m.processes == nil || !m.kind.Kills {
 		return nil
 	}
 	return &m.processes[w.slot/m.kind.Slots]
+}
+
+// killSilent gives up a worker that has been silent for too long, and with it the other slots of its process.
+func (m *Master) killSilent(w *worker, cause error) {
+	if m.processes == nil || m.kind.Kills { // that ends the process
+		m.kill(w, cause)
+		return
+	}
+	p := &m.processes[w.slot/m.kind.Slots]
+	if p.silent { // on account of another slot
+		return
+	}
+	p.silent = true
+	for _, v := range p.slots {
+		if v.state == idle || v.state == busy {
+			m.kill(v, cause)
+		}
+	}
 }
 
 // ends tells whether the process is to end before its time.

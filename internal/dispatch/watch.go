@@ -69,7 +69,7 @@ func (m *Master) look() {
 		w.silent++
 		switch {
 		case w.silent >= liveLooks:
-			m.kill(w, fmt.Errorf("silent for %v: it did not answer, because it is stopped or stuck or its host is cut off; given up (WithLiveness changes the limit)",
+			m.killSilent(w, fmt.Errorf("silent for %v: it did not answer, because it is stopped or stuck or its host is cut off; given up (WithLiveness changes the limit)",
 				m.cfg.Liveness))
 		case w.silent >= askLooks:
 			if w.silent == sayLooks {

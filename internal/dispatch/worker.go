@@ -74,7 +74,7 @@ type Service struct {
 	Unheard func(f Failure)
 
 	// Turn returns what a worker locks while tasks run, unless it is nil: workers that share a process take turns, batch by batch, as a
-	// Lease has them do. A worker that waits for its turn still answers the master.
+	// Lease has them do. A worker that waits for its turn still answers the master. Those of one executor that are slots of a process have none.
 	Turn func() sync.Locker
 
 	// Home is that of the pool, where tasks may lend their slots. Nil: they do not.

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -154,7 +153,7 @@ func (c *commRanks) Serve(ctx context.Context, p Program, root int) error {
 	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(dispatch.Lease).Seat
-	return mpilink.ServeGathered(ctx, c.gathering(options), root, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
+	return mpilink.ServeGathered(ctx, c.gathering(options), root, Serving(svc))
 }
 
 // Group implements Comm.
@@ -168,5 +167,5 @@ func (c *commRanks) Group(q Request) (Group, error) {
 	}
 	t := c.gathering(options)
 	t.Limit, t.Over = q.Limit, c.left
-	return mpilink.NewGathered(mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}, t), nil
+	return mpilink.NewGathered(q.config(), t), nil
 }

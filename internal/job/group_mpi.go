@@ -18,7 +18,7 @@ func (r *ranks) Ranks(q Request) (g Group, world, shared bool, err error) {
 	}
 	r.Lock()
 	defer r.Unlock()
-	cfg := mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}
+	cfg := q.config()
 	switch {
 	case r.serves:
 		return nil, false, false, errors.New("futures: this process is a rank that serves a master; an executor in a task uses processes or threads")
@@ -31,7 +31,7 @@ func (r *ranks) Ranks(q Request) (g Group, world, shared bool, err error) {
 		return nil, false, false, err
 	}
 	spawn := mpilink.Spawn{Config: cfg, Options: options, Command: q.Command, Args: q.Args, Info: q.Info}
-	if spawn.Workers, err = spawned(q.Workers); err != nil {
+	if spawn.Workers, err = spawned(q.Workers, max(q.Slots, 1)); err != nil {
 		return nil, false, false, fmt.Errorf("futures: %w", err)
 	}
 	if spawn.Command == "" {
@@ -45,6 +45,15 @@ func (r *ranks) Ranks(q Request) (g Group, world, shared bool, err error) {
 	return mpilink.NewSpawned(spawn), false, false, nil
 }
 
+// config is what a group of ranks is made with.
+func (q Request) config() mpilink.Config {
+	cfg := mpilink.Config{Backoff: q.Backoff, Liveness: q.Liveness}
+	if q.Slots > 1 {
+		cfg.PerRank = q.Slots
+	}
+	return cfg
+}
+
 // Spawnless implements Job.
 func (r *ranks) Spawnless() (why, instead string) {
 	if r.Leads() || r.Serves() || !mpi.Started() {
@@ -54,8 +63,9 @@ func (r *ranks) Spawnless() (why, instead string) {
 	return why, instead
 }
 
-// spawned is how many workers are spawned: as many as are asked for, else what the launcher has room for.
-func spawned(asked int) (int, error) {
+// spawned is how many processes are spawned with so many slots each: as many as are asked for, else so many that they fill what the launcher
+// has room for.
+func spawned(asked, slots int) (int, error) {
 	if asked > 0 {
 		return asked, nil
 	}
@@ -67,5 +77,5 @@ func spawned(asked int) (int, error) {
 	if err != nil || !known {
 		return 1, err
 	}
-	return max(universe-world.Size(), 1), nil
+	return max((universe-world.Size()+slots-1)/slots, 1), nil
 }

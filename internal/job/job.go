@@ -78,6 +78,7 @@ type Program struct {
 type Request struct {
 	Backoff, Liveness time.Duration
 	Workers           int           // 0: as many as there is room for
+	Slots             int           // of each worker's process; 0 and 1: it is a worker
 	Limit             time.Duration // of the wait for the ranks of a communicator; 0: as long as they live
 
 	Command string   // to spawn; "" is this program

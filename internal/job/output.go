@@ -3,9 +3,6 @@ package job
 import (
 	"context"
 	"sync"
-
-	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/link"
 )
 
 // redirection is what a rank has to undo after it has served.
@@ -17,17 +14,6 @@ type redirection struct {
 
 // redirectionKey is the key of the *redirection in the context of a set-up.
 type redirectionKey struct{}
-
-// ServeRedirected is dispatch.Serve in a rank whose set-up may call Redirect, which holds until the end.
-func ServeRedirected(ep link.Endpoint, svc dispatch.Service) error {
-	var r redirection
-	setup := svc.Setup
-	svc.Setup = func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) {
-		return setup(context.WithValue(ctx, redirectionKey{}, &r), b, segments)
-	}
-	defer r.end()
-	return dispatch.Serve(ep, svc)
-}
 
 // end gives the rank its own output back. A set-up that still runs changes it no more.
 func (r *redirection) end() {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -91,7 +90,7 @@ func serveRank(p Program, c *mpi.Comm, o mpilink.Options, rank int, spawned bool
 	svc := p.Service()
 	svc.Hello.Rank = rank
 	svc.Turn = new(dispatch.Lease).Seat
-	err := mpilink.Serve(c, o, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
+	err := mpilink.Serve(c, o, Serving(svc))
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
 	if err == nil && mpi.Lost() { // MPI cannot be left in good order any more

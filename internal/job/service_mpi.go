@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
-	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
@@ -27,7 +26,7 @@ func (r *ranks) Connect(q Request, place mpilink.Place) (Group, error) {
 		return nil, errors.New("futures: WithService: this process is a rank that serves a master; an executor in a task uses processes or threads")
 	}
 	c := mpilink.Connection{
-		Config: mpilink.Config{Backoff: q.Backoff}, Options: options, Place: place, Started: launched() || mpi.Started(),
+		Config: q.config(), Options: options, Place: place, Started: launched() || mpi.Started(),
 		Init: func() error {
 			_, err := startMPI()
 			return err
@@ -86,7 +85,7 @@ func serveAt(p Program, s Server) error {
 	err = mpilink.ServeMasters(ctx, mpilink.Service{
 		Options: options, Place: s.Place, Bind: s.Bind, Keep: s.Keep, World: own,
 		Said: func(text string) { fmt.Fprintln(os.Stderr, "rankpool: serve:", text) },
-	}, func(ep link.Endpoint) error { return ServeRedirected(ep, svc) })
+	}, Serving(svc))
 	if err != nil {
 		return fmt.Errorf("rank %d: %w", world.Rank(), err)
 	}

@@ -109,8 +109,8 @@ type Traits struct {
 	SharesMem bool   // workers live in this process: Local frames travel, working directory and environment are shared
 	Spread    bool   // workers may be on several hosts; then none is replaced
 
-	// Slots is how many workers a process has that are started, killed and lost together, those of adjoining numbers; 0 and 1 mean
-	// that each has its own.
+	// Slots is how many workers a process has, those of adjoining numbers; 0 and 1 mean that each has its own. Where Kill ends workers
+	// they are started, killed and lost together; else each by itself.
 	Slots int
 }
 
@@ -162,6 +162,13 @@ type Journals interface {
 type SlotRecaller interface {
 	// RecallSlot is Recall for one of the worker's journals.
 	RecallSlot(w, slot int, first, n uint64)
+}
+
+// Sibling is an Endpoint of one of several workers that its group has in one process, each with an Endpoint of its own.
+type Sibling interface {
+	// Siblings returns how many these are, 1 if the worker is alone, and what they have in common, which compares unequal to that of
+	// others.
+	Siblings() (of any, n int)
 }
 
 // Native is an Endpoint whose group has something of its own for its workers to talk to each other by.

@@ -4,6 +4,7 @@ package behaviour_test
 
 import (
 	"os"
+	"strconv"
 
 	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -17,6 +18,9 @@ func init() {
 	}
 }
 
+// slotsVariable says how many slots each rank has at most.
+const slotsVariable = "BEHAVIOUR_SLOTS"
+
 func ranks() backend {
 	b := backend{
 		name: "ranks", env: "auto", apart: true, reports: "mpi",
@@ -26,8 +30,9 @@ func ranks() backend {
 			"TestAfterAMapHasEndedNothingThatWasSentAheadBegins":      "a rank learns of the end from a message",
 		},
 	}
+	b.slots, _ = strconv.Atoi(os.Getenv(slotsVariable))
 	if size := mpi.FindLauncher(os.LookupEnv).Size; size > 1 {
-		b.workers = size - 1
+		b.workers = (size - 1) * max(b.slots, 1)
 		for name, why := range map[string]string{
 			"TestAPoolThatIsStartedAndAbandonedEndsByItself":             "ranks outlive an executor",
 			"TestTheMasterDecidesHowLargeSlicesTravel":                   "only the first executor sets the environment",

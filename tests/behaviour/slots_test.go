@@ -17,9 +17,6 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// slotted are the backends whose workers can be slots.
-func slotted(b backend) bool { return b.column() == "goroutines" || b.column() == "processes" }
-
 // Post is where a task says that it runs, and what it waits for.
 type Post struct {
 	Dir  string
@@ -50,7 +47,7 @@ var exitsThere = futures.Register("slots.exits", func(p Post) (string, error) {
 func slotBackend(t *testing.T, n int) backend {
 	t.Helper()
 	for _, b := range backends {
-		if b.slots > 0 {
+		if b.slots > 0 && b.replaces {
 			b.slots = n
 			t.Setenv("RANKPOOL_BACKEND", b.env)
 			ran.Note(t, b.column())
@@ -76,7 +73,7 @@ func running(t *testing.T, dir string, n int) {
 func TestTheSlotsOfAProcessRunAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		b.slots = 4
-		ex := b.start(t, 8)
+		ex := b.start(t, 8) // of ranks there have to be two, or they are spawned
 		if n, err := ex.NumWorkers(within(t)); n != 8 || err != nil {
 			t.Fatal(n, err)
 		}
@@ -99,7 +96,7 @@ func TestTheSlotsOfAProcessRunAtTheSameTime(t *testing.T) {
 				t.Errorf("task %d returned %s", i, v)
 			}
 		}
-	}, slotted)
+	})
 }
 
 func TestAProcessThatDiesCostsWhatItsSlotsRan(t *testing.T) {
@@ -282,25 +279,30 @@ var seeShared = futures.RegisterContext("slots.seeShared", func(ctx context.Cont
 })
 
 func TestTheSlotsOfAProcessShareItsInitializerAndGlobals(t *testing.T) {
-	b := slotBackend(t, 4)
-	ex := b.start(t, 8, futures.WithInitializer(setShared, 7), futures.WithGlobal(sharedGlobal, []int{1, 2, 3}))
-	f, err := futures.SubmitEach(ex, seeShared, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := map[int]uintptr{}
-	for i, r := range result(t, f) {
-		if r.Set != 7 || r.Runs != 1 || r.Worker.Index != i || r.Worker.Slot != i%4 || r.Worker.Slots != 4 {
-			t.Errorf("worker %d: %+v", i, r)
+	each(t, func(t *testing.T, b backend) {
+		b.slots = 4
+		ex := b.start(t, 8, futures.WithInitializer(setShared, 7), futures.WithGlobal(sharedGlobal, []int{1, 2, 3}))
+		f, err := futures.SubmitEach(ex, seeShared, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if old, is := at[r.Worker.Pid]; is && old != r.Global {
-			t.Errorf("worker %d has a copy of the global", i)
+		at, runs := map[int]uintptr{}, map[int]int64{}
+		for i, r := range result(t, f) {
+			if r.Set != 7 || r.Worker.Index != i || r.Worker.Slot != i%4 || r.Worker.Slots != 4 {
+				t.Errorf("worker %d: %+v", i, r)
+			}
+			if old, is := at[r.Worker.Pid]; is && (old != r.Global || runs[r.Worker.Pid] != r.Runs) {
+				t.Errorf("worker %d has a copy of the global, or was set up apart: %+v", i, r)
+			}
+			if b.replaces && r.Runs != 1 { // a rank may have had another executor's
+				t.Errorf("the initializer ran %d times", r.Runs)
+			}
+			at[r.Worker.Pid], runs[r.Worker.Pid] = r.Global, r.Runs
 		}
-		at[r.Worker.Pid] = r.Global
-	}
-	if len(at) != 2 {
-		t.Errorf("%d processes", len(at))
-	}
+		if len(at) != 2 {
+			t.Errorf("%d processes", len(at))
+		}
+	}, apart)
 }
 
 func TestSlotsThatCannotBeAreRefused(t *testing.T) {
@@ -324,20 +326,43 @@ func TestSlotsThatCannotBeAreRefused(t *testing.T) {
 			}
 			mayBeBroken(t, ex)
 		}
-	}, slotted)
+	})
 }
 
-func TestRanksHaveOneSlot(t *testing.T) {
+var askHandle = futures.RegisterContext("slots.askHandle", func(ctx context.Context, _ int) (string, error) {
+	c, err := futures.CommWorkers(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.Handle(ctx)
+	return fmt.Sprint(err), nil
+})
+
+func TestSlotsOfOneRankAreRefusedACommunicatorOfMPI(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		ex, err := b.make(futures.WithMaxWorkers(max(b.workers, 1)), futures.WithSlots(2))
+		ranks := 2
+		if b.workers > 0 {
+			ranks = b.workers / max(b.slots, 1)
+		}
+		ex, err := b.make(futures.WithMaxWorkers(ranks), futures.WithSlots(2))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer mayBeBroken(t, ex)
-		if err := ex.Bootup(within(t)); err == nil || !contains(err, "WithSlots(2)") || !contains(err, "ranks") {
-			t.Errorf("refused with %v", err)
+		defer mustClose(t, ex)
+		f, err := futures.SubmitEach(ex, askHandle, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}, func(b backend) bool { return !slotted(b) })
+		all := result(t, f)
+		if len(all) != 2*ranks {
+			t.Errorf("%d workers on %d ranks", len(all), ranks)
+		}
+		for i, answer := range all {
+			if !strings.Contains(answer, "WithSlots") {
+				t.Errorf("worker %d: %s", i, answer)
+			}
+		}
+	}, func(b backend) bool { return b.reports == "mpi" })
 }
 
 func TestTheVariableSetsTheSlots(t *testing.T) {

@@ -108,9 +108,9 @@ func TestATaskIsToldWhichWorkerRunsIt(t *testing.T) {
 				want := expected(ex, i)
 				switch b.column() {
 				case "world":
-					want.Rank = i + 1 // the master is 0
+					want.Rank = i/want.Slots + 1 // the master is 0
 				case "spawned":
-					want.Rank = i
+					want.Rank = i / want.Slots
 				default:
 					want.Rank = -1
 				}

@@ -58,6 +58,11 @@ func TestRanksAreAfterABlockAsTheyWereBefore(t *testing.T) {
 		t.Errorf("%d of 2 workers were set:\n%s", n, o.output)
 	}
 	o.contains(t, "rank 0 is as before", "rank 1 is as before", "rank 2 is as before")
+	o = world.succeed(t, communicators, []string{"surroundings", dir}, "RANKPOOL_SLOTS=2")
+	if n := strings.Count(o.output, "in the block: "+dir+` "set"`); n != 4 {
+		t.Errorf("%d of 4 slots were set:\n%s", n, o.output)
+	}
+	o.contains(t, "rank 0 is as before", "rank 1 is as before", "rank 2 is as before")
 }
 
 func TestARankThatComesToItsEndWithoutEnteringIsNotWaitedFor(t *testing.T) {

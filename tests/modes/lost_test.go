@@ -95,6 +95,22 @@ func TestARankKilledInALongTaskCostsThatTask(t *testing.T) {
 	})
 }
 
+// The executor says of each task with which worker it was lost, and both were slots of the rank that was killed.
+func TestARankKilledWithSlotsCostsWhatTheyRan(t *testing.T) {
+	t.Parallel()
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("loseslots")
+		o.matches(t, 4, `long task \d: done`)
+		o.matches(t, 2, `long task \d: lost true with worker \d, process \d+, after [\d.]+m?s: holdBeside was lost with worker \d `+gone)
+		o.contains(t, "slots: 6", "queued: done, workers: 4 <nil> failed: 2 lost: 2", "ranks were lost, so this job ends without MPI_Finalize")
+		killed := regexp.MustCompile(`killed: (\d+)`).FindStringSubmatch(o.output)
+		if killed == nil || strings.Count(o.output, "process "+killed[1]+", after") != 2 {
+			t.Errorf("others were lost than those of %v:\n%s", killed, o.output)
+		}
+		o.ends(t, 0, lost...)
+	}, "RANKPOOL_SLOTS=2")
+}
+
 // The other elements are delivered, and the lost one is named.
 func TestAnElementThatKillsItsWorkerIsLostAloneOnProcessesAndRanks(t *testing.T) {
 	t.Parallel()

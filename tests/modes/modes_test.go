@@ -39,6 +39,7 @@ type mode struct {
 	options []string // of mpiexec
 	stdin   string
 	tells   mpitest.Signals // to mpiexec's process group
+	slots   int             // of each rank, for tests that have them
 	long    bool            // it is many runs in one, and may take as long
 
 	binaries *testkit.Programs // what builds the program, unless the usual

@@ -3,6 +3,7 @@
 package modes_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,13 +62,19 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	}
 	var there testkit.Ran
 	all := true
-	for _, m := range append(rankModes(), mode{name: "world of two", ranks: 2}, mode{name: "world of four", ranks: 4}, mode{name: "world of five", ranks: 5}) {
+	ways := append(rankModes(), mode{name: "world of two", ranks: 2}, mode{name: "world of four", ranks: 4}, mode{name: "world of five", ranks: 5})
+	ways = append(ways, mode{name: "world of two × 2 slots", ranks: 2, slots: 2}) // most tests ask for so many workers
+	for _, m := range rankModes() {
+		m.name, m.slots = m.name+" × 4 slots", 4
+		ways = append(ways, m)
+	}
+	for _, m := range ways {
 		complete := false
 		t.Run(m.name, func(t *testing.T) {
 			list := filepath.Join(t.TempDir(), "ran")
 			r, err := mpitest.RunSpawning(t, mpitest.Job{
 				Ranks: m.ranks, Program: suite, Limit: testkit.Suite, Args: []string{"-test.timeout=" + (3 * limit).String()},
-				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))}, Env: []string{"BEHAVIOUR_RAN=" + list},
+				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))}, Env: []string{"BEHAVIOUR_RAN=" + list, fmt.Sprint("BEHAVIOUR_SLOTS=", m.slots)},
 			})
 			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
 				t.Fatalf("%v, status %d:\n%s", err, r.Code, mpitest.Untagged(r.Report()))

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/rankpool/rankpool/internal/link"
@@ -19,12 +18,9 @@ const journalSize = 64 << 10
 
 // endpoint is a worker's end, and the worker's life in its rank.
 type endpoint struct {
-	rank    *rank
-	id      uint64
-	slot    int
-	nap     time.Duration
-	group   uint64 // 0 unless it has a worker on every rank that serves and is not lost
-	missing []int  // the ranks that were lost before
+	rank *rank
+	id   uint64
+	startArgs
 	parking *parking
 	journal *link.Journal
 
@@ -181,6 +177,17 @@ func (r *rank) failure() error {
 
 // Journal is in this process's memory.
 func (e *endpoint) Journal() *link.Journal { return e.journal }
+
+// Siblings implements link.Sibling.
+func (e *endpoint) Siblings() (of any, n int) {
+	return siblings{e.rank, e.group}, e.siblings
+}
+
+// siblings is what the workers of a group have in common in their rank.
+type siblings struct {
+	rank  *rank
+	group uint64
+}
 
 // Close makes the return of serve that follows a success, and wakes a Recv.
 func (e *endpoint) Close() error {

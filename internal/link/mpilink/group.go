@@ -23,6 +23,9 @@ type Config struct {
 	// ranks in turn.
 	Slots int
 
+	// PerRank is how many workers each rank has instead; those of a rank are of adjoining numbers. 0 means that Slots decides.
+	PerRank int
+
 	// Backoff bounds how long this side and the ranks sleep between looks; 0 means DefaultBackoff.
 	Backoff time.Duration
 
@@ -40,7 +43,8 @@ type Group struct {
 	handler link.Handler
 	slots   []atomic.Pointer[remote]
 	peers   []int  // of the slots
-	whole   uint64 // the group's number if it has a worker on every rank that serves and is not lost, else 0
+	number  uint64 // of the group in its hub
+	whole   bool   // it has one worker on every rank that serves and is not lost
 	missing []int  // the ranks that were lost when it was opened
 
 	mu        sync.Mutex
@@ -70,7 +74,9 @@ func newGroup(cfg Config, h *Hub, o opening) *Group {
 }
 
 // Traits describes the group.
-func (g *Group) Traits() link.Traits { return link.Traits{Kind: Kind, Spread: true} }
+func (g *Group) Traits() link.Traits {
+	return link.Traits{Kind: Kind, Spread: true, Slots: g.cfg.PerRank}
+}
 
 // Open counts the ranks that are not lost; a group that spawns blocks until its workers have started. It fails when none
 // is left, and when the group was opened or closed before.
@@ -104,7 +110,10 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 		return 0, errors.New("mpilink: Open: every rank of this job but this one is lost")
 	}
 	n := g.cfg.Slots
-	if n < 1 {
+	switch {
+	case g.cfg.PerRank > 0:
+		n = g.cfg.PerRank * len(peers)
+	case n < 1:
 		n = len(peers)
 	}
 	g.mu.Lock()
@@ -113,7 +122,11 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 		return 0, fmt.Errorf("mpilink: Open: %w", link.ErrClosed)
 	}
 	for w := range n {
-		g.peers = append(g.peers, peers[w%len(peers)])
+		peer := w % len(peers)
+		if g.cfg.PerRank > 0 {
+			peer = w / g.cfg.PerRank
+		}
+		g.peers = append(g.peers, peers[peer])
 	}
 	g.hub, g.handler, g.slots = hub, h, make([]atomic.Pointer[remote], n)
 	hub.hubMu.Lock()
@@ -125,10 +138,9 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 			g.missing = append(g.missing, peer)
 		}
 	}
-	if n == hub.peers-len(g.missing) && n == len(peers) && len(g.missing) <= mostMissing {
-		hub.lastGroup++
-		g.whole = hub.lastGroup
-	} else {
+	hub.lastGroup++
+	g.number = hub.lastGroup
+	if g.whole = n == hub.peers-len(g.missing) && n == len(peers) && len(g.missing) <= mostMissing; !g.whole {
 		g.missing = nil // nobody asks
 	}
 	return n, nil
@@ -160,7 +172,7 @@ func (g *Group) Start(w int) {
 	}
 	h.hubMu.Unlock()
 	if refused == nil {
-		refused = h.note(r.peer, r.id, kindStart, startArgs(w, g.cfg.Backoff, g.whole, g.missing)...)
+		refused = h.note(r.peer, r.id, kindStart, g.startArgs(w).append(nil)...)
 		h.nudge()
 	}
 	if refused != nil {
@@ -169,6 +181,11 @@ func (g *Group) Start(w int) {
 			r.report(refused)
 		})
 	}
+}
+
+// startArgs is what the rank of a worker is told at its start.
+func (g *Group) startArgs(w int) startArgs {
+	return startArgs{slot: w, nap: g.cfg.Backoff, group: g.number, whole: g.whole, siblings: max(g.cfg.PerRank, 1), missing: g.missing}
 }
 
 // Send queues the frame's messages.
@@ -336,7 +353,7 @@ func (g *Group) cutAll(ctx context.Context, empty <-chan struct{}) error {
 	}
 	<-empty // the poller needs no answer for that
 	return fmt.Errorf("mpilink: Close: the workers on ranks [%s] did not end and were cut off: %w",
-		strings.Join(names, " "), context.Cause(ctx))
+		strings.Join(slices.Compact(names), " "), context.Cause(ctx))
 }
 
 // release ends what was opened for this group, once. Further calls wait for the first one.

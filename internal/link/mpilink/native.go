@@ -25,7 +25,7 @@ func (e *endpoint) Native(absent []int) (any, error) {
 }
 
 func (e *endpoint) makeNative(absent []int) (*mpi.Comm, error) {
-	if e.group == 0 {
+	if !e.whole {
 		return nil, errors.New("its workers are not one on each rank")
 	}
 	env, err := mpi.Init(mpi.Options{})

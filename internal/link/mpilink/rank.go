@@ -289,7 +289,9 @@ func (r *rank) event(e *mpi.Event) {
 		case t == nil:
 		case t.in != nil:
 			for _, ep := range r.endpoints {
-				r.unpark(ep.parking)
+				if &ep.lane == t.from {
+					r.unpark(ep.parking)
+				}
 			}
 		default:
 			t.over = true
@@ -342,12 +344,12 @@ func (r *rank) head(b []byte) {
 		}
 		return
 	case kindStart:
-		slot, nap, group, missing, ok := readStart(data)
+		args, ok := readStart(data)
 		if !ok {
 			r.fail(errHead)
 			return
 		}
-		ep := &endpoint{rank: r, id: id, slot: slot, nap: nap, group: group, missing: missing, parking: newParking(), journal: newJournal()}
+		ep := &endpoint{rank: r, id: id, startArgs: args, parking: newParking(), journal: newJournal()}
 		r.endpoints[id] = ep
 		go ep.run()
 		return
@@ -376,31 +378,50 @@ func (r *rank) head(b []byte) {
 // mostMissing is how many lost ranks can be told of at the start of a worker.
 const mostMissing = (longest - tail - startSize) / 8
 
-const startSize = 24
+const startSize = 40
 
 // startArgs is the content of kindStart.
-func startArgs(slot int, nap time.Duration, group uint64, missing []int) []byte {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(slot))
-	b = binary.LittleEndian.AppendUint64(b, uint64(nap))
-	b = binary.LittleEndian.AppendUint64(b, group)
-	for _, peer := range missing {
+type startArgs struct {
+	slot     int
+	nap      time.Duration
+	group    uint64 // its number
+	whole    bool   // it has one worker on every rank that serves and is not lost
+	siblings int    // how many workers of the group this rank has; 1 where nobody counts
+	missing  []int  // the ranks that were lost before, where the group is whole
+}
+
+func (a startArgs) append(b []byte) []byte {
+	whole := uint64(0)
+	if a.whole {
+		whole = 1
+	}
+	for _, n := range []uint64{uint64(a.slot), uint64(a.nap), a.group, whole, uint64(a.siblings)} {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	for _, peer := range a.missing {
 		b = binary.LittleEndian.AppendUint64(b, uint64(peer))
 	}
 	return b
 }
 
-func readStart(b []byte) (slot int, nap time.Duration, group uint64, missing []int, ok bool) {
+func readStart(b []byte) (a startArgs, ok bool) {
 	if len(b) < startSize || len(b)%8 != 0 {
-		return 0, 0, 0, nil, false
+		return a, false
 	}
 	u := binary.LittleEndian.Uint64
-	slot, ok = count(b)
+	siblings := false
+	a.slot, ok = count(b)
+	a.siblings, siblings = count(b[32:])
+	if ok = ok && siblings && u(b[24:]) <= 1; !ok {
+		return a, false
+	}
+	a.nap, a.group, a.whole = time.Duration(u(b[8:])), u(b[16:]), u(b[24:]) == 1
 	for at := startSize; at < len(b) && ok; at += 8 {
 		var peer int
 		peer, ok = count(b[at:])
-		missing = append(missing, peer)
+		a.missing = append(a.missing, peer)
 	}
-	return slot, time.Duration(u(b[8:])), u(b[16:]), missing, ok
+	return a, ok
 }
 
 // masterEnds takes the end of the master's process. After its goodbye this is as good as its word that all ranks know, which it does not see

@@ -21,6 +21,15 @@ func TestRanksOfTheWorldPassTheSuite(t *testing.T) {
 	})
 }
 
+func TestSlotsOfARankPassTheSuite(t *testing.T) {
+	if !mpitest.UnderLong(t, 2) {
+		return
+	}
+	linktest.Run(t, func(*testing.T) linktest.Harness {
+		return linktest.Harness{New: func(slots int) link.Group { return hub.Group(mpilink.Config{PerRank: slots}) }, Small: true}
+	})
+}
+
 func TestSpawnedProcessesPassTheSuite(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -253,7 +253,7 @@ func TestALargeSegmentComesInPartsOfWhichEachIsTold(t *testing.T) {
 func FuzzWordsOfARank(f *testing.F) {
 	f.Add(trail(self().append(nil), 7, kindSelf))
 	f.Add(trail(appendWard(nil, 3, self()), 0, kindBuried))
-	f.Add(trail(startArgs(1, 2, 3, []int{5, 6}), 4, kindStart))
+	f.Add(trail(startArgs{1, 2, 3, true, 4, []int{5, 6}}.append(nil), 4, kindStart))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		data, id, number, kind, ok := untrail(b)
 		if !ok {
@@ -267,8 +267,8 @@ func FuzzWordsOfARank(f *testing.F) {
 		if rank, p, ok := readWard(data); ok && string(appendWard(nil, rank, p)) != string(data) {
 			t.Errorf("%q is not rank %d, %+v", data, rank, p)
 		}
-		if slot, nap, group, missing, ok := readStart(data); ok && string(startArgs(slot, nap, group, missing)) != string(data) {
-			t.Errorf("%q is not %d %v %d", data, slot, nap, group)
+		if args, ok := readStart(data); ok && string(args.append(nil)) != string(data) {
+			t.Errorf("%q is not %+v", data, args)
 		}
 	})
 }

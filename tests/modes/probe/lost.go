@@ -22,7 +22,7 @@ func init() {
 	for name, act := range map[string]func(context.Context) error{
 		"loselong": loseLong, "losebatch": loseBatch, "loseall": loseAll, "pauses": pauses, "losegang": loseGang,
 		"losemap": loseMap, "signalled": signalled, "cutoff": cutOff, "losedrain": loseDrain,
-		"loseexit": loseExit,
+		"loseexit": loseExit, "loseslots": loseSlots,
 	} {
 		acts[name] = act
 	}
@@ -30,17 +30,7 @@ func init() {
 
 var (
 	// hold says that it runs, and runs until it is told to go.
-	hold = futures.Register("hold", func(dir string) (int, error) {
-		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
-			return 0, err
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(dir, "go")); err == nil {
-				return os.Getpid(), nil
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
+	hold = futures.Register("hold", holdIn)
 
 	// compute uses a processor for so many rounds and calls nothing meanwhile.
 	compute = futures.Register("compute", func(rounds int) (uint64, error) {
@@ -239,6 +229,84 @@ func loseLong(ctx context.Context) error {
 	n, err = ex.NumWorkers(ctx)
 	s := ex.Stats()
 	fmt.Println("after the idle one: workers:", n, err, "failed:", s.Failed, "lost:", s.Lost)
+	return nil
+}
+
+// loseSlots loses a rank whose two slots both run long tasks, with others queued behind them, and sees the rest out.
+func loseSlots(ctx context.Context) error {
+	ex := executor()
+	defer ex.Close()
+	n, err := ex.NumWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println("slots:", n)
+	var held, queued []*futures.Future[int]
+	for i := range n {
+		held = append(held, submit(ex, holdBeside, beside{*dir, i}))
+	}
+	for i := range 200 {
+		queued = append(queued, submit(ex, add, i))
+	}
+	pids, err := atWork(ctx, *dir, n/2)
+	if err != nil {
+		return err
+	}
+	if err := allAtWork(ctx, *dir, n); err != nil {
+		return err
+	}
+	fmt.Println("killed:", pids[1])
+	kill(pids[1])
+	if _, _, err := futures.Wait(ctx, held, futures.FirstCompleted); err != nil {
+		return err
+	}
+	if err := seeOut(ctx, held, queued); err != nil {
+		return err
+	}
+	n, err = ex.NumWorkers(ctx)
+	s := ex.Stats()
+	fmt.Println("queued: done, workers:", n, err, "failed:", s.Failed, "lost:", s.Lost)
+	return nil
+}
+
+// beside is a long task that runs beside others in its process.
+type beside struct {
+	Dir string
+	I   int
+}
+
+func holdIn(dir string) (int, error) {
+	if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
+		return 0, err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go")); err == nil {
+			return os.Getpid(), nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// holdBeside is hold, and says of each task that it runs.
+var holdBeside = futures.Register("holdBeside", func(b beside) (int, error) {
+	if err := os.WriteFile(filepath.Join(b.Dir, fmt.Sprint("task-", b.I)), nil, 0o600); err != nil {
+		return 0, err
+	}
+	return holdIn(b.Dir)
+})
+
+func allAtWork(ctx context.Context, dir string, n int) error {
+	for i := 0; i < n; {
+		if _, err := os.Stat(filepath.Join(dir, fmt.Sprint("task-", i))); err == nil {
+			i++
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Millisecond):
+		}
+	}
 	return nil
 }
 
