@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,24 @@ func TestSrunStartsTheWorld(t *testing.T) {
 				t.Error("julia.pgm differs from the one that goroutines computed")
 			}
 			if want := "backend mpi, workers 2, tasks 960,"; strings.Count(o.output, want) != 1 {
+				t.Errorf("want %q once in:\n%s", want, o.output)
+			}
+			t.Log(o.output)
+		})
+	}
+}
+
+// The nodes are this machine, and this Slurm binds nothing: each rank may use all cores there are.
+func TestSrunStartsARankWithSlotsOnEachNode(t *testing.T) {
+	want := onThreads(t, "julia").picture(t)
+	for slots, n := range map[string]int{"4": 4, "auto": min(runtime.NumCPU(), runtime.GOMAXPROCS(0))} {
+		t.Run(slots, func(t *testing.T) {
+			o := slurmRun(t, []string{"RANKPOOL_SLOTS=" + slots}, "srun", "--mpi="+right(), "-N", "3", "--ntasks-per-node=1", "--cpus-per-task=4",
+				build(t, "julia")).succeeded(t)
+			if !bytes.Equal(o.picture(t), want) {
+				t.Error("julia.pgm differs from the one that goroutines computed")
+			}
+			if want := fmt.Sprintf("backend mpi, workers %d, tasks 960,", 2*n); strings.Count(o.output, want) != 1 {
 				t.Errorf("want %q once in:\n%s", want, o.output)
 			}
 			t.Log(o.output)
