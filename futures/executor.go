@@ -466,7 +466,11 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
-		e.endRecording(m)
+		select {
+		case <-m.Closed():
+			e.endRecording(m)
+		default: // the workers are still leaving: the recording ends when they have left
+		}
 	}
 	if !c.noWait {
 		lane.Flush(life.LastWords, e.log, life.Complaints())

@@ -18,14 +18,16 @@ import (
 // WithTrace has the executor record in a file what each worker did and when: `rankpool report FILE` reads it. All executors of a
 // program can record into the same file, also one after the other, and so can the same program when it is started again, as by a batch system: what
 // is there is kept, and the new run stands behind it. The file is whole but for the last quarter of a second when the program is
-// killed. It must not exist, or be a recording: anything else is left as it is.
+// killed. It must not exist, or be a recording: anything else is left as it is. While another program
+// writes it, and where the file system has no locks, the run has a file of its own, with the host and the process behind its name, and a line in the log.
 //
 // The master writes the file, on a goroutine that nobody waits for. A disk that hangs or is full costs details of the recording and
 // nothing else; Close and a Shutdown that waits wait a second for it. What is wrong with the file is a warning in the log. A recording
 // takes 20 to 40 bytes for each call, and for each batch of tiny ones. It has no more than 256 MiB, or RANKPOOL_TRACE_LIMIT (a number of
 // bytes, or of those with KiB, MiB or GiB behind it): from the half of that on calls are put together.
 //
-// Without the option the variable RANKPOOL_TRACE names the file, in the master: an executor that a task makes records nothing then. An
+// Without the option the variable RANKPOOL_TRACE names the file, for all executors of the master's process: also those that a task makes which runs
+// on a goroutine. An executor that a task makes in a process of workers records nothing then. An
 // empty name records nothing, whatever the variable says.
 func WithTrace(file string) Option {
 	return option(func(c *config) error {

@@ -198,12 +198,10 @@ func (t *tracer) number(j *Job) uint64 {
 func (t *tracer) units(w *worker, seq uint64, j *Job, of tracedJob, unit, n, tries int) trace.Event {
 	f := t.frame(w, seq)
 	e := trace.Event{Kind: trace.UnitsRan, Worker: w.slot, At: f.at, Queued: min(of.queued, f.at), Job: of.number,
+		Func: t.name(j.Func), Listed: of.listed,
 		First: unit * j.chunk(), Count: j.elements(unit, n), Units: n, Attempt: tries + 1, In: f.bytes * int64(n) / int64(f.last-f.first+1)}
 	if of.number == 0 {
 		e.Queued = f.at
-	}
-	if !of.listed {
-		e.Func = t.name(j.Func)
 	}
 	return e
 }

@@ -173,7 +173,10 @@ func (e *encoder) append(b []byte, v *Event) []byte {
 		m.uint(5, uint64(v.Count))
 		m.uint(6, uint64(v.Chunk))
 	case UnitsRan:
-		fn := e.text(&b, v.Func)
+		fn := uint64(0)
+		if !v.Listed {
+			fn = e.text(&b, v.Func)
+		}
 		field = fieldUnits
 		e.units(&m, v, fn)
 	case UnitFailed:

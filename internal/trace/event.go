@@ -90,7 +90,10 @@ type Event struct {
 
 	Bound time.Duration // how far from the truth a worker's times are at most
 
-	Func string
+	// Func is the function. Of units of a job that was told when it was queued it need not be written: then Listed is set.
+	Func   string
+	Listed bool
+
 	Host string // of a worker
 	Text string // of a failure or a loss; of a pool, what its workers are
 	Err  error  // gives Text when the event is written: its method may be code of the user's

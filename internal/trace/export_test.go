@@ -2,3 +2,6 @@ package trace
 
 // Rouse has the writer write now.
 func (p *Pool) Rouse() { p.rouse() }
+
+// Scans is how many files were read to find their end since it was called last.
+func Scans() int64 { return scans.Swap(0) }

@@ -22,8 +22,9 @@ func (t *thinner) room() int64 { return groupRoom * int64(len(t.groups)) }
 // groupRoom is more than the record of a group takes, but for the names of functions, of which each is written once.
 const groupRoom = 100
 
-// add takes units in. Those of a group that has become as large as that are returned; they are the caller's.
+// add takes units in, whose function is known then and told. Those of a group that has become as large as that are returned; they are the caller's.
 func (t *thinner) add(e *Event, most int) (full *Event) {
+	e.Listed = false // the units of several jobs may be told of by one of them
 	k := group{e.Pool, e.Worker, e.Func, e.Outcome}
 	g := t.groups[k]
 	if g == nil {

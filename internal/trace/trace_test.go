@@ -280,7 +280,8 @@ func TestTheTextOfAnErrorIsAskedForWhenItIsWritten(t *testing.T) {
 // Jobs, failures and losses take room as units do, and cannot be put together.
 func TestWhatIsNoUnitKeepsToTheLimitTooAndWhatIsMissingIsSaid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "recording")
-	p, err := trace.Open(trace.Config{Path: path, Limit: trace.LeastLimit, Warn: func(text string, err error) { t.Error(text, err) }})
+	var warned []string // by the goroutine that writes
+	p, err := trace.Open(trace.Config{Path: path, Limit: trace.LeastLimit, Warn: func(text string, _ error) { warned = append(warned, text) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,6 +302,7 @@ func TestWhatIsNoUnitKeepsToTheLimitTooAndWhatIsMissingIsSaid(t *testing.T) {
 	}
 	p.Add(trace.Event{Kind: trace.UnitsRan, Worker: 1, Count: 7, Units: 7, Func: "f"})
 	closed(t, p)
+	limited(t, warned, 2)
 	if size := len(contents(t, path)); size > trace.LeastLimit || size < trace.LeastLimit/2 {
 		t.Errorf("%d bytes", size)
 	}
@@ -325,7 +327,8 @@ func TestWhatIsNoUnitKeepsToTheLimitTooAndWhatIsMissingIsSaid(t *testing.T) {
 
 func TestARecordingKeepsToItsLimitAndTellsOfAllUnits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "recording")
-	p, err := trace.Open(trace.Config{Path: path, Limit: trace.LeastLimit, Warn: func(text string, err error) { t.Error(text, err) }})
+	var warned []string // by the goroutine that writes
+	p, err := trace.Open(trace.Config{Path: path, Limit: trace.LeastLimit, Warn: func(text string, _ error) { warned = append(warned, text) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,6 +355,7 @@ func TestARecordingKeepsToItsLimitAndTellsOfAllUnits(t *testing.T) {
 		}
 	}
 	closed(t, p)
+	limited(t, warned, 1)
 	size := len(contents(t, path))
 	got, _, _ := read(t, contents(t, path))
 	units, busy, single := 0, time.Duration(0), 0
@@ -369,5 +373,73 @@ func TestARecordingKeepsToItsLimitAndTellsOfAllUnits(t *testing.T) {
 	}
 	if size < trace.LeastLimit/2 {
 		t.Errorf("%d bytes: it began to thin out too early", size)
+	}
+}
+
+// limited checks that what the limit does was said, once.
+func limited(t *testing.T, warned []string, lines int) {
+	t.Helper()
+	for i, want := range []string{"half of the limit", "has its limit"} {
+		if i < lines && (len(warned) <= i || !strings.Contains(warned[i], want)) || len(warned) > 2 {
+			t.Errorf("%q was said", warned)
+		}
+	}
+}
+
+// asks is an error whose method does what an author may do.
+type asks struct{ f func() }
+
+func (a asks) Error() string { a.f(); return "asked" }
+
+// It would wait for itself if a lock of the writer were held.
+func TestTheTextOfAnErrorMayUseTheRecording(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "recording")
+	p, other := open(t, path), open(t, path)
+	p.Add(trace.Event{Kind: trace.UnitFailed, Err: asks{func() {
+		other.Add(trace.Event{Kind: trace.Cancelled, Units: 3})
+		closed(t, other) // which the writer's lock is needed for
+	}}})
+	closed(t, p)
+	cancelled, said := 0, 0
+	all, _, _ := read(t, contents(t, path))
+	for _, e := range all {
+		cancelled += e.Units
+		if e.Text == "asked" {
+			said++
+		}
+	}
+	if cancelled != 3 || said != 1 {
+		t.Errorf("%d cancelled, %d failures", cancelled, said)
+	}
+}
+
+// What a program has left it need not read again: many executors on one large file would read it many times. A file that somebody else has
+// changed meanwhile is read.
+func TestAFileThatThisProgramHasLeftIsNotReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "recording")
+	trace.Scans()
+	for range 3 {
+		closed(t, open(t, path))
+	}
+	if n := trace.Scans(); n != 0 {
+		t.Errorf("a new file was read %d times", n)
+	}
+	b := contents(t, path)
+	if err := os.WriteFile(path, b[:len(b)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, open(t, path))
+	if n := trace.Scans(); n != 1 {
+		t.Errorf("a file that was cut off was read %d times", n)
+	}
+	all, _, cut := read(t, contents(t, path))
+	runs := 0
+	for _, e := range all {
+		if e.Kind == trace.RunBegins {
+			runs++
+		}
+	}
+	if cut || runs != 4 {
+		t.Errorf("cut %v, %d beginnings", cut, runs)
 	}
 }

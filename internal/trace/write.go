@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,8 +37,11 @@ type writer struct {
 	size   int64 // of the file, as far as it is whole
 	room   int64 // that was left of the limit when the file was opened
 	failed bool  // the last write was, and that was said
+	half   bool  // of the limit is used, and that was said
+	full   bool  // likewise, all
 	enc    encoder
-	bytes  []byte // not written
+	before *leftFile // what this program left behind when it closed the file last
+	bytes  []byte    // not written
 	thin   thinner
 	taken  time.Time // when thin was emptied last
 	first  time.Time // when it was opened
@@ -55,11 +59,14 @@ func (p *Pool) round() (ended bool) {
 	if sampler != nil {
 		sampler()
 	}
+	events, over, missed, ended := p.take()
+	for i := range events {
+		events[i].describe()
+	}
 	w := &p.rec.writer
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.warn = p.warn
-	events, over, missed, ended := p.take()
 	if w.file == nil && !p.rec.broken.Load() {
 		if err := w.open(); err != nil {
 			p.rec.broken.Store(true)
@@ -97,12 +104,33 @@ func (w *writer) write() {
 		w.confess()
 	}
 	w.save()
+	w.warnOfLimit()
+}
+
+// warnOfLimit says once that the recording begins to tell less.
+func (w *writer) warnOfLimit() {
+	limit := fmt.Errorf("it may have %d bytes; with a greater RANKPOOL_TRACE_LIMIT it tells more", w.rec.run.Limit)
+	switch left := w.left(); {
+	case !w.half && left < w.room/2:
+		w.half = true
+		w.warn("rankpool: half of the limit of the recording is used; from here on units are put together", limit)
+	case !w.full && left < lastRoom:
+		w.full = true
+		w.warn("rankpool: the recording has its limit; starts, jobs and failures are not told any more", limit)
+	}
+}
+
+// describe asks the error for its text. Its method may be a user's, so nobody's lock is held.
+func (e *Event) describe() {
+	if e.Err != nil {
+		e.Text, e.Err = fmt.Sprint(e.Err), nil // it takes a panic for text
+	}
 }
 
 // event encodes an event, or keeps it to be told of with others.
 func (w *writer) event(e *Event) {
-	if e.Err != nil {
-		e.Text = fmt.Sprint(e.Err) // it takes a panic for text
+	if w.missed > 0 { // perhaps the job that says of which function it is
+		e.Listed = false
 	}
 	switch {
 	case e.Kind != UnitsRan && (len(w.bytes) > mostUnsaved || w.left() < lastRoom/2 && (e.Kind != PoolEnds || w.left() < 0)):
@@ -187,15 +215,23 @@ func (w *writer) open() error {
 	w.taken, w.first = time.Now(), time.Now()
 	path := w.rec.path
 	file, err := openAlone(path)
-	if errors.Is(err, errInUse) {
+	if errors.Is(err, errInUse) || errors.Is(err, errNoLocks) {
+		why := "another program writes the recording"
+		if errors.Is(err, errNoLocks) {
+			why = "nothing keeps other programs from writing the recording"
+		}
 		path = fmt.Sprintf("%s.%s.%d", path, w.rec.run.Host, os.Getpid())
-		w.warn("rankpool: another program writes the recording; this one is written to "+path, err)
-		file, err = openAlone(path)
+		w.warn("rankpool: "+why+"; this one is written to "+path, err)
+		file, err = openOwn(path)
 	}
 	if err != nil {
 		return err
 	}
-	whole, err := usable(file)
+	whole, known := w.before.is(file)
+	if !known {
+		whole, err = usable(file)
+	}
+	w.before = nil
 	if err == nil {
 		err = file.Truncate(whole)
 	}
@@ -209,6 +245,9 @@ func (w *writer) open() error {
 	return nil
 }
 
+// scans counts for tests the files that were read.
+var scans atomic.Int64
+
 // usable returns where the last whole record of a file ends. A file that is something else must stay as it is.
 func usable(file *os.File) (int64, error) {
 	info, err := file.Stat()
@@ -221,6 +260,7 @@ func usable(file *os.File) (int64, error) {
 	if info.Size() == 0 {
 		return 0, nil
 	}
+	scans.Add(1)
 	whole, cut, err := Read(io.NewSectionReader(file, 0, info.Size()), func(*Event) error { return nil })
 	if whole == 0 && !cut && err != nil {
 		return 0, fmt.Errorf("%w; record into another file", err)
@@ -241,6 +281,33 @@ func usable(file *os.File) (int64, error) {
 	return whole, nil
 }
 
+// leftFile is a file that was closed.
+type leftFile struct {
+	info os.FileInfo
+	path string
+}
+
+// leave notes a file that is about to be closed, if all of it is whole.
+func leave(file *os.File, size int64) *leftFile {
+	info, err := file.Stat()
+	if err != nil || info.Size() != size {
+		return nil
+	}
+	return &leftFile{info, file.Name()}
+}
+
+// is tells whether a file is still as it was left, and then how large it is: it need not be read again, which takes long for a large one.
+func (l *leftFile) is(file *os.File) (size int64, yes bool) {
+	if l == nil {
+		return 0, false
+	}
+	info, err := file.Stat()
+	if err != nil || file.Name() != l.path || !os.SameFile(info, l.info) || info.Size() != l.info.Size() || !info.ModTime().Equal(l.info.ModTime()) {
+		return 0, false
+	}
+	return info.Size(), true
+}
+
 func (w *writer) close() {
 	if w.file == nil {
 		return
@@ -253,6 +320,7 @@ func (w *writer) close() {
 		w.warn("rankpool: the disk has not taken the end of the recording, which is lost", fmt.Errorf("%d bytes are not written", len(w.bytes)))
 		_ = w.file.Truncate(w.size) // without a part of a record
 	}
+	w.before = leave(w.file, w.size)
 	if err := w.file.Close(); err != nil {
 		w.warn("rankpool: the recording may be incomplete", err)
 	}

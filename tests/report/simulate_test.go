@@ -27,7 +27,11 @@ type simulation struct {
 	fails            func(x int) error
 	loses            int // the worker that is lost in the midst of the second round, but for 0
 	limit            int64
+	functions        int // that the rounds take turns with; 0 and 1: one
 }
+
+// names are those of the functions.
+var names = []string{"simulate", "relax"}
 
 // run records it and returns the recording's path.
 func (s simulation) run(t *testing.T, path string) string {
@@ -57,21 +61,25 @@ func (s simulation) run(t *testing.T, path string) string {
 		path = filepath.Join(t.TempDir(), "recording")
 	}
 	rec, err := trace.Open(trace.Config{Path: path, Limit: s.limit, Kind: "simulated", Now: group.Now,
-		Run:  trace.Run{Program: "/home/ada/sweep", Host: "login1", Pid: 4711, System: "linux/amd64", Go: "go1.26", Version: "v0.1.0", Cores: 8},
-		Warn: func(text string, err error) { t.Error(text, err) }})
+		Run: trace.Run{Program: "/home/ada/sweep", Host: "login1", Pid: 4711, System: "linux/amd64", Go: "go1.26", Version: "v0.1.0", Cores: 8},
+		Warn: func(text string, err error) {
+			if s.limit == 0 {
+				t.Error(text, err)
+			}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	master = dispatch.New(dispatch.Config{
 		Group: group, Trace: rec, Aside: func(f func()) { f() }, Start: time.Hour, Liveness: time.Hour,
-		Name:        func(uint32) string { return "simulate" },
+		Name:        func(fn uint32) string { return names[fn] },
 		DecodeError: func(b []byte, _ uint32, _ int, _ dispatch.Hello) error { return errors.New(string(b)) },
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*testkit.Limit)
 	defer cancel()
 	for round := range s.rounds {
 		c := &counter{left: s.units}
-		j := &dispatch.Job{Func: 0, Units: s.units, Sink: c}
+		j := &dispatch.Job{Func: uint32(round % max(s.functions, 1)), Units: s.units, Sink: c}
 		for x := range s.units {
 			begin := len(j.Data)
 			j.Data = dispatch.CloseUnit(binary.AppendUvarint(dispatch.OpenUnit(j.Data), uint64(x)), begin, nil, false)

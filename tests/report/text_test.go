@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rankpool/rankpool/internal/report"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 var update = flag.Bool("update", false, "make the recordings in testdata anew")
@@ -70,5 +71,23 @@ func TestTheReportNamesTheSlowHostTheFailuresAndTheLoss(t *testing.T) {
 	}
 	if f := r.Functions[0]; f.Count < 600 || f.Failed != 7 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// What was put together beyond half of the limit keeps to its function.
+func TestAThinnedOutRecordingTellsOfEachFunctionWhatItDid(t *testing.T) {
+	const n = 30000
+	r, _ := text(t, simulation{workers: 4, perHost: 4, units: n, rounds: 4, functions: 2, limit: trace.LeastLimit,
+		takes: func(_ string, x int) time.Duration { return time.Millisecond + time.Duration(x) }}.run(t, ""))
+	if r.Thinned == 0 {
+		t.Error("the recording was not thinned out")
+	}
+	for _, f := range r.Functions {
+		if f.Count != 2*n {
+			t.Errorf("%s: %d elements, want %d", f.Name, f.Count, 2*n)
+		}
+	}
+	if len(r.Functions) != 2 {
+		t.Errorf("%d functions", len(r.Functions))
 	}
 }
