@@ -191,9 +191,10 @@ func (t *eachTask[A, R]) Failed(unit int, err error) bool {
 	return false
 }
 
-// Failure implements dispatch.Local.
-func (t *eachTask[A, R]) Failure(unit int) error {
+// Failures implements dispatch.Local.
+func (t *eachTask[A, R]) Failures(unit int, f func(int, error)) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.errs[unit]
+	err := t.errs[unit]
+	t.mu.Unlock()
+	f(0, err)
 }

@@ -207,8 +207,8 @@ func (t *localTask[A, R]) Failed(_ int, err error) bool {
 	return false
 }
 
-// Failure implements dispatch.Local.
-func (t *localTask[A, R]) Failure(int) error { return t.noted() }
+// Failures implements dispatch.Local.
+func (t *localTask[A, R]) Failures(_ int, f func(int, error)) { f(0, t.noted()) }
 
 // Results implements dispatch.Sink.
 func (t *localTask[A, R]) Results(_, _ int, _ []byte, _ [][]byte, by *dispatch.Record) bool {

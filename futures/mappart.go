@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -255,14 +256,17 @@ func (p *mapPart[A, R]) fail(unit, at, n int, err error) {
 // NeedsContext implements dispatch.Local.
 func (p *mapPart[A, R]) NeedsContext() bool { return p.r.fn.context }
 
-// Failure implements dispatch.Local.
-func (p *mapPart[A, R]) Failure(unit int) error {
+// Failures implements dispatch.Local.
+func (p *mapPart[A, R]) Failures(unit int, f func(int, error)) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if o := p.local[unit]; o != nil && len(o.failed) > 0 {
-		return o.failed[0].err
+	var failed []failure
+	if o := p.local[unit]; o != nil {
+		failed = slices.Clone(o.failed)
 	}
-	return nil
+	p.mu.Unlock()
+	for _, one := range failed {
+		f(one.at, one.err)
+	}
 }
 
 // Failed implements dispatch.Local.

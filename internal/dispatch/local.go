@@ -17,8 +17,8 @@ type Local interface {
 	// again for them.
 	Failed(unit int, err error) (more bool)
 
-	// Failure returns what Failed has noted last of a unit.
-	Failure(unit int) error
+	// Failures calls f for each failure of a unit that is known so far, with the element of the unit that is the first to have failed so.
+	Failures(unit int, f func(element int, err error))
 
 	// NeedsContext says whether Run uses its context: then units come one by one.
 	NeedsContext() bool

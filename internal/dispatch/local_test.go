@@ -49,10 +49,11 @@ func (s *localSink) Failed(unit int, err error) bool {
 	return false
 }
 
-func (s *localSink) Failure(unit int) error {
+func (s *localSink) Failures(unit int, f func(int, error)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.errs[unit]
+	err := s.errs[unit]
+	s.mu.Unlock()
+	f(0, err)
 }
 
 func (s *localSink) Results(first, n int, _ []byte, _ [][]byte, _ *dispatch.Record) bool {

@@ -131,9 +131,9 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 			p.Err = m.cfg.DecodeError(r.coded, d.job.Func, slot, *hello)
 		}
 		if p.Failed > 0 && m.trace != nil {
-			m.trace.failure(slot, d, p.At+p.Done, d.failure(p.Err))
+			d.failures(&p, func(element int, err error) { m.trace.failure(slot, d, element, err) })
 		}
-		if r.again != nil && m.decide(*r.again, d.failure(p.Err)) {
+		if r.again != nil && m.decide(*r.again, d.failure(&p)) {
 			break
 		}
 		p.Data, p.Segments, p.Record = d.data, r.segments, d.record
@@ -144,12 +144,23 @@ func (m *Master) tell(slot int, hello *Hello, d *delivery) (kept bool) {
 	return kept
 }
 
-// failure is the error of a failed unit: err, or what its sink knows.
-func (d *delivery) failure(err error) error {
-	if l, ok := d.job.Sink.(Local); ok && err == nil {
-		return l.Failure(d.first)
+// failures calls f for each failure of a failed unit, with the element of the unit: that of its part, or those that its sink knows.
+func (d *delivery) failures(p *Part, f func(element int, err error)) {
+	if l, ok := d.job.Sink.(Local); ok && p.Err == nil {
+		l.Failures(d.first, f)
+		return
 	}
-	return err
+	f(p.At+p.Done, p.Err)
+}
+
+// failure is the first of them.
+func (d *delivery) failure(p *Part) (first error) {
+	d.failures(p, func(_ int, err error) {
+		if first == nil {
+			first = err
+		}
+	})
+	return first
 }
 
 // Receive takes a frame of a worker. It is called by the link.

@@ -85,6 +85,55 @@ type Host struct {
 	Others int64     // and elsewhere
 }
 
+// comparison is how long elements take on a host, compared with others.
+type comparison struct{ weight, sum, clearest float64 }
+
+// add takes in what is known of a function, which took so long there together.
+func (c *comparison) add(h *Host, f *Function, busy float64, here, others int64) {
+	c.weight += busy
+	c.sum += busy * float64(here) / float64(others)
+	if busy > c.clearest {
+		c.clearest, h.Worst, h.P50, h.Others = busy, f, here, others
+	}
+}
+
+// distribution is how long elements took: for each share the time, in order, and how many took no longer.
+type distribution struct {
+	each  []int64
+	until []int64
+	busy  float64 // all together
+}
+
+// newDistribution puts the shares in order too.
+func newDistribution(all []share) distribution {
+	slices.SortFunc(all, func(a, b share) int { return cmp.Compare(a.each, b.each) })
+	d := distribution{each: make([]int64, len(all)), until: make([]int64, len(all))}
+	n := int64(0)
+	for i, s := range all {
+		n += s.count
+		d.each[i], d.until[i] = s.each, n
+		d.busy += float64(s.each) * float64(s.count)
+	}
+	return d
+}
+
+// upTo is how many elements took so long at most.
+func (d *distribution) upTo(each int64) int64 {
+	i := sort.Search(len(d.each), func(k int) bool { return d.each[k] > each })
+	if i == 0 {
+		return 0
+	}
+	return d.until[i-1]
+}
+
+// medianWithout is the median of the elements that are not among those of o, which are some of them.
+func (d *distribution) medianWithout(o *distribution) int64 {
+	last := len(d.each) - 1
+	half := (d.until[last] - o.until[len(o.each)-1]) / 2
+	i := sort.Search(last, func(k int) bool { return d.upTo(d.each[k])-o.upTo(d.each[k]) > half })
+	return d.each[i]
+}
+
 // Hosts returns the hosts, the slowest first.
 func (r *Recording) Hosts() []*Host {
 	byName := map[string]*Host{}
@@ -110,51 +159,39 @@ func (r *Recording) Hosts() []*Host {
 			of(l.Host).Lost++
 		}
 	}
-	type key struct {
-		host string
-		fn   int32
-	}
-	shares := map[key][]share{}
+	everywhere := make([][]share, len(r.Functions))
+	there := make([]map[*Host][]share, len(r.Functions))
 	for i := range r.Units {
 		u := &r.Units[i]
 		h := of(u.Worker.Host)
 		h.Count += int(u.Count)
 		h.Busy += u.Busy
 		if u.Outcome == trace.Succeeded {
-			k := key{h.Name, u.Function}
-			shares[k] = append(shares[k], share{u.Each(), int64(u.Count)})
+			if there[u.Function] == nil {
+				there[u.Function] = map[*Host][]share{}
+			}
+			s := share{u.Each(), int64(u.Count)}
+			there[u.Function][h] = append(there[u.Function][h], s)
+			everywhere[u.Function] = append(everywhere[u.Function], s)
 		}
 	}
-	for k := range shares {
-		slices.SortFunc(shares[k], func(a, b share) int { return cmp.Compare(a.each, b.each) })
-	}
-	for _, h := range all {
-		weight, sum, clearest := 0.0, 0.0, 0.0
-		for fn, f := range r.Functions {
-			mine := shares[key{h.Name, int32(fn)}]
-			var others []share
-			for _, o := range all {
-				if o != h {
-					others = append(others, shares[key{o.Name, int32(fn)}]...)
-				}
-			}
-			if len(mine) < 5 || len(others) < 5 {
+	compared := map[*Host]*comparison{}
+	for fn, f := range r.Functions {
+		total := newDistribution(everywhere[fn])
+		for h, shares := range there[fn] {
+			mine := newDistribution(shares)
+			if len(mine.each) < 5 || len(total.each)-len(mine.each) < 5 {
 				continue
 			}
-			slices.SortFunc(others, func(a, b share) int { return cmp.Compare(a.each, b.each) })
-			here, there := quantile(mine, 0.5), max(quantile(others, 0.5), 1)
-			busy := 0.0
-			for _, s := range mine {
-				busy += float64(s.each) * float64(s.count)
+			if compared[h] == nil {
+				compared[h] = new(comparison)
 			}
-			weight += busy
-			sum += busy * float64(here) / float64(there)
-			if busy > clearest {
-				clearest, h.Worst, h.P50, h.Others = busy, f, here, there
-			}
+			compared[h].add(h, f, mine.busy, quantile(shares, 0.5), max(total.medianWithout(&mine), 1))
 		}
-		if weight > 0 {
-			h.Slower = sum / weight
+	}
+	for h, c := range compared {
+		if c.weight > 0 {
+			h.Slower = c.sum / c.weight
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *Host) int {

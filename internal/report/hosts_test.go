@@ -1,0 +1,66 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// The comparison as it is said: of each host with all others together.
+func TestEachHostIsComparedWithAllOthers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		hosts := map[int][]share{}
+		var all []share
+		for h := range 2 + rng.IntN(5) {
+			for range 1 + rng.IntN(20) {
+				s := share{int64(rng.IntN(30)), int64(1 + rng.IntN(3))}
+				hosts[h], all = append(hosts[h], s), append(all, s)
+			}
+		}
+		total := newDistribution(all)
+		for h, shares := range hosts {
+			var others []share
+			for o, s := range hosts {
+				if o != h {
+					others = append(others, s...)
+				}
+			}
+			slices.SortFunc(others, func(a, b share) int { return cmp.Compare(a.each, b.each) })
+			mine := newDistribution(slices.Clone(shares))
+			if got, want := total.medianWithout(&mine), quantile(others, 0.5); got != want {
+				t.Fatalf("%d, want %d, without %v of %v", got, want, shares, all)
+			}
+		}
+	}
+}
+
+// With as many hosts as there are in a large job, each one's comparison must not look at all that ran on the others: that would be so many times the
+// units here, which takes hours.
+func TestManyHostsAreComparedInTheTimeOfTheirUnits(t *testing.T) {
+	r := &Recording{Functions: []*Function{{Name: "f"}}}
+	p := &Pool{}
+	const hosts, each = 20000, 20
+	for h := range hosts {
+		w := &Worker{Pool: p, Slot: h, Host: fmt.Sprint("node", h)}
+		p.Workers = append(p.Workers, w)
+		for i := range each {
+			busy := int64(1000 + i)
+			if h == 777 {
+				busy *= 3
+			}
+			r.Units = append(r.Units, Unit{Worker: w, Count: 1, Units: 1, Busy: busy})
+		}
+	}
+	r.Pools = []*Pool{p}
+	all := r.Hosts()
+	if len(all) != hosts || all[0].Name != "node777" || all[0].Slower != 3 || all[1].Slower != 1 {
+		t.Errorf("%d hosts, the first are %+v and %+v", len(all), all[0], all[1])
+	}
+}
