@@ -28,3 +28,10 @@ func NewPatience(limit, more time.Duration) *patience {
 func (p *patience) Left() time.Duration                    { return p.left }
 func (p *patience) Next() time.Duration                    { return p.next() }
 func (p *patience) Look(after time.Duration, moved uint64) { p.look(after, moved) }
+
+// TracedJobs is how many jobs a recording is told of later, and how many the memory for that has had at once.
+func (m *Master) TracedJobs() (now, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.trace.jobs), m.trace.most
+}

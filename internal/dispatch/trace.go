@@ -15,6 +15,7 @@ type tracer struct {
 	names   []string // of functions
 	made    uint64   // jobs so far
 	jobs    map[*Job]tracedJob
+	most    int            // jobs that jobs has had room for since it was made
 	workers []tracedWorker // by slot
 	open    []trace.Event  // units of the frame that is read whose time has not come yet
 
@@ -55,6 +56,7 @@ type tracedFrame struct {
 
 const (
 	mostTracedJobs = 1 << 20               // further ones have no number
+	mostKeptJobs   = 1 << 12               // more have their room given back when none is left
 	mostTexts      = 1000                  // of failures of one function
 	leastCounting  = 50 * time.Millisecond // between two looks at the counters; later a fraction of the time that has passed
 	countings      = 4000
@@ -108,6 +110,7 @@ func (t *tracer) queued(j *Job) {
 	now := t.to.Now()
 	of := tracedJob{number: t.made, queued: now, left: j.Units, listed: j.Units > 1 || j.chunk() > 1}
 	t.jobs[j] = of
+	t.most = max(t.most, len(t.jobs))
 	if of.listed {
 		t.to.Add(trace.Event{Kind: trace.JobQueued, At: now, Job: of.number, Func: t.name(j.Func), Count: j.elements(0, j.Units), Chunk: j.chunk()})
 	}
@@ -135,6 +138,9 @@ func (t *tracer) over(j *Job, n int) (of tracedJob) {
 		t.jobs[j] = of
 	} else {
 		delete(t.jobs, j)
+		if len(t.jobs) == 0 && t.most > mostKeptJobs { // a map keeps the room that it had to have once
+			t.jobs, t.most = map[*Job]tracedJob{}, 0
+		}
 	}
 	return of
 }

@@ -129,6 +129,9 @@ func (e *Event) describe() {
 
 // event encodes an event, or keeps it to be told of with others.
 func (w *writer) event(e *Event) {
+	if len(w.enc.texts) >= mostTexts { // each has a number, which reader and writer know: a run that goes on begins again
+		w.bytes = w.enc.append(w.bytes, &Event{Kind: RunBegins, Run: &w.rec.run})
+	}
 	if w.missed > 0 { // perhaps the job that says of which function it is
 		e.Listed = false
 	}
@@ -160,6 +163,9 @@ func (w *writer) most() int {
 	}
 	return most
 }
+
+// mostTexts is how many texts are told by a number, so that they take no more memory the longer a program runs.
+const mostTexts = 1 << 14
 
 // lastRoom is what the end of a recording is kept, beside what is put together then.
 const lastRoom = 1 << 16

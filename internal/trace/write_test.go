@@ -3,6 +3,7 @@ package trace
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +118,47 @@ func BenchmarkAddingAnEvent(b *testing.B) {
 			p.events = p.events[:0]
 		}
 		p.Add(e)
+	}
+}
+
+// Each worker that is lost has words of its own: in a run of months they must not fill the memory.
+func TestTheTextsOfALongRunTakeNoMoreMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "recording")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Recording{path: path, run: Run{ID: 7, Limit: DefaultLimit, Began: time.Now()}}
+	w := &r.writer
+	w.rec, w.file, w.room, w.taken, w.first = r, file, DefaultLimit, time.Now(), time.Now()
+	w.warn = func(text string, err error) { t.Error(text, err) }
+	w.bytes = w.enc.append(w.bytes, &Event{Kind: RunBegins, Run: &r.run})
+	const n = 3 * mostTexts
+	for i := range n {
+		w.event(&Event{Kind: WorkerIs, At: time.Duration(i), Phase: Died, Host: "node1", Text: "killed " + strconv.Itoa(i)})
+		if len(w.enc.texts) > mostTexts+2 {
+			t.Fatalf("%d texts are kept", len(w.enc.texts))
+		}
+	}
+	w.close()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got := 0
+	if _, cut, err := Read(f, func(e *Event) error {
+		switch {
+		case e.Kind == RunBegins && e.Run.ID != 7:
+			t.Errorf("another run: %+v", e.Run)
+		case e.Kind == WorkerIs:
+			if e.Text != "killed "+strconv.Itoa(got) || e.Host != "node1" || e.At != time.Duration(got) {
+				t.Fatalf("event %d is %+v", got, e)
+			}
+			got++
+		}
+		return nil
+	}); cut || err != nil || got != n {
+		t.Errorf("cut %v, %v, %d events", cut, err, got)
 	}
 }
