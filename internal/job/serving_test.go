@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -52,7 +53,9 @@ func TestSlotsOfOneGroupHaveOneServiceForAsLongAsOneOfThemIsThere(t *testing.T) 
 	end := func(all ...*still) {
 		for _, s := range all {
 			close(s.gone)
-			<-s.over
+			if err := <-s.over; !errors.Is(err, io.EOF) {
+				t.Errorf("the end of a worker: %v", err)
+			}
 		}
 	}
 	expect := func(want int64) {

@@ -409,13 +409,12 @@ func readStart(b []byte) (a startArgs, ok bool) {
 		return a, false
 	}
 	u := binary.LittleEndian.Uint64
-	siblings := false
 	a.slot, ok = count(b)
-	a.siblings, siblings = count(b[32:])
-	if ok = ok && siblings && u(b[24:]) <= 1; !ok {
+	siblings, counted := count(b[32:])
+	if !ok || !counted || u(b[24:]) > 1 {
 		return a, false
 	}
-	a.nap, a.group, a.whole = time.Duration(u(b[8:])), u(b[16:]), u(b[24:]) == 1
+	a.siblings, a.nap, a.group, a.whole = siblings, time.Duration(u(b[8:])), u(b[16:]), u(b[24:]) == 1
 	for at := startSize; at < len(b) && ok; at += 8 {
 		var peer int
 		peer, ok = count(b[at:])
