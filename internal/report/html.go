@@ -28,7 +28,10 @@ const (
 	mostDrawn   = 200000 // units that are drawn one by one: fewer where their numbers are long
 	mostBounds  = 20000  // rows, for each to tell how well its clock is known
 	mostRows    = 2048   // rows of cells
-	cellColumns = 1024
+	fewRows     = 64     // are so high that units are seen one by one
+	mostCells   = 2 << 20
+	cellColumns = 1024  // of cells where all of the run is seen
+	mostColumns = 16384 // where a part of it is
 	seriesBins  = 480
 	mostNamed   = 500 // failures and losses in tables
 )
@@ -54,7 +57,13 @@ type document struct {
 	Units     int
 	Detail    string // see packed
 	CellRows  int
-	Cells     string // how busy the workers of a row were, in a column: a byte each, row by row
+	Layers    []layer // the coarsest first
+}
+
+// layer is how busy the workers of a row were, in a column.
+type layer struct {
+	Columns int
+	Cells   string // a byte each, row by row
 }
 
 type functionRow struct {
@@ -297,32 +306,43 @@ func (r *Recording) series(d *document) {
 	d.Series = series{rate, queued, busy}
 }
 
-// cells are how busy workers were, for what cannot be drawn one by one.
+// cells are how busy workers were, for what cannot be drawn one by one: for the whole, and finer for parts of it where there is room.
 func (r *Recording) cells(d *document, rows map[*Worker]int) {
 	if len(d.Rows) == 0 {
 		return
 	}
 	d.CellRows = min(len(d.Rows), mostRows)
+	d.Layers = append(d.Layers, r.layer(d, rows, cellColumns))
+	fine := cellColumns
+	for fine < mostColumns && 2*fine*d.CellRows <= mostCells {
+		fine *= 2
+	}
+	if fine > cellColumns && (len(r.Units) > mostDrawn || len(d.Rows) > fewRows) { // else each unit is drawn
+		d.Layers = append(d.Layers, r.layer(d, rows, fine))
+	}
+}
+
+func (r *Recording) layer(d *document, rows map[*Worker]int, columns int) layer {
 	sums := make([][]float64, d.CellRows)
 	members := make([]float64, d.CellRows)
 	for i := range sums {
-		sums[i] = make([]float64, cellColumns)
+		sums[i] = make([]float64, columns)
 	}
 	for row := range d.Rows {
 		members[row*d.CellRows/len(d.Rows)]++
 	}
-	width := float64(d.End-d.Begin) / cellColumns
+	width := float64(d.End-d.Begin) / float64(columns)
 	for i := range r.Units {
 		u := &r.Units[i]
 		spread(sums[rows[u.Worker]*d.CellRows/len(d.Rows)], d.Begin, d.End, u.Begun, u.Ended, float64(u.Busy)/width)
 	}
-	b := make([]byte, 0, d.CellRows*cellColumns)
+	b := make([]byte, 0, d.CellRows*columns)
 	for i := range sums {
 		for _, v := range sums[i] {
 			b = append(b, byte(min(math.Ceil(v/members[i]*255), 255)))
 		}
 	}
-	d.Cells = base64.StdEncoding.EncodeToString(b)
+	return layer{columns, base64.StdEncoding.EncodeToString(b)}
 }
 
 // detail packs the units that are drawn one by one: all, or those that took longest or have failed. Each is row, begin (after the one before),

@@ -114,3 +114,14 @@ func TestThePageOfThousandsOfWorkersIsSmallAndFast(t *testing.T) {
 	b.shot("thousands-zoomed")
 	b.quiet()
 }
+
+func TestThePageShowsFinerCellsWhereItIsZoomed(t *testing.T) {
+	path := written(t, crowd.run(t, ""))
+	b := browse(t)
+	b.open(path)
+	b.until(`rankpoolReport.columns() === 1024`, `rankpoolReport.columns()`)
+	b.eval(`(() => { const p = rankpoolReport; p.show(p.view.to * 0.4, p.view.to * 0.41, 0, 100); p.draw(); return 0 })()`)
+	b.until(`rankpoolReport.columns() === 16384`, `rankpoolReport.columns()`)
+	b.shot("finer")
+	b.quiet()
+}

@@ -20,10 +20,15 @@ type contents struct {
 	Failures               []struct{ What, Why string }
 	Functions              []struct{ Bins []int }
 	Drawn, Units, CellRows int
-	Detail, Cells          string
-	Series                 struct{ Rate, Busy []float64 }
-	unit                   [][11]uint64
-	size, cellBytes        int
+	Detail                 string
+	Layers                 []struct {
+		Columns int
+		Cells   string
+	}
+	Series struct{ Rate, Busy []float64 }
+	unit   [][11]uint64
+	cells  [][]byte // of the layers
+	size   int
 }
 
 // pageOf makes the page of a recording and reads what it is given, without a browser.
@@ -60,11 +65,13 @@ func pageOf(t *testing.T, r *report.Recording) contents {
 		}
 		c.unit = append(c.unit, u)
 	}
-	cells, err := base64.StdEncoding.DecodeString(c.Cells)
-	if err != nil {
-		t.Fatal(err)
+	for _, l := range c.Layers {
+		cells, err := base64.StdEncoding.DecodeString(l.Cells)
+		if err != nil || len(cells) != l.Columns*c.CellRows {
+			t.Fatalf("%v, %d cells of %d rows and %d columns", err, len(cells), c.CellRows, l.Columns)
+		}
+		c.cells = append(c.cells, cells)
 	}
-	c.cellBytes = len(cells)
 	if len(c.unit) != c.Drawn {
 		t.Errorf("%d units are drawn, and %d are there", c.Drawn, len(c.unit))
 	}
@@ -74,8 +81,8 @@ func pageOf(t *testing.T, r *report.Recording) contents {
 func TestThePageHasEachUnitOnTheRowOfItsWorker(t *testing.T) {
 	r, _ := text(t, prepared(t, "straggler", straggler))
 	c := pageOf(t, r)
-	if c.Drawn != 240 || c.Units != 240 || len(c.Rows) != 8 || c.cellBytes != 8*1024 {
-		t.Fatalf("%d of %d units, %d rows, %d cells", c.Drawn, c.Units, len(c.Rows), c.cellBytes)
+	if c.Drawn != 240 || c.Units != 240 || len(c.Rows) != 8 || len(c.cells) != 1 || len(c.cells[0]) != 8*1024 {
+		t.Fatalf("%d of %d units, %d rows, %d cells", c.Drawn, c.Units, len(c.Rows), len(c.cells))
 	}
 	found := false
 	for _, u := range c.unit {
@@ -165,5 +172,40 @@ func TestThePageOfALongRunHasTheLongestUnitsTheFailuresAndNoMoreThanTenMiB(t *te
 	}
 	if failed != 1 {
 		t.Errorf("%d failures are drawn", failed)
+	}
+}
+
+// crowd has so many workers that their units are not seen one by one, and little of the time is busy.
+var crowd = simulation{workers: 100, perHost: 10, units: 500, rounds: 3, takes: func(_ string, x int) time.Duration {
+	return time.Millisecond + time.Duration(chance(x)*float64(3*time.Second))
+}}
+
+// Who zooms in sees what was too short for the cells of the whole.
+func TestThePageHasFinerCellsForAPartOfTheRun(t *testing.T) {
+	r, _ := text(t, crowd.run(t, ""))
+	c := pageOf(t, r)
+	if len(c.Layers) != 2 || c.Layers[0].Columns != 1024 || c.Layers[1].Columns != 16384 || c.CellRows != 100 {
+		t.Fatalf("%d layers of %d rows", len(c.Layers), c.CellRows)
+	}
+	var busy [2]float64
+	for i, cells := range c.cells {
+		for _, v := range cells {
+			busy[i] += float64(v) / 255 / float64(c.Layers[i].Columns)
+		}
+	}
+	// Each cell is rounded up.
+	if busy[1] <= 0 || busy[1] > 1.02*busy[0] || busy[1] < 0.9*busy[0] {
+		t.Errorf("the layers tell of %g and %g", busy[0], busy[1])
+	}
+	idle := 0 // fine cells in a coarse one that is not idle
+	for row := range c.CellRows {
+		for k := range 16384 {
+			if c.cells[1][row*16384+k] == 0 && c.cells[0][row*1024+k/16] > 0 {
+				idle++
+			}
+		}
+	}
+	if idle == 0 {
+		t.Error("the finer cells show nothing that the others do not")
 	}
 }
