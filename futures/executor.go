@@ -134,6 +134,7 @@ type executor struct {
 
 	recordings sync.Map      // of functions in journals: by recordingKey, a *resultlog.Func
 	recalled   atomic.Uint64 // calls and elements that were delivered from journals
+	maps       mapsUnderWay
 
 	bound  bindings    // calls that end with contexts
 	looked atomic.Bool // the program has looked at what went wrong when workers left
@@ -276,17 +277,13 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		}
 	}
 	segments, load := e.payload.travels(e.backend)
-	name := functionName
-	if e.shares {
-		name = sharedName
-	}
 	if e.recording, err = e.record(env, complaints); err != nil {
 		return nil, err
 	}
 	return dispatch.New(dispatch.Config{
 		Group: group, Log: log, Setup: setup, SetupSegments: segments, SetupLoad: load,
 		Check:            checkFingerprint(e.backend),
-		Name:             name,
+		Name:             e.nameOf,
 		DecodeError:      e.decodeError,
 		DecodeSetupError: e.decodeSetupError,
 		DecodeLeaveError: e.remoteError,
@@ -532,6 +529,14 @@ func checkFingerprint(backend string) func(int, dispatch.Hello) error {
 		}
 		return nil
 	}
+}
+
+// nameOf is the name of a function by its number.
+func (e *executor) nameOf(fn uint32) string {
+	if e.shares {
+		return sharedName(fn)
+	}
+	return functionName(fn)
 }
 
 func functionName(fn uint32) string {

@@ -37,6 +37,7 @@ func (r *mapping[A, R]) lazily(input iter.Seq[A], yield func(R, error) bool) {
 		yield(zero, gaveUp(r.ctx, "the results of "+r.fn.name))
 		return
 	}
+	r.ex.maps.begin(&r.tally)
 	r.attach()
 	r.feed.ended = make(chan struct{})
 	go r.draw(input)
@@ -56,6 +57,9 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 		}
 		r.mu.Lock()
 		r.drained, r.feed.escape = !cut || r.failed != nil, e // else the rest of the input has not been drawn, because the map's context has ended
+		if r.drained {
+			r.tally.total = r.total
+		}
 		late := r.ended
 		r.mu.Unlock()
 		r.wake()

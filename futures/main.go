@@ -35,6 +35,9 @@ import (
 // SIGINT ends the process at once, also when run ignores the first; so does a second SIGTERM, unless it comes within 2 s, for
 // launchers send several. SIGINT or SIGTERM in a drain that a signal of [DrainOn] has begun ends the contexts. A signal that the
 // process was started to ignore stays ignored. Workers act on none of them: the master decides.
+//
+// SIGQUIT prints what the executors do and what each worker runs, and then, as in any Go program, the stacks of all goroutines; the status is 2.
+// A program that asks for it by [os/signal.Notify] gets it twice, the first time. As a signal of [DrainOn] it does nothing but drain.
 func Main(run func(ctx context.Context) error, opts ...MainOption) {
 	if run == nil {
 		panic("futures: Main: the function is nil")

@@ -104,6 +104,7 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		total = progress.Unknown
 	}
 	r.progress = c.newProgress(verb, total)
+	r.tally = mapTally{lock: &r.mu, name: c.progressName, function: fn.f.name, total: total}
 	if !isSlice || c.hasBuffer {
 		input, _ := xs.(iter.Seq[A])
 		if isSlice {
@@ -281,6 +282,7 @@ func (r *mapping[A, R]) submitSlice(xs []A) {
 	if r.tells != nil || !r.ex.shares && r.fn.args.Codec().Plain() {
 		part = firstPart
 	}
+	r.ex.maps.begin(&r.tally)
 	r.attach()
 	expect := 0
 	for base := 0; base < len(xs); {
@@ -289,7 +291,12 @@ func (r *mapping[A, R]) submitSlice(xs []A) {
 		if err != nil {
 			r.mu.Lock()
 			r.failed = err // what was submitted before comes first
+			r.tally.total = r.total
+			over := r.tally.add(0, 0, false)
 			r.mu.Unlock()
+			if over {
+				r.ex.maps.end(&r.tally)
+			}
 			return
 		}
 		expect = (bytes/n + 1) * min(2*n, largestPart)

@@ -35,6 +35,9 @@ type failure struct {
 	err   error
 }
 
+// inMap is for the status of the worker that runs something of the job.
+func (p *mapPart[A, R]) inMap() (number, base int) { return p.r.tally.number, p.base }
+
 // elements returns the number of the first element of some units, and how many they have.
 func (p *mapPart[A, R]) elements(first, n, total int) (int, int) {
 	from := first * p.r.chunk

@@ -32,6 +32,7 @@ type mapping[A, R any] struct {
 	flow      *dispatch.Flow     // of its jobs
 	failFast  *dispatch.FailFast // nil: the map goes on after a failure
 	progress  *progress.Progress // nil: not shown
+	tally     mapTally
 	read      atomic.Bool
 	left      atomic.Bool // nobody wants results any more
 
@@ -111,6 +112,7 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 // giveUp takes back what waits and ends the contexts of what runs.
 func (r *mapping[A, R]) giveUp() {
 	r.left.Store(true)
+	r.ex.maps.end(&r.tally)
 	r.mu.Lock()
 	r.ended = true
 	jobs := slices.Collect(maps.Values(r.jobs))
@@ -150,6 +152,7 @@ func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 	}
 	r.mu.Lock()
 	a.late = r.ended
+	over := r.tally.add(a.n, a.failed, a.err != nil && a.failed == 0)
 	if a.failed > 0 {
 		r.failAt(a.first+a.n, a.err)
 	}
@@ -160,6 +163,9 @@ func (r *mapping[A, R]) arrive(a incoming) (copied bool) {
 	r.put++
 	copied = r.came.put(number, a)
 	r.mu.Unlock()
+	if over {
+		r.ex.maps.end(&r.tally)
+	}
 	r.wake()
 	return copied
 }

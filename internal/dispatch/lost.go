@@ -145,6 +145,7 @@ func (m *Master) succeed(e ending, out *news) {
 	case m.state == Broken:
 	default:
 		m.stats.Lost++
+		m.noteLoss(w, e.cause)
 		who := w.attributes() // before the next start
 		if m.extra(w) {
 			m.vacate(w, e.was)

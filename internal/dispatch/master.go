@@ -125,6 +125,8 @@ type Master struct {
 	stats     Stats
 	watch     watchdog
 
+	lastLosses []Loss // of workers, as many as Look tells of
+
 	losses int    // of running tasks, in a row: see lossesInARow
 	reign  uint64 // counts these; a worker that was there before the last is of an earlier one
 

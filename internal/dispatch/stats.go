@@ -30,12 +30,18 @@ type WorkerStats struct {
 func (m *Master) Stats() Stats {
 	m.mu.Lock()
 	defer m.unlock()
-	s := m.stats
-	s.Running, s.Waiting = m.flying-m.lending.lent, m.lending.lent
-	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)
+	s := m.counters()
 	s.Workers = make([]WorkerStats, 0, len(m.workers))
 	for _, w := range m.workers {
 		s.Workers = append(s.Workers, WorkerStats{Worker: w.slot, Host: w.hello.Host, Pid: w.hello.Pid, Tasks: w.tasks, Busy: w.spent})
 	}
+	return s
+}
+
+// counters returns those of tasks and workers. The lock is held.
+func (m *Master) counters() Stats {
+	s := m.stats
+	s.Running, s.Waiting = m.flying-m.lending.lent, m.lending.lent
+	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)
 	return s
 }

@@ -47,6 +47,9 @@ func (p Program) runMaster() (status int) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	listens := make(chan struct{})
+	go awaitQuit(ctx, listens)
+	<-listens
+	listens = make(chan struct{})
 	go awaitSignal(ctx, cancel, listens)
 	<-listens // or a signal that comes early would end the process
 	err := p.protected(ctx)

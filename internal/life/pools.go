@@ -7,12 +7,14 @@ import (
 	"sync"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/status"
 )
 
 // Pool is an executor as the end of its program sees it.
 type Pool interface {
 	Master() *dispatch.Master
-	Drain() // what is queued fails, and nothing begins any more
+	Status(workers int) status.Executor // with so many workers at most; its number is set by others
+	Drain()                             // what is queued fails, and nothing begins any more
 
 	// These forbid further calls and wait for the workers to leave, or until ctx ends.
 	Finish(ctx context.Context) error // when everything queued has run
@@ -24,13 +26,15 @@ type Pool interface {
 var open struct {
 	sync.Mutex
 	set     []*tracked
+	made    int
 	badEnds []func() error // of workers of pools that are closed: what the program's tests must not pass with
 }
 
 // tracked is a pool that has started.
 type tracked struct {
 	Pool
-	ended chan struct{} // closed when there is nothing more to see to
+	number int
+	ended  chan struct{} // closed when there is nothing more to see to
 }
 
 // awaitEnd waits until all that the pool has to do after its workers have left is done, unless a signal ends the program.
@@ -46,9 +50,10 @@ func (t *tracked) awaitEnd() {
 // Track remembers a pool until closed is called, with what tells, when the program's tests are over, how badly its workers have ended; nil
 // when they have not.
 func Track(p Pool) (closed func(badEnd func() error)) {
-	key := &tracked{p, make(chan struct{})}
 	open.Lock()
 	defer open.Unlock()
+	open.made++
+	key := &tracked{p, open.made, make(chan struct{})}
 	open.set = append(open.set, key)
 	if draining.Load() { // it began while the others were told
 		go p.Drain()

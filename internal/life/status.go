@@ -1,0 +1,27 @@
+package life
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/status"
+)
+
+// loaded is when this process began to be a program.
+var loaded = time.Now()
+
+// Status returns what the program does, with so many workers of each executor at most.
+func Status(workers int) status.Program {
+	s := status.Program{At: time.Now(), Program: "program", Pid: os.Getpid(), Begun: loaded, Draining: Draining(), Executors: []status.Executor{}}
+	if name, err := os.Executable(); err == nil {
+		s.Program = filepath.Base(name)
+	}
+	s.Host, _ = os.Hostname()
+	for _, p := range openPools() {
+		e := p.Status(workers)
+		e.Number = p.number
+		s.Executors = append(s.Executors, e)
+	}
+	return s
+}
