@@ -58,8 +58,8 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 }
 
 // ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results
-// are shared, not copied, and closures are allowed ([Local]). It needs no [Main], and respects no variable of the environment but RANKPOOL_LOG and
-// RANKPOOL_TRACE (see [WithTrace]).
+// are shared, not copied, and closures are allowed ([Local]). It needs no [Main], and respects no variable of the environment but RANKPOOL_LOG,
+// RANKPOOL_TRACE (see [WithTrace]) and that of package monitor.
 //
 // A task may wait for tasks of its own executor. While it waits with its own context, or one made of it, for a future
 // of the executor, or that of a [Promise] ([Future.Result], Exception, [Wait], [AsCompleted], [Collect], [Then], ranging over

@@ -215,6 +215,7 @@ func (e *executor) started() (*dispatch.Master, error) {
 	}
 	e.master.Store(m)
 	track(e, m)
+	life.StartMonitor()
 	return m, nil
 }
 

@@ -86,6 +86,9 @@ func (r *mapping[A, R]) known(a incoming) (copied bool) {
 	r.ex.recalled.Add(uint64(a.n + a.failed))
 	r.progress.Known(a.n + a.failed)
 	r.mu.Lock()
+	r.tally.known += a.n + a.failed
+	r.mu.Unlock()
+	r.mu.Lock()
 	r.total += a.n + a.failed
 	r.feed.flying += a.units
 	r.mu.Unlock()

@@ -68,6 +68,7 @@ type mapTally struct {
 	begun        time.Time
 	total        int // -1: nobody knows yet
 	done, failed int
+	known        int // of these, what a journal had: it took no time
 }
 
 // add counts elements, and tells whether nothing more is to come: a map that was cut short ends with an error that is no element's.
@@ -115,7 +116,7 @@ func (u *mapsUnderWay) status(at time.Time) []status.Map {
 	for _, t := range open {
 		m := status.Map{Number: t.number, Name: t.name, Function: t.function, Begun: t.begun}
 		t.lock.Lock()
-		m.Total, m.Done, m.Failed = t.total, t.done, t.failed
+		m.Total, m.Done, m.Failed, m.Recalled = t.total, t.done, t.failed, t.known
 		t.lock.Unlock()
 		m.Estimate(at)
 		all = append(all, m)

@@ -10,7 +10,8 @@ import (
 )
 
 // New returns a pool whose workers are goroutines of this process: never more tasks at once than [pool.WithProcesses]
-// says, and without it one per core. It respects no variable of the environment but RANKPOOL_LOG. The error lists every option
+// says, and without it one per core. It respects no variable of the environment but RANKPOOL_LOG,
+// RANKPOOL_TRACE and that of package monitor. The error lists every option
 // that is wrong, those that only processes can honour among them.
 func New(opts ...pool.Option) (*pool.Pool, error) {
 	ex, err := futures.NewThreadPoolExecutor(opts...)

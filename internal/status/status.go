@@ -70,6 +70,7 @@ type Map struct {
 	Total    int       `json:"total"` // elements; -1: nobody knows yet
 	Done     int       `json:"done"`  // elements that have succeeded
 	Failed   int       `json:"failed"`
+	Recalled int       `json:"recalled"` // of these, what a journal had: it does not count in the rate
 	Rate     float64   `json:"per_second"`
 	Left     float64   `json:"left_seconds"` // -1: nobody knows
 }
@@ -78,11 +79,12 @@ type Map struct {
 func (m *Map) Estimate(at time.Time) {
 	m.Left = -1
 	over := float64(m.Done + m.Failed)
+	ran := over - float64(m.Recalled)
 	elapsed := at.Sub(m.Begun).Seconds()
-	if over == 0 || elapsed <= 0 {
+	if ran <= 0 || elapsed <= 0 {
 		return
 	}
-	m.Rate = over / elapsed
+	m.Rate = ran / elapsed
 	if m.Total >= 0 {
 		m.Left = max(float64(m.Total)-over, 0) / m.Rate
 	}

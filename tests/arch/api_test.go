@@ -14,7 +14,7 @@ import (
 )
 
 // public are the packages that programs import.
-var public = []string{"asyncresult", "comm", "futures", "journal", "mpicomm", "pool", "spmd", "threadpool"}
+var public = []string{"asyncresult", "comm", "futures", "journal", "monitor", "mpicomm", "pool", "spmd", "threadpool"}
 
 // exports imports the public packages, and what they import, as the compiler has left them.
 func exports(t *testing.T) types.Importer {
@@ -218,6 +218,24 @@ func TestOnlyMpicommBringsEmpiIntoAProgram(t *testing.T) {
 			}
 			if has := strings.Contains(string(out), "github.com/emer/empi"); has != (p == "mpicomm") {
 				t.Errorf("with the tag %q %s depends on empi: %v", tags, p, has)
+			}
+		}
+	}
+}
+
+// A program that shows nothing of itself links no web server, and nothing of Prometheus.
+func TestOnlyMonitorBringsAWebServerIntoAProgram(t *testing.T) {
+	for _, p := range append([]string{"examples/hello", "cmd/rankpool"}, public...) {
+		cmd := exec.Command("go", "list", "-deps", "-tags", "mpi", "./"+p)
+		cmd.Dir = root(t)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, what := range []string{"net/http", "github.com/prometheus/client_golang/prometheus"} {
+			if has := strings.Contains("\n"+string(out), "\n"+what+"\n"); has != (p == "monitor") && (what != "net/http" || p != "cmd/rankpool") {
+				t.Errorf("%s depends on %s: %v", p, what, has)
 			}
 		}
 	}

@@ -78,6 +78,7 @@ var layers = map[string][]string{
 	"journal":     {"internal/..."},
 	"mpicomm":     {"internal/..."},
 	"futures":     {"comm", "journal", "internal/..."},
+	"monitor":     {"internal/..."},
 	"spmd":        {"futures", "internal/..."},
 	"asyncresult": {"futures", "internal/..."},
 	"pool":        {"asyncresult", "futures", "internal/..."},
@@ -86,8 +87,8 @@ var layers = map[string][]string{
 	// Programs use what users use.
 	"cmd/...":      {"bench/ours", "internal/..."},
 	"bench/...":    {"futures", "asyncresult", "pool", "threadpool"},
-	"examples/...": {"comm", "journal", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
-	"tests/...":    {"comm", "journal", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
+	"examples/...": {"comm", "journal", "monitor", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
+	"tests/...":    {"comm", "journal", "monitor", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
 	"tools/...":    {},
 }
 
@@ -101,7 +102,7 @@ var commandOnly = []string{
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.
 var folders = []string{
-	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "journal", "mpicomm", "pool", "spmd", "tests", "threadpool", "tools",
+	"asyncresult", "bench", "build", "cmd", "comm", "docs", "examples", "futures", "internal", "journal", "monitor", "mpicomm", "pool", "spmd", "tests", "threadpool", "tools",
 }
 
 // A file is a Go file with what it imports.

@@ -48,7 +48,7 @@ func proxy(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, part := range []string{"asyncresult", "bench/ours", "bench/peers", "cmd", "comm", "futures", "internal", "journal", "pool", "threadpool"} {
+	for _, part := range []string{"asyncresult", "bench/ours", "bench/peers", "cmd", "comm", "futures", "internal", "journal", "monitor", "pool", "threadpool"} {
 		err := filepath.WalkDir(filepath.Join(root, part), func(path string, d os.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go") {
 				return err

@@ -25,7 +25,7 @@ import (
 const module = "github.com/rankpool/rankpool"
 
 // public are the packages that programs import.
-var public = []string{"asyncresult", "comm", "futures", "journal", "mpicomm", "pool", "spmd", "threadpool"}
+var public = []string{"asyncresult", "comm", "futures", "journal", "monitor", "mpicomm", "pool", "spmd", "threadpool"}
 
 // standard are the packages of the standard library that documents use.
 var standard = []string{

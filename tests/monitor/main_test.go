@@ -26,6 +26,12 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	if os.Getenv(roleVariable) != "" {
+		if err := os.Setenv("RANKPOOL_LOG", "warn"); err != nil {
+			panic(err)
+		}
+		futures.Main(role)
+	}
 	futures.TestMain(testkit.Checked(m))
 }
 
