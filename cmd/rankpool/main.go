@@ -36,6 +36,7 @@ type commands struct {
 	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
 	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
 	Report reportCommand `cmd:"" help:"Say what a recording of a run tells."`
+	Top    topCommand    `cmd:"" help:"Show in the terminal what a program does that runs."`
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
 
 	Journal journalCommand `cmd:"" help:"Show what a journal of results has in it, verify, compact, or forget."`

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"github.com/rankpool/rankpool/internal/command"
+	"github.com/rankpool/rankpool/internal/status"
+)
+
+// topCommand is `rankpool top`.
+type topCommand struct {
+	Every   time.Duration `default:"1s" placeholder:"TIME" help:"How long between two looks; 1s unless given."`
+	Once    bool          `help:"Print what it does now, and end."`
+	Workers int           `default:"0" placeholder:"N" help:"How many workers of each executor are shown; as many as there is room for, or 50, unless given."`
+
+	Where string `arg:"" help:"What the program has printed: its address with the token, unix:PATH, or PATH."`
+}
+
+// Help is what --help says beyond the options.
+func (topCommand) Help() string {
+	return `It shows, again and again, what a program does that was started with RANKPOOL_MONITOR and imports package monitor: how many tasks wait, run, are done and have failed, how far maps have come and how long they will take, and what each worker runs and since when, the longest first. Ctrl-C ends it; the program goes on. Where standard output is no terminal it prints once.
+
+Examples:
+
+    RANKPOOL_MONITOR=unix:sweep.socket ./sweep &
+    rankpool top unix:sweep.socket
+    rankpool top 'http://127.0.0.1:40519/?token=3QFMUXRZAOU2EJFEYPUD54IFZB'
+    ssh -t login1 rankpool top unix:/home/ada/sweep.socket
+
+Status: 1 when there is no answer at first, or a wrong one; 0 when the program has ended since.`
+}
+
+const (
+	mostStatus  = 256 << 20        // bytes of one
+	answerLimit = 15 * time.Second // for one
+	pipeWorkers = 50               // that are shown where there is no window
+)
+
+// Run shows what the program does until that ends, or somebody ends this.
+func (c *topCommand) Run(s command.Surroundings) error {
+	if !command.Speaks(s.Launcher) {
+		return nil
+	}
+	if c.Every < 10*time.Millisecond || c.Workers < 0 {
+		return command.Usagef("top: --every must be 10ms or more, and --workers 0 or more")
+	}
+	p, err := newPeer(c.Where)
+	if err != nil {
+		return command.Usagef("top: %v", err)
+	}
+	out, fd := s.Out, -1
+	if f, ok := s.Out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fd = int(f.Fd())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	for first := true; ; first = false {
+		limits := status.Limits{Workers: pipeWorkers}
+		height := 0
+		if fd >= 0 && !c.Once {
+			if w, h, err := term.GetSize(fd); err == nil && w > 0 && h > 0 {
+				limits.Width, limits.Workers, height = w, h, h
+			}
+		}
+		if c.Workers > 0 {
+			limits.Workers = c.Workers
+		}
+		now, err := p.status(ctx, limits.Workers)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && first:
+			return fmt.Errorf("top: %w", err)
+		case err != nil && gone(err):
+			_, err = fmt.Fprintln(out, "the program has ended")
+			return err
+		case err != nil:
+			return fmt.Errorf("top: %w", err)
+		}
+		text := now.Text(limits)
+		if fd < 0 || c.Once {
+			_, err := io.WriteString(out, text)
+			return err
+		}
+		if _, err := io.WriteString(out, frame(text, height)); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(c.Every):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// frame is a text that takes the place of what is in a window of that height.
+func frame(text string, height int) string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if height > 1 && len(lines) > height-1 {
+		lines = lines[:height-1]
+	}
+	const home, toEndOfLine, toEnd = "\x1b[H", "\x1b[K", "\x1b[J"
+	return home + strings.Join(lines, toEndOfLine+"\n") + toEndOfLine + "\n" + toEnd
+}
+
+// peer is a program that shows what it does.
+type peer struct {
+	client  http.Client
+	address url.URL
+	token   string
+}
+
+// newPeer makes a peer of what the program has printed.
+func newPeer(where string) (*peer, error) {
+	p := &peer{client: http.Client{Timeout: answerLimit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
+		path := strings.TrimPrefix(where, "unix:")
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("%s is neither an address (http://…) nor a socket: %w", where, err)
+		}
+		p.address = url.URL{Scheme: "http", Host: "localhost", Path: "/status"}
+		p.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}
+		return p, nil
+	}
+	u, err := url.Parse(where)
+	if err != nil {
+		return nil, err
+	}
+	p.token = u.Query().Get("token")
+	u.RawQuery, u.Fragment = "", ""
+	p.address = *u.JoinPath("status")
+	return p, nil
+}
+
+// status asks for a status with so many workers.
+func (p *peer) status(ctx context.Context, workers int) (s status.Program, err error) {
+	u := p.address
+	u.RawQuery = url.Values{"workers": {strconv.Itoa(workers)}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return s, err
+	}
+	if p.token != "" {
+		r.Header.Set("Authorization", "Bearer "+p.token)
+	}
+	a, err := p.client.Do(r)
+	if err != nil {
+		return s, err
+	}
+	defer a.Body.Close()
+	body := io.LimitReader(a.Body, mostStatus)
+	if a.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(body, 500))
+		return s, fmt.Errorf("%s: %s", a.Status, printable(string(text)))
+	}
+	if err := json.NewDecoder(body).Decode(&s); err != nil {
+		return s, fmt.Errorf("this is not the status of a program: %w", err)
+	}
+	return s, nil
+}
+
+// gone tells whether an error is that nobody is there any more.
+func gone(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// printable is a text without what could do something to a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.TrimSpace(text))
+}
