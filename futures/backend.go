@@ -191,9 +191,6 @@ func (e *executor) chooseWorkers(env environment) int {
 	return cores()
 }
 
-// sharedJournal is the size of the journal of a worker that shares its results.
-const sharedJournal = 8 << 10
-
 // newGroup makes the group of workers. Nothing runs yet.
 func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, error) {
 	if e.backend == backendMPI {
@@ -216,17 +213,13 @@ func (e *executor) newGroup(env environment, log *slog.Logger) (link.Group, erro
 		return e.helped(e.ranks(env, log))
 	}
 	if e.backend == backendThreads {
-		journal := 0
-		if e.shares { // results are shared: a batch of them takes a few kilobytes
-			journal = sharedJournal
-		}
 		segments, err := e.payload.forGoroutines(e.cfg.initializer)
 		if err != nil {
 			return nil, err
 		}
 		svc := e.threadService(segments)
 		return loopback.New(loopback.Config{
-			Slots: e.workers * e.slots, JournalSize: journal,
+			Slots:  e.workers * e.slots,
 			Serve:  func(ep link.Endpoint) { _ = dispatch.Serve(ep, svc) }, // its end reaches the master as a Loss
 			Traits: &link.Traits{Kind: backendThreads, Replaces: true, SharesMem: true},
 		}), nil

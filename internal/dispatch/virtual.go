@@ -51,7 +51,7 @@ type Virtual struct {
 
 // NewVirtual returns a worker that has not begun. The configuration is shared.
 func NewVirtual(cfg *VirtualConfig, port VirtualPort) *Virtual {
-	v := &Virtual{cfg: cfg, port: port, journal: link.NewMarks(make([]byte, link.JournalHeader+8))}
+	v := &Virtual{cfg: cfg, port: port, journal: link.NewJournal(make([]byte, link.JournalHeader+8))}
 	v.proto.receiving = true
 	return v
 }

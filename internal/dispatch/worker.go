@@ -113,6 +113,7 @@ type server struct {
 	journal *link.Journal
 
 	programs link.Programs // nil where nobody knows what a unit has started
+	noticer  link.Noticer  // nil: a goroutine has to receive to learn that something has come
 
 	mu        sync.Mutex
 	proto     protocol
@@ -164,6 +165,9 @@ type server struct {
 func Serve(ep link.Endpoint, svc Service) error {
 	s := &server{ep: ep, svc: svc, journal: ep.Journal(), done: make(chan struct{})}
 	s.programs, _ = ep.(link.Programs)
+	if svc.Turn == nil { // else a unit that waits for its turn is looked at
+		s.noticer, _ = ep.(link.Noticer)
+	}
 	s.proto.receiving = true
 	s.freed = sync.NewCond(&s.mu)
 	if svc.Turn != nil {
@@ -174,6 +178,9 @@ func Serve(ep link.Endpoint, svc Service) error {
 	s.tasks = s.base
 	s.timer = time.AfterFunc(time.Hour, s.look)
 	s.timer.Stop()
+	if s.noticer != nil {
+		s.noticer.Notice(s.noticed)
+	}
 	if err := ep.Send(link.Frame{Stream: svc.Hello.append(link.GetBuffer())}); err != nil {
 		return err
 	}
@@ -268,9 +275,30 @@ func (s *server) transmit(f link.Frame) {
 // began follows the decision that this goroutine, which received, runs. The lock is held.
 func (s *server) began(w *work, me uint64) {
 	s.work, s.runner = w, me
+	if s.noticer == nil || w != nil && (w.units > 1 || w.chunks) || s.noticer.Waiting() {
+		s.arm()
+	}
+}
+
+// arm has look called if what runs takes long. The lock is held.
+func (s *server) arm() {
 	if !s.armed {
 		s.armed = true
 		s.timer.Reset(longTask)
+	}
+}
+
+// noticed is called when a frame has come, or the end, and nobody receives. Tasks wait for a moment: what runs may be short. For anything
+// else a goroutine begins to receive at once.
+func (s *server) noticed(mark uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.proto.running || s.proto.closing: // the goroutine that runs is about to receive
+	case mark > 0:
+		s.arm()
+	case s.proto.relieve():
+		go s.lead()
 	}
 }
 
@@ -533,6 +561,7 @@ type work struct {
 	first   uint64
 	units   uint64
 	idle    bool // the master took this worker for idle
+	chunks  bool // some units have several elements
 	r       reader
 	buffers segments
 	segs    [][]byte   // of the unit that was read last, in a run with segments
@@ -568,6 +597,7 @@ func newWork(first uint64, f link.Frame, r *reader) *work {
 	for len(scan.b) > 0 {
 		h := scan.run()
 		w.idle = w.idle || h.flags&runIdle != 0
+		w.chunks = w.chunks || h.flags&runChunks != 0
 		w.units += uint64(h.units)
 		if h.flags&runLocal == 0 {
 			scan.units(int(h.units), h.flags&runBuffers != 0)

@@ -15,8 +15,8 @@ const JournalHeader = 64
 // time; Read may be called by another process.
 type Journal struct {
 	mem     []byte
-	marks   *[6]atomic.Uint64 // the beginning of mem
-	recalls *recalls          // see Recall; not in mem
+	marks   *[6]atomic.Uint64       // the beginning of mem
+	recalls atomic.Pointer[recalls] // see Recall; not in mem. Nil: nothing was recalled yet
 }
 
 // NewJournal lays a journal over mem, which must be aligned to 8 bytes, zeroed when new, and longer than JournalHeader.
@@ -24,11 +24,6 @@ func NewJournal(mem []byte) *Journal {
 	if len(mem) <= JournalHeader || uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 != 0 {
 		panic("link: journal memory is too small or misaligned")
 	}
-	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem))), recalls: new(recalls)}
-}
-
-// NewMarks is NewJournal without memory of its own for recalls: before ShareRecalls, Recall, Recalled and Reset must not be called.
-func NewMarks(mem []byte) *Journal {
 	return &Journal{mem: mem, marks: (*[6]atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))}
 }
 
@@ -138,7 +133,9 @@ func (j *Journal) Reset() {
 	for i := range j.marks {
 		j.marks[i].Store(0)
 	}
-	j.recalls.reset()
+	if r := j.recalls.Load(); r != nil {
+		r.reset()
+	}
 }
 
 // Read returns the marks and a copy of the unsent bytes. It is meant for a journal whose writer has ended.

@@ -196,6 +196,17 @@ type Settler interface {
 	Settled()
 }
 
+// Noticer is an Endpoint that can tell of a frame for which no goroutine is in Recv. A worker whose endpoint is none has a goroutine
+// receive after a while, whether there is anything or not.
+type Noticer interface {
+	// Notice has f called whenever a frame has come, with its Mark, or the end of the frames, with 0, while no goroutine waits in Recv. It
+	// is called on the sender's goroutine, which holds no lock of the endpoint, and does not block. Notice is called before the first Recv.
+	Notice(f func(mark uint64))
+
+	// Waiting tells whether Recv would return at once.
+	Waiting() bool
+}
+
 // Heir is an Endpoint whose group may have given its process, when it started, the segments of its set-up.
 type Heir interface {
 	// Inherit returns these segments, none if there are none. Copied says why they are a copy of the process's own, where they would be

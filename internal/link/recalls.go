@@ -34,19 +34,25 @@ func layRecalls(mem []byte) *recalls {
 }
 
 // ShareRecalls has the marks of Recall kept in memory that others lay a journal's recalls over too.
-func (j *Journal) ShareRecalls(mem []byte) { j.recalls = layRecalls(mem) }
+func (j *Journal) ShareRecalls(mem []byte) { j.recalls.Store(layRecalls(mem)) }
 
 // Recall marks that n tasks, from number first on, are not to begin any more. It is a store into memory, and may be called by any
 // goroutine and by another process that shares the recalls.
 func (j *Journal) Recall(first, n uint64) {
+	r := j.recalls.Load()
+	if r == nil { // of a journal that is shared with nobody: few ever need one
+		if r = new(recalls); !j.recalls.CompareAndSwap(nil, r) {
+			r = j.recalls.Load()
+		}
+	}
 	n = min(n, recallWindow)
 	for seq, end := first, first+n; seq < end; {
 		block := seq / recallBits
 		from, to := seq%recallBits, min(end-block*recallBits, recallBits)
-		j.recalls.mark(block, 1<<to-1<<from)
+		r.mark(block, 1<<to-1<<from)
 		seq = block*recallBits + to
 	}
-	for last := &j.recalls.last; n > 0; {
+	for last := &r.last; n > 0; {
 		if old := last.Load(); old >= first+n-1 || last.CompareAndSwap(old, first+n-1) {
 			return
 		}
@@ -73,10 +79,11 @@ func (r *recalls) mark(block, which uint64) {
 // Recalled tells whether a task is not to begin any more. One for which it is false begins at once: a Recall that comes between the two is
 // too late for it.
 func (j *Journal) Recalled(seq uint64) bool {
-	if seq > j.recalls.last.Load() {
+	r := j.recalls.Load()
+	if r == nil || seq > r.last.Load() {
 		return false
 	}
-	w, block := j.recalls.blocks[seq/recallBits%recallBlocks].Load(), seq/recallBits
+	w, block := r.blocks[seq/recallBits%recallBlocks].Load(), seq/recallBits
 	return w>>recallBits == block && w>>(seq%recallBits)&1 != 0
 }
 

@@ -18,8 +18,9 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 )
 
-// defaultJournal is the size of a worker's journal when the Config does not say.
-const defaultJournal = 64 << 10
+// usualJournal is the size of a worker's journal when the Config does not say. It is only where results are collected, for nobody needs
+// it after a loss in the same process: a batch of tiny ones takes a few kilobytes, and what takes more leaves in several messages.
+const usualJournal = 8 << 10
 
 // Config describes a group.
 type Config struct {
@@ -35,7 +36,7 @@ type Config struct {
 	// second Start of a slot is a loss.
 	Traits *link.Traits
 
-	// JournalSize is the size of each worker's journal in bytes; 0 means 64 KiB.
+	// JournalSize is the size of each worker's journal in bytes; 0 means 8 KiB.
 	JournalSize int
 }
 
@@ -75,7 +76,7 @@ func New(cfg Config) *Group {
 		g.traits = *cfg.Traits
 	}
 	if g.cfg.JournalSize <= link.JournalHeader {
-		g.cfg.JournalSize = defaultJournal
+		g.cfg.JournalSize = usualJournal
 	}
 	return g
 }

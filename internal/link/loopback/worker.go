@@ -18,6 +18,7 @@ type worker struct {
 	index   int
 	journal *link.Journal
 	wake    chan struct{} // one token when parked is cleared
+	notice  func(uint64)  // see link.Noticer; nil: nobody asked
 
 	// gone is set under mu when the master is through with this worker: nothing travels any more, in either direction.
 	gone atomic.Bool
@@ -34,10 +35,25 @@ type worker struct {
 	finished bool // no frame comes after those in the queue
 }
 
+// together is a worker with a journal of the usual size behind it: what is needed at the same time is in the same pages. Of thousands of
+// workers that end their tasks one after another nothing is in a cache.
+type together struct {
+	worker
+	journal [usualJournal / 8]uint64
+}
+
 func newWorker(g *Group, s *slot, index int) *worker {
-	words := make([]uint64, (g.cfg.JournalSize+7)/8)
+	var wk *worker
+	var words []uint64
+	if g.cfg.JournalSize == usualJournal {
+		t := new(together)
+		wk, words = &t.worker, t.journal[:]
+	} else {
+		wk, words = new(worker), make([]uint64, (g.cfg.JournalSize+7)/8)
+	}
 	mem := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)
-	return &worker{group: g, slot: s, index: index, journal: link.NewJournal(mem), wake: make(chan struct{}, 1)}
+	wk.group, wk.slot, wk.index, wk.journal, wk.wake = g, s, index, link.NewJournal(mem), make(chan struct{}, 1)
+	return wk
 }
 
 // run serves and reports how that ended.
@@ -92,7 +108,7 @@ func (wk *worker) cutOff() bool {
 	}
 	wk.gone.Store(true)
 	wk.queue = queue{}
-	wk.unlockAndWake()
+	wk.unlockAndWake(0)
 	return true
 }
 
@@ -117,7 +133,7 @@ func (wk *worker) push(f link.Frame) {
 		return
 	}
 	wk.queue.push(f)
-	wk.unlockAndWake()
+	wk.unlockAndWake(f.Mark)
 }
 
 // finish lets Recv return io.EOF after the frames that are queued.
@@ -127,17 +143,35 @@ func (wk *worker) finish() {
 	}
 	wk.mu.Lock()
 	wk.finished = true
-	wk.unlockAndWake()
+	wk.unlockAndWake(0)
 }
 
-// unlockAndWake releases mu and resumes a parked Recv, in that order so that it does not run into the lock.
-func (wk *worker) unlockAndWake() {
-	parked := wk.parked
+// unlockAndWake releases mu and resumes a parked Recv, in that order so that it does not run into the lock. If none is parked it gives
+// notice of what has come: a frame with that mark, or the end.
+func (wk *worker) unlockAndWake(mark uint64) {
+	parked, notice := wk.parked, wk.notice
 	wk.parked = false
 	wk.mu.Unlock()
-	if parked {
+	switch {
+	case parked:
 		wk.wake <- struct{}{}
+	case notice != nil:
+		notice(mark)
 	}
+}
+
+// Notice implements link.Noticer.
+func (wk *worker) Notice(f func(mark uint64)) {
+	wk.mu.Lock()
+	wk.notice = f
+	wk.mu.Unlock()
+}
+
+// Waiting implements link.Noticer.
+func (wk *worker) Waiting() bool {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	return wk.queue.head < len(wk.queue.frames) || wk.finished || wk.gone.Load() || wk.closed.Load()
 }
 
 // Recv returns the next frame, and parks only when there is none.
@@ -225,7 +259,7 @@ func (wk *worker) Close() error {
 	wk.mu.Lock()
 	wk.closed.Store(true)
 	wk.queue = queue{}
-	wk.unlockAndWake()
+	wk.unlockAndWake(0)
 	return nil
 }
 

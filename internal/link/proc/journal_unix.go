@@ -63,7 +63,7 @@ func mapMemory(file *os.File, journals int) (*memory, error) {
 	}
 	m := &memory{file: file, mem: mem}
 	for at := 2 * ringSize; at < len(mem); at += journalSize + recallSize {
-		j := link.NewMarks(mem[at : at+journalSize : at+journalSize])
+		j := link.NewJournal(mem[at : at+journalSize : at+journalSize])
 		j.ShareRecalls(mem[at+journalSize : at+journalSize+recallSize])
 		m.journals = append(m.journals, j)
 	}
