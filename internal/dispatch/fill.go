@@ -15,10 +15,11 @@ const (
 	callsTime   = 250 * time.Microsecond // how much work a batch of these aims at
 	tinyUnit    = 600 * time.Microsecond // the same between processes, where a frame takes time to travel and has to wake its receiver
 	batchTime   = 600 * time.Microsecond
-	batchBytes  = 32 << 10             // a batch of more than one unit is no larger
-	batchUnits  = 4096                 // nor has more units
-	prefetching = 2                    // batches at a worker, when all of them are tiny or short
-	shortUnit   = 2 * time.Millisecond // one shorter than this may wait at a worker behind another, which gives it back if that is long
+	leastTime   = 20 * time.Microsecond // a worker is not woken for less work than this, if its units are tiny and there is more
+	batchBytes  = 32 << 10              // a batch of more than one unit is no larger
+	batchUnits  = 4096                  // nor has more units
+	prefetching = 2                     // batches at a worker, when all of them are tiny or short
+	shortUnit   = 2 * time.Millisecond  // one shorter than this may wait at a worker behind another, which gives it back if that is long
 )
 
 // funcTimes is what is known about the run time of one function.
@@ -103,16 +104,14 @@ func (m *Master) handOut() {
 // feed gives one idle worker a batch. It returns true if there may be more to do: it has, or a gang has come to the head of the queue.
 func (m *Master) feed() bool {
 	waiting := len(m.queue.gangs)
+	if len(m.idle) > 0 && m.holds() {
+		return false
+	}
 	for i := 0; i < len(m.idle) && m.hasRoom(); i++ {
 		slot := m.idle[i]
 		switch {
 		case m.fill(m.workers[slot]):
-			if m.idle[0] == slot {
-				m.idle = m.idle[1:]
-			} else {
-				i = slices.Index(m.idle, slot) // others of its process may have left
-				m.idle = slices.Delete(m.idle, i, i+1)
-			}
+			m.takeIdle(slot)
 			return true
 		case len(m.queue.gangs) > waiting:
 			return true
@@ -122,6 +121,20 @@ func (m *Master) feed() bool {
 	}
 	return false
 }
+
+// takeIdle removes a worker from the list of the idle ones, mostly the first. A short list stays where it is, or it would need new memory
+// every few tasks.
+func (m *Master) takeIdle(slot int) {
+	i := slices.Index(m.idle, slot) // others of its process may have left
+	if i == 0 && len(m.idle) > mostMoved {
+		m.idle = m.idle[1:]
+		return
+	}
+	m.idle = slices.Delete(m.idle, i, i+1)
+}
+
+// mostMoved is how many numbers are moved rather than left behind.
+const mostMoved = 32
 
 // prefetch sends a busy worker one more batch: of tiny units if there is enough to be worth a frame, or one unit of a short
 // function if there is enough for the others, so that the worker need not wait for it. While a gang waits nothing is sent ahead of
@@ -192,15 +205,23 @@ func (m *Master) fill(w *worker) bool {
 	if m.ready > 1 {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
 	}
-	if b.share = min(b.share, m.allowed(w)); b.share < 1 {
+	allowed := m.allowed(w)
+	if b.share = min(b.share, allowed); b.share < 1 {
 		return false
 	}
 	first, flags := w.seq+1, 0
+	quick := false
 	late := false // a job was interrupted after its sink could be cancelled
 	for {
 		p, ok := m.next(w)
 		if !ok {
 			break
+		}
+		if b.units == 0 {
+			var ns float64
+			if ns, quick = m.unitTime(p.job); quick {
+				b.share = min(max(b.share, int(float64(leastTime)/max(ns, 1))), allowed)
+			}
 		}
 		n, end, tiny := m.room(&b, &p)
 		if n == 0 {
@@ -244,6 +265,7 @@ func (m *Master) fill(w *worker) bool {
 	} else {
 		m.filled(w)
 	}
+	m.quickens(w, quick)
 	w.units += b.units
 	w.sent()
 	if m.trace != nil {

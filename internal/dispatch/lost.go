@@ -112,6 +112,7 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	m.dissolve(w)
 	cause := m.neighbours(w, w.reason(l, was))
 	m.filled(w)
+	m.quickens(w, false)
 	m.hush(w)
 	m.doom(w, cause)
 	if was == leaving || m.leaving && m.state != Broken { // the end takes along what was coming up

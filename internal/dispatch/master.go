@@ -124,6 +124,7 @@ type Master struct {
 	funcs     []funcTimes
 	stats     Stats
 	watch     watchdog
+	holding   holding
 
 	lastLosses []Loss // of workers, as many as Look tells of
 
@@ -197,6 +198,7 @@ func New(cfg Config) *Master {
 		load: cfg.setupSize(), begun: time.Now(), unknown: new(Hello), booted: make(chan struct{}), closed: make(chan struct{}),
 	}
 	m.queue.cost = m.turnCost
+	m.holding.processors = processors()
 	m.attending.Store(true)
 	m.trace = newTracer(m, cfg.Trace)
 	if cfg.Home != nil {

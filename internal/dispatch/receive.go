@@ -282,6 +282,7 @@ func (m *Master) release(w *worker, p *piece, n int) {
 func (m *Master) handback(w *worker, from uint64, out *news) {
 	w.epoch++
 	w.long = true
+	m.quickens(w, false)
 	for i := len(w.out) - 1; i >= w.head; i-- {
 		p := w.out[i]
 		if p.seq+uint64(p.n) <= from {

@@ -17,6 +17,7 @@ func (m *Master) allowed(w *worker) int {
 // free makes a worker that has answered all it had idle, or replaces it if it has served its time.
 func (m *Master) free(w *worker) {
 	m.filled(w)
+	m.quickens(w, false)
 	if m.allowed(w) > 0 && !m.surplus(w) {
 		w.state = idle
 		m.idle = append(m.idle, w.slot)

@@ -20,6 +20,7 @@ type worker struct {
 	made   bool // which are made: it does not wait for them to be
 	passed bool // what it runs was handed out while a gang waited
 	asks   bool // the unit it runs is in no gang, and has asked for the other workers
+	quick  bool // what it runs was tiny so far
 	filler bool // it was free for a gang that waits, and runs something short meanwhile
 
 	out     []piece       // handed out, in order; those before head are answered. Its memory is room, or comes from the master's lists

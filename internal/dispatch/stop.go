@@ -125,6 +125,7 @@ func (m *Master) leave() {
 		}
 	}
 	m.watch.stop()
+	m.holding.stop()
 	go m.close()
 }
 

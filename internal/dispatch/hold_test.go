@@ -1,0 +1,96 @@
+package dispatch_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+)
+
+// batches notes on which workers the units of jobs ran.
+type batches struct {
+	*sink
+	mu      sync.Mutex
+	workers map[int]int
+}
+
+func (b *batches) Results(first, n int, data []byte, segs [][]byte, r *dispatch.Record) bool {
+	b.mu.Lock()
+	b.workers[r.Site.Index] += n
+	b.mu.Unlock()
+	return b.sink.Results(first, n, data, segs, r)
+}
+
+// ran returns how many units have run, and on how many workers.
+func (b *batches) ran() (units, workers int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.workers {
+		units += n
+	}
+	return units, len(b.workers)
+}
+
+// As many workers as there are processors are taken for ones that end soon, and do not. What waits for them goes out a moment later, and
+// together.
+func TestTinyUnitsWaitAMomentForWorkersThatEndSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newWaiting()
+		p := newPool(t, 2*runtime.GOMAXPROCS(0)+4, nil, func(ctx context.Context, x uint64) (uint64, error) {
+			if x > 0 {
+				return f.call(ctx, x)
+			}
+			return x, nil
+		})
+		p.submit(0, 0).wait(t) // no time passes here, so the function is a tiny one now
+		synctest.Wait()
+		var blocked []*sink
+		for range runtime.GOMAXPROCS(0) {
+			blocked = append(blocked, p.submit(0, 1))
+			<-f.begun
+		}
+		b := &batches{sink: newSink(50), workers: map[int]int{}}
+		j, _ := job(0, make([]uint64, 50)...)
+		j.Sink = b
+		if err := p.Submit(j); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if ran, _ := b.ran(); ran > 0 {
+			t.Errorf("%d of 50 tiny units have run at once", ran)
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if ran, workers := b.ran(); ran != 50 || workers != 1 {
+			t.Errorf("2 ms later %d of 50 units have run on %d workers, want all on one", ran, workers)
+		}
+		close(f.release)
+		for _, s := range blocked {
+			s.wait(t)
+		}
+	})
+}
+
+// Nothing of that holds what takes longer, or nothing is known of.
+func TestUnitsThatAreNotTinyGoToIdleWorkersAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newWaiting()
+		p := newPool(t, 4*runtime.GOMAXPROCS(0), nil, f.call)
+		var all []*sink
+		for i := range 4 * runtime.GOMAXPROCS(0) {
+			all = append(all, p.submit(0, uint64(i)))
+		}
+		synctest.Wait()
+		if n := len(f.begun); n != len(all) {
+			t.Errorf("%d of %d run", n, len(all))
+		}
+		close(f.release)
+		for _, s := range all {
+			s.wait(t)
+		}
+	})
+}
