@@ -17,6 +17,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/logs"
+	"github.com/rankpool/rankpool/internal/profile"
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
@@ -88,7 +89,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !strings.HasPrefix(name, commandVariables) && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envSlots, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
-				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, envTrace, envTraceLimit, life.MonitorVariable, mpilink.SecretVariable, logs.Variable}, name) {
+				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, envTrace, envTraceLimit, life.MonitorVariable, mpilink.SecretVariable, logs.Variable, profile.Variable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

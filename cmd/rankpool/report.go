@@ -16,7 +16,9 @@ type reportCommand struct {
 	HTML     string `name:"html" placeholder:"FILE" help:"Write a page that a browser opens from disk, without a network, instead of a summary."`
 	Perfetto string `placeholder:"FILE" help:"Write the recording for https://ui.perfetto.dev and chrome://tracing (JSON), instead of a summary."`
 
-	File string `arg:"" help:"A recording: what RANKPOOL_TRACE or WithTrace has named."`
+	Profiles string `placeholder:"DIR" help:"Merge the profiles that RANKPOOL_PROFILE has put into this folder, those of master and workers apart, and say which functions cost most."`
+
+	File string `arg:"" optional:"" help:"A recording: what RANKPOOL_TRACE or WithTrace has named."`
 }
 
 // Help is what --help says beyond the options.
@@ -30,12 +32,29 @@ Examples:
     rankpool report run.rec --html run.html
     rankpool report run.rec --perfetto run.json
 
-Status: 1 when the file is no recording, or the output cannot be written.`
+    RANKPOOL_PROFILE=profiles ./sweep
+    rankpool report --profiles profiles
+    go tool pprof -http=: profiles/merged.cpu.worker.pb.gz
+
+Status: 1 when the file is no recording, the folder has no profile that is whole, or the output cannot be written.`
 }
 
 // Run reads and prints.
 func (c *reportCommand) Run(s command.Surroundings) error {
 	if !command.Speaks(s.Launcher) {
+		return nil
+	}
+	switch {
+	case c.Profiles == "" && c.File == "":
+		return command.Usagef("report needs a recording, or --profiles DIR")
+	case c.File == "" && c.HTML+c.Perfetto != "":
+		return command.Usagef("--html and --perfetto need a recording")
+	case c.Profiles != "":
+		if err := c.profiles(s); err != nil {
+			return err
+		}
+	}
+	if c.File == "" {
 		return nil
 	}
 	r, err := report.Load(c.File)
@@ -56,6 +75,25 @@ func (c *reportCommand) Run(s command.Surroundings) error {
 		return nil
 	}
 	return r.Text(s.Out)
+}
+
+// profiles merges the profiles in the folder, into files there.
+func (c *reportCommand) profiles(s command.Surroundings) error {
+	all, err := report.LoadProfiles(c.Profiles, func(text string) { fmt.Fprintln(s.Err, "rankpool: report: skipped", text) })
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	for _, p := range all {
+		path := filepath.Join(c.Profiles, p.File())
+		if err := write(path, p.Write); err != nil {
+			return err
+		}
+		if err := p.Text(s.Out); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "  go tool pprof %s\n\n", path)
+	}
+	return nil
 }
 
 // write makes a file, or leaves what was there. A pipe or a device is written to.

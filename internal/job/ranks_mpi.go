@@ -92,8 +92,6 @@ func (r *ranks) firstTime(text string) bool {
 	return true
 }
 
-func printWarning(who, text string) { fmt.Fprintf(os.Stderr, "rankpool: warning: %s%s\n", who, text) }
-
 // notes prints what ranks have to tell the user. The goroutine that hears it polls for all ranks, and standard error may be a pipe that
 // nobody reads.
 var notes lane.Lane

@@ -90,7 +90,9 @@ func serveRank(p Program, c *mpi.Comm, o mpilink.Options, rank int, spawned bool
 	svc := p.Service()
 	svc.Hello.Rank = rank
 	svc.Turn = new(dispatch.Lease).Seat
+	profiles := profileRank(rank, &o)
 	err := mpilink.Serve(c, o, Serving(svc))
+	endProfile(profiles, rank) // before MPI ends, and perhaps the process with it
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
 	if err == nil && mpi.Lost() { // MPI cannot be left in good order any more

@@ -82,10 +82,12 @@ func serveAt(p Program, s Server) error {
 	svc := p.Service()
 	svc.Hello.Rank = world.Rank()
 	svc.Turn = new(dispatch.Lease).Seat
+	profiles := profileRank(world.Rank(), &options)
 	err = mpilink.ServeMasters(ctx, mpilink.Service{
 		Options: options, Place: s.Place, Bind: s.Bind, Keep: s.Keep, World: own,
 		Said: func(text string) { fmt.Fprintln(os.Stderr, "rankpool: serve:", text) },
 	}, Serving(svc))
+	endProfile(profiles, world.Rank())
 	if err != nil {
 		return fmt.Errorf("rank %d: %w", world.Rank(), err)
 	}

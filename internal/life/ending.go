@@ -40,6 +40,7 @@ func (p Program) runMaster() (status int) {
 		lastCalls()
 		Complaints().Flush(LastWords)
 	}()
+	defer p.profile()()
 	defer pprof.StopCPUProfile() // what the program has begun before Main, or it would be empty: the process ends without its defers
 	if p.Test {
 		return p.runTests()

@@ -45,6 +45,7 @@ func (c Ending) gracesAfter(s os.Signal, e mpi.Ending) graces {
 	} else if !c.Asked {
 		g.drain = closeGrace
 	}
+	g.rest += profileRest
 	if e.Kills == 0 || s != os.Interrupt && s != syscall.SIGTERM { // nobody kills after a signal of DrainOn
 		return g
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/link/slots"
+	"github.com/rankpool/rankpool/internal/profile"
 	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/settings"
 )
@@ -43,6 +44,7 @@ func (p Program) Main(where string) (status int) {
 		return ExitFailure
 	}
 	ending, everywhere = p.Ending, called
+	profile.Folder() // before anybody changes the working directory
 	origin = settings.Begin()
 	registry.Default().Freeze(where)
 	p.Prepare()
@@ -53,7 +55,9 @@ func (p Program) Main(where string) (status int) {
 		return ExitFailure
 	case worker:
 		ignoreSignals()
+		profiles := profileWorker(ep)
 		err := serve(ep, p.Service())
+		_ = profiles.End() // a file that it has left empty says so
 		Complaints().Flush(LastWords)
 		if err != nil {
 			return ExitFailure // the master is gone: there is nobody to tell

@@ -39,8 +39,9 @@ var layers = map[string][]string{
 	"internal/lane":         {"internal/goid"},
 	"internal/lines":        {"internal/screen"},
 	"internal/logs":         {"internal/screen"},
-	"internal/life":         {"internal/dispatch", "internal/everyrank", "internal/lane", "internal/logs", "internal/job", "internal/mpi", "internal/link", "internal/link/proc", "internal/link/slots", "internal/registry", "internal/settings", "internal/status"},
-	"internal/job":          {"internal/awake", "internal/lane", "internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
+	"internal/profile":      {},
+	"internal/life":         {"internal/dispatch", "internal/everyrank", "internal/lane", "internal/logs", "internal/job", "internal/mpi", "internal/link", "internal/link/proc", "internal/link/slots", "internal/profile", "internal/registry", "internal/settings", "internal/status"},
+	"internal/job":          {"internal/awake", "internal/profile", "internal/lane", "internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh", "internal/mpi/abi", "internal/mpi/clib", "internal/mpi/find"},
 	"internal/mpi/abi":      {},
@@ -68,7 +69,7 @@ var layers = map[string][]string{
 	"internal/marked":  {},
 	"internal/findmpi": {"internal/marked", "internal/mpi"},
 	"internal/gobuild": {"internal/owndir"},
-	"internal/report":  {"internal/trace"},
+	"internal/report":  {"internal/profile", "internal/trace"},
 	"internal/launch":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/owndir", "internal/mpi", "internal/link/mpilink"},
 	"internal/doctor":  {"internal/command", "internal/findmpi", "internal/gobuild", "internal/marked", "internal/owndir", "internal/mpi", "internal/saturate"},
 	"internal/bench": {"bench/ours", "bench/peers", "internal/command", "internal/dispatch", "internal/findmpi", "internal/gobuild", "internal/launch",
@@ -97,7 +98,7 @@ var testOnly = []string{"internal/link/linktest", "internal/mpi/mpitest", "inter
 
 // commandOnly are the packages of the command: a program that uses the library links none of them.
 var commandOnly = []string{
-	"internal/bench", "internal/command", "internal/doctor", "internal/findmpi", "internal/gobuild", "internal/launch", "internal/marked",
+	"internal/bench", "internal/command", "internal/doctor", "internal/findmpi", "internal/gobuild", "internal/launch", "internal/marked", "internal/report",
 }
 
 // folders are the top-level ones. Adding one is a decision about the shape of the repository: make it here.

@@ -110,7 +110,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 		return nil, false, fmt.Errorf("proc: Attach: %w", err)
 	}
 	here, there := m.rings()
-	e := &endpoint{raw: raw, out: newOutbox(), there: there, journals: m.journals, inherited: inherited}
+	e := &endpoint{index: is.index, raw: raw, out: newOutbox(), there: there, journals: m.journals, inherited: inherited}
 	e.in = inbox{socket: newReader(socketReader{f: sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
 	from := newSource(&here.desk, os.Getppid(), memlimit.Bytes())
 	from.probe()
@@ -129,6 +129,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 // endpoint is a worker's end. Its socket is read and written by system calls that Go's scheduler knows of: they wake the runtime's
 // monitor, which has to interrupt tasks that compute.
 type endpoint struct {
+	index    int // the slot
 	raw      syscall.RawConn
 	in       inbox
 	out      *outbox
@@ -211,6 +212,9 @@ func (e *endpoint) Send(f link.Frame) error {
 
 // Journal is in the memory shared with the master.
 func (e *endpoint) Journal() *link.Journal { return e.journals[0] }
+
+// Slot is the slot of the group that this process is in.
+func (e *endpoint) Slot() int { return e.index }
 
 // Journals implements link.Journals.
 func (e *endpoint) Journals() []*link.Journal { return e.journals }
