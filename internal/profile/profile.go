@@ -30,7 +30,7 @@ const Ending = ".pb.gz"
 // How long a folder may take to answer, a collection of what is garbage before the heap is looked at, and all that is to be written at the end.
 // A worker that has said goodbye has ten seconds.
 const (
-	openLimit    = 5 * time.Second
+	openLimit    = 10 * time.Second
 	collectLimit = 2 * time.Second
 	writeLimit   = 7 * time.Second
 )
