@@ -140,13 +140,16 @@ func TestAKilledWorkerCostsItsProfileAlone(t *testing.T) {
 func TestTheSlotsOfAProcessAreInOneProfile(t *testing.T) {
 	t.Parallel()
 	onEvery(t, func(t *testing.T, m mode) {
-		if m.name == threads.name || m.reports == "mpi" {
-			t.Skip("goroutines and ranks have no slots")
+		if m.name == threads.name {
+			t.Skip("goroutines have no slots")
 		}
 		o := m.succeed(t, profiled, []string{"close"}, "RANKPOOL_PROFILE=profiles", "RANKPOOL_SLOTS=2")
 		p := o.profiles(t)
 		files := p.files(t, "cpu.worker-")
 		name := regexp.MustCompile(`^cpu\.worker-(0-1|2-3)\.[\w-]+\.\d+\.pb\.gz$`)
+		if m.reports == "mpi" {
+			name = regexp.MustCompile(`^cpu\.worker-rank\d+\.[\w-]+\.\d+\.pb\.gz$`)
+		}
 		if len(files) != 2 || slices.ContainsFunc(files, func(f string) bool { return !name.MatchString(f) }) {
 			t.Errorf("%q:\n%s", files, o.output)
 		}
