@@ -128,10 +128,12 @@ func TestTwoMapsShareAWriter(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for range futures.Map(t.Context(), one, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "one")) {
+			for _, err := range futures.Map(t.Context(), one, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "one")) {
+				_ = err // it is the output that counts
 			}
 		}()
-		for range futures.Map(t.Context(), two, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "two")) {
+		for _, err := range futures.Map(t.Context(), two, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "two")) {
+			_ = err // it is the output that counts
 		}
 		<-ended
 		shut(t, one)
@@ -152,7 +154,8 @@ func TestTheProgressEndsWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 		defer cancel()
 		var out strings.Builder
-		for range futures.Map(ctx, ex, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "")) {
+		for _, err := range futures.Map(ctx, ex, eightSeconds, []int{1, 2, 3}, futures.WithProgress(&out, "")) {
+			_ = err // it is the output that counts
 		}
 		want := "Map: 0/3 (0%), 0.0/s, 5s elapsed\nMap: 1/3 (33%), 0.1/s, 10s elapsed, 20s left\nMap: 1/3 (33%), 0.1/s, 12s elapsed, 24s left\n"
 		if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -169,7 +172,8 @@ func TestANameOfProgressIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := oneThread(t)
 		var out strings.Builder
-		for range futures.Map(t.Context(), ex, eightSeconds, []int{1}, futures.WithProgress(&out, "two\nlines\x1b[J")) {
+		for _, err := range futures.Map(t.Context(), ex, eightSeconds, []int{1}, futures.WithProgress(&out, "two\nlines\x1b[J")) {
+			_ = err // it is the output that counts
 		}
 		shut(t, ex)
 		if !strings.HasPrefix(out.String(), "two lines [J: 0/1 (0%), ") {

@@ -171,7 +171,7 @@ func (s *Screen) Print(line string) error {
 
 // write writes lines, and the bars below them. The lock is held.
 func (s *Screen) write(lines string) error {
-	_, err := io.WriteString(s.w, string(s.frame([]byte(lines))))
+	_, err := s.w.Write(s.frame([]byte(lines)))
 	return err
 }
 

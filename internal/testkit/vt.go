@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // VT is a terminal of so many rows that shows what is written to it: as much of one as programs of this repository use. Its methods may be called
@@ -55,14 +56,11 @@ func (v *VT) next(s string) (n int, err error) {
 	case 0x1b:
 		return v.sequence(s)
 	}
-	for _, r := range s {
-		n = len(string(r))
-		if n > len(s) || r == '\uFFFD' && len(s) < 4 {
-			return 0, nil
-		}
-		v.put(r)
-		break
+	if !utf8.FullRuneInString(s) {
+		return 0, nil
 	}
+	r, n := utf8.DecodeRuneInString(s)
+	v.put(r)
 	return n, nil
 }
 
