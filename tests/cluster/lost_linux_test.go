@@ -90,10 +90,10 @@ func (l losing) srun(t *testing.T, options ...string) outcome {
 			return mpitest.Result{}, err
 		}
 		command := append([]string{"srun", "--mpi=" + right(), "-N", "3", "-n", fmt.Sprint(l.ranks), "--distribution=arbitrary"}, options...)
-		return mpitest.Command{
+		return unlessInitCrashes(t, mpitest.Command{
 			Args: append(append(c.on("node1"), append(command, probe)...), args...), Dir: dir, Limit: limit,
-			Env: append(environment(), "SLURM_CONF="+c.file("slurm.conf"), fence, "SLURM_HOSTFILE="+file),
-		}.Run(t.Context())
+			Env: append(environment(), "SLURM_CONF="+c.file("slurm.conf"), "SLURM_HOSTFILE="+file),
+		})
 	})
 }
 
