@@ -10,6 +10,7 @@
 //	rankpool report run.rec                   what did the workers do, and when?
 //	rankpool bench                            how fast is it here, and how fast are others?
 //	rankpool journal sweep.journal            what has this job computed so far?
+//	rankpool version                          of rankpool, Go and the MPIs here
 //
 // It calls MPI in no process that becomes the program: one that has called MPI_Init cannot start another MPI program.
 // docs/command.md describes every subcommand.
@@ -40,6 +41,7 @@ type commands struct {
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`
 
 	Journal journalCommand `cmd:"" help:"Show what a journal of results has in it, verify, compact, or forget."`
+	About   versionCommand `cmd:"" name:"version" help:"Print the versions of rankpool, Go and the MPIs on the path."`
 
 	Tidy         tidyCommand    `cmd:"" hidden:""`
 	Reach        reachCommand   `cmd:"" hidden:""`
