@@ -113,15 +113,18 @@ func (c Options) Run(s command.Surroundings) error {
 	out := &printer{w: s.Out, asJSON: c.JSON, machine: thisMachine()}
 	for _, g := range p.groups {
 		r.measure(measuring, g)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		for _, row := range g.rows {
+		for _, row := range g.rows { // what was measured before a signal counts
 			out.print(row.settle(out.machine))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	r.log("")
 	out.close()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if c.Plot != "" {
 		if err := f.plot(ctx, c.Plot, p.groups); err != nil {
 			return fmt.Errorf("cannot draw %s: %w", c.Plot, err)
