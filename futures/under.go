@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -116,12 +114,10 @@ func (u *under) fire() *callbackList {
 }
 
 // bindings are the calls of an executor that are bound to contexts, and not done. Those of one context are together, so that what
-// waits is cancelled before the end of what runs makes room for it. Contexts may end together, too, with the one they are derived from.
+// waits is cancelled before the end of what runs makes room for it.
 type bindings struct {
-	ending sync.Mutex // held while calls are cancelled whose contexts have ended
 	mu     sync.Mutex
 	groups map[context.Context]*boundCalls
-	all    map[*boundCalls]struct{} // also those whose contexts no map takes
 }
 
 // boundCalls are the calls that are bound to one context. The lock of the bindings guards them.
@@ -129,7 +125,6 @@ type boundCalls struct {
 	of    *bindings
 	ctx   context.Context
 	known bool // it is in the map
-	ended bool // and its calls were told
 	calls ring[*under]
 	stop  func() bool // nil until the end of the context is waited for
 }
@@ -151,12 +146,6 @@ func (b *bindings) add(u *under) {
 			b.groups = map[context.Context]*boundCalls{}
 		}
 		b.groups[u.ctx] = g
-	}
-	if fresh {
-		if b.all == nil {
-			b.all = map[*boundCalls]struct{}{}
-		}
-		b.all[g] = struct{}{}
 	}
 	u.group = g
 	g.calls.add(&u.place)
@@ -191,65 +180,17 @@ func (g *boundCalls) remove(u *under) {
 
 // forget has the next call of the context begin another group. The lock is held.
 func (g *boundCalls) forget() {
-	delete(g.of.all, g)
 	if g.known {
 		g.known = false
 		delete(g.of.groups, g.ctx)
 	}
 }
 
-// end takes the end of the context: what has not begun is cancelled, and then the contexts of what runs end. Before that makes room, what has not
-// begun is cancelled of other contexts that have ended too.
+// end takes the end of the context: what has not begun is cancelled, and then the contexts of what runs end.
 func (g *boundCalls) end() {
-	b := g.of
-	b.ending.Lock() // or one of them might be about to be cancelled elsewhere
-	told, run := g.cancel()
-	if len(run) > 0 {
-		for _, o := range b.others() {
-			if o.ctx.Err() == nil { // without the other lock, as above
-				continue
-			}
-			lists, more := o.cancel()
-			told, run = append(told, lists...), append(run, more...)
-		}
-	}
-	b.ending.Unlock()
-	for _, list := range told {
-		list.release().run()
-	}
-	for _, u := range run {
-		u.c.interrupt(whyEnded(u))
-	}
-}
-
-// others returns the groups whose end has not been taken.
-func (b *bindings) others() []*boundCalls {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Collect(maps.Keys(b.all))
-}
-
-// cancel cancels what has not begun, once the context has ended, and returns who is to be told, and what is left.
-func (g *boundCalls) cancel() (told []*callbackList, run []*under) {
-	for _, u := range g.over() {
-		list, ok := u.c.withdraw(whyEnded(u))
-		told = append(told, list)
-		if !ok {
-			run = append(run, u)
-		}
-	}
-	return told, run
-}
-
-// over notes that the context has ended and returns the calls, the first time.
-func (g *boundCalls) over() (calls []*under) {
+	var calls []*under
 	g.of.mu.Lock()
-	defer g.of.mu.Unlock()
 	g.forget()
-	if g.ended {
-		return nil
-	}
-	g.ended = true
 	if first := g.calls.first; first != nil {
 		for n := first; ; n = n.next {
 			n.to.ended.Store(true)
@@ -259,7 +200,18 @@ func (g *boundCalls) over() (calls []*under) {
 			}
 		}
 	}
-	return calls
+	g.of.mu.Unlock()
+	run := calls[:0]
+	for _, u := range calls {
+		list, ok := u.c.withdraw(whyEnded(u))
+		list.release().run()
+		if !ok {
+			run = append(run, u)
+		}
+	}
+	for _, u := range run {
+		u.c.interrupt(whyEnded(u))
+	}
 }
 
 // helps implements assisted, if the call does.

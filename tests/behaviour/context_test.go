@@ -184,32 +184,6 @@ func TestOneContextEndsAllThatIsBoundToIt(t *testing.T) {
 	})
 }
 
-// Each call has a context of its own, all derived from one: when that ends, none of those that wait begins because another makes room.
-func TestNoCallBeginsWhoseContextHasEndedWithOthers(t *testing.T) {
-	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		type key struct{}
-		for range 10 {
-			parent, end := context.WithCancelCause(t.Context())
-			dir := t.TempDir()
-			running := begins(t, ex, futures.WithContext(context.WithValue(parent, key{}, 0)))
-			var fs []*futures.Future[int]
-			for i := range 50 {
-				fs = append(fs, submit(t, ex, announce, place{filepath.Join(dir, fmt.Sprint(i)), ""}, futures.WithContext(context.WithValue(parent, key{}, i))))
-			}
-			end(errEnough)
-			for i, f := range fs {
-				_, err := f.Result(within(t))
-				matches(t, fmt.Sprint(i), err, errEnough, futures.ErrCancelled)
-			}
-			_, err := running.Result(within(t))
-			matches(t, "what ran", err, errEnough)
-			if n := files(t, dir); n > 0 {
-				t.Fatalf("%d calls have begun", n)
-			}
-		}
-	})
-}
-
 // unhashable is a context that no map takes as a key.
 type unhashable struct {
 	context.Context
