@@ -38,6 +38,7 @@ type Flow struct {
 	number     uint64  // of those with the same time, the lower is next
 	served     bool    // it has had a turn since it joined: at the same time it is behind those that have not
 	unknown    uint8   // units of unmeasured functions that were charged since the last report
+	changes    int     // how many jobs in it are of another function than the one before
 	pushed     uint64  // jobs
 	passed     uint64  // of these, how many have left the queue
 }

@@ -177,7 +177,9 @@ type batch struct {
 	local   *localRuns // nil: none
 	units   int
 	left    float64 // nanoseconds of work it may still take
+	used    float64 // and those of what it has
 	share   int     // units it may still take
+	allowed int     // units that the worker may still be handed
 	head    run     // the last run, to be continued if the next piece is like it
 	at      int     // where its number of units stands
 }
@@ -201,12 +203,11 @@ type localRun struct {
 
 // fill sends worker w the next batch. It returns false if nothing was queued that could be claimed.
 func (m *Master) fill(w *worker) bool {
-	b := batch{left: m.batchTime(), share: m.queue.units}
+	b := batch{left: m.batchTime(), share: m.queue.units, allowed: m.allowed(w)}
 	if m.ready > 1 {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
 	}
-	allowed := m.allowed(w)
-	if b.share = min(b.share, allowed); b.share < 1 {
+	if b.share < 1 || b.allowed < 1 {
 		return false
 	}
 	first, flags := w.seq+1, 0
@@ -218,17 +219,16 @@ func (m *Master) fill(w *worker) bool {
 			break
 		}
 		if b.units == 0 {
-			var ns float64
-			if ns, quick = m.unitTime(p.job); quick {
-				b.share = min(max(b.share, int(float64(leastTime)/max(ns, 1))), allowed)
-			}
+			_, quick = m.unitTime(p.job)
 		}
+		before := b
 		n, end, tiny := m.room(&b, &p)
 		if n == 0 {
 			break
 		}
 		if !p.job.Sink.Claim(p.unit, n) {
 			m.queue.take(p.n, cursor{})
+			b = before // it takes nothing
 			continue
 		}
 		if b.units == 0 {
@@ -310,7 +310,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	}
 	local := b.head.flags&runLocal != 0
 	n := 0
-	for b.left > 0 && b.share > 0 && b.units+n < batchUnits {
+	for b.left > 0 && b.most(ns) > 0 && b.units+n < batchUnits {
 		j := f.head
 		if j == nil || j.at != nil || !j.single() || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
 			break
@@ -326,8 +326,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 		} else {
 			b.append(j.Data)
 		}
-		b.left -= ns
-		b.share--
+		b.spend(ns, 1)
 		n++
 	}
 	if price > 0 && n > 0 {
@@ -347,7 +346,7 @@ func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 		}
 		return 1, p.job.advance(p.cursor, 1), false
 	}
-	limit := min(p.n, b.share, batchUnits-b.units, 1+int(b.left/max(ns, 1)))
+	limit := min(p.n, b.most(ns), batchUnits-b.units, 1+int(b.left/max(ns, 1)))
 	if b.units == 0 {
 		limit = max(limit, 1)
 	}
@@ -366,9 +365,22 @@ func (m *Master) room(b *batch, p *piece) (n int, end cursor, tiny bool) {
 			end = next
 		}
 	}
-	b.left -= ns * float64(n)
-	b.share -= n
+	b.spend(ns, n)
 	return n, end, true
+}
+
+// most is how many units of so many nanoseconds the batch may still take: its share of what is queued, and more as long as that is less work than a worker
+// is woken for.
+func (b *batch) most(ns float64) int {
+	return min(max(b.share, int((float64(leastTime)-b.used)/max(ns, 1))), b.allowed)
+}
+
+// spend notes that the batch has n more units of so many nanoseconds.
+func (b *batch) spend(ns float64, n int) {
+	b.left -= ns * float64(n)
+	b.used += ns * float64(n)
+	b.share -= n
+	b.allowed -= n
 }
 
 // add appends the units of p up to end to the frame.

@@ -7,8 +7,8 @@ import (
 
 // Where workers are goroutines there may be thousands for a few processors. To wake another one for a tiny unit costs more than the unit
 // takes, and the unit would wait for a processor. So when as many workers as there are processors run tiny units, tiny ones stay in the
-// queue until they are worth it, or one of these workers takes them. That is soon, for it ends its batch; if it takes long after all, what
-// was held goes out a millisecond later.
+// queue until they are worth it, or one of these workers has ended its batch, which is soon. If they take long after all, what was held goes out
+// a millisecond later, and these workers are taken for what they are.
 
 // mostHeld is how long a unit is held.
 const mostHeld = time.Millisecond
@@ -16,7 +16,8 @@ const mostHeld = time.Millisecond
 // holding is what a master knows of units that are held. The lock guards it.
 type holding struct {
 	processors int
-	quick      int // workers that run tiny units
+	quick      int    // workers that run tiny units
+	epoch      uint64 // how often they did not end soon, and one
 	timer      *time.Timer
 	armed      bool
 	over       bool // nothing is held now
@@ -29,7 +30,7 @@ func (m *Master) holds() bool {
 		return false
 	}
 	p, ok := q.peek()
-	if !ok {
+	if !ok || q.fair.active != 1 || q.current.changes > 0 || p.job.more().Gang || p.job.unwanted() { // else there may be something behind it that is to go out
 		return false
 	}
 	if ns, tiny := m.unitTime(p.job); !tiny || ns*float64(q.units) >= float64(leastTime) {
@@ -46,25 +47,30 @@ func (m *Master) holds() bool {
 	return true
 }
 
-// letGo hands out what is held.
+// letGo hands out what is held, and counts the workers that run tiny units anew: these may run something else.
 func (m *Master) letGo() {
 	m.mu.Lock()
 	defer m.unlock()
-	m.holding.armed = false
-	m.holding.over = true
+	h := &m.holding
+	h.armed, h.processors = false, runtime.GOMAXPROCS(0)
+	h.epoch++
+	h.quick = 0
+	h.over = true
 	m.handOut()
-	m.holding.over = false
+	h.over = false
+	m.settleState()
 }
 
-// quickens notes that a worker begins with tiny units, or with others.
+// quickens notes that a worker begins with tiny units, or with others, or with none.
 func (m *Master) quickens(w *worker, tiny bool) {
-	if w.quick == tiny {
-		return
-	}
-	if w.quick = tiny; tiny {
-		m.holding.quick++
-	} else {
-		m.holding.quick--
+	h := &m.holding
+	switch counted := w.quick == h.epoch; {
+	case tiny && !counted:
+		h.quick++
+		w.quick = h.epoch
+	case !tiny && counted:
+		h.quick--
+		w.quick = 0
 	}
 }
 
@@ -73,6 +79,3 @@ func (h *holding) stop() {
 		h.timer.Stop()
 	}
 }
-
-// processors is how many goroutines run at the same time.
-func processors() int { return runtime.GOMAXPROCS(0) }

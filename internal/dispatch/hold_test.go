@@ -94,3 +94,89 @@ func TestUnitsThatAreNotTinyGoToIdleWorkersAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// blocked is a pool of which as many workers as there are processors run a function that was tiny, and wait in it: of arguments above 0.
+func blocked(t *testing.T, f *waiting, more ...func(context.Context, uint64) (uint64, error)) (p *pool, release func()) {
+	t.Helper()
+	quick := func(ctx context.Context, x uint64) (uint64, error) {
+		if x > 0 {
+			return f.call(ctx, x)
+		}
+		return x, nil
+	}
+	p = newPool(t, 2*runtime.GOMAXPROCS(0)+4, nil, append([]func(context.Context, uint64) (uint64, error){quick}, more...)...)
+	p.submit(0, 0).wait(t) // no time passes here, so the function is a tiny one now
+	synctest.Wait()
+	var sinks []*sink
+	for range runtime.GOMAXPROCS(0) {
+		sinks = append(sinks, p.submit(0, 1))
+		<-f.begun
+	}
+	return p, func() {
+		close(f.release)
+		for _, s := range sinks {
+			s.wait(t)
+		}
+	}
+}
+
+func TestWorkersThatDoNotEndSoonHoldTinyUnitsUpOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, release := blocked(t, newWaiting())
+		begin := time.Now()
+		for range 100 {
+			p.submit(0, 0).wait(t)
+		}
+		if took := time.Since(begin); took > 2*time.Millisecond {
+			t.Errorf("100 tiny calls, one after the other, took %v beside idle workers", took)
+		}
+		release()
+	})
+}
+
+func TestWhatIsBehindATinyUnitIsNotHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := newWaiting()
+		p, release := blocked(t, newWaiting(), other.call)
+		tiny := p.submit(0, 0)
+		unknown := p.submit(1, 7)
+		synctest.Wait()
+		if len(other.begun) != 1 {
+			t.Error("a unit of which nothing is known waits behind a tiny one, beside idle workers")
+		}
+		close(other.release)
+		unknown.wait(t)
+		tiny.wait(t)
+		release()
+	})
+}
+
+// What nobody wants any more when it is to be handed out takes no room in the batch.
+func TestUnitsThatWereCancelledDoNotKeepOthersInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newWaiting()
+		p := newPool(t, 1, nil, func(ctx context.Context, x uint64) (uint64, error) {
+			if x > 0 {
+				return f.call(ctx, x)
+			}
+			time.Sleep(45 * time.Microsecond)
+			return x, nil
+		})
+		for range 20 {
+			p.submit(0, 0).wait(t)
+		}
+		first := p.submit(0, 1)
+		<-f.begun
+		for range 7 {
+			j, s := job(0, 0)
+			s.cancelled.Store(true) // and the master is about to hear of it
+			if err := p.Submit(j); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := p.submit(0, 0)
+		close(f.release)
+		first.wait(t)
+		last.wait(t)
+	})
+}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -198,7 +199,7 @@ func New(cfg Config) *Master {
 		load: cfg.setupSize(), begun: time.Now(), unknown: new(Hello), booted: make(chan struct{}), closed: make(chan struct{}),
 	}
 	m.queue.cost = m.turnCost
-	m.holding.processors = processors()
+	m.holding.processors, m.holding.epoch = runtime.GOMAXPROCS(0), 1
 	m.attending.Store(true)
 	m.trace = newTracer(m, cfg.Trace)
 	if cfg.Home != nil {

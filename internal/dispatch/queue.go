@@ -40,9 +40,13 @@ func (q *queue) push(j *Job) {
 		return
 	}
 	f := q.fair.flow(j)
-	if f.tail == nil {
+	switch {
+	case f.tail == nil:
 		f.head = j
-	} else {
+	case f.tail.Func != j.Func:
+		f.changes++
+		fallthrough
+	default:
 		f.tail.next = j
 	}
 	f.tail = j
@@ -163,6 +167,9 @@ func (q *queue) takeOf(f *Flow, n int, rest cursor) {
 		return
 	}
 	j.at = taken
+	if j.next != nil && j.next.Func != j.Func {
+		f.changes--
+	}
 	f.head, j.next = j.next, nil
 	f.passed++
 	if f.head == nil {

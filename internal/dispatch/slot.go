@@ -20,13 +20,13 @@ type worker struct {
 	made   bool // which are made: it does not wait for them to be
 	passed bool // what it runs was handed out while a gang waited
 	asks   bool // the unit it runs is in no gang, and has asked for the other workers
-	quick  bool // what it runs was tiny so far
 	filler bool // it was free for a gang that waits, and runs something short meanwhile
 
 	out     []piece       // handed out, in order; those before head are answered. Its memory is room, or comes from the master's lists
 	ends    []uint64      // the last number of each frame of tasks that is not wholly answered; its memory is frames
 	head    int           //
 	units   int           // how many units are not answered
+	quick   uint64        // what it runs was tiny so far, and is counted: see holding.epoch
 	seq     uint64        // the number of the last unit sent
 	last    uint64        // the number of the last unit answered
 	served  int           // units it has answered

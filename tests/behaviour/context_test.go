@@ -192,12 +192,14 @@ type unhashable struct {
 
 func TestAContextOfAnyTypeCanBeGiven(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		inner, end := context.WithCancelCause(t.Context())
-		running := begins(t, ex, futures.WithContext(unhashable{Context: inner}))
-		queued := submit(t, ex, square, 2, futures.WithContext(unhashable{Context: inner}))
-		end(errEnough)
+		ofRunning, endRunning := context.WithCancelCause(t.Context())
+		ofQueued, endQueued := context.WithCancelCause(t.Context())
+		running := begins(t, ex, futures.WithContext(unhashable{Context: ofRunning}))
+		queued := submit(t, ex, square, 2, futures.WithContext(unhashable{Context: ofQueued}))
+		endQueued(errEnough) // first: it could begin when the other one has made room
 		_, err := queued.Result(within(t))
 		matches(t, "queued", err, errEnough)
+		endRunning(errEnough)
 		_, err = running.Result(within(t))
 		matches(t, "running", err, errEnough)
 	})
