@@ -32,6 +32,7 @@ func (p pool) Status(workers int) status.Executor {
 		Failed: n.Failed, Cancelled: n.Cancelled, Retried: n.Retried, Recalled: e.recalled.Load()}
 	s.Workers.Lost, s.Workers.Restarts = n.Lost, n.Restarts
 	g.Into(&s)
+	s.Workers.Seconds += now.Vacated.Seconds()
 	s.Maps = e.maps.status(at)
 	s.Losses = []status.Loss{}
 	for _, l := range slices.Backward(now.Losses) {

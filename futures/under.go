@@ -15,7 +15,7 @@ import (
 // [ErrCancelled], what ctx says, and [context.Cause] of it. When ctx ends while the task runs, the task's own context ends, as by
 // [Future.Interrupt], and a failure of the task then matches the same two. A task that succeeds nevertheless has its result.
 //
-// The values and the deadline of ctx do not travel. A call whose ctx had ended before Submit is never begun. Calls that were given the same ctx are
+// The values and the deadline of ctx do not travel. A call whose ctx had ended before [Submit] is never begun. Calls that were given the same ctx are
 // cancelled before the tasks among them that run end. Contexts that end at the same time, as those derived from one do, are taken one after another: a call may
 // begin meanwhile because another task has made room, and its context ends then.
 func WithContext(ctx context.Context) SingleOption {

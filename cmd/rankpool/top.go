@@ -128,7 +128,8 @@ type peer struct {
 
 // newPeer makes a peer of what the program has printed.
 func newPeer(where string) (*peer, error) {
-	p := &peer{client: http.Client{Timeout: answerLimit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	p := &peer{client: http.Client{Timeout: answerLimit, Transport: &http.Transport{}, // no proxy: it would be sent the token
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
 		path := strings.TrimPrefix(where, "unix:")
 		if _, err := os.Stat(path); err != nil {

@@ -10,6 +10,8 @@ type Now struct {
 	Stats  Stats // without Workers
 	Gangs  int   // that wait for workers
 	Losses []Loss
+
+	Vacated time.Duration // in finished tasks, in places that visit is not told of
 }
 
 // Loss is the loss of a worker.
@@ -65,6 +67,8 @@ func (m *Master) Look(visit func(*WorkerNow)) Now {
 		for _, w := range m.workers[min(first, len(m.workers)):min(first+lookedAt, len(m.workers))] {
 			if w.state != empty || !m.extra(w) { // a place that lending has left is nothing
 				part = append(part, m.lookAt(w, now))
+			} else {
+				n.Vacated += w.spent
 			}
 		}
 		more = first+lookedAt < len(m.workers)

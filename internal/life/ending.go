@@ -36,11 +36,12 @@ type Program struct {
 
 // runMaster calls the program's function, sees to its pools and returns the exit status.
 func (p Program) runMaster() (status int) {
+	profiled := p.profile()
 	defer func() {
-		lastCalls()
+		lastCalls() // first: journals are closed, whatever comes between the profiles and their folder
+		profiled()
 		Complaints().Flush(LastWords)
 	}()
-	defer p.profile()()
 	defer pprof.StopCPUProfile() // what the program has begun before Main, or it would be empty: the process ends without its defers
 	if p.Test {
 		return p.runTests()
@@ -48,7 +49,9 @@ func (p Program) runMaster() (status int) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	listens := make(chan struct{})
-	go awaitQuit(ctx, listens)
+	there, gone := context.WithCancel(context.Background())
+	defer gone()
+	go awaitQuit(there, listens)
 	<-listens
 	listens = make(chan struct{})
 	go awaitSignal(ctx, cancel, listens)

@@ -45,8 +45,8 @@ func (c Ending) gracesAfter(s os.Signal, e mpi.Ending) graces {
 	} else if !c.Asked {
 		g.drain = closeGrace
 	}
-	g.rest += profileRest
 	if e.Kills == 0 || s != os.Interrupt && s != syscall.SIGTERM { // nobody kills after a signal of DrainOn
+		g.rest += profileRest
 		return g
 	}
 	if c.Asked && !e.Sure { // a program that asks for more knows the setting

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rankpool/rankpool/internal/logs"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -49,12 +50,12 @@ func StartMonitor() {
 		go func() {
 			where, f, err := (*m)(address)
 			if err != nil {
-				f = func(context.Context) {}
+				end <- func(context.Context) {}
 				Complaints().Warn("rankpool: nothing is shown of the program", MonitorVariable, address, "err", err)
-			} else {
-				fmt.Fprintf(os.Stderr, "rankpool: monitor: %s\n", where)
+				return
 			}
-			end <- f
+			end <- f // before a line that may wait: standard error may be a pipe that nobody reads
+			fmt.Fprintf(logs.Survivor(os.Stderr), "rankpool: monitor: %s\n", where)
 		}()
 	})
 }

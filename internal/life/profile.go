@@ -13,7 +13,7 @@ import (
 	"github.com/rankpool/rankpool/internal/profile"
 )
 
-// profileGrace is how much longer what runs, and what is to be written then, may take after a signal while profiles are taken.
+// profileGrace is how much longer what runs, and what is to be written then, may take while profiles are taken, after a signal after which nobody kills.
 const profileGrace = 10 * time.Second
 
 // profileRest is that, or nothing. It is written before anything reads it.

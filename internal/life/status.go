@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/status"
 )
 
@@ -19,6 +20,9 @@ func Status(workers int) status.Program {
 	}
 	s.Host, _ = os.Hostname()
 	for _, p := range openPools() {
+		if state, _ := p.Master().State(); state == dispatch.Closed { // it is forgotten in a moment
+			continue
+		}
 		e := p.Status(workers)
 		e.Number = p.number
 		s.Executors = append(s.Executors, e)

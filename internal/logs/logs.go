@@ -85,7 +85,7 @@ func current() slog.Handler {
 // text is a handler that writes lines to a file.
 func text(f *os.File) slog.Handler {
 	terminal := term.IsTerminal(int(f.Fd()))
-	return slog.NewTextHandler(screen.Above(f, survivor(f)), &slog.HandlerOptions{
+	return slog.NewTextHandler(screen.Above(f, Survivor(f)), &slog.HandlerOptions{
 		Level: slog.LevelDebug - 1<<20, // Variable decides
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && len(groups) == 0 && terminal {

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// survivor writes to a file, and does not end the process when nobody reads it any more: a write of Go's own to standard error does that,
+// Survivor writes to a file, and does not end the process when nobody reads it any more: a write of Go's own to standard error does that,
 // and what a program computes must not depend on a warning.
-func survivor(f *os.File) io.Writer {
+func Survivor(f *os.File) io.Writer {
 	return writer(func(b []byte) (n int, err error) {
 		c, err := f.SyscallConn()
 		if err != nil {

@@ -41,7 +41,7 @@ var layers = map[string][]string{
 	"internal/logs":         {"internal/screen"},
 	"internal/profile":      {},
 	"internal/life":         {"internal/dispatch", "internal/everyrank", "internal/lane", "internal/logs", "internal/job", "internal/mpi", "internal/link", "internal/link/proc", "internal/link/slots", "internal/profile", "internal/registry", "internal/settings", "internal/status"},
-	"internal/job":          {"internal/awake", "internal/profile", "internal/lane", "internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
+	"internal/job":          {"internal/awake", "internal/logs", "internal/profile", "internal/lane", "internal/mpi", "internal/link", "internal/link/mpilink", "internal/dispatch", "internal/lines"},
 	"internal/owndir":       {},
 	"internal/mpi":          {"internal/fresh", "internal/mpi/abi", "internal/mpi/clib", "internal/mpi/find"},
 	"internal/mpi/abi":      {},
