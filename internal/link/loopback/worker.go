@@ -39,19 +39,20 @@ type worker struct {
 // workers that end their tasks one after another nothing is in a cache.
 type together struct {
 	worker
-	journal [usualJournal / 8]uint64
+	journal [usualJournal / 8]atomic.Uint64 // for their alignment, which plain ones lack on processors of 32 bits
 }
 
 func newWorker(g *Group, s *slot, index int) *worker {
 	var wk *worker
-	var words []uint64
-	if g.cfg.JournalSize == usualJournal {
+	var at unsafe.Pointer
+	size := (g.cfg.JournalSize + 7) / 8 * 8
+	if size == usualJournal {
 		t := new(together)
-		wk, words = &t.worker, t.journal[:]
+		wk, at = &t.worker, unsafe.Pointer(&t.journal)
 	} else {
-		wk, words = new(worker), make([]uint64, (g.cfg.JournalSize+7)/8)
+		wk, at = new(worker), unsafe.Pointer(unsafe.SliceData(make([]uint64, size/8)))
 	}
-	mem := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)
+	mem := unsafe.Slice((*byte)(at), size)
 	wk.group, wk.slot, wk.index, wk.journal, wk.wake = g, s, index, link.NewJournal(mem), make(chan struct{}, 1)
 	return wk
 }
