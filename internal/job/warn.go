@@ -8,4 +8,6 @@ import (
 )
 
 // printWarning tells the user something, on standard error.
-func printWarning(who, text string) { fmt.Fprintf(logs.Survivor(os.Stderr), "rankpool: warning: %s%s\n", who, text) }
+func printWarning(who, text string) {
+	fmt.Fprintf(logs.Survivor(os.Stderr), "rankpool: warning: %s%s\n", who, text)
+}
