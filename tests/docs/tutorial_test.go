@@ -119,7 +119,7 @@ func (r *reader) reads(t *testing.T, page string) (commands int) {
 			}
 		case "diff":
 			r.changes(t, "main.go", text)
-		case "sh", "sh fails":
+		case "sh", "sh fails", "sh killed":
 			printed = r.types(t, text, kind == "sh fails")
 			commands++
 		case "sh mpi":
