@@ -87,8 +87,6 @@ func (r *mapping[A, R]) known(a incoming) (copied bool) {
 	r.progress.Known(a.n + a.failed)
 	r.mu.Lock()
 	r.tally.known += a.n + a.failed
-	r.mu.Unlock()
-	r.mu.Lock()
 	r.total += a.n + a.failed
 	r.feed.flying += a.units
 	r.mu.Unlock()

@@ -34,16 +34,24 @@ func serve(address string) (where string, end func(context.Context), err error) 
 	if err != nil {
 		return "", nil, err
 	}
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
 		ErrorLog: log.New(io.Discard, "", 0)} // what clients do wrong is no news of the program
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		_ = s.Serve(l)
 	}()
-	return where, func(context.Context) {
-		_ = s.Close() // nobody waits for who looks on
-		<-over
+	return where, func(ctx context.Context) {
+		closed := make(chan struct{})
+		go func() { // a socket may lie in a folder that hangs
+			defer close(closed)
+			_ = s.Close() // those that read are not waited for
+			<-over
+		}()
+		select {
+		case <-closed:
+		case <-ctx.Done():
+		}
 	}, nil
 }
 

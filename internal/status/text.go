@@ -201,7 +201,7 @@ func seconds(s float64) string { return span(time.Duration(min(s, maxSeconds) * 
 
 const maxSeconds = 1e9 // 31 years
 
-// span writes a time with as many digits as somebody wants who looks on.
+// span writes a time with as many digits as are worth reading.
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
