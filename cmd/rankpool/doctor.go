@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/command"
@@ -41,6 +42,7 @@ func (c *doctorCommand) Run(s command.Surroundings) error {
 	case err != nil:
 		return err
 	case !command.Speaks(s.Launcher):
+		r.WriteText(os.Stderr) // what has failed on this rank alone
 		return nil
 	case c.JSON:
 		r.WriteJSON(s.Out)

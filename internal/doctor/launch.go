@@ -3,8 +3,10 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -72,7 +74,9 @@ func probed(ctx context.Context, limit time.Duration, name string, args []string
 // inJob examines the job that this process is a rank of. The probe is a child, so that a crash of the MPI library is a
 // finding and not the end.
 func (d *doctor) inJob(ctx context.Context) {
-	defer d.findings.during("the probe in this job")()
+	if command.Speaks(d.Launcher) {
+		defer d.findings.during("the probe in this job")()
+	}
 	self, err := os.Executable()
 	if err != nil {
 		d.findings.add(Finding{"library", Broken, err.Error(), "", nil})
@@ -81,6 +85,11 @@ func (d *doctor) inJob(ctx context.Context) {
 	limit := d.limit(jobLimit)
 	facts, out, err := probed(ctx, limit, self, []string{"doctor-probe", "--limit", limit.String(), "all"}, nil)
 	if !command.Speaks(d.Launcher) {
+		if ended := (*exec.ExitError)(nil); errors.As(err, &ended) { // by itself: rank 0 tells of what was killed at the limit
+			host, _ := os.Hostname()
+			d.findings.add(Finding{"probe", Broken, fmt.Sprintf("rank %d on %s: its part of the probe failed: %v; it printed:\n%s", d.Launcher.Rank, host, err, out),
+				"find out what stops this rank: the others wait for it until the limit", nil})
+		}
 		return
 	}
 	d.findings.add(Finding{"launcher", fine, d.Launcher.String() + by(d.Launcher), "", nil})

@@ -125,6 +125,31 @@ func TestTheDoctorExaminesTheJobItRunsIn(t *testing.T) {
 	})
 }
 
+func TestARankWhoseProbeFailsTellsTheDoctorsReaderWhy(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "one-rank-without-a-library")
+	script := `#!/bin/sh
+[ "$OMPI_COMM_WORLD_RANK$PMI_RANK" != 1 ] || export RANKPOOL_MPI=/nowhere/libmpi.so
+exec "` + withMPI(t) + `" "$@"
+`
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	onEach(t, func(t *testing.T, library string) {
+		var text string
+		for wait := 4 * time.Second; wait < limit; wait *= 2 { // it may be too short for a rank to start in, not for nothing
+			text = call{program: program, args: []string{"doctor", "--limit", wait.String()}}.ranks(t, library, 2).out
+			if strings.Contains(text, "part of the probe") {
+				break
+			}
+		}
+		for _, want := range []string{"rank 1 on ", "/nowhere/libmpi.so"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is missing:\n%s", want, text)
+			}
+		}
+	})
+}
+
 // stripped is what the ranks printed without what their launcher says before and after.
 func stripped(r result) string {
 	from := strings.Index(r.out, "{\n")
