@@ -37,7 +37,7 @@ func (r *mapping[A, R]) lazily(input iter.Seq[A], yield func(R, error) bool) {
 		yield(zero, gaveUp(r.ctx, "the results of "+r.fn.name))
 		return
 	}
-	r.ex.maps.begin(&r.tally)
+	r.beginTold()
 	r.attach()
 	r.feed.ended = make(chan struct{})
 	go r.draw(input)

@@ -150,7 +150,7 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int, keys []resultlog.Key) (
 	j = &dispatch.Job{
 		Func: r.number, Sink: part, Foreign: r.tells != nil, // what is copied for the journal, or encoded, delays nobody
 		More: &dispatch.More{Chunk: r.chunk, Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again,
-			FailFast: r.failFast, Flow: r.flow},
+			FailFast: r.failFast, Flow: r.flow, First: base},
 	}
 	n = len(xs)
 	if !r.ex.shares {
@@ -282,7 +282,8 @@ func (r *mapping[A, R]) submitSlice(xs []A) {
 	if r.tells != nil || !r.ex.shares && r.fn.args.Codec().Plain() {
 		part = firstPart
 	}
-	r.ex.maps.begin(&r.tally)
+	r.beginTold()
+	r.flow.Elements = len(xs)
 	r.attach()
 	expect := 0
 	for base := 0; base < len(xs); {

@@ -76,6 +76,12 @@ type incoming struct {
 	late   bool             // came after the tasks' contexts had been ended: err may be just that
 }
 
+// beginTold notes the map among those of the executor, before anything of it is submitted.
+func (r *mapping[A, R]) beginTold() {
+	r.ex.maps.begin(&r.tally)
+	r.flow.Number = r.tally.number
+}
+
 // attach has what is submitted withdrawn when ctx ends.
 func (r *mapping[A, R]) attach() {
 	r.gaveUp = make(chan struct{})

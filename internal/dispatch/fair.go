@@ -31,6 +31,10 @@ const (
 type Flow struct {
 	Priority int // higher ones go first
 
+	// What a recording tells of a map: which of the executor's it is, from 1, and how many elements it has; 0: nobody knows yet.
+	Number   int
+	Elements int
+
 	head, tail *Job
 	level      *level
 	time       float64 // virtual: nanoseconds
@@ -41,6 +45,7 @@ type Flow struct {
 	changes    int     // how many jobs in it are of another function than the one before
 	pushed     uint64  // jobs
 	passed     uint64  // of these, how many have left the queue
+	traced     uint64  // the number that it has in a recording; 0: none of its jobs was told of
 }
 
 // level is the flows of one priority.

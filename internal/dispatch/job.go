@@ -58,6 +58,8 @@ type More struct {
 	// Elements is how many calls there are in all; it is only read when Chunk is above 1.
 	Elements int
 
+	First int // how many elements of the Flow are before those of this job, as its user counts them
+
 	Segments [][]byte
 
 	Again *Again // nil: only after a loss, and at once
@@ -177,6 +179,9 @@ func (j *Job) elements(first, n int) int {
 	}
 	return min(j.more().Elements, (first+n)*c) - first*c
 }
+
+// first returns which element of its Flow, or of the job if there is none, is the first one of a unit.
+func (j *Job) first(unit int) int { return j.more().First + unit*j.chunk() }
 
 // piece is a run of consecutive units of one job, waiting or handed out.
 type piece struct {

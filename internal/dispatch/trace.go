@@ -26,12 +26,14 @@ type tracer struct {
 	told  map[uint32]int // texts of failures, by function
 }
 
-// tracedJob is a job of which units are queued or run. Calls of a tiny function are not among them: they are counted.
+// tracedJob is a job of which units are queued or run. Calls of a tiny function are not among them: they are counted. The jobs of a Flow have one
+// number together, for they are one map to whoever has called it.
 type tracedJob struct {
 	number uint64
 	queued time.Duration
 	left   int  // units
 	listed bool // it was told when it was queued, with its function
+	timed  bool // queued is known
 }
 
 // tracedWorker is what the tracer knows of a worker.
@@ -98,23 +100,41 @@ func (t *tracer) queued(j *Job) {
 	if t == nil {
 		return
 	}
-	t.made++
-	if j.single() {
-		if f := t.m.times(j.Func); f.measured && f.mean < float64(tinyCall) {
-			return
+	if f := t.m.times(j.Func); j.single() && f.measured && f.mean < float64(tinyCall) {
+		t.made++
+		return
+	}
+	now := t.to.Now()
+	of := tracedJob{queued: now, left: j.Units, timed: true, listed: j.Units > 1 || j.chunk() > 1}
+	if f := j.more().Flow; f != nil {
+		if f.traced == 0 {
+			t.made++
+			f.traced = t.made
+			t.to.Add(trace.Event{Kind: trace.JobQueued, At: now, Job: f.traced, Func: t.name(j.Func), Count: f.Elements, Chunk: j.chunk(), Map: f.Number})
+		}
+		of.number, of.listed = f.traced, true
+	} else {
+		t.made++
+		of.number = t.made
+		if of.listed {
+			t.to.Add(trace.Event{Kind: trace.JobQueued, At: now, Job: of.number, Func: t.name(j.Func), Count: j.elements(0, j.Units), Chunk: j.chunk()})
 		}
 	}
 	if len(t.jobs) >= mostTracedJobs {
 		return
 	}
-	now := t.to.Now()
-	of := tracedJob{number: t.made, queued: now, left: j.Units, listed: j.Units > 1 || j.chunk() > 1}
 	t.jobs[j] = of
 	t.most = max(t.most, len(t.jobs))
-	if of.listed {
-		t.to.Add(trace.Event{Kind: trace.JobQueued, At: now, Job: of.number, Func: t.name(j.Func), Count: j.elements(0, j.Units), Chunk: j.chunk()})
-	}
 	t.count(now, false)
+}
+
+// job returns what is known of a job.
+func (t *tracer) job(j *Job) tracedJob {
+	of, ok := t.jobs[j]
+	if f := j.more().Flow; !ok && f != nil {
+		of = tracedJob{number: f.traced, listed: f.traced > 0}
+	}
+	return of
 }
 
 // grew notes that a job has become one of so many units.
@@ -132,7 +152,7 @@ func (t *tracer) grew(j *Job, units int) {
 func (t *tracer) over(j *Job, n int) (of tracedJob) {
 	of, ok := t.jobs[j]
 	if !ok {
-		return of
+		return t.job(j)
 	}
 	if of.left -= n; of.left > 0 {
 		t.jobs[j] = of
@@ -197,7 +217,7 @@ func (t *tracer) number(j *Job) uint64 {
 	if t == nil {
 		return 0
 	}
-	return t.jobs[j].number
+	return t.job(j).number
 }
 
 // units is what all events of units have in common.
@@ -205,8 +225,8 @@ func (t *tracer) units(w *worker, seq uint64, j *Job, of tracedJob, unit, n, tri
 	f := t.frame(w, seq)
 	e := trace.Event{Kind: trace.UnitsRan, Worker: w.slot, At: f.at, Queued: min(of.queued, f.at), Job: of.number,
 		Func: t.name(j.Func), Listed: of.listed,
-		First: unit * j.chunk(), Count: j.elements(unit, n), Units: n, Attempt: tries + 1, In: f.bytes * int64(n) / int64(f.last-f.first+1)}
-	if of.number == 0 {
+		First: j.first(unit), Count: j.elements(unit, n), Units: n, Attempt: tries + 1, In: f.bytes * int64(n) / int64(f.last-f.first+1)}
+	if !of.timed {
 		e.Queued = f.at
 	}
 	return e
@@ -225,7 +245,7 @@ func (t *tracer) ended(w *worker, seq uint64, j *Job, unit, n, tries int, as end
 	if t == nil {
 		return
 	}
-	of := t.jobs[j]
+	of := t.job(j)
 	if !as.open {
 		of = t.over(j, n)
 	}
@@ -353,7 +373,7 @@ func (t *tracer) lost(w *worker, p *piece, n int, outcome trace.Outcome, over bo
 		return 0
 	}
 	unit := p.unit + p.done
-	of := t.jobs[p.job]
+	of := t.job(p.job)
 	if over {
 		of = t.over(p.job, 1)
 	}
@@ -412,7 +432,7 @@ func (t *tracer) failure(slot int, d *delivery, at int, err error) {
 	if n >= mostTexts {
 		return
 	}
-	e := trace.Event{Kind: trace.UnitFailed, At: t.to.Now(), Worker: slot, Job: d.rest.number, First: d.first*d.job.chunk() + at,
+	e := trace.Event{Kind: trace.UnitFailed, At: t.to.Now(), Worker: slot, Job: d.rest.number, First: d.job.first(d.first) + at,
 		Func: t.m.cfg.Name(d.job.Func), Outcome: trace.Failed, Err: err}
 	if d.record != nil {
 		e.Attempt = d.record.Attempt

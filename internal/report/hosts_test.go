@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/testkit"
+	"github.com/rankpool/rankpool/internal/trace"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -62,5 +63,29 @@ func TestManyHostsAreComparedInTheTimeOfTheirUnits(t *testing.T) {
 	all := r.Hosts()
 	if len(all) != hosts || all[0].Name != "node777" || all[0].Slower != 3 || all[1].Slower != 1 {
 		t.Errorf("%d hosts, the first are %+v and %+v", len(all), all[0], all[1])
+	}
+}
+
+// The time of a chunk is that of many elements.
+func TestAStragglerIsAnElementThatTookLongAndNoChunk(t *testing.T) {
+	r := &Recording{Functions: []*Function{{Name: "short"}, {Name: "long"}}}
+	w := &Worker{Pool: &Pool{Run: &Run{Number: 1}}}
+	const ms = int64(1e6)
+	for i := range 100 {
+		busy := 10 * ms
+		if i == 70 {
+			busy = 200 * ms
+		}
+		r.Units = append(r.Units, Unit{Worker: w, Count: 1, Units: 1, Busy: busy, First: int64(i)},
+			Unit{Worker: w, Count: 1, Units: 1, Busy: 1000 * ms, Function: 1}, // longer than the straggler, as all of its function
+			Unit{Worker: w, Count: 50, Units: 1, Busy: 500 * ms, First: int64(i)})
+	}
+	r.Units = append(r.Units, Unit{Worker: w, Count: 1, Units: 1, Busy: 900 * ms, Outcome: trace.Lost})
+	r.measure()
+	if top, all := r.Stragglers(3); all != 1 || len(top) != 1 || top[0].First != 70 || top[0].Count != 1 {
+		t.Errorf("%d stragglers: %v", all, top)
+	}
+	if f := r.Functions[0]; f.Max != 200*ms || f.Count != 100*51 {
+		t.Errorf("%+v", f)
 	}
 }

@@ -148,16 +148,19 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		d.Begin = r.Pools[0].Begin
 	}
 	d.End = max(d.End, d.Begin+1) // nothing may have happened yet
-	n, _ := r.workers()
+	places := 0
+	for _, p := range r.Pools {
+		places += len(p.Workers)
+	}
 	for _, p := range r.Pools {
 		for _, w := range p.Workers {
 			rows[w] = len(d.Rows)
 			row := rowOf{Name: fmt.Sprintf("worker %d", w.Slot), Host: w.Host}
-			if n <= mostBounds {
+			if places <= mostBounds {
 				row.Bound = short(int64(w.Bound))
 			}
-			if len(r.Pools) > 1 {
-				row.Name = fmt.Sprintf("executor %d worker %d", p.Number, w.Slot)
+			if of := r.poolName(p); of != "" {
+				row.Name = of + ", " + row.Name
 			}
 			row.Gone = w.gone()
 			d.Rows = append(d.Rows, row)
@@ -175,11 +178,15 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		if len(r.Runs) > 1 {
 			name = fmt.Sprintf("run %d", i+1)
 		}
-		d.Machine = append(d.Machine, [2]string{name, fmt.Sprintf("%s, process %d on %s, %s, %d cores, %s, rankpool %s, begun %s", run.Program, run.Pid, run.Host, run.System,
-			run.Cores, run.Go, run.Version, run.Began.Format(time.DateTime))})
+		d.Machine = append(d.Machine, [2]string{name, fmt.Sprintf("%s, process %d on %s, %s, %d cores, %s, rankpool %s, begun %s%s", run.Program, run.Pid, run.Host, run.System,
+			run.Cores, run.Go, run.Version, run.Began.Format(time.DateTime), run.after())})
 	}
 	for _, p := range r.Pools {
-		d.Machine = append(d.Machine, [2]string{fmt.Sprintf("executor %d", p.Number), fmt.Sprintf("%s, %s, open for %s%s", p.Kind, plural(len(p.Workers), "worker"), short(p.End-p.Begin),
+		name := fmt.Sprintf("executor %d", p.Number)
+		if len(r.Runs) > 1 {
+			name = fmt.Sprintf("run %d, %s", p.Run.Number, name)
+		}
+		d.Machine = append(d.Machine, [2]string{name, fmt.Sprintf("%s, %s, open for %s%s", p.Kind, plural(len(p.Workers), "worker"), short(p.End-p.Begin),
 			map[bool]string{true: ": " + p.Why}[p.Why != ""])})
 	}
 	d.Machine = append(d.Machine, [2]string{"clocks", "times of workers are right to " + short(int64(bound))})
@@ -189,7 +196,9 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 	}
 	for i := range r.Units {
 		u := &r.Units[i]
-		d.Functions[u.Function].Bins[bin(u.Each())] += int(u.Count)
+		if u.ended() {
+			d.Functions[u.Function].Bins[bin(u.Each())] += int(u.Count)
+		}
 	}
 	for _, c := range append([]cause{{"busy", times.Busy}}, times.causes()...) {
 		if c.ns > 0 && times.Total > 0 {
@@ -197,7 +206,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		}
 	}
 	for _, u := range r.SlowestElements(10) {
-		d.Slowest = append(d.Slowest, slowRow{Took: short(u.Slowest()), At: short(u.Begun), Function: r.Functions[u.Function].Name, Element: r.Element(u),
+		d.Slowest = append(d.Slowest, slowRow{Took: short(u.Slowest()) + r.each(u), At: short(u.Begun), Function: r.Functions[u.Function].Name, Element: r.Element(u),
 			Worker: fmt.Sprintf("worker %d%s", u.Worker.Slot, onHost(u.Worker.Host)), Row: rows[u.Worker], Begun: u.Begun, Ended: u.Ended})
 	}
 	for i, h := range r.Hosts() {
@@ -213,7 +222,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		if w := f.Pool.bySlot[f.Worker]; w != nil {
 			row = rows[w]
 		}
-		d.Failures = append(d.Failures, failureRow{short(f.At), "failed", f.Name + ", " + elementName(f.Pool, f.Job, int64(f.Element), 1, false, len(r.Pools) > 1), f.Text, row, f.At})
+		d.Failures = append(d.Failures, failureRow{short(f.At), "failed", f.Name + ", " + r.elementName(f.Pool, f.Job, int64(f.Element), 1, false), f.Text, row, f.At})
 	}
 	slices.SortStableFunc(d.Failures, func(a, b failureRow) int { return cmp.Compare(a.Time, b.Time) })
 	if n := len(d.Failures); n > mostNamed {
@@ -281,7 +290,9 @@ func (r *Recording) series(d *document) {
 	width := float64(d.End-d.Begin) / seriesBins
 	for i := range r.Units {
 		u := &r.Units[i]
-		spread(rate, d.Begin, d.End, u.Begun, u.Ended, float64(u.Count))
+		if u.ended() {
+			spread(rate, d.Begin, d.End, u.Begun, u.Ended, float64(u.Count))
+		}
 		spread(busy, d.Begin, d.End, u.Begun, u.Ended, float64(u.Busy)/width)
 	}
 	queued := make([]int64, seriesBins)
@@ -345,8 +356,16 @@ func (r *Recording) layer(d *document, rows map[*Worker]int, columns int) layer 
 	return layer{columns, base64.StdEncoding.EncodeToString(b)}
 }
 
+// shownJob is by which number a page tells of a unit's job: twice that of the call, or of the map, and 1 more for a map.
+func (u *Unit) shownJob() uint64 {
+	if of, isMap := u.Worker.Pool.Jobs[u.Job]; isMap {
+		return of.Number<<1 | 1
+	}
+	return u.Job << 1
+}
+
 // detail packs the units that are drawn one by one: all, or those that took longest or have failed. Each is row, begin (after the one before),
-// time, function, job, first element, elements, 4 times the attempt and the outcome, the time from queued to sent, from there to begun, and from ended
+// time, function, twice the job and whether it is a map, first element, elements, 4 times the attempt and the outcome, the time from queued to sent, from there to begun, and from ended
 // to answered: all are unsigned varints, times microseconds. They are in order of their begin.
 func (r *Recording) detail(d *document, rows map[*Worker]int, most int) {
 	chosen := make([]int32, 0, min(len(r.Units), most))
@@ -385,7 +404,7 @@ func (r *Recording) detail(d *document, rows map[*Worker]int, most int) {
 	for _, i := range chosen {
 		u := &r.Units[i]
 		begun := us(d.Begin, u.Begun)
-		for _, v := range []uint64{uint64(rows[u.Worker]), begun - at, us(u.Begun, u.Ended), uint64(u.Function), u.Job, uint64(max(u.First, 0)), uint64(u.Count),
+		for _, v := range []uint64{uint64(rows[u.Worker]), begun - at, us(u.Begun, u.Ended), uint64(u.Function), u.shownJob(), uint64(max(u.First, 0)), uint64(u.Count),
 			uint64(u.Attempt)<<2 | uint64(u.Outcome&3), us(u.Queued, u.Sent), us(u.Sent, u.Begun), us(u.Ended, u.Answered)} {
 			b = binary.AppendUvarint(b, v)
 		}

@@ -18,6 +18,7 @@ type Times struct {
 	Way       int64 // a task or a result was on its way, or the master was busy with others
 	Drained   int64 // after the last task of the pool
 	Untold    int64 // between units that are told of together
+	Cut       int64 // before the program was killed: what ran then is not told
 }
 
 func (t *Times) add(o Times) {
@@ -29,6 +30,7 @@ func (t *Times) add(o Times) {
 	t.Way += o.Way
 	t.Drained += o.Drained
 	t.Untold += o.Untold
+	t.Cut += o.Cut
 }
 
 // Times returns where the time of the workers of all pools went.
@@ -138,6 +140,12 @@ func (r *Recording) times(w *Worker, q *queues) Times {
 	return t
 }
 
+// cut tells whether the recording breaks off while something ran.
+func (p *Pool) cut() bool {
+	n := len(p.Counts)
+	return !p.Over && (n == 0 || p.Counts[n-1].Running > 0)
+}
+
 // alive adds the time from which to which a worker could be given tasks. It begins with its unit number k and returns the next.
 func (r *Recording) alive(w *Worker, q *queues, t *Times, k int, from, to int64) int {
 	at := from
@@ -157,6 +165,10 @@ func (r *Recording) alive(w *Worker, q *queues, t *Times, k int, from, to int64)
 			t.Busy += ended - begun
 		}
 		at, answered = max(at, ended), u.Answered
+	}
+	if w.Pool.cut() && to == w.Pool.End {
+		t.Cut += max(to-at, 0)
+		return k
 	}
 	t.gap(q, at, to, answered, to)
 	return k

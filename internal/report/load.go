@@ -7,13 +7,14 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/trace"
 )
 
-// Recording is what is known of a recording. Times are nanoseconds since the beginning of its first run, by the clock of the wall between runs and by
-// that of the master within one.
+// Recording is what is known of a recording. Times are nanoseconds since the beginning of its first run, by the clock of its master. Where a run ends the
+// next begins: the time between them is left out.
 type Recording struct {
 	Path  string
 	Size  int64
@@ -40,8 +41,11 @@ type Recording struct {
 type Run struct {
 	trace.Run
 
-	Offset  int64 // when it began
+	Number  int   // from 1
+	Offset  int64 // when it began: when the one before had ended
 	Last    int64 // the last thing that is told of it
+	Gap     int64 // how long there was none before it
+	pooled  int   // its pools
 	thinned int
 	missing int
 	pools   map[int]*Pool
@@ -55,7 +59,7 @@ type Pool struct {
 	Begin, End int64
 	Over       bool // its end is told
 	Workers    []*Worker
-	Jobs       map[uint64]Job
+	Jobs       map[uint64]Job // maps
 	Counts     []Count
 	Cancelled  int
 
@@ -70,9 +74,9 @@ type Count struct {
 
 // Job is a map.
 type Job struct {
-	Number   uint64
+	Number   uint64 // which map of its pool it is
 	Function int
-	Count    int
+	Count    int // elements; 0: nobody knew
 	Chunk    int
 	Queued   int64
 }
@@ -115,9 +119,9 @@ type Unit struct {
 type Function struct {
 	Name    string
 	In, Out int64 // bytes
-	Failed  int   // units
-	Count   int   // elements, those of failed units included
-	Busy    int64
+	Failed  int   // units, those that were lost included
+	Count   int   // elements that have ended, with a result or a failure: not those that were lost with their worker
+	Busy    int64 // of these
 	Jobs    int
 
 	Mean, P50, P95, P99, Max int64 // of an element
@@ -186,9 +190,12 @@ func (l *loader) event(e *trace.Event) error {
 	if e.Kind == trace.RunBegins {
 		l.run = r.byID[e.Run.ID]
 		if l.run == nil {
-			l.run = &Run{Run: *e.Run, pools: map[int]*Pool{}}
+			l.run = &Run{Run: *e.Run, Number: len(r.Runs) + 1, pools: map[int]*Pool{}}
 			if len(r.Runs) > 0 {
-				l.run.Offset = int64(e.Run.Began.Sub(r.Runs[0].Began))
+				before := r.Runs[len(r.Runs)-1]
+				l.run.Offset = before.Last
+				ended := before.Began.Add(time.Duration(before.Last - before.Offset))
+				l.run.Gap = int64(max(e.Run.Began.Sub(ended), 0)) // the clock of the wall may have been set
 			}
 			l.run.Last = l.run.Offset
 			r.byID[e.Run.ID] = l.run
@@ -220,10 +227,15 @@ func (l *loader) event(e *trace.Event) error {
 	case trace.JobQueued:
 		fn := r.function(e.Func)
 		r.Functions[fn].Jobs++
-		p.Jobs[e.Job] = Job{Number: e.Job, Function: fn, Count: e.Count, Chunk: e.Chunk, Queued: at(e.At)}
+		j := Job{Number: uint64(e.Map), Function: fn, Count: e.Count, Chunk: e.Chunk, Queued: at(e.At)}
+		if j.Number == 0 {
+			j.Number = e.Job
+		}
+		p.Jobs[e.Job] = j
 	case trace.UnitsRan:
-		fn := p.Jobs[e.Job].Function
-		if e.Func != "" || p.Jobs[e.Job].Count == 0 {
+		j, told := p.Jobs[e.Job]
+		fn := j.Function
+		if e.Func != "" || !told {
 			fn = r.function(e.Func)
 		}
 		f := r.Functions[fn]
@@ -253,6 +265,7 @@ func (l *loader) pool(number int, at int64) *Pool {
 	if p == nil {
 		p = &Pool{Run: l.run, Number: number, Begin: at, Jobs: map[uint64]Job{}, bySlot: map[int]*Worker{}}
 		l.run.pools[number] = p
+		l.run.pooled++
 		l.r.Pools = append(l.r.Pools, p)
 	}
 	return p
@@ -294,6 +307,7 @@ func (r *Recording) settle() {
 		}
 		slices.SortFunc(p.Workers, func(a, b *Worker) int { return cmp.Compare(a.Slot, b.Slot) })
 	}
+	slices.SortStableFunc(r.Pools, func(a, b *Pool) int { return cmp.Compare(a.Begin, b.Begin) })
 	slices.SortStableFunc(r.Units, func(a, b Unit) int { return cmp.Compare(a.Begun, b.Begun) })
 	for i := range r.Units {
 		u := &r.Units[i]
@@ -305,37 +319,55 @@ func (r *Recording) settle() {
 // Each is how long an element took: its share, where several are told of together.
 func (u *Unit) Each() int64 { return u.Busy / int64(max(u.Count, 1)) }
 
-// Slowest is how long the longest of the units took that are told of together.
+// Slowest is how long an element took, its share of a chunk, where several units are told of together one of the longest.
 func (u *Unit) Slowest() int64 {
 	if u.Longest > 0 {
-		return u.Longest
+		return u.Longest / int64(max(u.Count/max(u.Units, 1), 1))
 	}
-	return u.Busy / int64(max(u.Units, 1))
+	return u.Each()
 }
+
+// ended tells whether the unit has come to an end: what was lost with its worker runs again, or has no result.
+func (u *Unit) ended() bool { return u.Outcome != trace.Lost }
 
 // Element names the element, or the elements, by job and index.
 func (r *Recording) Element(u *Unit) string {
-	return elementName(u.Worker.Pool, u.Job, u.First, int64(u.Count), u.Longest > 0, len(r.Pools) > 1)
+	return r.elementName(u.Worker.Pool, u.Job, u.First, int64(u.Count), u.Longest > 0)
 }
 
-func elementName(p *Pool, job uint64, first, count int64, merged, several bool) string {
-	where := ""
-	if several {
-		where = fmt.Sprintf("executor %d ", p.Number)
-		if p.Run.Offset > 0 {
-			where = fmt.Sprintf("run +%s executor %d ", short(p.Run.Offset), p.Number)
-		}
+func (r *Recording) elementName(p *Pool, job uint64, first, count int64, merged bool) string {
+	where := r.poolName(p)
+	if where != "" {
+		where += ", "
 	}
 	of, isMap := p.Jobs[job]
+	if merged {
+		count = int64(of.Chunk)
+		if of.Count > 0 {
+			count = min(count, int64(of.Count)-first)
+		}
+	}
 	switch {
 	case job == 0:
 		return where + "a call"
+	case !isMap && first > 0: // of one on several workers
+		return fmt.Sprintf("%scall %d, rank %d", where, job, first)
 	case !isMap:
 		return fmt.Sprintf("%scall %d", where, job)
-	case count > 1 && !merged:
-		return fmt.Sprintf("%smap %d, elements %d to %d", where, job, first, first+count-1)
-	case merged && of.Chunk > 1:
-		return fmt.Sprintf("%smap %d, elements %d to %d", where, job, first, first+int64(of.Chunk)-1)
+	case count > 1:
+		return fmt.Sprintf("%smap %d, elements %d to %d", where, of.Number, first, first+count-1)
 	}
-	return fmt.Sprintf("%smap %d, element %d", where, job, first)
+	return fmt.Sprintf("%smap %d, element %d", where, of.Number, first)
+}
+
+// poolName says which pool it is, unless there is one only.
+func (r *Recording) poolName(p *Pool) string {
+	var parts []string
+	if len(r.Runs) > 1 {
+		parts = append(parts, fmt.Sprintf("run %d", p.Run.Number))
+	}
+	if p.Run.pooled > 1 {
+		parts = append(parts, fmt.Sprintf("executor %d", p.Number))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/trace"
 )
@@ -35,12 +36,15 @@ func (r *Recording) measure() {
 	for i := range r.Units {
 		u := &r.Units[i]
 		f := r.Functions[u.Function]
-		f.Count += int(u.Count)
-		f.Busy += u.Busy
-		f.Max = max(f.Max, u.Slowest())
 		if u.Outcome != trace.Succeeded {
 			f.Failed += int(u.Units)
 		}
+		if !u.ended() {
+			continue
+		}
+		f.Count += int(u.Count)
+		f.Busy += u.Busy
+		f.Max = max(f.Max, u.Slowest())
 		shares[u.Function] = append(shares[u.Function], share{u.Each(), int64(u.Count)})
 	}
 	for i, f := range r.Functions {
@@ -53,15 +57,39 @@ func (r *Recording) measure() {
 	}
 }
 
-// SlowestElements returns the units that took longest, the longest first.
+// SlowestElements returns the units of which an element took longest, the longest first.
 func (r *Recording) SlowestElements(n int) []*Unit {
+	return r.top(n, (*Unit).Slowest)
+}
+
+// Stragglers returns the units of which an element took far longer than is usual for its function, those first that took most beyond that, and how
+// many there are.
+func (r *Recording) Stragglers(n int) (top []*Unit, all int) {
+	beyond := func(u *Unit) int64 {
+		f, took := r.Functions[u.Function], u.Slowest()
+		if f.Count <= 10 || f.P50 == 0 || took <= 5*f.P50 || took <= int64(time.Millisecond) || !u.ended() {
+			return 0
+		}
+		return took - f.P50
+	}
+	for i := range r.Units {
+		if beyond(&r.Units[i]) > 0 {
+			all++
+		}
+	}
+	return r.top(min(n, all), beyond), all
+}
+
+// top returns the units of which something is greatest, the greatest first.
+func (r *Recording) top(n int, value func(u *Unit) int64) []*Unit {
 	top := make([]*Unit, 0, n+1)
 	for i := range r.Units {
 		u := &r.Units[i]
-		if len(top) == n && u.Slowest() <= top[n-1].Slowest() {
+		v := value(u)
+		if n == 0 || len(top) == n && v <= value(top[n-1]) {
 			continue
 		}
-		at := sort.Search(len(top), func(k int) bool { return top[k].Slowest() < u.Slowest() })
+		at := sort.Search(len(top), func(k int) bool { return value(top[k]) < v })
 		top = slices.Insert(top, at, u)
 		if len(top) > n {
 			top = top[:n]
@@ -70,10 +98,35 @@ func (r *Recording) SlowestElements(n int) []*Unit {
 	return top
 }
 
+// present is how many there were from one time to another.
+type present struct {
+	from, to int64
+	n        int
+}
+
+// most is how many there were together at most.
+func most(all []present) int {
+	type change struct {
+		at int64
+		by int
+	}
+	var changes []change
+	for _, p := range all {
+		changes = append(changes, change{p.from, p.n}, change{p.to, -p.n})
+	}
+	slices.SortFunc(changes, func(a, b change) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.by, b.by)) })
+	now, top := 0, 0
+	for _, c := range changes {
+		now += c.by
+		top = max(top, now)
+	}
+	return top
+}
+
 // Host is what is known of a host.
 type Host struct {
 	Name    string
-	Workers int
+	Workers int // at the same time
 	Count   int
 	Busy    int64
 	Lost    int
@@ -147,12 +200,20 @@ func (r *Recording) Hosts() []*Host {
 		}
 		return h
 	}
+	together := map[*Host][]present{}
 	for _, p := range r.Pools {
+		there := map[*Host]int{}
 		for _, w := range p.Workers {
 			if w.Host != "" {
-				of(w.Host).Workers++
+				there[of(w.Host)]++
 			}
 		}
+		for h, n := range there {
+			together[h] = append(together[h], present{p.Begin, p.End, n})
+		}
+	}
+	for h, spans := range together {
+		h.Workers = most(spans)
 	}
 	for _, l := range r.Lost {
 		if l.Host != "" {
@@ -164,8 +225,10 @@ func (r *Recording) Hosts() []*Host {
 	for i := range r.Units {
 		u := &r.Units[i]
 		h := of(u.Worker.Host)
-		h.Count += int(u.Count)
 		h.Busy += u.Busy
+		if u.ended() {
+			h.Count += int(u.Count)
+		}
 		if u.Outcome == trace.Succeeded {
 			if there[u.Function] == nil {
 				there[u.Function] = map[*Host][]share{}

@@ -77,7 +77,7 @@ func (r *Recording) Perfetto(w io.Writer) error {
 	}
 	for _, f := range r.Failures {
 		put(event{Name: "failure", Phase: "i", At: us(f.At), Pid: pids[f.Pool], Tid: f.Worker + 1, Scope: "t",
-			Args: map[string]any{"element": elementName(f.Pool, f.Job, int64(f.Element), 1, false, false), "why": f.Text}})
+			Args: map[string]any{"element": r.elementName(f.Pool, f.Job, int64(f.Element), 1, false), "why": f.Text}})
 	}
 	_, _ = out.WriteString("\n]}\n")
 	if flushed := out.Flush(); err == nil {

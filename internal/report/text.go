@@ -56,13 +56,14 @@ func percent(part, of int64) string {
 func (r *Recording) Findings() []string {
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	if top := r.SlowestElements(1); len(top) > 0 {
-		u := top[0]
-		f := r.Functions[u.Function]
-		if s := u.Slowest(); f.P50 > 0 && s > 5*f.P50 && f.Count > 10 && s > int64(time.Millisecond) {
-			say("Straggler: %s of %s took %s, %s times the median of %s, on worker %d%s.", r.Element(u), f.Name, short(s), digits(float64(s)/float64(f.P50)),
-				short(f.P50), u.Worker.Slot, onHost(u.Worker.Host))
-		}
+	top, stragglers := r.Stragglers(3)
+	for _, u := range top {
+		f, took := r.Functions[u.Function], u.Slowest()
+		say("Straggler: %s of %s took %s%s, %s times the median of %s, on worker %d%s.", r.Element(u), f.Name, short(took), r.each(u),
+			digits(float64(took)/float64(f.P50)), short(f.P50), u.Worker.Slot, onHost(u.Worker.Host))
+	}
+	if more := stragglers - len(top); more > 0 {
+		say("Stragglers: %d more took more than 5 times the median of their function.", more)
 	}
 	for _, h := range r.Hosts() {
 		if h.Slower >= 1.25 && h.Worst != nil {
@@ -89,6 +90,14 @@ func (r *Recording) Findings() []string {
 		say("Failed or lost: %s.", plural(failed, "unit"))
 	}
 	return all
+}
+
+// each says that a time is that of one element, where several ran as one.
+func (r *Recording) each(u *Unit) string {
+	if u.Longest == 0 && u.Count > 1 || u.Count > u.Units {
+		return " each"
+	}
+	return ""
 }
 
 func onHost(host string) string {
@@ -135,26 +144,36 @@ func (t *Times) causes() []cause {
 	return []cause{
 		{"starting", t.Starting}, {"nothing was queued", t.Nothing}, {"waiting for a straggler", t.Straggler}, {"tasks and results on the way", t.Way},
 		{"drained: after the last task", t.Drained}, {"between units that are told of together", t.Untold},
+		{"when the recording broke off: what ran then is not told", t.Cut},
 	}
 }
 
-// workers is how many there were, and the greatest bound of their clocks.
+// workers is how many there were at the same time, and the greatest bound of their clocks.
 func (r *Recording) workers() (n int, bound time.Duration) {
+	var all []present
 	for _, p := range r.Pools {
-		n += len(p.Workers)
+		all = append(all, present{p.Begin, p.End, len(p.Workers)})
 		for _, w := range p.Workers {
 			bound = max(bound, w.Bound)
 		}
 	}
-	return n, bound
+	return most(all), bound
 }
 
-// elements is how many have succeeded or failed.
+// elements is how many have succeeded or failed, in all runs.
 func (r *Recording) elements() (n int) {
 	for _, f := range r.Functions {
 		n += f.Count
 	}
 	return n
+}
+
+// after says how long there was no run before.
+func (r *Run) after() string {
+	if r.Gap == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the %s before it count nowhere", short(r.Gap))
 }
 
 // wall is how long executors were open, times without any left out.
@@ -181,7 +200,7 @@ func (r *Recording) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "%s on %s, %s, %s, rankpool %s\n", first.Program, first.Host, first.System, first.Go, first.Version)
 	for i, run := range r.Runs {
 		if len(r.Runs) > 1 {
-			fmt.Fprintf(&b, "run %d: %s, process %d on %s, %s\n", i+1, run.Began.Format(time.DateTime), run.Pid, run.Host, short(run.Last-run.Offset))
+			fmt.Fprintf(&b, "run %d: %s, process %d on %s, from %s to %s%s\n", i+1, run.Began.Format(time.DateTime), run.Pid, run.Host, short(run.Offset), short(run.Last), run.after())
 		} else {
 			fmt.Fprintf(&b, "begun %s, process %d\n", run.Began.Format(time.DateTime), run.Pid)
 		}
@@ -208,7 +227,7 @@ func (r *Recording) Text(w io.Writer) error {
 	table(func(t *tabwriter.Writer) {
 		fmt.Fprintf(t, "count\tmean\tp50\tp95\tp99\tmax\tfailed\tin\tout\t  function\n")
 		for _, f := range r.Functions {
-			if f.Count > 0 {
+			if f.Count+f.Failed > 0 {
 				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t  %s\n", f.Count, short(f.Mean), short(f.P50), short(f.P95), short(f.P99), short(f.Max), f.Failed,
 					bytesText(f.In), bytesText(f.Out), f.Name)
 			}
@@ -217,7 +236,7 @@ func (r *Recording) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "\nThe slowest elements\n")
 	table(func(t *tabwriter.Writer) {
 		for _, u := range r.SlowestElements(10) {
-			fmt.Fprintf(t, "%s\tat %s\t  worker %d%s: %s, %s", short(u.Slowest()), short(u.Begun), u.Worker.Slot, onHost(u.Worker.Host),
+			fmt.Fprintf(t, "%s%s\tat %s\t  worker %d%s: %s, %s", short(u.Slowest()), r.each(u), short(u.Begun), u.Worker.Slot, onHost(u.Worker.Host),
 				r.Functions[u.Function].Name, r.Element(u))
 			if u.Outcome != 0 {
 				fmt.Fprintf(t, ", %s", u.Outcome)
@@ -264,7 +283,7 @@ func (r *Recording) Text(w io.Writer) error {
 					fmt.Fprintf(t, "\t  and %d more failures\n", len(r.Failures)-i)
 					break
 				}
-				fmt.Fprintf(t, "%s\t  %s, %s: %s\n", short(f.At), f.Name, elementName(f.Pool, f.Job, int64(f.Element), 1, false, len(r.Pools) > 1), oneLine(f.Text))
+				fmt.Fprintf(t, "%s\t  %s, %s: %s\n", short(f.At), f.Name, r.elementName(f.Pool, f.Job, int64(f.Element), 1, false), oneLine(f.Text))
 			}
 		})
 	}

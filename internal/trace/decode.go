@@ -200,6 +200,7 @@ func (d *decoder) record(b []byte) (*Event, error) {
 		e.Host, e.Pid, e.Rank, e.Text = d.text(f[5]), number(f[6]), number(f[7])-1, d.text(f[8])
 	case fieldJob:
 		e.Kind, e.Job, e.Func, e.Count, e.Chunk = JobQueued, f[3], d.text(f[4]), number(f[5]), number(f[6])
+		e.Map = number(f[7])
 	case fieldUnits:
 		d.units(e, &f)
 	case fieldFailure:

@@ -172,6 +172,7 @@ func (e *encoder) append(b []byte, v *Event) []byte {
 		m.uint(4, fn)
 		m.uint(5, uint64(v.Count))
 		m.uint(6, uint64(v.Chunk))
+		m.uint(7, uint64(v.Map))
 	case UnitsRan:
 		fn := uint64(0)
 		if !v.Listed {

@@ -73,9 +73,10 @@ type Event struct {
 	Pid     int // of a worker
 	Rank    int // likewise; -1 for none
 	At      time.Duration
-	Job     uint64 // they are counted in each pool from 1; 0 is one that was not noted
+	Job     uint64 // they are counted in each pool from 1, a map as one; 0 is one that was not noted
+	Map     int    // of a job: which map of the pool it is, as its user counts them; 0: not told
 	First   int    // the first element, of the job
-	Count   int    // elements
+	Count   int    // elements; of a job 0 if it is not known how many there will be
 	Units   int    // what they were sent as: less than Count where there are chunks
 	Chunk   int    // of a job: elements per unit
 

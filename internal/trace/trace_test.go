@@ -74,7 +74,7 @@ func everything() []trace.Event {
 	return []trace.Event{
 		{Kind: trace.WorkerIs, At: ms, Worker: 3, Phase: trace.Starting, Rank: -1, Attempt: 1},
 		{Kind: trace.WorkerIs, At: 9 * ms, Worker: 3, Phase: trace.Ready, Host: "node2", Pid: 501, Rank: 4, Attempt: 1},
-		{Kind: trace.JobQueued, At: 10 * ms, Worker: -1, Rank: -1, Job: 1, Func: "simulate", Count: 1000, Chunk: 10, Attempt: 1},
+		{Kind: trace.JobQueued, At: 10 * ms, Worker: -1, Rank: -1, Job: 1, Func: "simulate", Count: 1000, Chunk: 10, Map: 2, Attempt: 1},
 		{Kind: trace.ClockKnown, At: 11 * ms, Worker: 3, Rank: -1, Bound: 12345, Attempt: 1},
 		{Kind: trace.UnitsRan, At: 12 * ms, Worker: 3, Rank: -1, Job: 1, First: 20, Count: 10, Units: 1, Queued: 10 * ms, Begun: 13 * ms, Ended: 20 * ms,
 			Answered: 21 * ms, Busy: 7 * ms, In: 100, Out: 2000, Attempt: 1},

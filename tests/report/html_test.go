@@ -60,7 +60,7 @@ func TestThePageTellsOfTheUnitUnderTheMouseAlsoWhenItWasZoomed(t *testing.T) {
 			at := b.eval(`(() => { const p = rankpoolReport, c = document.getElementById("timeline"); c.scrollIntoView({block: "center"}); const r = c.getBoundingClientRect(), q = p.place(p.find(1, ` +
 				element + `)); return [Math.min(Math.max(r.left + q.x, r.left + 160), r.right - 3), r.top + q.y] })()`).([]any)
 			b.mouse("mouseMoved", at[0].(float64), at[1].(float64), nil)
-			b.until(`document.getElementById("tip").textContent.includes("job 1, element `+element+`\n")`, `document.getElementById("tip").textContent`)
+			b.until(`document.getElementById("tip").textContent.includes("map 1, element `+element+`\n")`, `document.getElementById("tip").textContent`)
 		}
 	}
 	// A turn of the wheel narrows the time around the mouse.
