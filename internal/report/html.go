@@ -3,8 +3,6 @@ package report
 import (
 	"cmp"
 	_ "embed"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,15 +23,10 @@ const MostPage = 10 << 20
 
 // How much of a recording is in the page.
 const (
-	mostDrawn   = 200000 // units that are drawn one by one: fewer where their numbers are long
-	mostBounds  = 20000  // rows, for each to tell how well its clock is known
-	mostRows    = 2048   // rows of cells
-	fewRows     = 64     // are so high that units are seen one by one
-	mostCells   = 2 << 20
-	cellColumns = 1024  // of cells where all of the run is seen
-	mostColumns = 16384 // where a part of it is
-	seriesBins  = 480
-	mostNamed   = 500 // failures and losses in tables
+	mostDrawn  = 200000 // units that are drawn one by one: fewer where their numbers are long
+	mostBounds = 20000  // rows, for each to tell how well its clock is known
+	seriesBins = 480
+	mostNamed  = 500 // failures and losses in tables
 )
 
 // document is what the page is given.
@@ -53,17 +46,16 @@ type document struct {
 	More      int // failures and losses that are not among them
 	Machine   [][2]string
 	Series    series
+	Breaks    []breakOf // where a run ends and the next begins
 	Drawn     int
 	Units     int
-	Detail    string // see packed
-	CellRows  int
-	Layers    []layer // the coarsest first
+	Blocks    []block // the units that are drawn one by one
+	Layers    []layer // the coarsest first; the first is of the whole
 }
 
-// layer is how busy the workers of a row were, in a column.
-type layer struct {
-	Columns int
-	Cells   string // a byte each, row by row
+type breakOf struct {
+	At   int64
+	Text string
 }
 
 type functionRow struct {
@@ -117,11 +109,16 @@ type series struct {
 // HTML writes a page that needs nothing else, of at most MostPage bytes.
 func (r *Recording) HTML(w io.Writer) error {
 	d, rows := r.document()
+	if err := r.layers(d, rows); err != nil {
+		return err
+	}
 	before, after, _ := strings.Cut(page, "{{data}}")
 	var b []byte
 	for most := mostDrawn; ; most /= 2 {
-		r.detail(d, rows, most)
-		var err error
+		err := r.blocks(d, rows, most)
+		if err != nil {
+			return err
+		}
 		if b, err = json.Marshal(d); err != nil { // it escapes what would end the element of the page
 			return err
 		}
@@ -229,7 +226,9 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		d.Failures, d.More = d.Failures[:mostNamed], n-mostNamed
 	}
 	r.series(d)
-	r.cells(d, rows)
+	for _, run := range r.Runs[1:] {
+		d.Breaks = append(d.Breaks, breakOf{run.Offset, fmt.Sprintf("run %d", run.Number)})
+	}
 	return d, rows
 }
 
@@ -268,20 +267,20 @@ func (w *Worker) gone() (all []int64) {
 }
 
 // spread adds something to the bins of a time, in proportion.
-func spread(bins []float64, begin, end, from, to int64, amount float64) {
+func spread[F float32 | float64](bins []F, begin, end, from, to int64, amount float64) {
 	width := float64(end-begin) / float64(len(bins))
 	a, b := float64(from-begin)/width, float64(to-begin)/width
 	last := float64(len(bins))
 	a, b = min(max(a, 0), last), min(max(b, 0), last)
 	if b <= a {
 		if k := int(a); k < len(bins) {
-			bins[k] += amount
+			bins[k] += F(amount)
 		}
 		return
 	}
 	for k := int(a); k < len(bins) && float64(k) < b; k++ {
 		part := min(b, float64(k+1)) - max(a, float64(k))
-		bins[k] += amount * part / (b - a)
+		bins[k] += F(amount * part / (b - a))
 	}
 }
 
@@ -317,98 +316,10 @@ func (r *Recording) series(d *document) {
 	d.Series = series{rate, queued, busy}
 }
 
-// cells are how busy workers were, for what cannot be drawn one by one: for the whole, and finer for parts of it where there is room.
-func (r *Recording) cells(d *document, rows map[*Worker]int) {
-	if len(d.Rows) == 0 {
-		return
-	}
-	d.CellRows = min(len(d.Rows), mostRows)
-	d.Layers = append(d.Layers, r.layer(d, rows, cellColumns))
-	fine := cellColumns
-	for fine < mostColumns && 2*fine*d.CellRows <= mostCells {
-		fine *= 2
-	}
-	if fine > cellColumns && (len(r.Units) > mostDrawn || len(d.Rows) > fewRows) { // else each unit is drawn
-		d.Layers = append(d.Layers, r.layer(d, rows, fine))
-	}
-}
-
-func (r *Recording) layer(d *document, rows map[*Worker]int, columns int) layer {
-	sums := make([][]float64, d.CellRows)
-	members := make([]float64, d.CellRows)
-	for i := range sums {
-		sums[i] = make([]float64, columns)
-	}
-	for row := range d.Rows {
-		members[row*d.CellRows/len(d.Rows)]++
-	}
-	width := float64(d.End-d.Begin) / float64(columns)
-	for i := range r.Units {
-		u := &r.Units[i]
-		spread(sums[rows[u.Worker]*d.CellRows/len(d.Rows)], d.Begin, d.End, u.Begun, u.Ended, float64(u.Busy)/width)
-	}
-	b := make([]byte, 0, d.CellRows*columns)
-	for i := range sums {
-		for _, v := range sums[i] {
-			b = append(b, byte(min(math.Ceil(v/members[i]*255), 255)))
-		}
-	}
-	return layer{columns, base64.StdEncoding.EncodeToString(b)}
-}
-
 // shownJob is by which number a page tells of a unit's job: twice that of the call, or of the map, and 1 more for a map.
 func (u *Unit) shownJob() uint64 {
 	if of, isMap := u.Worker.Pool.Jobs[u.Job]; isMap {
 		return of.Number<<1 | 1
 	}
 	return u.Job << 1
-}
-
-// detail packs the units that are drawn one by one: all, or those that took longest or have failed. Each is row, begin (after the one before),
-// time, function, twice the job and whether it is a map, first element, elements, 4 times the attempt and the outcome, the time from queued to sent, from there to begun, and from ended
-// to answered: all are unsigned varints, times microseconds. They are in order of their begin.
-func (r *Recording) detail(d *document, rows map[*Worker]int, most int) {
-	chosen := make([]int32, 0, min(len(r.Units), most))
-	least := int64(-1)
-	if len(r.Units) > most && most > 0 {
-		all := make([]int64, len(r.Units))
-		for i := range r.Units {
-			all[i] = r.Units[i].Ended - r.Units[i].Begun
-		}
-		slices.Sort(all)
-		least = all[len(all)-most]
-	}
-	room := most // that units which have not succeeded leave: they come first
-	for i := range r.Units {
-		if r.Units[i].Outcome != trace.Succeeded && room > 0 {
-			room--
-		}
-	}
-	bad := most - room
-	for i := range r.Units {
-		u := &r.Units[i]
-		left := &room
-		if u.Outcome != trace.Succeeded {
-			left = &bad
-		} else if u.Ended-u.Begun < least {
-			continue
-		}
-		if *left--; *left >= 0 {
-			chosen = append(chosen, int32(i))
-		}
-	}
-	d.Drawn = len(chosen)
-	us := func(from, to int64) uint64 { return uint64(max(to-from, 0)) / 1000 }
-	b := []byte(nil)
-	at := uint64(0)
-	for _, i := range chosen {
-		u := &r.Units[i]
-		begun := us(d.Begin, u.Begun)
-		for _, v := range []uint64{uint64(rows[u.Worker]), begun - at, us(u.Begun, u.Ended), uint64(u.Function), u.shownJob(), uint64(max(u.First, 0)), uint64(u.Count),
-			uint64(u.Attempt)<<2 | uint64(u.Outcome&3), us(u.Queued, u.Sent), us(u.Sent, u.Begun), us(u.Ended, u.Answered)} {
-			b = binary.AppendUvarint(b, v)
-		}
-		at = begun
-	}
-	d.Detail = base64.StdEncoding.EncodeToString(b)
 }

@@ -51,6 +51,7 @@ func written(t *testing.T, recording string) string {
 func TestThePageTellsOfTheUnitUnderTheMouseAlsoWhenItWasZoomed(t *testing.T) {
 	b := browse(t)
 	b.open(written(t, prepared(t, "straggler", straggler)))
+	b.until(`rankpoolReport.known() === rankpoolReport.units`, `rankpoolReport.known()`)
 	b.shot("straggler-light")
 	for _, zoomed := range []bool{false, true} {
 		if zoomed {
@@ -85,12 +86,9 @@ func TestThePageOfALossShowsItInBothColourSchemes(t *testing.T) {
 	b.quiet()
 }
 
-// The whole is seen at once, and a part of it after zooming.
-func TestThePageOfThousandsOfWorkersIsSmallAndFast(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it simulates 4,096 workers and draws them in a browser, which takes too long for -short")
-	}
-	big := simulation{workers: 4096, perHost: 64, units: *elements, rounds: 2, takes: func(host string, x int) time.Duration {
+// thousands is a run of two maps on 4,096 workers, and one host is slow.
+func thousands(elements int) simulation {
+	return simulation{workers: 4096, perHost: 64, units: elements, rounds: 2, takes: func(host string, x int) time.Duration {
 		d := 20*time.Millisecond + time.Duration(80*chance(x)*float64(time.Millisecond))
 		if host == "node17" {
 			d *= 3
@@ -102,16 +100,34 @@ func TestThePageOfThousandsOfWorkersIsSmallAndFast(t *testing.T) {
 		}
 		return nil
 	}}
-	path := written(t, big.run(t, ""))
+}
+
+// The whole is seen at once, and a part of it after zooming.
+func TestThePageOfThousandsOfWorkersIsSmallAndFast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it simulates 4,096 workers and draws them in a browser, which takes too long for -short")
+	}
+	path := written(t, thousands(*elements).run(t, ""))
 	b := browse(t)
 	b.open(path)
 	b.until(`document.getElementById("findings").textContent.includes("on node17 an element takes")`, `document.getElementById("findings").textContent`)
+	// What is seen first has the coarse cells alone, and no unit.
+	b.until(`rankpoolReport.unpacked() >= 7`, `rankpoolReport.unpacked()`)
+	b.eval(`rankpoolReport.draw()`)
+	if known, tiles, all := b.eval(`rankpoolReport.known()`), b.eval(`rankpoolReport.unpacked()`).(float64), b.eval(`rankpoolReport.tiles`).(float64); known != 0.0 || tiles > all/4 {
+		t.Errorf("%v units and %v of %v tiles were unpacked at once", known, tiles, all)
+	}
 	b.shot("thousands-light")
 	took := b.eval(`(() => { const p = rankpoolReport, t = performance.now(); for (let i = 0; i < 5; i++) p.draw(); return (performance.now() - t) / 5 })()`)
 	t.Logf("the whole is drawn in %.0f ms", took)
 	b.eval(`(() => { const p = rankpoolReport; p.show(p.view.to * 0.4, p.view.to * 0.41, 1020, 1060); p.draw(); return 0 })()`)
-	b.until(`(() => { const p = rankpoolReport; return p.units > 1000 && p.rows === 4096 })()`, `rankpoolReport.units`)
+	b.until(`(() => { const p = rankpoolReport; return p.known() > 0 && p.known() < p.units / 4 && p.units > 1000 && p.rows === 4096 })()`, `[rankpoolReport.known(), rankpoolReport.units]`)
 	b.shot("thousands-zoomed")
+	// Each worker has cells of its own.
+	b.eval(`(() => { const p = rankpoolReport; p.show(0, p.view.to * 100, 1020, 1120); p.draw(); return 0 })()`)
+	b.until(`rankpoolReport.layer()[0] === 4096`, `rankpoolReport.layer()`)
+	b.until(`rankpoolReport.busyAt(1050, rankpoolReport.view.to * 0.4) > 0.5`, `rankpoolReport.busyAt(1050, rankpoolReport.view.to * 0.4)`)
+	b.shot("thousands-rows")
 	b.quiet()
 }
 
@@ -119,9 +135,9 @@ func TestThePageShowsFinerCellsWhereItIsZoomed(t *testing.T) {
 	path := written(t, crowd.run(t, ""))
 	b := browse(t)
 	b.open(path)
-	b.until(`rankpoolReport.columns() === 1024`, `rankpoolReport.columns()`)
+	b.until(`rankpoolReport.layer()[1] === 1024`, `rankpoolReport.layer()`)
 	b.eval(`(() => { const p = rankpoolReport; p.show(p.view.to * 0.4, p.view.to * 0.41, 0, 100); p.draw(); return 0 })()`)
-	b.until(`rankpoolReport.columns() === 16384`, `rankpoolReport.columns()`)
+	b.until(`rankpoolReport.layer()[1] === 16384`, `rankpoolReport.layer()`)
 	b.shot("finer")
 	b.quiet()
 }

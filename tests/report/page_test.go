@@ -2,9 +2,12 @@ package report_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"flag"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -15,21 +18,42 @@ import (
 
 // contents is what a page is given, as far as these tests look at it.
 type contents struct {
-	Findings               []string
-	Rows                   []struct{ Name, Host string }
-	Failures               []struct{ What, Why string }
-	Functions              []struct{ Bins []int }
-	Drawn, Units, CellRows int
-	Detail                 string
-	Layers                 []struct {
-		Columns int
-		Cells   string
+	Findings     []string
+	Rows         []struct{ Name, Host string }
+	Failures     []struct{ What, Why string }
+	Functions    []struct{ Bins []int }
+	Drawn, Units int
+	Blocks       []struct {
+		Rows  [2]int
+		Units int
+		Data  string
+	}
+	Layers []struct {
+		Rows, Columns int
+		Tiles         []string
 	}
 	Series struct{ Rate, Busy []float64 }
 	unit   [][11]uint64
-	cells  [][]byte // of the layers
+	cells  [][]byte // of the layers, row by row
 	size   int
 }
+
+// unpacked is what the page unpacks when it is looked at.
+func unpacked(t *testing.T, text string) []byte {
+	t.Helper()
+	packed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// tile is how many rows and columns one has.
+const tileRows, tileColumns = 64, 1024
 
 // pageOf makes the page of a recording and reads what it is given, without a browser.
 func pageOf(t *testing.T, r *report.Recording) contents {
@@ -50,25 +74,55 @@ func pageOf(t *testing.T, r *report.Recording) contents {
 	if err := json.Unmarshal([]byte(data), &c); err != nil {
 		t.Fatal(err)
 	}
-	detail, err := base64.StdEncoding.DecodeString(c.Detail)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for len(detail) > 0 {
-		var u [11]uint64
-		for i := range u {
-			v, n := binary.Uvarint(detail)
-			if n <= 0 {
-				t.Fatal("the detail is damaged")
-			}
-			u[i], detail = v, detail[n:]
+	row := 0
+	for _, block := range c.Blocks {
+		if block.Rows[0] != row || block.Rows[1] <= row {
+			t.Fatalf("a block has rows %v, and the one before ended at %d", block.Rows, row)
 		}
-		c.unit = append(c.unit, u)
+		row = block.Rows[1]
+		detail := unpacked(t, block.Data)
+		before := len(c.unit)
+		for len(detail) > 0 {
+			var u [11]uint64
+			for i := range u {
+				v, n := binary.Uvarint(detail)
+				if n <= 0 {
+					t.Fatal("the detail is damaged")
+				}
+				u[i], detail = v, detail[n:]
+			}
+			if int(u[0]) < block.Rows[0] || int(u[0]) >= block.Rows[1] {
+				t.Fatalf("a unit of row %d in a block of %v", u[0], block.Rows)
+			}
+			c.unit = append(c.unit, u)
+		}
+		if n := len(c.unit) - before; n != block.Units {
+			t.Fatalf("%d units in a block of %d", n, block.Units)
+		}
+	}
+	if row != len(c.Rows) {
+		t.Fatalf("the blocks have %d rows of %d", row, len(c.Rows))
 	}
 	for _, l := range c.Layers {
-		cells, err := base64.StdEncoding.DecodeString(l.Cells)
-		if err != nil || len(cells) != l.Columns*c.CellRows {
-			t.Fatalf("%v, %d cells of %d rows and %d columns", err, len(cells), c.CellRows, l.Columns)
+		cells := make([]byte, l.Rows*l.Columns)
+		k := 0
+		for top := 0; top < l.Rows; top += tileRows {
+			for left := 0; left < l.Columns; left += tileColumns {
+				high, wide := min(tileRows, l.Rows-top), min(tileColumns, l.Columns-left)
+				if l.Tiles[k] != "" {
+					b := unpacked(t, l.Tiles[k])
+					if len(b) != high*wide {
+						t.Fatalf("%d cells in a tile of %d rows and %d columns", len(b), high, wide)
+					}
+					for y := range high {
+						copy(cells[(top+y)*l.Columns+left:], b[y*wide:(y+1)*wide])
+					}
+				}
+				k++
+			}
+		}
+		if k != len(l.Tiles) {
+			t.Fatalf("%d tiles, want %d", len(l.Tiles), k)
 		}
 		c.cells = append(c.cells, cells)
 	}
@@ -119,11 +173,16 @@ func TestThePageHasFailuresAndLosses(t *testing.T) {
 	}
 }
 
+var (
+	longUnits   = flag.Int("units", 300000, "of the run of weeks")
+	longWorkers = flag.Int("workers", 20000, "of the run of weeks")
+)
+
 // long makes the recording of a run of weeks, with numbers as long as they become.
 func long(t *testing.T, workers, units int) *report.Recording {
 	t.Helper()
 	path := t.TempDir() + "/recording"
-	p, err := trace.Open(trace.Config{Path: path, Warn: func(text string, err error) { t.Error(text, err) }})
+	p, err := trace.Open(trace.Config{Path: path, Limit: 1 << 34, Warn: func(text string, err error) { t.Error(text, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +194,7 @@ func long(t *testing.T, workers, units int) *report.Recording {
 		}
 	})
 	for i := range units {
-		if i%8000 == 0 { // the memory is bounded
+		if i%12000 == 0 { // the memory is bounded
 			<-written
 		}
 		at := time.Duration(i) * 5 * time.Second
@@ -150,6 +209,8 @@ func long(t *testing.T, workers, units int) *report.Recording {
 	if err := p.Close("", 10*time.Minute); err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
+	defer func() { t.Logf("%d units were read in %v", units, time.Since(begun)) }()
 	r, err := report.Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -158,9 +219,12 @@ func long(t *testing.T, workers, units int) *report.Recording {
 }
 
 func TestThePageOfALongRunHasTheLongestUnitsTheFailuresAndNoMoreThanTenMiB(t *testing.T) {
-	c := pageOf(t, long(t, 20000, 300000))
-	if c.Units != 300000 || c.Drawn >= c.Units || c.Drawn < 50000 || len(c.Rows) != 20000 || c.CellRows != 2048 {
-		t.Errorf("%d of %d units on %d rows, %d of cells, %d bytes", c.Drawn, c.Units, len(c.Rows), c.CellRows, c.size)
+	r := long(t, *longWorkers, *longUnits)
+	begun := time.Now()
+	c := pageOf(t, r)
+	t.Logf("a page of %d bytes with %d of %d units and %d layers, made and read in %v", c.size, c.Drawn, c.Units, len(c.Layers), time.Since(begun))
+	if c.Units != *longUnits || c.Drawn >= c.Units || c.Drawn < 50000 || len(c.Rows) != *longWorkers || len(c.Layers) < 3 || c.Layers[0].Rows != 448 || len(c.Blocks) < 10 {
+		t.Errorf("%d of %d units on %d rows, %d layers, %d bytes", c.Drawn, c.Units, len(c.Rows), len(c.Layers), c.size)
 	}
 	failed := 0
 	for _, u := range c.unit {
@@ -180,32 +244,61 @@ var crowd = simulation{workers: 100, perHost: 10, units: 500, rounds: 3, takes: 
 	return time.Millisecond + time.Duration(chance(x)*float64(3*time.Second))
 }}
 
-// Who zooms in sees what was too short for the cells of the whole.
+// Who zooms in sees what was too short for the cells of the whole: all layers tell of the same time.
 func TestThePageHasFinerCellsForAPartOfTheRun(t *testing.T) {
 	r, _ := text(t, crowd.run(t, ""))
 	c := pageOf(t, r)
-	if len(c.Layers) != 2 || c.Layers[0].Columns != 1024 || c.Layers[1].Columns != 16384 || c.CellRows != 100 {
-		t.Fatalf("%d layers of %d rows", len(c.Layers), c.CellRows)
-	}
-	var busy [2]float64
-	for i, cells := range c.cells {
-		for _, v := range cells {
-			busy[i] += float64(v) / 255 / float64(c.Layers[i].Columns)
-		}
-	}
-	// Each cell is rounded up.
-	if busy[1] <= 0 || busy[1] > 1.02*busy[0] || busy[1] < 0.9*busy[0] {
-		t.Errorf("the layers tell of %g and %g", busy[0], busy[1])
+	if len(c.Layers) != 3 || c.Layers[0].Columns != 1024 || c.Layers[2].Columns != 16384 || c.Layers[2].Rows != 100 {
+		t.Fatalf("%d layers", len(c.Layers))
 	}
 	idle := 0 // fine cells in a coarse one that is not idle
-	for row := range c.CellRows {
+	for row := range 100 {
 		for k := range 16384 {
-			if c.cells[1][row*16384+k] == 0 && c.cells[0][row*1024+k/16] > 0 {
+			fine, coarse := c.cells[2][row*16384+k], c.cells[0][row*1024+k/16]
+			if fine > 0 && coarse == 0 {
+				t.Fatalf("worker %d is busy in fine cell %d, and the coarse one is idle", row, k)
+			}
+			if fine == 0 && coarse > 0 {
 				idle++
 			}
 		}
 	}
 	if idle == 0 {
 		t.Error("the finer cells show nothing that the others do not")
+	}
+	// A cell is rounded up to one of sixteen levels.
+	busy := float64(r.Times().Busy) / float64(r.End-r.Pools[0].Begin) / 100
+	for i, cells := range c.cells {
+		sum := 0.0
+		for _, v := range cells {
+			sum += float64(v) / 15 / float64(len(cells))
+		}
+		if sum < busy*0.99 || sum > busy+1.0/15 {
+			t.Errorf("layer %d tells of %g busy, and it was %g", i, sum, busy)
+		}
+	}
+}
+
+// Of many workers each has cells of its own in one of the layers, and those of the whole are as many as pixels.
+func TestThePageOfManyWorkersHasLayersForSomeOfThemAndForEachOfThem(t *testing.T) {
+	const workers = 2000
+	r := long(t, workers, 40000)
+	c := pageOf(t, r)
+	each := -1
+	for i, l := range c.Layers {
+		if l.Rows == workers {
+			each = i
+		}
+	}
+	if c.Layers[0].Rows != 448 || each < 0 {
+		t.Fatalf("%d layers, the first of %d rows", len(c.Layers), c.Layers[0].Rows)
+	}
+	columns := c.Layers[each].Columns
+	for row := range workers {
+		for k, v := range c.cells[each][row*columns : (row+1)*columns] {
+			if whole := c.cells[0][row*448/workers*1024+k*1024/columns]; v > 0 && whole == 0 {
+				t.Fatalf("worker %d is busy in cell %d, and the whole is idle there", row, k)
+			}
+		}
 	}
 }
