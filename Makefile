@@ -27,7 +27,7 @@ GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
 .PHONY: help test short nightly ci deps check narrow ledgers large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
-	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi clean
+	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
@@ -156,6 +156,9 @@ $(GOLANGCI_LINT):
 bench: ## measure rankpool beside its peers on every backend that is here, then run the benchmarks of the packages
 	$(GO) run ./cmd/rankpool bench $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+pictures: ## make the pictures of docs/observing.md anew, with Chromium
+	$(GO) test -count=1 -timeout $(TIMEOUT) -run ThePicturesOfTheDocumentation ./tests/report -pictures '$(CURDIR)/docs'
 
 bench-mpi: ## compare with plain MPI, in C, under Open MPI
 	@MPITEST_LAUNCHER=openmpi $(GO) test -tags mpi -run '^$$' -bench PlainMPI -benchtime 1x ./tests/modes
