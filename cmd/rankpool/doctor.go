@@ -17,7 +17,7 @@ type doctorCommand struct {
 
 // Help is what --help says beyond the options.
 func (doctorCommand) Help() string {
-	return `It starts small MPI programs of its own and reports which MPI this is, whether launcher and library belong together, thread level, slots, binding, spawning, connecting, whether other ranks live on when one is lost, what SIGTERM does, round trip and bandwidth between two ranks, host names and the scheduler. Every finding that is not ok has a remedy. Under an mpiexec or srun it examines that job instead.
+	return `It starts small MPI programs of its own and reports which MPI this is, whether launcher and library belong together, thread level, slots, binding, spawning, connecting, whether other ranks live on when one is lost, what SIGTERM does, round trip and bandwidth between two ranks, host names and the scheduler. Every finding that is not ok comes with advice. Under an mpiexec or srun it examines that job instead.
 
 It needs a command that was built with MPI:
 

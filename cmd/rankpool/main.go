@@ -35,7 +35,7 @@ type commands struct {
 	Exec   execCommand   `cmd:"" help:"Run any program on every rank; the job ends when one of them fails."`
 	Serve  serveCommand  `cmd:"" help:"Run a program's workers apart from its master, which connects to them."`
 	Build  buildCommand  `cmd:"" help:"Build programs for the MPI whose mpicc is on the path."`
-	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to mend the rest."`
+	Doctor doctorCommand `cmd:"" help:"Find out what this MPI and this machine can do, and how to repair the rest."`
 	Report reportCommand `cmd:"" help:"Say what a recording of a run tells."`
 	Top    topCommand    `cmd:"" help:"Show in the terminal what a program does that runs."`
 	Bench  benchCommand  `cmd:"" help:"Measure rankpool on every backend that is here, beside its peers."`

@@ -124,15 +124,15 @@ func (m *Master) whyNot(w *worker) (why string) {
 	return why
 }
 
-// doom wakes the tasks of others that may wait for a lost worker by means that the master knows nothing of. Where that is impossible
-// it gives up: what is not made yet cannot be broken, and Open MPI 5 never ends MPI_Comm_create_group when one of its ranks is lost.
-func (m *Master) doom(lost *worker, cause error) {
+// breakNative wakes the tasks that may wait in MPI for a lost worker, of which the master sees nothing. Where that is impossible
+// it calls Stuck: a communicator that is not made yet cannot be revoked, and Open MPI 5 never ends MPI_Comm_create_group when one of its ranks is lost.
+func (m *Master) breakNative(lost *worker, cause error) {
 	if m.talking == 0 { // a worker that is direct talks
 		return
 	}
 	if slices.ContainsFunc(m.workers, func(w *worker) bool { return w.direct && (!m.breaks || !w.made) }) {
-		if m.cfg.Doomed != nil {
-			go m.cfg.Doomed(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
+		if m.cfg.Stuck != nil {
+			go m.cfg.Stuck(fmt.Errorf("worker %d (process %d on %s) was lost while tasks on other workers talk to it by MPI, which "+
 				"would wait without end: %w", lost.slot, lost.hello.Pid, lost.hello.Host, cause))
 		}
 		return

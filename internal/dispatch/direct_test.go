@@ -30,7 +30,7 @@ func TestALossBreaksWhatTheWorkersHaveInCommonOnceItIsMade(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, doomed := newPuppet(), make(chan error, 1)
-				m := dispatch.New(dispatch.Config{Group: c.group(p), Doomed: func(err error) { doomed <- err }})
+				m := dispatch.New(dispatch.Config{Group: c.group(p), Stuck: func(err error) { doomed <- err }})
 				g, all := job(1, 0)
 				g.More = &dispatch.More{Gang: true}
 				all.left = 2

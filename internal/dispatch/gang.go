@@ -127,8 +127,8 @@ func (m *Master) alone(w *worker) {
 
 const lostBefore = "it was lost before, and cannot be replaced"
 
-// hush takes the end of a task, which waits for nobody any more.
-func (m *Master) hush(w *worker) {
+// clearTalk forgets that a task, which has ended now, talked to others.
+func (m *Master) clearTalk(w *worker) {
 	m.settleLoan(w)
 	if w.talks {
 		w.talks, w.direct, w.made = false, false, false

@@ -113,8 +113,8 @@ func (m *Master) Lost(slot int, l link.Loss) {
 	cause := m.neighbours(w, w.reason(l, was))
 	m.filled(w)
 	m.quickens(w, false)
-	m.hush(w)
-	m.doom(w, cause)
+	m.clearTalk(w)
+	m.breakNative(w, cause)
 	if was == leaving || m.leaving && m.state != Broken { // the end takes along what was coming up
 		m.trace.phase(w, trace.Left, l.Err)
 	} else {

@@ -53,9 +53,9 @@ type Config struct {
 	// are not lent.
 	Home *Home
 
-	// Doomed is called, on a goroutine of its own, when tasks wait for a worker that was lost and nothing can wake them (see
+	// Stuck is called, on a goroutine of its own, when tasks wait for a worker that was lost and nothing can wake them (see
 	// Peers.Native). Nil: nothing is done about it.
-	Doomed func(err error)
+	Stuck func(err error)
 
 	// MaxTasks is how many units one worker is handed before another takes its place; 0 is any number. The group must
 	// replace workers.

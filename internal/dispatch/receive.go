@@ -271,7 +271,7 @@ func (m *Master) release(w *worker, p *piece, n int) {
 			w.since = m.now() // of the frame that follows
 		}
 	}
-	m.hush(w)
+	m.clearTalk(w)
 	w.served += n
 	if w.units == 0 && w.state == busy {
 		m.free(w)

@@ -25,7 +25,7 @@ const (
 
 const connectSubject = "connecting"
 
-// together is the remedy where programs that were started apart cannot connect.
+// together is the advice where programs that were started apart cannot connect.
 const together = "start master and workers together, with `mpiexec -n N`: that needs no connecting"
 
 // connecting has two jobs that were started apart connect.

@@ -31,7 +31,7 @@ type Finding struct {
 	Subject string             `json:"subject"`
 	Status  Verdict            `json:"status"`
 	Text    string             `json:"finding"`
-	Remedy  string             `json:"remedy,omitempty"`
+	Advice  string             `json:"advice,omitempty"`
 	Values  map[string]float64 `json:"values,omitempty"` // figures, in seconds, bytes, bytes per second, or counts
 }
 
@@ -149,8 +149,8 @@ func (r *Report) WriteJSON(w io.Writer) {
 func (r *Report) WriteText(w io.Writer) {
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%-4s  %-11s %s\n", f.Status, f.Subject, command.Indent(f.Text))
-		if f.Remedy != "" {
-			fmt.Fprintf(w, "%18s-> %s\n", "", command.Indent(f.Remedy))
+		if f.Advice != "" {
+			fmt.Fprintf(w, "%18s-> %s\n", "", command.Indent(f.Advice))
 		}
 	}
 }

@@ -55,7 +55,7 @@ func TestNothingIsSaidOfSlurmUnderAnotherLauncher(t *testing.T) {
 	lookup := testkit.Lookup("PMIX_RANK=0")
 	l := mpi.FindLauncher(lookup)
 	for _, f := range []Finding{survivorsInJob(l, lookup, "KillOnBadExit = 0"), sigtermInJob(l, lookup)} {
-		if !strings.Contains(f.Text, "which is not known") || strings.Contains(f.Text+f.Remedy, "srun") || strings.Contains(f.Text, "Slurm") {
+		if !strings.Contains(f.Text, "which is not known") || strings.Contains(f.Text+f.Advice, "srun") || strings.Contains(f.Text, "Slurm") {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -69,7 +69,7 @@ func TestNothingIsSaidOfSlurmUnderAnotherLauncher(t *testing.T) {
 		lookup := testkit.Lookup(append(env, "SLURM_KILL_BAD_EXIT=0")...)
 		l := mpi.FindLauncher(lookup)
 		for _, f := range []Finding{survivorsInJob(l, lookup, "KillOnBadExit = 0"), sigtermInJob(l, lookup)} {
-			if text := f.Text + f.Remedy; !strings.Contains(text, name) || slurm.MatchString(text) || f.Status == warning && f.Remedy == "" {
+			if text := f.Text + f.Advice; !strings.Contains(text, name) || slurm.MatchString(text) || f.Status == warning && f.Advice == "" {
 				t.Errorf("%s: %+v", name, f)
 			}
 		}
@@ -94,7 +94,7 @@ func TestOpenMPIsVersionIsReadFromItsLauncher(t *testing.T) {
 // Version 6 sends no signal, so it is not said when one comes.
 func TestAnMpiexecThatKillsAtOnceIsSaidToBeOne(t *testing.T) {
 	f := sigterm(mpi.OpenMPI, mpi.EndingBy(mpi.OpenMPI, 6, testkit.Lookup()))
-	if !strings.Contains(f.Text, "kills at once") || strings.Contains(f.Text, "0s") || !strings.Contains(f.Remedy, "SIGUSR1") {
+	if !strings.Contains(f.Text, "kills at once") || strings.Contains(f.Text, "0s") || !strings.Contains(f.Advice, "SIGUSR1") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -134,8 +134,8 @@ func TestEveryFindingThatIsNotOKHasARemedy(t *testing.T) {
 			survivorsInJob(mpi.Launcher{Family: mpi.OpenMPI}, testkit.Lookup(), ""), survivorsInJob(mpi.Launcher{}, testkit.Lookup(), ""),
 			survivorsInJob(mpi.Launcher{}, testkit.Lookup(), "KillOnBadExit = 1"), connectingInJob(mpi.OpenMPI, testkit.Lookup("OMPI_MCA_orte_num_nodes=2")))
 		for _, f := range all {
-			if f.Status != fine && f.Remedy == "" {
-				t.Errorf("no remedy: %+v", f)
+			if f.Status != fine && f.Advice == "" {
+				t.Errorf("no advice: %+v", f)
 			}
 		}
 	}

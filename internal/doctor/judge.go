@@ -54,12 +54,12 @@ func (d *doctor) judgeStart(f fact) {
 	pairing := Finding{"pairing", fine, fmt.Sprintf("launcher and library belong together: a world of %d", f.World), "", nil}
 	if f.Error != "" {
 		pairing.Status, pairing.Text = Broken, strings.TrimPrefix(f.Error, "mpi: ")
-		pairing.Remedy = "use the mpiexec that belongs to the library"
+		pairing.Advice = "use the mpiexec that belongs to the library"
 	}
 	level := Finding{"threads", fine, f.Level, "", nil}
 	if !f.Multiple {
 		level.Status, level.Text = warning, f.Level+": calls into MPI are made one at a time"
-		level.Remedy = "use a build of the library with MPI_THREAD_MULTIPLE"
+		level.Advice = "use a build of the library with MPI_THREAD_MULTIPLE"
 	}
 	d.findings.add(pairing, level)
 }
@@ -93,7 +93,7 @@ func binding(ranks []rankFact, family mpi.Family) Finding {
 	for _, r := range ranks {
 		if w := r.Warning(family); w != "" {
 			f.Status = warning
-			_, f.Remedy, _ = strings.Cut(w, ": ")
+			_, f.Advice, _ = strings.Cut(w, ": ")
 		}
 	}
 	return f
@@ -117,7 +117,7 @@ func speed(f fact) Finding {
 		map[string]float64{"round_trip_seconds": f.RoundTrip.Seconds(), "bytes_per_second": f.Bandwidth}}
 	if f.RoundTrip > limit {
 		found.Status = warning
-		found.Remedy = "more ranks than cores make ranks wait for each other; otherwise see which network MPI has chosen (Open MPI: " +
+		found.Advice = "more ranks than cores make ranks wait for each other; otherwise see which network MPI has chosen (Open MPI: " +
 			"--mca pml_base_verbose 10, MPICH: MPIR_CVAR_DEBUG_SUMMARY=1)"
 	}
 	return found

@@ -145,12 +145,12 @@ func survivorsInJob(l mpi.Launcher, lookup func(string) (string, bool), slurm st
 	} else if m := regexp.MustCompile(`(?m)^KillOnBadExit\s*=\s*(\d)`).FindStringSubmatch(slurm); m != nil {
 		kills, known = m[1], true
 	}
-	const remedy = "start with `srun --kill-on-bad-exit=0`, and with --no-kill too if the loss of a host is to be survived"
+	const advice = "start with `srun --kill-on-bad-exit=0`, and with --no-kill too if the loss of a host is to be survived"
 	switch {
 	case !known:
-		return Finding{lostRanks, warning, "whether srun leaves the others alone cannot be told here", remedy, nil}
+		return Finding{lostRanks, warning, "whether srun leaves the others alone cannot be told here", advice, nil}
 	case kills != "0":
-		return Finding{lostRanks, warning, fmt.Sprintf("srun ends the job when a rank is lost, unless it was told otherwise: %s is %s", setting, kills), remedy, nil}
+		return Finding{lostRanks, warning, fmt.Sprintf("srun ends the job when a rank is lost, unless it was told otherwise: %s is %s", setting, kills), advice, nil}
 	}
 	return Finding{lostRanks, fine, fmt.Sprintf("the others live on when one is killed: %s is 0, unless srun was told otherwise; the loss of a host ends "+
 		"the job, unless srun was told --no-kill", setting), "", nil}
@@ -178,7 +178,7 @@ func (d *doctor) fromOutside(ctx context.Context) {
 	found := Finding{"launcher", fine, fmt.Sprintf("%s: %s, of %s", l.Path, l.Version, l.Family), "", nil}
 	if l.Family == mpi.OpenMPI && os.Geteuid() == 0 && !isSet(os.LookupEnv, "OMPI_ALLOW_RUN_AS_ROOT") {
 		found.Status, found.Text = warning, found.Text+"; it refuses to run as root"
-		found.Remedy = "be another user, or set OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; a program that spawns " +
+		found.Advice = "be another user, or set OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; a program that spawns " +
 			"without an mpiexec wants PRTE_ALLOW_RUN_AS_ROOT=1 and PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 since Open MPI 5"
 	}
 	d.findings.add(found)
@@ -243,7 +243,7 @@ func spawnFinding(facts []fact, out string, err error) Finding {
 	for _, k := range facts {
 		switch {
 		case k.Kind == aboutSpawn && k.Error == "":
-			f.Status, f.Text, f.Remedy = fine, "works", ""
+			f.Status, f.Text, f.Advice = fine, "works", ""
 		case k.Kind == aboutSpawn:
 			f.Text = "does not work: " + strings.TrimPrefix(k.Error, "mpi: ")
 		}
@@ -252,7 +252,7 @@ func spawnFinding(facts []fact, out string, err error) Finding {
 		f.Text = "does not work: " + marked.LastWords(out, err)
 	}
 	if f.Status != fine && (strings.Contains(out, "Unable to find reachable pairing") || strings.Contains(f.Text, "unreachable")) {
-		f.Remedy = "set OMPI_MCA_btl_tcp_disable_family=6: Open MPI 5.0 finds no way to a spawned process on a host that has IPv4 and IPv6; or " + f.Remedy
+		f.Advice = "set OMPI_MCA_btl_tcp_disable_family=6: Open MPI 5.0 finds no way to a spawned process on a host that has IPv4 and IPv6; or " + f.Advice
 	}
 	return f
 }
@@ -282,7 +282,7 @@ func (d *doctor) losing(ctx context.Context, l findmpi.Launcher) {
 		// Its launcher takes the end of a rank by a signal for the end of all that are on the same host.
 		if facts, _, _ = launchStaying(ctx, l, d.limit(loseLimit), 3, options, "lose", live); survivors(facts) == 2 {
 			f.Text = fmt.Sprintf("with `mpiexec %s` a rank that is killed takes the others of its host along", options[0])
-			f.Remedy = fmt.Sprintf("start programs with `mpiexec %s -n N rankpool run --stay PROGRAM`: then they live on", options[0])
+			f.Advice = fmt.Sprintf("start programs with `mpiexec %s -n N rankpool run --stay PROGRAM`: then they live on", options[0])
 		}
 	}
 	d.findings.add(f)

@@ -25,7 +25,7 @@ func (d *doctor) command() {
 			at = info.Main.Version
 		}
 		f.Status, f.Text = Broken, f.Text+": it can examine no MPI"
-		f.Remedy = "build it with MPI, for Linux on amd64 or arm64: go install -tags mpi " + gobuild.Module + "/cmd/rankpool@" + at + "; in a clone: go build -tags mpi -o rankpool ./cmd/rankpool"
+		f.Advice = "build it with MPI, for Linux on amd64 or arm64: go install -tags mpi " + gobuild.Module + "/cmd/rankpool@" + at + "; in a clone: go build -tags mpi -o rankpool ./cmd/rankpool"
 	}
 	d.findings.add(f)
 }
@@ -52,7 +52,7 @@ func resolution(ctx context.Context) Finding {
 			"jobs on several hosts need names that every host resolves: add it to /etc/hosts or to the name service", values}
 	case took > time.Second:
 		return Finding{subject, warning, fmt.Sprintf("%s resolves to %s, but that takes %.1f s", host, strings.Join(addresses, ", "), took.Seconds()),
-			"the first name server in /etc/resolv.conf does not answer: mend or remove it", values}
+			"the first name server in /etc/resolv.conf does not answer: repair or remove it", values}
 	}
 	for _, a := range addresses {
 		if ip := net.ParseIP(a); ip != nil && !ip.IsLoopback() {
@@ -124,7 +124,7 @@ func sigterm(family mpi.Family, e mpi.Ending) Finding {
 		f := Finding{subject, fine, fmt.Sprintf("Open MPI's mpiexec, told to end by SIGTERM or Ctrl-C, sends SIGTERM after %v and kills %v later", e.After, e.Kills), "", values}
 		if e.Kills < leastToEnd {
 			f.Status, f.Text = warning, f.Text+": tasks have little time to end"
-			f.Remedy = warn
+			f.Advice = warn
 		}
 		return f
 	case mpi.MPICH:

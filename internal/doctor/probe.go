@@ -271,7 +271,7 @@ func trySpawn(ctx context.Context, world *mpi.Comm) {
 		}
 		return child.RemoteSize(), child.Disconnect()
 	}()
-	if refused := (*mpi.Error)(nil); errors.As(err, &refused) { // the doctor has a remedy of its own
+	if refused := (*mpi.Error)(nil); errors.As(err, &refused) { // the doctor has advice of its own
 		plain := *refused
 		plain.Hint = ""
 		err = &plain

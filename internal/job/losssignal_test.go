@@ -151,7 +151,7 @@ func TestADrainThatALossExplainsTooLateIsTold(t *testing.T) {
 				}
 				l.Review()
 				if n := strings.Count(strings.Join(said, "\n"), "SIGWINCH"); n != test.want {
-					t.Errorf("it says the remedy %d times, want %d: %q", n, test.want, said)
+					t.Errorf("it says the advice %d times, want %d: %q", n, test.want, said)
 				}
 			})
 		})

@@ -140,7 +140,7 @@ func leaveMPI(status int) int {
 	switch {
 	case err == nil:
 		return status
-	case errors.Is(err, mpi.ErrLost) && !mpilink.Adrift():
+	case errors.Is(err, mpi.ErrLost) && !mpilink.MayStillRun():
 		return leaveWithoutMPI(status)
 	}
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
@@ -169,7 +169,7 @@ func leaveWithoutMPI(status int) int {
 		fmt.Fprintln(os.Stderr, "rankpool: warning:", text)
 	}
 	switch l := mpi.FindLauncher(os.LookupEnv); {
-	case l.Family == mpi.OpenMPI && mpilink.Scattered() && !mpi.LaunchedByPRRTE(os.LookupEnv): // its mpiexec would wait without end, before version 5
+	case l.Family == mpi.OpenMPI && mpilink.OnOtherHosts() && !mpi.LaunchedByPRRTE(os.LookupEnv): // its mpiexec would wait without end, before version 5
 		time.Sleep(PrintPause)
 		_ = mpi.Abort(status)
 	case l.Srun():

@@ -158,8 +158,8 @@ func RefuseInIdleWorker(what string) {
 	os.Exit(ExitFailure)
 }
 
-// Doomed ends a job that can neither go on nor end by itself.
-func Doomed(err error) {
+// Stuck ends a job that can neither go on nor end by itself.
+func Stuck(err error) {
 	fmt.Fprintln(os.Stderr, "rankpool: the job is aborted:", err)
 	job.This.Abort(ExitFailure)
 	os.Exit(ExitFailure)

@@ -230,10 +230,10 @@ func (e *LauncherError) Error() string {
 			l.Name, l.Variable, how, e.Library, e.World, l.Variable)
 	}
 	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, which %s %s, is in a world of %d: start it with %s",
-		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.remedy())
+		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.advice())
 }
 
-func (e *LauncherError) remedy() string {
+func (e *LauncherError) advice() string {
 	l := e.Launcher
 	or := func(own string) string {
 		if e.Linked {
@@ -286,5 +286,5 @@ func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
 	}
 	refusal := LauncherError{Launcher: l, Library: library, Linked: linked}
 	return fmt.Sprintf("%s offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with %s",
-		l.Name, refusal.remedy())
+		l.Name, refusal.advice())
 }

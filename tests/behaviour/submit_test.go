@@ -301,7 +301,7 @@ func TestAFunctionThatCannotTravelIsRefusedAtSubmit(t *testing.T) {
 				t.Error(got)
 			}
 		case err == nil || !strings.Contains(err.Error(), "Register"):
-			t.Errorf("a closure was not refused with the remedy: %v", err)
+			t.Errorf("a closure was not refused with the advice: %v", err)
 		}
 		if _, err := futures.Submit(ex, futures.Func[int, int]{}, 1); err == nil {
 			t.Error("a function that nobody registered was taken")

@@ -232,7 +232,7 @@ func TestServersAndMastersUnderSlurm(t *testing.T) {
 		} {
 			o := slurmRun(t, []string{"OMPI_MCA_pmix_server_uri=file:" + s.uri, "RANKPOOL_LOG=off"}, args...)
 			if o.code == 0 || strings.Count(o.output, "start it from the job script with `mpiexec --ompi-server") != 1 {
-				t.Errorf("%q: status %d; want another one, and the remedy once:\n%s", args, o.code, o.output)
+				t.Errorf("%q: status %d; want another one, and the advice once:\n%s", args, o.code, o.output)
 			}
 		}
 	})

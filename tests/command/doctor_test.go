@@ -43,7 +43,7 @@ type examined struct {
 	Status   string
 	Seconds  float64
 	Findings []struct {
-		Subject, Status, Finding, Remedy string
+		Subject, Status, Finding, Advice string
 		Values                           map[string]float64
 	}
 }
@@ -58,8 +58,8 @@ func parse(t *testing.T, text string) (e examined) {
 		t.Fatalf("%v in:\n%s", err, text)
 	}
 	for _, f := range e.Findings {
-		if f.Status != "ok" && f.Remedy == "" {
-			t.Errorf("no remedy: %+v", f)
+		if f.Status != "ok" && f.Advice == "" {
+			t.Errorf("no advice: %+v", f)
 		}
 	}
 	return e

@@ -32,7 +32,7 @@ func TestEveryWrongOptionIsNamedAtOnce(t *testing.T) {
 }
 
 func TestAValueOfAVariableThatMakesNoSenseIsAnErrorWithTheRemedy(t *testing.T) {
-	for _, tt := range []struct{ name, value, remedy string }{
+	for _, tt := range []struct{ name, value, advice string }{
 		{"RANKPOOL_BACKEND", "carrier-pigeon", "use auto, mpi, processes or threads"},
 		{"RANKPOOL_BACKEND", "mpi", "use processes or threads"},
 		{"RANKPOOL_MAX_WORKERS", "0", "use 1 or more"},
@@ -52,7 +52,7 @@ func TestAValueOfAVariableThatMakesNoSenseIsAnErrorWithTheRemedy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []string{tt.name, tt.value, tt.remedy}
+			want := []string{tt.name, tt.value, tt.advice}
 			says(t, ex.Bootup(limited(t)), want...)
 			_, err = ex.NumWorkers(limited(t))
 			says(t, err, want...)

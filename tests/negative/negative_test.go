@@ -1,7 +1,7 @@
 //go:build unix
 
 // Package negative_test builds programs that are wrong and checks that each fails: soon, with the status and the words
-// that tell its author what to mend, and with no process left.
+// that tell its author what to repair, and with no process left.
 package negative_test
 
 import (

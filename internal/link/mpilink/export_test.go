@@ -28,13 +28,13 @@ func GiveUpAndThenReach(ctx context.Context, server net.Conn) (gaveUp, reached e
 type Master struct{ line *line }
 
 // Call has a master call whose process has a number, and returns the answer's kind and text.
-func (d Desk) Call(ctx context.Context, pid int) (m Master, kind, text string, err error) {
+func (d Acceptor) Call(ctx context.Context, pid int) (m Master, kind, text string, err error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", d.Address())
 	if err != nil {
 		return m, "", "", err
 	}
 	m = Master{newLine(c)}
-	if err = m.line.identify(d.desk.secret, lineMessage{Kind: lineCall, ID: d.desk.ID, Host: "somewhere", Pid: pid}); err == nil {
+	if err = m.line.identify(d.acceptor.secret, lineMessage{Kind: lineCall, ID: d.acceptor.ID, Host: "somewhere", Pid: pid}); err == nil {
 		kind, text, err = m.Hear(ctx)
 	}
 	return m, kind, text, err
@@ -53,37 +53,37 @@ func (m Master) Hear(ctx context.Context) (kind, text string, err error) {
 // Conn is the connection below.
 func (m Master) Conn() net.Conn { return m.line.Conn }
 
-// Desk is where masters call, without the MPI behind it.
-type Desk struct{ desk *desk }
+// Acceptor is where masters call, without the MPI behind it.
+type Acceptor struct{ acceptor *acceptor }
 
 // OpenDesk leaves word at a place.
-func OpenDesk(ctx context.Context, place Place, bind string) (Desk, error) {
+func OpenDesk(ctx context.Context, place Place, bind string) (Acceptor, error) {
 	s := &Service{Place: place, Keep: true, Bind: bind}
 	d, err := s.open(ctx)
-	return Desk{d}, err
+	return Acceptor{d}, err
 }
 
 // Next returns who is the next master, and its line's end.
-func (d Desk) Next(ctx context.Context) (name string, end func() error, err error) {
-	c, err := d.desk.next(ctx)
+func (d Acceptor) Next(ctx context.Context) (name string, end func() error, err error) {
+	c, err := d.acceptor.next(ctx)
 	if err != nil {
 		return "", nil, err
 	}
 	return c.name(), func() error {
-		d.desk.serving.Store(nil)
+		d.acceptor.serving.Store(nil)
 		return c.Close()
 	}, nil
 }
 
 // Address is where it listens, and Addresses what it says about that.
-func (d Desk) Address() string     { return d.desk.listener.Addr().String() }
-func (d Desk) Addresses() []string { return d.desk.Addresses }
+func (d Acceptor) Address() string     { return d.acceptor.listener.Addr().String() }
+func (d Acceptor) Addresses() []string { return d.acceptor.Addresses }
 
 // Secret is what it shares with its masters.
-func (d Desk) Secret() string { return string(d.desk.secret) }
+func (d Acceptor) Secret() string { return string(d.acceptor.secret) }
 
 // Close turns away the masters that still wait.
-func (d Desk) Close() { d.desk.close() }
+func (d Acceptor) Close() { d.acceptor.close() }
 
 // WhileAnotherLooks calls f while somebody else has the turn to look for messages, and tells whether that one believes
 // afterwards that others look in its place.
@@ -96,7 +96,7 @@ func (h *Hub) WhileAnotherLooks(f func()) (relaxed bool) {
 
 // LeaveWord has a server leave word, without a place, and returns what ends that server.
 func LeaveWord(ctx context.Context, leave func() (withdraw func(), err error)) (end func(), err error) {
-	d := &desk{}
+	d := &acceptor{}
 	err = d.leaveWord(ctx, leave)
 	return d.withdraw, err
 }

@@ -144,21 +144,21 @@ func TestTheEndAwaitsTheWordThatALostRankHasEnded(t *testing.T) {
 	if p.start, _, err = started(p.pid); err != nil {
 		t.Fatal(err)
 	}
-	hub.vigil(1, p)
+	hub.watchProcess(1, p)
 	lost := make(chan struct{})
 	hub.do(func() {
 		hub.lose(1, errors.New("nothing can be sent"))
 		close(lost)
 	})
 	<-lost
-	if !Adrift() {
+	if !MayStillRun() {
 		t.Error("a rank that was given up and runs is taken for one that has ended")
 	}
 	_ = input.Close()
 	if err := rank.Wait(); err != nil {
 		t.Error(err)
 	}
-	if err := hub.Close(testkit.Within(t)); err != nil || Adrift() {
+	if err := hub.Close(testkit.Within(t)); err != nil || MayStillRun() {
 		t.Errorf("the rank has ended, and is taken for one that may run: %v", err)
 	}
 }

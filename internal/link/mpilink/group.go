@@ -29,7 +29,7 @@ type Config struct {
 	// Backoff bounds how long this side and the ranks sleep between looks; 0 means DefaultBackoff.
 	Backoff time.Duration
 
-	// Liveness is how long a worker may be silent, which a group does not look after itself: ranks on other hosts bear the
+	// Liveness is how long a worker may be silent, which a group does not look after itself: ranks on other hosts setLiveness the
 	// master's silence for twice the longest of all groups. 0 means DefaultLiveness.
 	Liveness time.Duration
 }
@@ -132,7 +132,7 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	hub.hubMu.Lock()
 	defer hub.hubMu.Unlock()
 	hub.naps[g] = g.cfg.Backoff
-	hub.bear(g.cfg.Liveness)
+	hub.setLiveness(g.cfg.Liveness)
 	for peer, err := range hub.gone {
 		if err != nil {
 			g.missing = append(g.missing, peer)

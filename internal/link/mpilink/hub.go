@@ -39,7 +39,7 @@ type Hub struct {
 	closing   bool
 	place     string           // where this process is
 	hosts     map[string][]int // peers on other hosts, by place
-	wardens   map[int]int      // which of them watches which
+	watchers  map[int]int      // which of them watches which
 	beats     bool             // they are told that the master is there
 	longest   time.Duration    // the longest liveness of a group, the default as long as there is none
 	changed   chan struct{}    // one token: longest has changed
@@ -107,7 +107,7 @@ func newHub(o Options, first, peers int) *Hub {
 	return &Hub{
 		first: first, peers: peers, noted: o.Noted, poller: newPoller(), news: make(chan struct{}, 1),
 		workers: map[uint64]*remote{}, gone: map[int]error{}, left: map[int]bool{}, naps: map[*Group]time.Duration{},
-		procs: map[int]process{}, heard: map[int]time.Time{}, told: map[int]bool{}, hosts: map[string][]int{}, wardens: map[int]int{},
+		procs: map[int]process{}, heard: map[int]time.Time{}, told: map[int]bool{}, hosts: map[string][]int{}, watchers: map[int]int{},
 		longest: DefaultLiveness, changed: make(chan struct{}, 1),
 	}
 }
@@ -257,13 +257,13 @@ func (h *Hub) head(peer int, b []byte) {
 	}
 	if kind == kindSelf {
 		if p, ok := readProcess(data); ok {
-			h.vigil(peer, p)
+			h.watchProcess(peer, p)
 		}
 		return
 	}
-	if kind == kindBuried {
-		if ward, _, ok := readWard(data); ok {
-			h.toldByRank(peer, ward)
+	if kind == kindProcessEnded {
+		if watched, _, ok := readWatched(data); ok {
+			h.toldByRank(peer, watched)
 		}
 		return
 	}
@@ -378,7 +378,7 @@ func (h *Hub) lose(peer int, err error) {
 	}
 	h.hubMu.Unlock()
 	if known && ended(err) && !ended(before) {
-		adrift.Add(-1)
+		mayStillRun.Add(-1)
 		h.signal()
 	}
 	if known || peer < 0 {

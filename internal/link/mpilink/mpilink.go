@@ -59,21 +59,21 @@ const (
 
 // The last byte of a head says what it is; the worker's number is before it, and what else there is before that.
 const (
-	kindFrame  = 'f' // the stream
-	kindParts  = 'F' // the stream or nothing, lengths of segments, length of the stream if it is a part, number of lengths
-	kindLength = 'D' // lengths of further segments, which come before those of the next kindParts; their number
-	kindStart  = 's' // from the master: slot, back-off in nanoseconds
-	kindFinish = 'q' // from the master: nothing comes after this
-	kindCut    = 'k' // from the master: end at once
-	kindBye    = 'b' // from the master: the end has come; from a rank: it knows
-	kindLeave  = 'l' // from the master: every rank knows, so that all can leave MPI together; or withoutMPI
-	kindMaster = 'm' // from the master: which process it is
-	kindSelf   = 'p' // from a rank: which process it is
-	kindBeat   = 'v' // from the master: it is there; how long it may say nothing, in nanoseconds
-	kindWatch  = 'w' // from the master: tell when the process of another rank ends; its rank, which process it is
-	kindBuried = 'x' // from a rank: a process that it was to watch has ended; its rank
-	kindNote   = 'n' // from a rank: text for the user
-	kindEnded  = 'e' // from a rank: the worker has ended; empty, or why
+	kindFrame        = 'f' // the stream
+	kindParts        = 'F' // the stream or nothing, lengths of segments, length of the stream if it is a part, number of lengths
+	kindLength       = 'D' // lengths of further segments, which come before those of the next kindParts; their number
+	kindStart        = 's' // from the master: slot, back-off in nanoseconds
+	kindFinish       = 'q' // from the master: nothing comes after this
+	kindCut          = 'k' // from the master: end at once
+	kindBye          = 'b' // from the master: the end has come; from a rank: it knows
+	kindLeave        = 'l' // from the master: every rank knows, so that all can leave MPI together; or withoutMPI
+	kindMaster       = 'm' // from the master: which process it is
+	kindSelf         = 'p' // from a rank: which process it is
+	kindBeat         = 'v' // from the master: it is there; how long it may say nothing, in nanoseconds
+	kindWatch        = 'w' // from the master: tell when the process of another rank ends; its rank, which process it is
+	kindProcessEnded = 'x' // from a rank: a process that it was to watch has ended; its rank
+	kindNote         = 'n' // from a rank: text for the user
+	kindEnded        = 'e' // from a rank: the worker has ended; empty, or why
 )
 
 // withoutMPI is the content of kindLeave when a rank was lost: end the process, and do not finalize MPI.

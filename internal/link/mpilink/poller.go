@@ -16,10 +16,10 @@ type poller struct {
 	turn   sync.Mutex  // held while polling, delivering and running commands
 	events []mpi.Event // guarded by turn
 
-	bed   bed           // of the goroutine
-	rests atomic.Int32  // what the goroutine does: awake, asleep or napping
-	hurry atomic.Bool   // something was queued since the last poll began
-	done  chan struct{} // the goroutine has ended
+	parker parker        // of the goroutine
+	rests  atomic.Int32  // what the goroutine does: awake, asleep or napping
+	hurry  atomic.Bool   // something was queued since the last poll began
+	done   chan struct{} // the goroutine has ended
 
 	helping atomic.Bool   // somebody helps, or is about to
 	helped  atomic.Uint64 // how often somebody has
@@ -43,7 +43,7 @@ const (
 )
 
 func newPoller() poller {
-	return poller{events: make([]mpi.Event, pollRoom), bed: newBed(), done: make(chan struct{})}
+	return poller{events: make([]mpi.Event, pollRoom), parker: newParker(), done: make(chan struct{})}
 }
 
 // run is the goroutine.
@@ -87,11 +87,11 @@ func (h *Hub) run() {
 			continue
 		}
 		if h.attention.Load() == 0 && !parts && h.port.Idle() && !h.hasCommands() {
-			h.bed.sleep()
+			h.parker.park()
 			p.reset()
 		} else if nap <= NoBackoff {
 			runtime.Gosched()
-		} else if h.bed.nap(nap) {
+		} else if h.parker.parkFor(nap) {
 			p.reset()
 		}
 		h.rests.Store(awake)
@@ -108,7 +108,7 @@ type ease struct {
 // relax takes a nap. It tells whether the goroutine is to look now; as long as others do, it need not.
 func (h *Hub) relax(e *ease) (look bool) {
 	h.rests.Store(napping)
-	woken := h.bed.nap(e.nap)
+	woken := h.parker.parkFor(e.nap)
 	h.rests.Store(awake)
 	e.nap = relaxedNap
 	n := h.helped.Load()
@@ -183,7 +183,7 @@ func (h *Hub) help(done func() bool) {
 	h.helping.Store(false)
 	if idle {
 		h.relaxed.Store(false)
-		h.rouse()
+		h.unpark()
 	}
 }
 
@@ -225,12 +225,12 @@ func (h *Hub) nudge() {
 	if h.rests.Load() == napping && h.unseen.Add(1) < 2 {
 		return
 	}
-	h.rouse()
+	h.unpark()
 }
 
-// rouse ends the rest of the poller's goroutine.
-func (h *Hub) rouse() {
+// unpark ends the rest of the poller's goroutine.
+func (h *Hub) unpark() {
 	if h.rests.Load() != awake {
-		h.bed.call()
+		h.parker.unpark()
 	}
 }

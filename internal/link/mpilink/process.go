@@ -106,12 +106,12 @@ func (p process) lookForEnd(stop <-chan struct{}) bool {
 	return true
 }
 
-// appendWard encodes a rank and its process.
-func appendWard(b []byte, rank int, p process) []byte {
+// appendWatched encodes a rank and its process.
+func appendWatched(b []byte, rank int, p process) []byte {
 	return p.append(binary.LittleEndian.AppendUint64(b, uint64(rank)))
 }
 
-func readWard(b []byte) (rank int, p process, ok bool) {
+func readWatched(b []byte) (rank int, p process, ok bool) {
 	if len(b) < 8 {
 		return 0, process{}, false
 	}
@@ -168,11 +168,11 @@ func (r *rank) watch(stop <-chan struct{}) error {
 }
 
 // guard tells the master when the process of another rank on this host ends.
-func (r *rank) guard(ward int, p process) {
+func (r *rank) guard(watched int, p process) {
 	if p.near() && p.awaitEnd(r.stop) {
 		r.rankMu.Lock()
 		if !r.bye { // nothing may come after the goodbye
-			_ = r.note(r.master, 0, kindBuried, appendWard(nil, ward, p)...) // a failure is noticed by the goroutine that polls
+			_ = r.note(r.master, 0, kindProcessEnded, appendWatched(nil, watched, p)...) // a failure is noticed by the goroutine that polls
 		}
 		r.rankMu.Unlock()
 		r.push()

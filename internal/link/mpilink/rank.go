@@ -36,9 +36,9 @@ type rank struct {
 	heard     bool          // something came from the master
 	err       error
 
-	stop chan struct{} // closed when the rank has done serving
-	free chan struct{} // one token: no worker is left, or the end has come
-	bed  bed           // of the driver
+	stop   chan struct{} // closed when the rank has done serving
+	free   chan struct{} // one token: no worker is left, or the end has come
+	parker parker        // of the driver
 
 	// The driver's own.
 	events []mpi.Event
@@ -64,7 +64,7 @@ func Serve(c *mpi.Comm, o Options, serve func(link.Endpoint) error) error {
 	}
 	defer fresh.Steady()()
 	r := &rank{
-		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), bed: newBed(),
+		serve: serve, endpoints: map[uint64]*endpoint{}, free: make(chan struct{}, 1), parker: newParker(),
 		events: make([]mpi.Event, pollRoom),
 	}
 	r.join(port)
@@ -205,7 +205,7 @@ func (r *rank) turn(spin time.Duration, mayNap bool) {
 func (r *rank) sleep(nap time.Duration) {
 	r.asleep = true
 	r.rankMu.Unlock()
-	woken := r.bed.nap(nap)
+	woken := r.parker.parkFor(nap)
 	r.rankMu.Lock()
 	r.asleep = false
 	if woken { // the master has an answer to give
@@ -221,7 +221,7 @@ func (r *rank) push() {
 	case r.driving && !r.asleep:
 		r.hurry = true
 	case r.asleep:
-		r.bed.call()
+		r.parker.unpark()
 	case r.err == nil && !r.bye:
 		r.turn(0, false)
 		if len(r.parked) > 0 {
@@ -319,8 +319,8 @@ func (r *rank) head(b []byte) {
 		}
 		return
 	case kindWatch:
-		if ward, p, ok := readWard(data); ok {
-			go r.guard(ward, p)
+		if watched, p, ok := readWatched(data); ok {
+			go r.guard(watched, p)
 		}
 		return
 	case kindBye, kindLeave:

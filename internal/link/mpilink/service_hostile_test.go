@@ -20,8 +20,8 @@ import (
 
 // Whoever reaches a server without knowing its secret, and whoever listens where a server is said to be.
 
-// stranger connects to a desk and says some lines.
-func stranger(t *testing.T, d mpilink.Desk, lines ...string) net.Conn {
+// stranger connects to a acceptor and says some lines.
+func stranger(t *testing.T, d mpilink.Acceptor, lines ...string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", d.Address())
 	if err != nil {
@@ -29,13 +29,13 @@ func stranger(t *testing.T, d mpilink.Desk, lines ...string) net.Conn {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	for _, l := range lines {
-		_, _ = io.WriteString(c, l+"\n") // the desk may have hung up
+		_, _ = io.WriteString(c, l+"\n") // the acceptor may have hung up
 	}
 	return c
 }
 
 // serveOne waits for one master, as a server does.
-func serveOne(t *testing.T, d mpilink.Desk) (served <-chan string) {
+func serveOne(t *testing.T, d mpilink.Acceptor) (served <-chan string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	names := make(chan string, 1)
@@ -62,7 +62,7 @@ func serveOne(t *testing.T, d mpilink.Desk) (served <-chan string) {
 var me = fmt.Sprintf("process %d on ", os.Getpid())
 
 // rightful has the rightful master come, and be served at its first call: a stranger never keeps it waiting.
-func rightful(t *testing.T, d mpilink.Desk, served <-chan string) {
+func rightful(t *testing.T, d mpilink.Acceptor, served <-chan string) {
 	t.Helper()
 	m, kind, text := call(t, d, 7)
 	if kind == "busy" && strings.Contains(text, me) { // the end of the master before it has not been noticed yet
@@ -86,7 +86,7 @@ func rightful(t *testing.T, d mpilink.Desk, served <-chan string) {
 
 func TestSilentConnectionsHoldNobodyUp(t *testing.T) {
 	for _, n := range []int{mpilink.MaxCallers, 3 * mpilink.MaxStrangers} {
-		d := openDesk(t, anyPort)
+		d := openAcceptor(t, anyPort)
 		served := serveOne(t, d)
 		var all []net.Conn
 		for range n {
@@ -102,7 +102,7 @@ func TestSilentConnectionsHoldNobodyUp(t *testing.T) {
 }
 
 func TestWhoDoesNotKnowTheSecretIsToldNothingAndEndsNothing(t *testing.T) {
-	d := openDesk(t, anyPort)
+	d := openAcceptor(t, anyPort)
 	served := serveOne(t, d)
 	for name, lines := range map[string][]string{
 		"an old master":         {`{"version":1,"kind":"call"}`, `{"version":1,"kind":"go"}`},
@@ -116,7 +116,7 @@ func TestWhoDoesNotKnowTheSecretIsToldNothingAndEndsNothing(t *testing.T) {
 		"another kind":          {`{"version":2,"kind":"go","nonce":"a"}`, `{"version":2,"kind":"connect"}`},
 	} {
 		c := stranger(t, d, lines...)
-		text, _ := io.ReadAll(c) // the desk hangs up
+		text, _ := io.ReadAll(c) // the acceptor hangs up
 		for line := range strings.Lines(string(text)) {
 			var m map[string]any
 			if err := json.Unmarshal([]byte(line), &m); err != nil || m["kind"] != "prove" || m["names"] != nil {
@@ -135,7 +135,7 @@ func TestWhoDoesNotKnowTheSecretIsToldNothingAndEndsNothing(t *testing.T) {
 
 // A server's own proof, sent back to it, is none of a master.
 func TestAProofIsNoUseToWhoHasHeardIt(t *testing.T) {
-	d := openDesk(t, anyPort)
+	d := openAcceptor(t, anyPort)
 	served := serveOne(t, d)
 	c := stranger(t, d, `{"version":2,"kind":"call","nonce":"a"}`)
 	in := bufio.NewReader(c)
@@ -230,7 +230,7 @@ func connect(t *testing.T, place string) error {
 }
 
 func TestWhatAMasterHasSaidIsNoUseToWhoHasHeardIt(t *testing.T) {
-	d := openDesk(t, anyPort)
+	d := openAcceptor(t, anyPort)
 	served := serveOne(t, d)
 	address, heard := between(t, d.Address(), same, same)
 	if err := connect(t, "tcp:"+address); err == nil || !strings.Contains(err.Error(), "MPI was started") {
@@ -248,7 +248,7 @@ func TestWhatAMasterHasSaidIsNoUseToWhoHasHeardIt(t *testing.T) {
 }
 
 func TestWhoIsBetweenMasterAndServerCanChangeNothing(t *testing.T) {
-	d := openDesk(t, anyPort)
+	d := openAcceptor(t, anyPort)
 	serveOne(t, d)
 	for name, change := range map[string]func(string) string{
 		"the name server": func(s string) string { return strings.Replace(s, "1.0;tcp://127.0.0.1", "1.0;tcp://10.6.6.6", 1) },
@@ -334,7 +334,7 @@ func TestAServerIsReachedFromItsOwnHostUnlessItIsToldOtherwise(t *testing.T) {
 	}
 	file := "file:" + filepath.Join(t.TempDir(), "port")
 	for _, place := range []string{file, "tcp::0", "tcp:127.0.0.1:0"} {
-		d := openDesk(t, place)
+		d := openAcceptor(t, place)
 		if host, _, _ := net.SplitHostPort(d.Address()); !loopback(d.Addresses()) || !net.ParseIP(host).IsLoopback() {
 			t.Errorf("%s: listens at %s, says %q", place, d.Address(), d.Addresses())
 		}

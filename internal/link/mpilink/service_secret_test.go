@@ -72,8 +72,8 @@ func TestServersThatStartTogetherMakeOneSecret(t *testing.T) {
 	if err := connect(t, "tcp:127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "copy "+path+" from the server's host") {
 		t.Errorf("a master before there is a secret: %v", err)
 	}
-	desks := make([]mpilink.Desk, 8)
-	first := openDesk(t, anyPort)
+	desks := make([]mpilink.Acceptor, 8)
+	first := openAcceptor(t, anyPort)
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}

@@ -89,8 +89,8 @@ func TestAMasterIsNotHeldUpByWhatIsNoServer(t *testing.T) {
 	}
 }
 
-// openDesk opens the desk of a server that has a name server, at an address unless place says where.
-func openDesk(t *testing.T, place string) mpilink.Desk {
+// openAcceptor opens the acceptor of a server that has a name server, at an address unless place says where.
+func openAcceptor(t *testing.T, place string) mpilink.Acceptor {
 	t.Helper()
 	names, err := net.Listen("tcp", "127.0.0.1:0") // that somebody answers is all that is asked of it
 	if err != nil {
@@ -128,7 +128,7 @@ func ownSecret(t *testing.T) (path string) {
 var patience = testkit.Limit
 
 // call has a master call whose process has a number, and returns the answer, which is empty when the call is not taken.
-func call(t *testing.T, d mpilink.Desk, pid int) (m mpilink.Master, kind, text string) {
+func call(t *testing.T, d mpilink.Acceptor, pid int) (m mpilink.Master, kind, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -160,7 +160,7 @@ func goOn(t *testing.T, m mpilink.Master, pid int) {
 }
 
 func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
-	d := openDesk(t, anyPort)
+	d := openAcceptor(t, anyPort)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	served := make(chan string)
@@ -185,7 +185,7 @@ func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
 			if kind != "" {
 				t.Fatalf("master %d was told %s, %q, want to wait for %q", pid, kind, text, whom)
 			}
-			time.Sleep(time.Millisecond) // the desk notices in its own time
+			time.Sleep(time.Millisecond) // the acceptor notices in its own time
 		}
 		t.Fatalf("master %d never got a place", pid)
 		return m
@@ -236,7 +236,7 @@ func TestCallersThatLeaveWhileTheyWaitGiveTheirPlacesUp(t *testing.T) {
 }
 
 func TestACallerBehindOneThatIsStillStartingIsToldToWait(t *testing.T) {
-	d := openDesk(t, anyPort)
+	d := openAcceptor(t, anyPort)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {

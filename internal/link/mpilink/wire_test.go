@@ -252,7 +252,7 @@ func TestALargeSegmentComesInPartsOfWhichEachIsTold(t *testing.T) {
 
 func FuzzWordsOfARank(f *testing.F) {
 	f.Add(trail(self().append(nil), 7, kindSelf))
-	f.Add(trail(appendWard(nil, 3, self()), 0, kindBuried))
+	f.Add(trail(appendWatched(nil, 3, self()), 0, kindProcessEnded))
 	f.Add(trail(startArgs{1, 2, 3, true, 4, []int{5, 6}}.append(nil), 4, kindStart))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		data, id, number, kind, ok := untrail(b)
@@ -264,7 +264,7 @@ func FuzzWordsOfARank(f *testing.F) {
 		if string(again) != string(b) {
 			t.Errorf("%q became %q", b, again)
 		}
-		if rank, p, ok := readWard(data); ok && string(appendWard(nil, rank, p)) != string(data) {
+		if rank, p, ok := readWatched(data); ok && string(appendWatched(nil, rank, p)) != string(data) {
 			t.Errorf("%q is not rank %d, %+v", data, rank, p)
 		}
 		if args, ok := readStart(data); ok && string(args.append(nil)) != string(data) {

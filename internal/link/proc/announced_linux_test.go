@@ -67,8 +67,8 @@ func TestWhatIsAnnouncedTakesNoMemoryBeforeItComes(t *testing.T) {
 }
 
 func TestWhatIsShownOfAPlaceWithoutMemoryTakesNone(t *testing.T) {
-	d, ours := new(desk), make([]byte, ringSize)
-	*d = newRing(ours).desk
+	d, ours := new(handover), make([]byte, ringSize)
+	*d = newRing(ours).handover
 	d.offer()
 	s := newSource(d, os.Getpid(), math.MaxInt/2)
 	s.probe()

@@ -112,7 +112,7 @@ func Attach() (ep link.Endpoint, ok bool, err error) {
 	here, there := m.rings()
 	e := &endpoint{index: is.index, raw: raw, out: newOutbox(), there: there, journals: m.journals, inherited: inherited}
 	e.in = inbox{socket: newReader(socketReader{f: sock}, memlimit.Bytes()), ring: here, over: &e.closed, spin: leastSpin}
-	from := newSource(&here.desk, os.Getppid(), memlimit.Bytes())
+	from := newSource(&here.handover, os.Getppid(), memlimit.Bytes())
 	from.probe()
 	here.source, e.in.socket.source = from, from
 	here.journal, e.in.socket.journal = m.journals[0], m.journals[0]

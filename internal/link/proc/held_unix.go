@@ -74,7 +74,7 @@ const (
 
 // awaitFetch returns when the receiver has fetched what was shown last, or will not. The caller holds mu.
 func (o *outbox) awaitFetch() error {
-	d := &o.ring.desk
+	d := &o.ring.handover
 	begin := time.Now()
 	for n := 1; d.fetched.Load() != o.shown; n++ {
 		if n%16 > 0 || time.Since(begin) < o.spin {
@@ -92,7 +92,7 @@ func (o *outbox) awaitFetch() error {
 }
 
 // sleep returns true when the receiver has fetched what was shown last, and false when it has closed its end.
-func (o *outbox) sleep(d *desk) bool {
+func (o *outbox) sleep(d *handover) bool {
 	d.waiting.Store(1)
 	defer d.waiting.Store(0)
 	for {

@@ -113,7 +113,7 @@ func TestATableThatExceedsTheMachinesMemoryIsRefused(t *testing.T) {
 	_, ring := rings()
 	ring.able.Store(1)
 	ring.shown.Store(2)
-	s := newSource(&ring.desk, os.Getpid(), 1<<20)
+	s := newSource(&ring.handover, os.Getpid(), 1<<20)
 	s.word, s.nonce = word, nonce
 	table := appendPlaces(nil, [][]byte{make([]byte, 1<<19), make([]byte, 1<<19)})
 	if _, err := s.fetch(table, 1); !errors.Is(err, errWire) {

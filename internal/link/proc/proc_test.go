@@ -392,7 +392,7 @@ func TestAStartThatFailsIsALossThatSaysWhatToDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !errors.Is(l.Err, syscall.EMFILE) || !strings.Contains(l.Err.Error(), "ulimit -n") {
-			t.Errorf("Err = %v, want EMFILE and a remedy", l.Err)
+			t.Errorf("Err = %v, want EMFILE and advice", l.Err)
 		}
 		g.Start(1)
 		e.frame(t)

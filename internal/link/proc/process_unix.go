@@ -38,19 +38,19 @@ type process struct {
 	journals []*link.Journal // of memory, while that is this process's; guarded by recall
 
 	// Guarded by slot.deliver.
-	ring    *ring  // nil until the process was started, and after its end
-	showing *desk  // likewise: what it is shown
-	number  uint64 // of the last frame
-	stuck   bool   // what is in the ring cannot be had
+	ring    *ring     // nil until the process was started, and after its end
+	showing *handover // likewise: what it is shown
+	number  uint64    // of the last frame
+	stuck   bool      // what is in the ring cannot be had
 
 	read atomic.Uint64 // bytes from the socket, ever
 
-	mu     sync.Mutex
-	desks  []*desk     // of what is shown either way, while its memory is there
-	child  *os.Process // nil until started
-	failed bool        // its start has: the loss is on its way
-	killed bool
-	cause  error // the first one
+	mu        sync.Mutex
+	handovers []*handover // of what is shown either way, while its memory is there
+	child     *os.Process // nil until started
+	failed    bool        // its start has: the loss is on its way
+	killed    bool
+	cause     error // the first one
 }
 
 // String names the process for an error.
@@ -117,15 +117,15 @@ func (p *process) launch() {
 	} else {
 		toWorker, toMaster := p.memory.rings()
 		if !p.group.copies {
-			p.from = newSource(&toMaster.desk, p.child.Pid, memlimit.Bytes())
+			p.from = newSource(&toMaster.handover, p.child.Pid, memlimit.Bytes())
 			toMaster.source = p.from
 		}
 		p.out.connect(raw, toWorker)
 		p.slot.deliver.Lock()
-		p.ring, p.showing = toMaster, &toWorker.desk
+		p.ring, p.showing = toMaster, &toWorker.handover
 		p.slot.deliver.Unlock()
 		p.mu.Lock()
-		p.desks = []*desk{&toMaster.desk, &toWorker.desk}
+		p.handovers = []*handover{&toMaster.handover, &toWorker.handover}
 		p.mu.Unlock()
 	}
 	p.receive(sock)
@@ -206,7 +206,7 @@ func (p *process) moved() uint64 {
 	n := p.out.moved.Load() + p.read.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, d := range p.desks {
+	for _, d := range p.handovers {
 		n += d.moved.Load()
 	}
 	return n
@@ -222,7 +222,7 @@ func (p *process) abandoned() bool {
 // keepMemory leaves the memory to the slot's next process.
 func (p *process) keepMemory() {
 	p.mu.Lock()
-	p.desks = nil
+	p.handovers = nil
 	p.mu.Unlock()
 	p.recall.Lock()
 	p.journals = nil
@@ -380,22 +380,22 @@ func (p *process) verdict(state *os.ProcessState, err error, bye bool) error {
 
 // explain says what a worker could not get, and what to do about it.
 func explain(what string, err error) error {
-	remedy := ""
+	advice := ""
 	switch {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-		remedy = "; raise the limit of open files (ulimit -n) or use fewer workers"
+		advice = "; raise the limit of open files (ulimit -n) or use fewer workers"
 	case errors.Is(err, unix.EAGAIN):
-		remedy = "; raise the limit of processes (ulimit -u, or the container's) or use fewer workers"
+		advice = "; raise the limit of processes (ulimit -u, or the container's) or use fewer workers"
 	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOSPC):
-		remedy = "; there is no memory left, use fewer workers"
+		advice = "; there is no memory left, use fewer workers"
 	case errors.Is(err, unix.EFBIG):
-		remedy = "; raise the limit of the size of files (ulimit -f), which memory shared with a worker needs too"
+		advice = "; raise the limit of the size of files (ulimit -f), which memory shared with a worker needs too"
 	case errors.Is(err, unix.E2BIG):
-		remedy = "; the arguments and the environment are too long together"
+		advice = "; the arguments and the environment are too long together"
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC):
-		remedy = "; it must be a program that this user may execute"
+		advice = "; it must be a program that this user may execute"
 	}
-	return fmt.Errorf("%s: %w%s", what, err, remedy)
+	return fmt.Errorf("%s: %w%s", what, err, advice)
 }
 
 // socketReader makes io.EOF of all the ways in which a socket says that the other side is gone.

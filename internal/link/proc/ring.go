@@ -16,12 +16,12 @@ import (
 // One goroutine at a time uses each end. A frame takes a header of 24 bytes (the length, the number of shown segments, the
 // frame's number, its mark), the table of what is shown and its stream, rounded up.
 type ring struct {
-	tail  *atomic.Uint64 // bytes put in, ever
-	head  *atomic.Uint64 // bytes taken out
-	last  *atomic.Uint64 // the number of the last frame that went by the socket
-	awake *atomic.Uint32 // the receiver will look before it sleeps
-	data  []byte
-	desk  // for what is shown on the same way
+	tail     *atomic.Uint64 // bytes put in, ever
+	head     *atomic.Uint64 // bytes taken out
+	last     *atomic.Uint64 // the number of the last frame that went by the socket
+	awake    *atomic.Uint32 // the receiver will look before it sleeps
+	data     []byte
+	handover // for what is shown on the same way
 
 	source  *source       // what the receiver fetches from; nil where nothing is ever shown
 	journal *link.Journal // where a worker marks that it receives; nil in a master
@@ -48,7 +48,7 @@ func newRing(mem []byte) *ring {
 	return &ring{
 		tail: (*atomic.Uint64)(mark(0)), head: (*atomic.Uint64)(mark(1)),
 		last: (*atomic.Uint64)(mark(2)), awake: (*atomic.Uint32)(mark(3)),
-		desk: desk{
+		handover: handover{
 			word: (*atomic.Uint64)(mark(4)), nonce: (*atomic.Uint64)(unsafe.Add(mark(4), 8)), able: (*atomic.Uint32)(mark(5)),
 			fetched: (*atomic.Uint32)(mark(6)), moved: (*atomic.Uint64)(unsafe.Add(mark(6), 8)), waiting: (*atomic.Uint32)(mark(7)), shown: (*atomic.Uint32)(unsafe.Add(mark(7), 4)),
 		},

@@ -27,8 +27,8 @@ const (
 	placeSize = 16
 )
 
-// desk is where two processes agree on one direction of what is shown. It is in the memory that they share.
-type desk struct {
+// A handover is the state by which two processes agree on one direction of what is shown. It lies in the memory that they share.
+type handover struct {
 	word  *atomic.Uint64 // of the sender: where its nonce is; 0 while the receiver must not look
 	nonce *atomic.Uint64 // of the sender
 	able  *atomic.Uint32 // of the receiver: it can read the sender's memory
@@ -60,7 +60,7 @@ type held struct {
 
 // source is a process whose memory this one reads.
 type source struct {
-	*desk
+	*handover
 	pid   int
 	limit uint64 // the most bytes a frame may have
 
@@ -68,12 +68,12 @@ type source struct {
 	// has shown was fetched, and has one goroutine that receives. The order comes from the other process, which neither
 	// the memory model nor the race detector knows of.
 	mu          sync.Mutex
-	word, nonce uint64 // what the desk said when the kernel was asked
+	word, nonce uint64 // what the handover said when the kernel was asked
 	peek        peek
 }
 
-func newSource(d *desk, pid int, limit uint64) *source {
-	return &source{desk: d, pid: pid, limit: limit, peek: peek{moved: d.moved}}
+func newSource(d *handover, pid int, limit uint64) *source {
+	return &source{handover: d, pid: pid, limit: limit, peek: peek{moved: d.moved}}
 }
 
 // probe finds out whether this process can read the other one, and tells it. It is called before anything is shown, and
@@ -81,7 +81,7 @@ func newSource(d *desk, pid int, limit uint64) *source {
 func (s *source) probe() (able bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.word, s.nonce = s.desk.word.Load(), s.desk.nonce.Load()
+	s.word, s.nonce = s.handover.word.Load(), s.handover.nonce.Load()
 	able = s.word != 0 && s.peek.read(s.pid, s.word, s.nonce, nil, nil) == nil
 	mark := uint32(0)
 	if able {
@@ -129,7 +129,7 @@ func (s *source) fetch(table []byte, stream uint64) ([][]byte, error) {
 }
 
 // offer lets the other process find out whether it can read this one.
-func (d *desk) offer() {
+func (d *handover) offer() {
 	word, nonce := identity()
 	d.nonce.Store(nonce)
 	d.word.Store(word)

@@ -41,17 +41,17 @@ func lossOf(rank int, err error) error {
 	return fmt.Errorf("rank %d is lost: %w", rank, err)
 }
 
-// adrift counts the lost ranks that may still run: no word of their end has come.
-var adrift atomic.Int64
+// mayStillRun counts the lost ranks that may still run: no word of their end has come.
+var mayStillRun atomic.Int64
 
-// Adrift tells whether ranks were lost that may still run. A job cannot end by itself then: it must be aborted.
-func Adrift() bool { return adrift.Load() > 0 }
+// MayStillRun tells whether ranks were lost that may still run. A job cannot end by itself then: it must be aborted.
+func MayStillRun() bool { return mayStillRun.Load() > 0 }
 
-// scattered tells that some rank is where this process cannot see it.
-var scattered atomic.Bool
+// onOtherHosts tells that some rank is where this process cannot see it.
+var onOtherHosts atomic.Bool
 
-// Scattered tells whether ranks have served that run on other hosts than this process.
-func Scattered() bool { return scattered.Load() }
+// OnOtherHosts tells whether ranks have served that run on other hosts than this process.
+func OnOtherHosts() bool { return onOtherHosts.Load() }
 
 // losses counts what was marked as lost.
 var losses struct {
@@ -90,13 +90,13 @@ func markLost(err error) {
 	}
 	losses.Unlock()
 	if !ended(err) {
-		adrift.Add(1)
+		mayStillRun.Add(1)
 	}
 }
 
-// vigil has a peer's process watched, to give the rank up when it ends before its time: MPI does not tell, and the liveness
+// watchProcess has a peer's process watched, to give the rank up when it ends before its time: MPI does not tell, and the liveness
 // of a scheduler takes its time. A process on another host is watched by another rank there, if there is one.
-func (h *Hub) vigil(peer int, p process) {
+func (h *Hub) watchProcess(peer int, p process) {
 	h.hubMu.Lock()
 	h.procs[peer] = p
 	if h.place == "" {
@@ -104,7 +104,7 @@ func (h *Hub) vigil(peer int, p process) {
 	}
 	near, first := p.at(h.place), false
 	if !near {
-		scattered.Store(true)
+		onOtherHosts.Store(true)
 		first, h.beats = !h.beats, true
 		h.hosts[p.place] = append(h.hosts[p.place], peer)
 	}
@@ -112,7 +112,7 @@ func (h *Hub) vigil(peer int, p process) {
 	if near {
 		go func() {
 			if p.awaitEnd(h.done) {
-				h.buried(peer, p, settling)
+				h.processEnded(peer, p, settling)
 			}
 		}()
 	}
@@ -128,38 +128,38 @@ func (h *Hub) guard(place string) {
 		return
 	}
 	type order struct {
-		warden, ward int
-		about        process
+		watcher, watched int
+		about            process
 	}
 	var orders []order
 	h.hubMu.Lock()
-	for _, ward := range h.hosts[place] {
-		if w, ok := h.wardens[ward]; h.gone[ward] != nil || ok && h.gone[w] == nil {
+	for _, watched := range h.hosts[place] {
+		if w, ok := h.watchers[watched]; h.gone[watched] != nil || ok && h.gone[w] == nil {
 			continue
 		}
 		for _, w := range h.hosts[place] {
-			if w != ward && h.gone[w] == nil {
-				h.wardens[ward] = w
-				orders = append(orders, order{w, ward, h.procs[ward]})
+			if w != watched && h.gone[w] == nil {
+				h.watchers[watched] = w
+				orders = append(orders, order{w, watched, h.procs[watched]})
 				break
 			}
 		}
 	}
 	h.hubMu.Unlock()
 	for _, o := range orders {
-		_ = h.note(o.warden, 0, kindWatch, appendWard(nil, o.ward, o.about)...) // a failure is noticed by the poller
+		_ = h.note(o.watcher, 0, kindWatch, appendWatched(nil, o.watched, o.about)...) // a failure is noticed by the poller
 	}
 	h.nudge()
 }
 
 // toldByRank takes a rank's word that the process of one beside it has ended.
-func (h *Hub) toldByRank(peer, ward int) {
+func (h *Hub) toldByRank(peer, watched int) {
 	h.hubMu.Lock()
-	p, known := h.procs[ward]
+	p, known := h.procs[watched]
 	known = known && p.place == h.procs[peer].place
 	h.hubMu.Unlock()
 	if known {
-		h.buried(ward, p, settlingFar)
+		h.processEnded(watched, p, settlingFar)
 	}
 }
 
@@ -172,20 +172,20 @@ func (h *Hub) toldByMPI(peer int) {
 	h.hubMu.Lock()
 	p := h.procs[peer]
 	h.hubMu.Unlock()
-	h.buried(peer, p, settling)
+	h.processEnded(peer, p, settling)
 }
 
 // How often the ranks of other hosts are told that the master is there, and how many of the longest liveness without a word
 // make it lost. It is more than one: the master gives up first.
 const (
-	beatTurns = 8
-	beatLeast = 100 * time.Millisecond
-	beatMost  = 5 * time.Second
-	bossSpans = 2
+	beatTurns   = 8
+	beatLeast   = 100 * time.Millisecond
+	beatMost    = 5 * time.Second
+	masterSpans = 2
 )
 
-// bear takes the liveness of a group. The hub's lock is held.
-func (h *Hub) bear(liveness time.Duration) {
+// setLiveness takes the liveness of a group. The hub's lock is held.
+func (h *Hub) setLiveness(liveness time.Duration) {
 	if liveness <= 0 {
 		liveness = DefaultLiveness
 	}
@@ -211,7 +211,7 @@ func (h *Hub) beat() {
 		case <-timer.C:
 		}
 		h.hubMu.Lock()
-		limit := saturate.Mul(h.longest, bossSpans)
+		limit := saturate.Mul(h.longest, masterSpans)
 		var far []int
 		for _, all := range h.hosts {
 			for _, peer := range all {
@@ -243,8 +243,8 @@ func (h *Hub) mayLeave() bool {
 	return h.leaving
 }
 
-// buried gives up a rank whose process has ended, unless it was to.
-func (h *Hub) buried(peer int, p process, settling time.Duration) {
+// processEnded gives up a rank whose process has ended, unless it was to.
+func (h *Hub) processEnded(peer int, p process, settling time.Duration) {
 	if h.mayLeave() {
 		return
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// desk is where masters call, in rank 0.
-type desk struct {
+// acceptor is where masters call, in rank 0.
+type acceptor struct {
 	*Service
 	advert
 	names    mpi.NameServer
@@ -47,8 +47,8 @@ func (c *caller) name() string { return fmt.Sprintf("process %d on %s", c.said.P
 const busyTurn = lineWait / 50
 
 // open leaves word.
-func (s *Service) open(ctx context.Context) (*desk, error) {
-	d := &desk{
+func (s *Service) open(ctx context.Context) (*acceptor, error) {
+	d := &acceptor{
 		Service: s, advert: advert{Pid: os.Getpid()}, callers: make(chan *caller), places: make(chan struct{}, maxCallers),
 		withdraw: func() {},
 	}
@@ -99,7 +99,7 @@ func (s *Service) open(ctx context.Context) (*desk, error) {
 
 // leaveWord leaves word for masters, which close takes back, also when this fails. A word that is left only after ctx has ended is taken
 // back at once.
-func (d *desk) leaveWord(ctx context.Context, leave func() (withdraw func(), err error)) error {
+func (d *acceptor) leaveWord(ctx context.Context, leave func() (withdraw func(), err error)) error {
 	left := make(chan func(), 1) // who gets it takes the word back
 	takeBack := func() {
 		select {
@@ -186,7 +186,7 @@ func (s *Service) vacant(ctx context.Context) error {
 }
 
 // close turns away the masters that still wait.
-func (d *desk) close() {
+func (d *acceptor) close() {
 	d.withdraw()
 	d.end()
 	_ = d.listener.Close()
@@ -194,7 +194,7 @@ func (d *desk) close() {
 }
 
 // listen takes calls.
-func (d *desk) listen() {
+func (d *acceptor) listen() {
 	for {
 		c, err := d.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -263,7 +263,7 @@ func (s *strangers) find(l *line) int {
 }
 
 // hear takes one call. It ends when the caller's turn has come, or the service has ended.
-func (d *desk) hear(l *line) {
+func (d *acceptor) hear(l *line) {
 	stop := context.AfterFunc(d.closed, func() { _ = l.Close() })
 	handed := false
 	defer func() {
@@ -298,7 +298,7 @@ func (d *desk) hear(l *line) {
 
 // await keeps a caller until its turn has come, and tells whether it has. One that has gone, and one that speaks out of turn, leaves
 // its place to others.
-func (d *desk) await(c *caller) bool {
+func (d *acceptor) await(c *caller) bool {
 	look := time.NewTimer(0) // whether there is somebody to wait for
 	defer look.Stop()
 	for {
@@ -333,7 +333,7 @@ func (c *caller) attend() bool {
 }
 
 // next returns a master that is ready to connect. It blocks until there is one, or until ctx ends.
-func (d *desk) next(ctx context.Context) (*caller, error) {
+func (d *acceptor) next(ctx context.Context) (*caller, error) {
 	for {
 		select {
 		case c := <-d.callers:
@@ -354,7 +354,7 @@ func (d *desk) next(ctx context.Context) (*caller, error) {
 }
 
 // prepare tells whether the master goes on.
-func (d *desk) prepare(ctx context.Context, c *caller) bool {
+func (d *acceptor) prepare(ctx context.Context, c *caller) bool {
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	if !c.attend() {
@@ -368,7 +368,7 @@ func (d *desk) prepare(ctx context.Context, c *caller) bool {
 }
 
 // serve serves one master. It tells whether that has connected: one that goes before leaves the server as it was.
-func (d *desk) serve(c *caller, serve func(link.Endpoint) error) (connected bool, err error) {
+func (d *acceptor) serve(c *caller, serve func(link.Endpoint) error) (connected bool, err error) {
 	defer c.Close()
 	with := c.name()
 	defer d.serving.Store(nil)
@@ -400,7 +400,7 @@ func (d *desk) serve(c *caller, serve func(link.Endpoint) error) (connected bool
 
 // connects tells a master the port, and whether that is about to connect to it. Only then the ranks may accept, which nothing can
 // interrupt.
-func (d *desk) connects(c *caller, port string) bool {
+func (d *acceptor) connects(c *caller, port string) bool {
 	if err := c.say(lineMessage{Kind: linePort, Port: port}); err != nil {
 		return false
 	}
