@@ -290,7 +290,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 		DecodeLeaveError: e.remoteError,
 		Of:               e,
 		Aside:            e.decoding.Add,
-		Stuck:           life.Stuck,
+		Stuck:            life.Stuck,
 		MaxTasks:         e.cfg.maxTasks,
 		Trace:            e.recording,
 		Home:             e.home,
