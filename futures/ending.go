@@ -93,10 +93,10 @@ func statusOf(err error) (status int) {
 
 // track remembers an executor until its workers have left, its callbacks have run and its log is written.
 func track(e *executor, m *dispatch.Master) {
-	closed := life.Track(pool{e})
+	closed := life.Track(pool{e}, e.number)
 	m.OnClosed(func() {
 		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
-		e.endRecording(m)
+		e.endRecording(context.Background(), m)
 		e.log.Flush(life.LastWords)
 		closed(badEnd(e, m))
 	})

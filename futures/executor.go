@@ -130,7 +130,9 @@ type executor struct {
 	decoding  lane.Lane
 	callbacks lane.Lane
 	log       lane.Logger // zero before the start
-	recording *trace.Pool // nil: nothing is recorded
+	recording *trace.Pool // nil: nothing is recorded, and nobody told
+	hooks     *hooks      // nil: there are none
+	number    int         // among the executors of the program that have started
 
 	recordings sync.Map      // of functions in journals: by recordingKey, a *resultlog.Func
 	recalled   atomic.Uint64 // calls and elements that were delivered from journals
@@ -209,7 +211,10 @@ func (e *executor) started() (*dispatch.Master, error) {
 	}
 	if err != nil {
 		if e.recording != nil {
-			go func() { _ = e.recording.Close(err.Error(), life.LastWords) }()
+			go func() {
+				_ = e.recording.Close(err, life.LastWords)
+				e.hooks.await(context.Background(), e.recording)
+			}()
 		}
 		return nil, err
 	}
@@ -277,6 +282,7 @@ func (e *executor) newMaster() (*dispatch.Master, error) {
 			return nil, err
 		}
 	}
+	e.number = life.Number()
 	segments, load := e.payload.travels(e.backend)
 	if e.recording, err = e.record(env, complaints); err != nil {
 		return nil, err
@@ -466,7 +472,7 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
 		select {
 		case <-m.Closed():
-			e.endRecording(m)
+			e.endRecording(ctx, m)
 		default: // the workers are still leaving: the recording ends when they have left
 		}
 	}

@@ -41,6 +41,7 @@ type config struct {
 	log         *slog.Logger
 	trace       string // where the recording is; "": the environment decides
 	noTrace     bool
+	hooks       []Hook
 	maxTasks    int // 0: not set
 	output      outputChoice
 	task        taskConfig

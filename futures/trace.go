@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/lane"
 	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/trace"
@@ -69,14 +68,14 @@ func parseSize(v string) (int64, error) {
 	return n * unit, err
 }
 
-// record begins the recording of this executor, if there is to be one.
+// record begins the recording of this executor, and the hooks, if there are to be any.
 func (e *executor) record(env environment, complaints lane.Logger) (*trace.Pool, error) {
 	file := e.cfg.trace
-	if file == "" {
-		if e.cfg.noTrace || env.trace == "" || life.InWorker() {
-			return nil, nil
-		}
+	if file == "" && !e.cfg.noTrace && !life.InWorker() {
 		file = env.trace
+	}
+	if file == "" && len(e.cfg.hooks) == 0 {
+		return nil, nil
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -87,7 +86,8 @@ func (e *executor) record(env environment, complaints lane.Logger) (*trace.Pool,
 		Path: file, Limit: env.limit, Kind: e.backend,
 		Run: trace.Run{Program: program, Host: host, Pid: os.Getpid(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 			Version: moduleVersion(), Cores: cores()},
-		Warn: func(text string, err error) { complaints.Warn(text, "file", file, "err", err) },
+		Hooks: e.newHooks(complaints),
+		Warn:  func(text string, err error) { complaints.Warn(text, "file", file, "err", err) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("futures: the recording %s: %w", file, err)
@@ -108,18 +108,4 @@ func moduleVersion() string {
 		}
 	}
 	return ""
-}
-
-// endRecording ends the recording of this executor, whose workers have left, and waits a moment until it is written.
-func (e *executor) endRecording(m *dispatch.Master) {
-	if e.recording == nil {
-		return
-	}
-	why := ""
-	if state, err := m.State(); state == dispatch.Broken {
-		why = err.Error()
-	}
-	if err := e.recording.Close(why, life.LastWords); err != nil {
-		life.Complaints().Warn("rankpool: " + err.Error())
-	}
 }

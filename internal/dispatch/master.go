@@ -61,7 +61,7 @@ type Config struct {
 	// replace workers.
 	MaxTasks int
 
-	// Trace is the recording of what happens; nil: there is none.
+	// Trace is what is told of what happens, for a recording and hooks; nil: there is neither.
 	Trace *trace.Pool
 
 	Start    time.Duration // until a worker is ready, its setup included, and before that until the group is open; default 30 s

@@ -40,6 +40,7 @@ type tracedJob struct {
 type tracedWorker struct {
 	frames []tracedFrame // of tasks, that are not wholly answered
 	ended  time.Duration // its last unit
+	begun  uint64        // the number of the last unit, and one, that was told of while it ran
 
 	// How long units ran of which that was told before their time had come, as an estimate.
 	estimated time.Duration
@@ -57,10 +58,11 @@ type tracedFrame struct {
 }
 
 const (
-	mostTracedJobs = 1 << 20               // further ones have no number
-	mostKeptJobs   = 1 << 12               // more have their room given back when none is left
-	mostTexts      = 1000                  // of failures of one function
-	leastCounting  = 50 * time.Millisecond // between two looks at the counters; later a fraction of the time that has passed
+	mostTracedJobs = 1 << 20                // further ones have no number
+	mostKeptJobs   = 1 << 12                // more have their room given back when none is left
+	mostTexts      = 1000                   // of failures of one function
+	longRunning    = 200 * time.Millisecond // before a unit is told of while it runs
+	leastCounting  = 50 * time.Millisecond  // between two looks at the counters; later a fraction of the time that has passed
 	countings      = 4000
 	drift          = 5e-5 // how much two clocks may differ by the second
 )
@@ -75,6 +77,7 @@ func newTracer(m *Master, to *trace.Pool) *tracer {
 		t.count(to.Now(), true)
 		m.unlock()
 	})
+	to.Running(t.running)
 	return t
 }
 
@@ -418,6 +421,39 @@ func (t *tracer) count(now time.Duration, always bool) {
 	}
 	t.counted, t.counters = now, c
 	t.to.Add(trace.Event{Kind: trace.Counted, At: now, Counters: &c})
+}
+
+// running tells of units that have run for a while. Whoever asks for it several times is told of each once. No lock is held.
+func (t *tracer) running() {
+	m := t.m
+	for first, more := 0, true; more; first += lookedAt {
+		m.mu.Lock()
+		at, now := m.now(), t.to.Now()
+		for _, w := range m.workers[min(first, len(m.workers)):min(first+lookedAt, len(m.workers))] {
+			t.runs(w, at-w.since, now)
+		}
+		more = first+lookedAt < len(m.workers)
+		m.unlock()
+	}
+}
+
+// runs tells of the unit that a worker has run for so long, or less if it is not the first of its frame.
+func (t *tracer) runs(w *worker, d, now time.Duration) {
+	p := w.next()
+	if p == nil || w.state != busy || p.gone || d < longRunning {
+		return
+	}
+	seq := p.seq + uint64(p.done)
+	of := t.worker(w.slot)
+	if of.begun == seq+1 || now-of.ended < longRunning {
+		return
+	}
+	of.begun = seq + 1
+	e := t.units(w, seq, p.job, t.job(p.job), p.unit+p.done, 1, p.tries)
+	e.Kind = trace.UnitsBegun
+	e.First, e.Count = e.First+p.over, e.Count-p.over
+	e.Begun = max(e.At, of.ended, now-d)
+	t.to.Add(e)
 }
 
 // failure notes why an element has failed. No lock is held.

@@ -47,13 +47,20 @@ func (t *tracked) awaitEnd() {
 	}
 }
 
-// Track remembers a pool until closed is called, with what tells, when the program's tests are over, how badly its workers have ended; nil
-// when they have not.
-func Track(p Pool) (closed func(badEnd func() error)) {
+// Number counts the executors of the program that start.
+func Number() int {
 	open.Lock()
 	defer open.Unlock()
 	open.made++
-	key := &tracked{p, open.made, make(chan struct{})}
+	return open.made
+}
+
+// Track remembers a pool, which has this number, until closed is called, with what tells, when the program's tests are over, how badly its workers have ended; nil
+// when they have not.
+func Track(p Pool, number int) (closed func(badEnd func() error)) {
+	open.Lock()
+	defer open.Unlock()
+	key := &tracked{p, number, make(chan struct{})}
 	open.set = append(open.set, key)
 	if draining.Load() { // it began while the others were told
 		go p.Drain()

@@ -30,7 +30,7 @@ func TestWhereThereAreNoLocksEachProgramHasAFileOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Close("", time.Minute); err != nil {
+	if err := p.Close(nil, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	left, err := filepath.Glob(path + "*")

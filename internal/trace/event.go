@@ -19,6 +19,7 @@ const (
 	Counted    // the counters of a pool
 	ClockKnown // how well a worker's clock is known
 	Thinned    // what the recording does not tell one by one
+	UnitsBegun // units run on a worker that have not ended: hooks alone are told
 )
 
 // Outcome is how units have ended.

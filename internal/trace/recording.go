@@ -49,44 +49,75 @@ var recordings struct {
 
 // Config is what a Pool is made of.
 type Config struct {
-	Path  string
-	Limit int64 // of the file in bytes; 0: DefaultLimit
-	Run   Run   // without ID, Began and Limit. That of the first pool of this program with that file holds
+	Path  string // of the file; "": there is none
+	Limit int64  // of the file in bytes; 0: DefaultLimit
+	Run   Run    // without ID, Began and Limit. That of the first pool of this program with that file holds
 	Kind  string
 
 	// Warn is told what is wrong with the file, on the goroutine that writes. It must not block. Nil: nobody is.
 	Warn func(text string, err error)
 
-	// Now is the clock of the pool's events; nil: the time since the recording's beginning.
+	// Now is the clock of the pool's events; nil: the time since Began.
 	Now func() time.Duration
+
+	// Hooks returns what is told of the events beside the file; began is when their clock began.
+	Hooks func(began time.Time) []Hook
 }
 
-// Pool is the part of a recording that one pool of workers writes. Its methods may be called together from any goroutine.
+// Pool is what the events of one pool of workers go through: to a recording, of which they are a part, and to hooks. Its methods may be called
+// together from any goroutine.
 type Pool struct {
-	rec    *Recording
+	rec    *Recording // nil: there is no file
 	number int
 	now    func() time.Duration
 	warn   func(string, error)
 
+	file  *queue // nil: there is no file
+	hooks []*hooked
+
 	mu      sync.Mutex
-	events  []Event
-	spare   []Event
-	over    thinner // units beyond mostPending
-	missed  int     // other events that are lost
 	sampler func()
-	ended   bool
-	wake    chan struct{}
-	written chan struct{} // closed when the last event is written, or cannot be
+	running func()
 	once    sync.Once
 }
 
 // Open returns a new pool of the recording with this path, which this program begins, or goes on with. It does not touch the file: the
 // goroutine of the recording does, and tells Warn if that fails. It does not block.
 func Open(cfg Config) (*Pool, error) {
-	path, err := filepath.Abs(cfg.Path)
-	if err != nil {
-		return nil, err
+	p := &Pool{now: cfg.Now, warn: cfg.Warn}
+	began := time.Now()
+	if cfg.Path != "" {
+		path, err := filepath.Abs(cfg.Path)
+		if err != nil {
+			return nil, err
+		}
+		p.rec, p.file = recordingOf(path, cfg), newQueue()
+		began = p.rec.run.Began
+		p.number = p.rec.enter()
 	}
+	if p.now == nil {
+		p.now = func() time.Duration { return time.Since(began) }
+	}
+	if p.warn == nil {
+		p.warn = func(string, error) {}
+	}
+	if cfg.Hooks != nil {
+		for _, tell := range cfg.Hooks(began) {
+			p.hooks = append(p.hooks, &hooked{newQueue(), p, tell})
+		}
+	}
+	p.Add(Event{Kind: PoolBegins, At: p.now(), Text: cfg.Kind})
+	if p.file != nil {
+		go p.file.serve(p.round)
+	}
+	for _, h := range p.hooks {
+		go h.serve(h.round)
+	}
+	return p, nil
+}
+
+// recordingOf returns the recording with this path.
+func recordingOf(path string, cfg Config) *Recording {
 	if cfg.Limit == 0 {
 		cfg.Limit = DefaultLimit
 	}
@@ -102,99 +133,81 @@ func Open(cfg Config) (*Pool, error) {
 		}
 		recordings.of[path] = r
 	}
-	p := &Pool{rec: r, now: cfg.Now, warn: cfg.Warn, wake: make(chan struct{}, 1), written: make(chan struct{})}
-	if p.now == nil {
-		p.now = func() time.Duration { return time.Since(r.run.Began) }
-	}
-	if p.warn == nil {
-		p.warn = func(string, error) {}
-	}
+	return r
+}
+
+// enter notes one pool more, and returns its number.
+func (r *Recording) enter() int {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.open++
 	r.made++
-	p.number = r.made
-	r.mu.Unlock()
-	p.Add(Event{Kind: PoolBegins, At: p.now(), Text: cfg.Kind})
-	go p.write()
-	return p, nil
+	return r.made
 }
 
 // Now is the time since the beginning of the run.
 func (p *Pool) Now() time.Duration { return p.now() }
 
-// Sample has f called, by the goroutine that writes and without a lock, before it takes the events: it may add some.
+// Sample has f called, by the goroutines that read the events and without a lock, before they take them: it may add some.
 func (p *Pool) Sample(f func()) {
 	p.mu.Lock()
 	p.sampler = f
 	p.mu.Unlock()
 }
 
+// Running has f called likewise if there are hooks: it adds UnitsBegun.
+func (p *Pool) Running(f func()) {
+	p.mu.Lock()
+	p.running = f
+	p.mu.Unlock()
+}
+
+func (p *Pool) sample(hook bool) {
+	p.mu.Lock()
+	sampler, running := p.sampler, p.running
+	p.mu.Unlock()
+	if sampler != nil {
+		sampler()
+	}
+	if hook && running != nil {
+		running()
+	}
+}
+
 // Add takes an event. It copies it and does nothing else, so it may be called with locks held.
 func (p *Pool) Add(e Event) {
-	if p.rec.broken.Load() {
-		return
-	}
 	e.Pool = p.number
-	p.mu.Lock()
-	n := len(p.events)
-	switch {
-	case p.ended:
-	case n < mostPending, e.Kind != UnitsRan && n < mostPending+mostUnsaid:
-		p.events = append(p.events, e)
-	case e.Kind == UnitsRan:
-		p.over.add(&e, int(^uint(0)>>1))
-	default:
-		p.missed++
+	if p.file != nil && e.Kind != UnitsBegun && !p.rec.broken.Load() {
+		p.file.add(&e)
 	}
-	p.mu.Unlock()
-	if n == mostPending/2 {
-		p.rouse()
+	for _, h := range p.hooks {
+		h.add(&e)
 	}
 }
 
-func (p *Pool) rouse() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Close adds the end of the pool and waits until everything is written, or the disk has refused it and Warn was told, for so long at
-// most: the disk may hang. Further calls wait likewise.
-func (p *Pool) Close(why string, limit time.Duration) error {
+// Close adds the end of the pool, with why it broke or nil, and waits until everything is written, or the disk has refused it and Warn was told, for so long at
+// most: the disk may hang. Further calls wait likewise. It does not wait for hooks.
+func (p *Pool) Close(why error, limit time.Duration) error {
 	p.once.Do(func() {
-		p.Add(Event{Kind: PoolEnds, At: p.now(), Text: why})
-		p.mu.Lock()
-		p.ended, p.sampler = true, nil
-		p.mu.Unlock()
-		p.rouse()
+		p.Add(Event{Kind: PoolEnds, At: p.now(), Err: why})
+		p.Sample(nil)
+		p.Running(nil)
+		if p.file != nil {
+			p.file.end()
+		}
+		for _, h := range p.hooks {
+			h.end()
+		}
 	})
+	if p.file == nil {
+		return nil
+	}
 	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
-	case <-p.written:
+	case <-p.file.read:
 		return nil
 	case <-t.C:
 		return fmt.Errorf("the recording %s is not written after %v; what is missing is lost", p.rec.path, limit)
 	}
-}
-
-// Path is where the recording is.
-func (p *Pool) Path() string { return p.rec.path }
-
-// take returns what is to be written, and whether that is the end. The lists are the caller's until it gives the first back.
-func (p *Pool) take() (events []Event, over thinner, missed int, ended bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	events, p.events, p.spare = p.events, p.spare, nil
-	over, missed, ended = p.over, p.missed, p.ended
-	p.over, p.missed = thinner{}, 0
-	return events, over, missed, ended
-}
-
-func (p *Pool) giveBack(events []Event) {
-	clear(events)
-	p.mu.Lock()
-	p.spare = events[:0]
-	p.mu.Unlock()
 }

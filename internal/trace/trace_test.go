@@ -53,7 +53,7 @@ func open(t *testing.T, path string) *trace.Pool {
 
 func closed(t *testing.T, p *trace.Pool) {
 	t.Helper()
-	if err := p.Close("", testkit.Limit); err != nil {
+	if err := p.Close(nil, testkit.Limit); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -183,7 +183,7 @@ func TestPoolsOfOneProgramWriteOneRun(t *testing.T) {
 			for i := range 1000 {
 				p.Add(trace.Event{Kind: trace.UnitsRan, Worker: 1, First: i, Count: 1, Units: 1, Job: 1, Attempt: 1, At: p.Now()})
 			}
-			_ = p.Close("", testkit.Limit)
+			_ = p.Close(nil, testkit.Limit)
 		})
 	}
 	both.Wait()
@@ -229,7 +229,7 @@ func TestAWriterThatHangsHoldsNobodyUpAndLosesNoUnit(t *testing.T) {
 		p.Add(trace.Event{Kind: trace.UnitsRan, Worker: i % 3, First: i, Count: 1, Units: 1, Job: 1, Attempt: 1, At: time.Duration(i) * ms,
 			Begun: time.Duration(i) * ms, Ended: time.Duration(i)*ms + took, Busy: took})
 	}
-	if err := p.Close("", ms); err == nil {
+	if err := p.Close(nil, ms); err == nil {
 		t.Error("all was written while the writer hung")
 	}
 	close(free)

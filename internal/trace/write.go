@@ -11,22 +11,6 @@ import (
 	"time"
 )
 
-// write is the pool's goroutine. It ends with the pool.
-func (p *Pool) write() {
-	defer close(p.written)
-	tick := time.NewTicker(writePause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-p.wake:
-		}
-		if p.round() {
-			return
-		}
-	}
-}
-
 // writer is the file. Its lock is held while the disk is at work: only goroutines that write wait for it.
 type writer struct {
 	rec  *Recording
@@ -53,13 +37,8 @@ type writer struct {
 
 // round writes what there is of the pool, and tells whether nothing more comes.
 func (p *Pool) round() (ended bool) {
-	p.mu.Lock()
-	sampler := p.sampler
-	p.mu.Unlock()
-	if sampler != nil {
-		sampler()
-	}
-	events, over, missed, ended := p.take()
+	p.sample(false)
+	events, over, missed, ended := p.file.take()
 	for i := range events {
 		events[i].describe()
 	}
@@ -87,7 +66,7 @@ func (p *Pool) round() (ended bool) {
 		}
 		w.write()
 	}
-	p.giveBack(events)
+	p.file.giveBack(events)
 	if ended && p.rec.leave() {
 		w.close()
 	}

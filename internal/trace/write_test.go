@@ -22,7 +22,7 @@ func TestWhatAFullDiskDoesNotTakeIsWrittenLater(t *testing.T) {
 	defer full.Close()
 	warned := 0
 	r := &Recording{path: path, run: Run{Limit: DefaultLimit, Began: time.Now()}}
-	p := &Pool{rec: r, number: 1, now: func() time.Duration { return 0 }, warn: func(string, error) { warned++ }, written: make(chan struct{})}
+	p := &Pool{rec: r, number: 1, now: func() time.Duration { return 0 }, warn: func(string, error) { warned++ }, file: newQueue()}
 	w := &r.writer
 	w.rec, w.file, w.room, w.taken, w.first = r, full, DefaultLimit, time.Now(), time.Now()
 	w.bytes = w.enc.append(w.bytes, &Event{Kind: RunBegins, Run: &r.run})
@@ -70,7 +70,7 @@ func TestADiskThatTakesNothingUntilTheEndCostsTheEndAndThatIsSaid(t *testing.T) 
 	var warned []string
 	r := &Recording{path: path, run: Run{Limit: DefaultLimit, Began: time.Now()}}
 	p := &Pool{rec: r, number: 1, now: func() time.Duration { return 0 }, warn: func(text string, _ error) { warned = append(warned, text) },
-		written: make(chan struct{})}
+		file: newQueue()}
 	w := &r.writer
 	w.rec, w.file, w.room, w.taken, w.first = r, begun, DefaultLimit, time.Now(), time.Now()
 	w.bytes = w.enc.append(w.bytes, &Event{Kind: RunBegins, Run: &r.run})
@@ -109,13 +109,13 @@ func btoi(b bool) int {
 
 func BenchmarkAddingAnEvent(b *testing.B) {
 	r := &Recording{}
-	p := &Pool{rec: r, wake: make(chan struct{}, 1)}
+	p := &Pool{rec: r, file: newQueue()}
 	e := Event{Kind: UnitsRan, Worker: 1, Count: 1, Units: 1}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if i%(mostPending-1) == 0 {
-			p.giveBack(p.events)
-			p.events = p.events[:0]
+			p.file.giveBack(p.file.events)
+			p.file.events = p.file.events[:0]
 		}
 		p.Add(e)
 	}

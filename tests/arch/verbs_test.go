@@ -40,7 +40,7 @@ var options = map[string]string{
 	"futures.WithArgs": `"x"`, "futures.WithDir": `"x"`, "futures.WithEnv": "nil", "futures.WithGlobal": "global, 1",
 	"futures.WithInitializer": "fn, 1", "pool.WithInitializer": "fn, 1", "futures.WithMPIInfo": "nil", "futures.WithService": `""`,
 	"futures.WithOutOfBand": "true", "futures.WithOutOfBandThreshold": "1", "futures.WithBackoff": "1", "futures.WithStartTimeout": "1",
-	"futures.WithLiveness": "1", "futures.WithStopTimeout": "1", "futures.WithLogger": "nil", "futures.WithTrace": `"x"`, "futures.WithOutputPrefix": "",
+	"futures.WithLiveness": "1", "futures.WithStopTimeout": "1", "futures.WithLogger": "nil", "futures.WithTrace": `"x"`, "futures.WithHooks": "nil", "futures.WithOutputPrefix": "",
 	"futures.WithOutputDir": `"x"`, "futures.NoWait": "", "futures.CancelFutures": "", "futures.InterruptTasks": "", "futures.KillTasks": "1",
 	"futures.WithDrainGrace": "1", "futures.DrainOn": "", "futures.RetryIf": "nil", "futures.RetryTimeouts": "", "futures.WithRetryBackoff": "1, 1",
 	"journal.SkipFailures": "",

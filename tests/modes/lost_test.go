@@ -131,6 +131,14 @@ func TestAnElementThatKillsItsWorkerIsLostAloneOnProcessesAndRanks(t *testing.T)
 	})
 }
 
+func TestHooksAreToldOfALostRankAndItsTask(t *testing.T) {
+	t.Parallel()
+	onLosing(t, func(t *testing.T, run func(...string) outcome) {
+		o := run("loseexit")
+		o.contains(t, "workers: 2 <nil>", "hooks: 2 workers and 2 tasks were lost")
+	})
+}
+
 func TestATaskThatExitsLosesItsRankAndRunsOnAnotherIfItMay(t *testing.T) {
 	t.Parallel()
 	onLosing(t, func(t *testing.T, run func(...string) outcome) {

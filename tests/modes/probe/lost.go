@@ -79,8 +79,25 @@ var exitOnce = futures.RegisterContext("exitOnce", func(ctx context.Context, pat
 })
 
 // loseExit loses a worker to a task that ends its process, and another one to a task that may run again.
+// A hook counts them.
 func loseExit(ctx context.Context) error {
-	ex := executor()
+	var workers, tasks int
+	told := make(chan struct{})
+	ex := executor(futures.WithHooks(func(_ context.Context, b *futures.HookBatch) {
+		for _, w := range b.Workers {
+			if w.Phase == futures.WorkerLost {
+				workers++
+			}
+		}
+		for _, t := range b.Ended {
+			if t.Outcome == futures.TaskLost {
+				tasks++
+			}
+		}
+		if b.Last {
+			close(told)
+		}
+	}))
 	defer ex.Close()
 	_, err := submit(ex, exitOnce, filepath.Join(*dir, "once")).Result(ctx)
 	fmt.Println("the task that exits is lost:", errors.Is(err, futures.ErrBroken), err)
@@ -93,6 +110,9 @@ func loseExit(ctx context.Context) error {
 	attempt, err := f.Result(ctx)
 	n, wrong := ex.NumWorkers(ctx)
 	fmt.Println("with a retry: attempt", attempt, err, "workers:", n, wrong, "retried:", ex.Stats().Retried)
+	_ = ex.Close()
+	<-told
+	fmt.Println("hooks:", workers, "workers and", tasks, "tasks were lost")
 	return nil
 }
 
