@@ -60,9 +60,9 @@ func TestALossWhileTasksWaitInMPIIsAnErrorOfThemOrEndsTheJob(t *testing.T) {
 			if m.ranks > 1 { // of spawned ones the library makes no other communicator then
 				o.contains(t, "then: 1 <nil>")
 			} else {
-				o.contains(t, "then: 0 sums failed on worker 1 ", "MPI_Comm_create_group: process lost")
+				o.contains(t, "then: 0 rank 0 of 1: sums failed on worker 1 ", "MPI_Comm_create_group: process lost")
 			}
-			o.matches(t, 1, `the call came back: stuck (was lost with worker 0|failed on worker 1 .*MPI_ERR_(PROC_FAILED|REVOKED))`) // whichever is first
+			o.matches(t, 1, `the call came back: rank \d of 2: stuck (was lost with worker 0|failed on worker 1 .*MPI_ERR_(PROC_FAILED|REVOKED))`) // whichever is first
 			if strings.Contains(o.output, "the job is aborted") {
 				t.Errorf("it was aborted:\n%s", o.output)
 			}
