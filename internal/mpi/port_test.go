@@ -185,6 +185,9 @@ func TestALibraryThatTellsOfALossDeliversWhatTheOthersSend(t *testing.T) {
 	}
 }
 
+// longRest is the length of a message that no library sends before it is asked to.
+const longRest = 4 << 20
+
 // loseOneRank has rank 2 die. Rank 0 hears of it from its port, and then from rank 1, which has been told too.
 func loseOneRank(t *testing.T) {
 	_, p := openPort(t, mpi.PortOptions{Posted: 2, Longest: mpi.Eager})
@@ -198,6 +201,12 @@ func loseOneRank(t *testing.T) {
 	case 2:
 		ready := 0 // the others have left the call that made the communicator
 		poll(t, p, 2, func(e mpi.Event) bool { ready += len(e.Data); return ready == 2 })
+		if _, err := p.Send(0, portTag+1, make([]byte, longRest), 1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Poll(time.Millisecond, make([]mpi.Event, 1)); err != nil { // which begins it
+			t.Fatal(err)
+		}
 		t.Fatal(syscall.Kill(os.Getpid(), syscall.SIGKILL))
 	case 1:
 		poll(t, p, 1, dead)
@@ -211,6 +220,11 @@ func loseOneRank(t *testing.T) {
 		lost, told = lost || dead(e), told || string(e.Data) == "told"
 		return lost && told
 	})
+	// A receive of the rest of its message is over at once.
+	if err := p.RecvFrom(2, portTag+1, make([]byte, longRest), 7); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, p, 1, func(e mpi.Event) bool { return e.Token == 7 && e.Kind == mpi.Failed && e.Err == mpi.ErrEnded })
 	if err := os.WriteFile(os.Getenv(cameFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
