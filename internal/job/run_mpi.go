@@ -106,8 +106,11 @@ func serveRank(p Program, c *mpi.Comm, o mpilink.Options, rank int, spawned bool
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "rankpool: rank %d: %v\n", rank, err)
-		if errors.Is(err, mpilink.ErrMasterSilent) {
+		switch {
+		case errors.Is(err, mpilink.ErrMasterSilent):
 			return ExitFailure
+		case errors.Is(err, mpilink.ErrMasterEnded) && mpi.LaunchedByPRRTE(os.LookupEnv):
+			return ExitFailure // each of the others notices it too; several aborts at once have made prterun 3.0.8 wait for its own lock without end
 		}
 		here.Abort(ExitFailure)
 		return ExitFailure

@@ -123,6 +123,9 @@ func readWatched(b []byte) (rank int, p process, ok bool) {
 // watchTurn is how often a rank looks whether its master is there.
 const watchTurn = time.Second
 
+// ErrMasterEnded is the error of Serve when the master's process has ended before its goodbye.
+var ErrMasterEnded = errors.New("is gone: it was killed or it crashed")
+
 // ErrMasterSilent is the error of Serve when a master on another host says nothing for too long. It may live, and others
 // may serve it: a rank that meets this ends alone, and does not abort the job.
 var ErrMasterSilent = errors.New("nothing was heard of the master")

@@ -436,7 +436,7 @@ func (r *rank) masterEnds() error {
 	if r.boss.near() {
 		where = " on this host"
 	}
-	err := fmt.Errorf("the master (process %d%s) is gone: it was killed or it crashed; this rank ends too", r.boss.pid, where)
+	err := fmt.Errorf("the master (process %d%s) %w; this rank ends too", r.boss.pid, where, ErrMasterEnded)
 	r.fail(err)
 	return err
 }
