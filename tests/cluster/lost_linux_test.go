@@ -89,7 +89,7 @@ func (l losing) srun(t *testing.T, options ...string) outcome {
 		if err := os.WriteFile(file, []byte(hosts.String()), 0o600); err != nil {
 			return mpitest.Result{}, err
 		}
-		command := append([]string{"srun", "--mpi=" + right(), "-N", "3", "-n", fmt.Sprint(l.ranks), "--distribution=arbitrary"}, options...)
+		command := append([]string{"srun", "--mpi=" + right(), "-n", fmt.Sprint(l.ranks), "--distribution=arbitrary"}, options...)
 		return unlessInitCrashes(t, mpitest.Command{
 			Args: append(append(c.on("node1"), append(command, probe)...), args...), Dir: dir, Limit: limit,
 			Env: append(environment(), "SLURM_CONF="+c.file("slurm.conf"), "SLURM_HOSTFILE="+file),

@@ -88,3 +88,19 @@ func TestASignalToAllProcessesThatTheMasterHandlesEndsNoWorker(t *testing.T) {
 			"long task 0: done", "long task 1: done", "lost: 0")
 	})
 }
+
+// Open MPI binds spawned processes to one core each unless the spawn says otherwise.
+func TestSpawnedProcessesUseAllCoresWhereTheirMasterDoes(t *testing.T) {
+	t.Parallel()
+	needsMPI(t)
+	if library != "openmpi" {
+		t.Skip("the options are those of Open MPI")
+	}
+	r, err := mpitest.Run(t.Context(), mpitest.Job{
+		Ranks: 1, Program: binaries.Build(t, examples+"hello"), Args: []string{"Ada"}, Launcher: library, Limit: limit, Plain: true,
+		Options: []string{"--bind-to", "none", "-H", "localhost:4"}, Env: []string{"RANKPOOL_MAX_WORKERS=1"},
+	})
+	if err != nil || r.Expired || r.Code != 0 || !strings.Contains(r.Output, "hello, Ada") || strings.Contains(r.Output, "the launcher bound this process") {
+		t.Errorf("%v, expired %v, status %d; want a greeting, and no process that is bound:\n%s", err, r.Expired, r.Code, r.Report())
+	}
+}
