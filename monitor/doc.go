@@ -13,7 +13,7 @@
 // interface must be called public: whoever reads what is sent has the token, for nothing is encrypted. When the address cannot be served the log
 // has a line that says so, and the program goes on without.
 //
-// [Handler] is for a program that has a server of its own. `rankpool top` shows the same in a terminal.
+// [Serve] does the same in code. [Handler] is for a program that has a server of its own. `rankpool top` shows the same in a terminal.
 //
 // Other programs link no web server.
 package monitor

@@ -33,6 +33,7 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	executorsMetric = prometheus.NewDesc("rankpool_executors", "Executors that have started and have not ended.", nil, nil)
+	brokenNow       = metric("executor_broken", "Whether an executor is broken, 1, or not, 0.")
 	tasksNow        = metric("tasks", "Tasks that wait in the queue, are at workers, or wait for others.", "state")
 	tasksTotal      = metric("tasks_total", "Tasks that have ended, by how.", "outcome")
 	submittedTotal  = metric("tasks_submitted_total", "Tasks that were submitted.")
@@ -50,7 +51,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{executorsMetric, tasksNow, tasksTotal, submittedTotal, retriedTotal, recalledTotal, workersNow, lostTotal, restartsTotal,
+	for _, d := range []*prometheus.Desc{executorsMetric, brokenNow, tasksNow, tasksTotal, submittedTotal, retriedTotal, recalledTotal, workersNow, lostTotal, restartsTotal,
 		busyTotal, runningNow, longestNow, elementsNow, leftNow} {
 		c <- d
 	}
@@ -64,7 +65,13 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 	f := figures{to: to}
-	f.add(executorsMetric, prometheus.GaugeValue, float64(len(s.Executors)))
+	open := 0
+	for i := range s.Executors {
+		if s.Executors[i].Ended.IsZero() {
+			open++
+		}
+	}
+	f.add(executorsMetric, prometheus.GaugeValue, float64(open))
 	for i := range s.Executors {
 		f.executor(&s.Executors[i])
 	}
@@ -97,6 +104,11 @@ func (f *figures) executor(e *status.Executor) {
 		f.add(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	t, w := &e.Tasks, &e.Workers
+	broken := 0
+	if e.State == "broken" {
+		broken = 1
+	}
+	now(brokenNow, broken)
 	now(tasksNow, t.Queued, "queued")
 	now(tasksNow, t.Running, "running")
 	now(tasksNow, t.Waiting, "waiting")
@@ -109,6 +121,7 @@ func (f *figures) executor(e *status.Executor) {
 	now(workersNow, w.Starting, "starting")
 	now(workersNow, w.Idle, "idle")
 	now(workersNow, w.Busy, "busy")
+	now(workersNow, w.Waiting, "waiting")
 	now(workersNow, w.Leaving, "leaving")
 	now(workersNow, w.Missing, "missing")
 	total(lostTotal, w.Lost)

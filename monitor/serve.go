@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -68,9 +66,10 @@ func listen(address string) (l net.Listener, where string, h http.Handler, err e
 	if err != nil {
 		return nil, "", nil, fmt.Errorf("it is none of HOST:PORT, %sHOST:PORT and %sPATH: %w", publicForm, unixForm, err)
 	}
-	if ip := net.ParseIP(host); !public && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, "", nil, fmt.Errorf("%q is not an address of the loopback interface, such as 127.0.0.1; if others are to reach it, and what they are sent may be "+
-			"read on the way, write %s%s", host, publicForm, address)
+	if !public {
+		if host, err = loopback(host); err != nil {
+			return nil, "", nil, fmt.Errorf("%w; if others are to reach it, and what they are sent may be read on the way, write %s%s", err, publicForm, address)
+		}
 	}
 	if l, err = net.Listen("tcp", net.JoinHostPort(host, port)); err != nil {
 		return nil, "", nil, err
@@ -85,6 +84,38 @@ func listen(address string) (l net.Listener, where string, h http.Handler, err e
 	}
 	u := url.URL{Scheme: "http", Host: net.JoinHostPort(name, fmt.Sprint(at.Port)), Path: "/", RawQuery: url.Values{"token": {token}}.Encode()}
 	return l, u.String(), withToken(token, Handler()), nil
+}
+
+// lookup asks for the addresses of a name.
+var lookup = net.DefaultResolver.LookupIP
+
+// lookupLimit is how long that may take.
+const lookupLimit = 5 * time.Second
+
+// loopback returns the address of the loopback interface that a host of an address is. The name localhost is what this host says that it is.
+func loopback(host string) (string, error) {
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return host, nil
+	}
+	if host != "localhost" {
+		return "", fmt.Errorf("%q is not an address of the loopback interface, such as 127.0.0.1", host)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
+	defer cancel()
+	ips, err := lookup(ctx, "ip", host)
+	if err != nil || len(ips) == 0 {
+		return "", fmt.Errorf("the address of %s is not known, write 127.0.0.1: %w", host, err)
+	}
+	chosen := ips[0]
+	for _, ip := range ips {
+		if !ip.IsLoopback() {
+			return "", fmt.Errorf("%s is %s here, which is not an address of the loopback interface, such as 127.0.0.1", host, ip)
+		}
+		if ip.To4() != nil && chosen.To4() == nil {
+			chosen = ip
+		}
+	}
+	return chosen.String(), nil
 }
 
 // withToken answers who has the token.
@@ -103,58 +134,4 @@ func withToken(token string, h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-// socket is a Unix socket whose file goes with it.
-type socket struct {
-	net.Listener
-	path string
-	made os.FileInfo
-}
-
-// Close implements [net.Listener]. A file that is another's by now stays.
-func (s *socket) Close() error {
-	err := s.Listener.Close()
-	if is, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(is, s.made) {
-		err = errors.Join(err, os.Remove(s.path))
-	}
-	return err
-}
-
-// listenUnix makes a socket that only this user can connect to. It is made in a folder of its own, so that nobody can before that is so.
-func listenUnix(path string) (_ net.Listener, err error) {
-	if path == "" {
-		return nil, fmt.Errorf("%s needs a path", unixForm)
-	}
-	if is, err := os.Lstat(path); err == nil {
-		if is.Mode()&os.ModeSocket == 0 {
-			return nil, fmt.Errorf("%s is there, and no socket", path)
-		}
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("%s is in use by another program", path)
-		}
-	}
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".rp")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	first := filepath.Join(dir, "s")
-	l, err := net.Listen("unix", first)
-	if err != nil {
-		return nil, err
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	s := &socket{Listener: l, path: path}
-	if err = os.Chmod(first, 0o600); err == nil {
-		if s.made, err = os.Lstat(first); err == nil {
-			err = os.Rename(first, path)
-		}
-	}
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	return s, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ type topCommand struct {
 	Once    bool          `help:"Print what it does now, and end."`
 	Workers int           `default:"0" placeholder:"N" help:"How many workers of each executor are shown; as many as there is room for, or 50, unless given."`
 
-	Where string `arg:"" help:"What the program has printed: its address with the token, unix:PATH, or PATH."`
+	Where string `arg:"" optional:"" help:"What the program has printed: its address with the token, unix:PATH, or PATH. With - it is read from standard input, and without it from the variable RANKPOOL_TOP: other users of the host can read command lines."`
 }
 
 // Help is what --help says beyond the options.
@@ -41,6 +42,7 @@ Examples:
     RANKPOOL_MONITOR=unix:sweep.socket ./sweep &
     rankpool top unix:sweep.socket
     rankpool top 'http://127.0.0.1:40519/?token=3QFMUXRZAOU2EJFEYPUD54IFZB'
+    grep -m1 'rankpool: monitor:' sweep.log | rankpool top -
     ssh -t login1 rankpool top unix:/home/ada/sweep.socket
 
 Status: 1 when there is no answer at first, or a wrong one; 0 when the program has ended since.`
@@ -60,7 +62,11 @@ func (c *topCommand) Run(s command.Surroundings) error {
 	if c.Every < 10*time.Millisecond || c.Workers < 0 {
 		return command.Usagef("top: --every must be 10ms or more, and --workers 0 or more")
 	}
-	p, err := newPeer(c.Where)
+	where, err := c.address(os.Stdin)
+	if err != nil {
+		return command.Usagef("top: %v", err)
+	}
+	p, err := newPeer(where)
 	if err != nil {
 		return command.Usagef("top: %v", err)
 	}
@@ -70,7 +76,7 @@ func (c *topCommand) Run(s command.Surroundings) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	for first := true; ; first = false {
+	for text := ""; ; {
 		limits := status.Limits{Workers: pipeWorkers}
 		height := 0
 		if fd >= 0 && !c.Once {
@@ -81,24 +87,21 @@ func (c *topCommand) Run(s command.Surroundings) error {
 		if c.Workers > 0 {
 			limits.Workers = c.Workers
 		}
-		now, err := p.status(ctx, limits.Workers)
+		shown, err := p.look(ctx, limits, &text)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && first:
-			return fmt.Errorf("top: %w", err)
-		case err != nil && gone(err):
-			_, err = fmt.Fprintln(out, "the program has ended")
-			return err
 		case err != nil:
 			return fmt.Errorf("top: %w", err)
+		case shown == "":
+			_, err = fmt.Fprintln(out, "the program has ended")
+			return err
 		}
-		text := now.Text(limits)
 		if fd < 0 || c.Once {
 			_, err := io.WriteString(out, text)
 			return err
 		}
-		if _, err := io.WriteString(out, frame(text, height)); err != nil {
+		if _, err := io.WriteString(out, frame(shown, height)); err != nil {
 			return err
 		}
 		select {
@@ -107,6 +110,26 @@ func (c *topCommand) Run(s command.Surroundings) error {
 			return nil
 		}
 	}
+}
+
+// topVariable has what the command line has not.
+const topVariable = "RANKPOOL_TOP"
+
+// address returns where the program shows itself, as it was printed, with or without what the line begins with.
+func (c *topCommand) address(in io.Reader) (string, error) {
+	where := c.Where
+	switch where {
+	case "":
+		if where = os.Getenv(topVariable); where == "" {
+			return "", errors.New("say where: what the program has printed, - to read it from standard input, or the variable " + topVariable)
+		}
+	case "-":
+		line, err := bufio.NewReader(io.LimitReader(in, 1<<16)).ReadString('\n')
+		if where = strings.TrimSpace(line); where == "" {
+			return "", fmt.Errorf("standard input has no address: %w", err)
+		}
+	}
+	return strings.TrimPrefix(where, "rankpool: monitor: "), nil
 }
 
 // frame is a text that takes the place of what is in a window of that height.
@@ -152,6 +175,23 @@ func newPeer(where string) (*peer, error) {
 	return p, nil
 }
 
+// look returns what is to be shown, or "" when the program has ended. Last is the text before. When there is no status just now it is shown with a note in front.
+func (p *peer) look(ctx context.Context, limits status.Limits, last *string) (string, error) {
+	now, err := p.status(ctx, limits.Workers)
+	switch {
+	case err == nil:
+		*last = now.Text(limits)
+		return *last, nil
+	case *last == "":
+		return "", err
+	case gone(err):
+		return "", nil
+	case passing(err):
+		return fmt.Sprintf("no answer, and this is the one before: %v\n\n", err) + *last, nil
+	}
+	return "", err
+}
+
 // status asks for a status with so many workers.
 func (p *peer) status(ctx context.Context, workers int) (s status.Program, err error) {
 	u := p.address
@@ -171,12 +211,27 @@ func (p *peer) status(ctx context.Context, workers int) (s status.Program, err e
 	body := io.LimitReader(a.Body, mostStatus)
 	if a.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(body, 500))
-		return s, fmt.Errorf("%s: %s", a.Status, printable(string(text)))
+		return s, &refusal{a.StatusCode, fmt.Sprintf("%s: %s", a.Status, printable(string(text)))}
 	}
 	if err := json.NewDecoder(body).Decode(&s); err != nil {
 		return s, fmt.Errorf("this is not the status of a program: %w", err)
 	}
 	return s, nil
+}
+
+// refusal is an answer that is no status.
+type refusal struct {
+	code int
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// passing tells whether an error may be over when it is asked again: the program is busy, or stopped.
+func passing(err error) bool {
+	var r *refusal
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &r) && r.code >= http.StatusInternalServerError || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // gone tells whether an error is that nobody is there any more.

@@ -62,6 +62,59 @@ func TestTopPrintsOnceWhatAProgramDoesWhereThereIsNoTerminal(t *testing.T) {
 	}
 }
 
+// The program is busy once, and the token is another one then.
+func TestTopGoesOnWhenThereIsNoStatusForOnce(t *testing.T) {
+	answers := []int{0, http.StatusServiceUnavailable, 0, http.StatusUnauthorized}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code := answers[0]
+		answers = answers[1:]
+		if code != 0 {
+			http.Error(w, "not now", code)
+			return
+		}
+		shown(t, w, r)
+	}))
+	p, err := newPeer(web.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.client.CloseIdleConnections()
+	var last string
+	for i, want := range []string{"sweep on", "no answer, and this is the one before: 503 Service Unavailable: not now\n\nsweep on", "sweep on"} {
+		if text, err := p.look(t.Context(), status.Limits{Workers: 1}, &last); err != nil || !strings.HasPrefix(text, want) {
+			t.Errorf("%d: %q, %v", i, text, err)
+		}
+	}
+	if text, err := p.look(t.Context(), status.Limits{}, &last); err == nil {
+		t.Errorf("it goes on without the right token: %q", text)
+	}
+	web.Close()
+	if text, err := p.look(t.Context(), status.Limits{}, &last); err != nil || text != "" {
+		t.Errorf("the program has ended: %q, %v", text, err)
+	}
+}
+
+// A command line can be read by other users.
+func TestTopTakesTheAddressFromStandardInputOrAVariable(t *testing.T) {
+	for name, tt := range map[string]struct{ arg, in, variable, want string }{
+		"the argument":                 {"a", "b\n", "c", "a"},
+		"standard input":               {"-", "b\nx\n", "c", "b"},
+		"the whole line":               {"-", "rankpool: monitor: http://x/?token=y", "", "http://x/?token=y"},
+		"the variable":                 {"", "b\n", "c", "c"},
+		"nothing":                      {"", "b\n", "", ""},
+		"nothing is on standard input": {"-", "\n", "c", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("RANKPOOL_TOP", tt.variable)
+			c := topCommand{Where: tt.arg}
+			where, err := c.address(strings.NewReader(tt.in))
+			if where != tt.want || (err == nil) != (tt.want != "") {
+				t.Errorf("%q, %v", where, err)
+			}
+		})
+	}
+}
+
 func TestAFrameTakesThePlaceOfTheOneBeforeAndIsNoHigherThanTheWindow(t *testing.T) {
 	if got, want := frame("a\nb\nc\n", 3), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J"; got != want {
 		t.Errorf("%q, want %q", got, want)

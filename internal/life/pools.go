@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/status"
@@ -27,7 +28,8 @@ var open struct {
 	sync.Mutex
 	set     []*tracked
 	made    int
-	badEnds []func() error // of workers of pools that are closed: what the program's tests must not pass with
+	broken  []status.Executor // the last that were broken and have ended: somebody may look for why
+	badEnds []func() error    // of workers of pools that are closed: what the program's tests must not pass with
 }
 
 // tracked is a pool that has started.
@@ -66,14 +68,40 @@ func Track(p Pool, number int) (closed func(badEnd func() error)) {
 		go p.Drain()
 	}
 	return func(badEnd func() error) {
+		last := ended(key)
 		open.Lock()
 		defer open.Unlock()
 		if badEnd != nil {
 			open.badEnds = append(open.badEnds, badEnd)
 		}
 		open.set = slices.DeleteFunc(open.set, func(o *tracked) bool { return o == key })
+		if last != nil {
+			open.broken = append(open.broken, *last)
+			open.broken = slices.Delete(open.broken, 0, max(0, len(open.broken)-mostBroken))
+		}
 		close(key.ended)
 	}
+}
+
+// mostBroken is how many broken pools that have ended are remembered.
+const mostBroken = 10
+
+// ended returns what is remembered of a pool that has ended: nothing, unless it is broken.
+func ended(t *tracked) *status.Executor {
+	if state, _ := t.Master().State(); state != dispatch.Broken {
+		return nil
+	}
+	e := t.Status(0)
+	e.Number, e.Ended = t.number, time.Now()
+	e.Workers = status.Workers{Lost: e.Workers.Lost, Restarts: e.Workers.Restarts, Seconds: e.Workers.Seconds} // there are none any more
+	return &e
+}
+
+// brokenPools returns those that have ended.
+func brokenPools() []status.Executor {
+	open.Lock()
+	defer open.Unlock()
+	return slices.Clone(open.broken)
 }
 
 // FinishOpen closes every pool that is open when everything queued has run, and returns what went wrong by the end of ctx. Those that are

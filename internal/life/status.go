@@ -3,6 +3,7 @@ package life
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
@@ -27,5 +28,10 @@ func Status(workers int) status.Program {
 		e.Number = p.number
 		s.Executors = append(s.Executors, e)
 	}
+	for _, e := range brokenPools() {
+		s.Executors = slices.DeleteFunc(s.Executors, func(o status.Executor) bool { return o.Number == e.Number }) // it ended in between
+		s.Executors = append(s.Executors, e)
+	}
+	slices.SortFunc(s.Executors, func(a, b status.Executor) int { return a.Number - b.Number })
 	return s
 }

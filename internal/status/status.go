@@ -18,13 +18,14 @@ type Program struct {
 	Executors []Executor `json:"executors"`
 }
 
-// Executor is one that has started and has not ended.
+// Executor is one that has started and has not ended, or that was broken.
 type Executor struct {
 	Number    int        `json:"number"` // counts those of the program, from 1
 	Backend   string     `json:"backend"`
 	State     string     `json:"state"`
 	Error     string     `json:"error,omitempty"` // why it is broken
 	Begun     time.Time  `json:"begun"`
+	Ended     time.Time  `json:"ended,omitzero"` // of one that was broken and has ended
 	Tasks     Tasks      `json:"tasks"`
 	Workers   Workers    `json:"workers"`
 	Maps      []Map      `json:"maps"`      // under way
@@ -53,7 +54,8 @@ type Workers struct {
 	Total    int     `json:"total"`
 	Starting int     `json:"starting"` // or waiting to be started
 	Idle     int     `json:"idle"`
-	Busy     int     `json:"busy"`
+	Busy     int     `json:"busy"`    // their tasks compute
+	Waiting  int     `json:"waiting"` // their tasks wait for others, and have lent their slots
 	Leaving  int     `json:"leaving"`
 	Missing  int     `json:"missing"` // they were lost, and nothing takes their place
 	Lost     uint64  `json:"lost"`    // so far, whether replaced or not
@@ -153,11 +155,16 @@ type Gather struct {
 func (g *Gather) Add(w Worker) {
 	g.sum.Total++
 	g.sum.Seconds += w.Seconds
+	waits := w.Runs != nil && w.Runs.Waits
 	switch w.State {
 	case "idle":
 		g.sum.Idle++
 	case "busy":
-		g.sum.Busy++
+		if waits {
+			g.sum.Waiting++
+		} else {
+			g.sum.Busy++
+		}
 	case "leaving":
 		g.sum.Leaving++
 	case "lost":
@@ -165,11 +172,11 @@ func (g *Gather) Add(w Worker) {
 	default:
 		g.sum.Starting++
 	}
-	if w.Host != "" {
+	if w.Host != "" && w.State != "lost" {
 		h := at(&g.hosts, w.Host)
 		h.Name = w.Host
 		h.Workers++
-		if w.State == "busy" {
+		if w.State == "busy" && !waits {
 			h.Busy++
 		}
 	}

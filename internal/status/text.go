@@ -55,11 +55,15 @@ func (t *text) line(format string, args ...any) {
 func (t *text) executor(e *Executor, at time.Time, workers int) {
 	t.line("")
 	w, n := &e.Workers, &e.Tasks
-	t.line("executor %d: %s, %s, for %s", e.Number, e.Backend, e.State, span(at.Sub(e.Begun)))
+	if e.Ended.IsZero() {
+		t.line("executor %d: %s, %s, for %s", e.Number, e.Backend, e.State, span(at.Sub(e.Begun)))
+	} else {
+		t.line("executor %d: %s, %s, ended %s ago after %s", e.Number, e.Backend, e.State, span(at.Sub(e.Ended)), span(e.Ended.Sub(e.Begun)))
+	}
 	if e.Error != "" {
 		t.line("  why: %s", e.Error)
 	}
-	t.line("  workers: %s", list(count{w.Busy, "busy"}, count{w.Idle, "idle"}, count{w.Starting, "starting"}, count{w.Leaving, "leaving"},
+	t.line("  workers: %s", list(count{w.Busy, "busy"}, count{w.Waiting, "waiting"}, count{w.Idle, "idle"}, count{w.Starting, "starting"}, count{w.Leaving, "leaving"},
 		count{w.Missing, "missing"}, count{int(w.Lost), "lost so far"}, count{int(w.Restarts), "restarts"}))
 	t.line("  tasks: %s", list(count{n.Queued, "queued"}, count{n.Running, "at workers"}, count{n.Waiting, "wait for others"}, count{n.Gangs, "gangs wait"},
 		count{int(n.Done), "done"}, count{int(n.Failed), "failed"}, count{int(n.Cancelled), "cancelled"}, count{int(n.Retried), "retried"}, count{int(n.Recalled), "from journals"}))

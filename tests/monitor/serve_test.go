@@ -201,6 +201,13 @@ func TestASocketIsForThisUserAloneAndGoesWithTheProgram(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	stale.Close()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".host", []byte(host), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p := run(t, "unix:"+path)
 	if where := p.where(t); where != "unix:"+path {
 		t.Errorf("it says %q", where)

@@ -168,6 +168,21 @@ func TestTheStatusTellsOfALostWorker(t *testing.T) {
 	}
 }
 
+func TestWorkersWhoseTasksWaitAreNotBusyAndLostOnesAreOnNoHost(t *testing.T) {
+	g := status.Gather{Most: 10}
+	g.Add(status.Worker{State: "busy", Host: "a", Runs: &status.Run{Function: "f", Waits: true}})
+	g.Add(status.Worker{Number: 1, State: "busy", Host: "a", Runs: &status.Run{Function: "f"}})
+	g.Add(status.Worker{Number: 2, State: "lost", Host: "b"})
+	var e status.Executor
+	g.Into(&e)
+	if w := e.Workers; w.Total != 3 || w.Busy != 1 || w.Waiting != 1 || w.Missing != 1 {
+		t.Errorf("%+v", w)
+	}
+	if len(e.Hosts) != 1 || e.Hosts[0] != (status.Host{Name: "a", Workers: 2, Busy: 1}) {
+		t.Errorf("%+v", e.Hosts)
+	}
+}
+
 func TestTwoExecutorsAreToldOfApart(t *testing.T) {
 	one, two := start(t, "threads", 1), start(t, "processes", 2)
 	g := newGate(t)
