@@ -17,7 +17,7 @@ type Server struct {
 }
 
 // Serve shows what this program does at an address, which has the form of the variable's: HOST:PORT on the loopback interface, public:HOST:PORT, or unix:PATH. It is for
-// programs that decide in code; the variable has its own server beside it. It blocks until the address is there, or until ctx ends. What is served ends with Close, or with the
+// programs that decide in code; the variable has its own server beside it. It blocks until the address is there, or until ctx ends. What is served ends with [Server.Close], or with the
 // program. In a worker it is an error: the master knows what all of them do.
 func Serve(ctx context.Context, address string) (*Server, error) {
 	if life.InWorker() {
