@@ -131,7 +131,7 @@ func TestASocketThatAProgramOfAnotherHostHasLeftStays(t *testing.T) {
 
 // What is bound is a name in a folder beside the socket, which is longer.
 func TestTheErrorOfAPathThatIsTooLongSaysHowLongItMayBe(t *testing.T) {
-	base, err := os.MkdirTemp("/tmp", "rp")
+	base, err := os.MkdirTemp("/tmp", "rp") //nolint:usetesting // the folder of a test may have a path that is too long
 	if err != nil {
 		t.Fatal(err)
 	}
