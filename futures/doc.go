@@ -63,7 +63,7 @@
 //
 // # Guarantees
 //
-// Single calls begin in the order of submission, and so do the elements of a map. Maps, and the calls together, share the workers in equal parts,
+// Single calls begin in the order of submission, or of their inputs' end ([SubmitAfter]), and so do the elements of a map. Maps, and the calls together, share the workers in equal parts,
 // so that none waits for all of another; [WithPriority] has some come first. A Cancel that returns true means that the task never runs. No task runs twice,
 // unless it was marked with [WithRetries]. A local process that dies takes the one task it was running with it, which fails with a
 // [*BrokenError]; it is replaced, and everything else goes on. A rank takes what it had been sent with it, a chunk or several tiny tasks

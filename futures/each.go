@@ -53,7 +53,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 		t.job.Buffers = len(t.more.Segments) > 0
 		t.reading = read(t.more.Segments)
 	}
-	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t); err != nil {
+	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t, (*dispatch.Master).Submit); err != nil {
 		t.reading.join()
 		if errors.Is(err, ErrTooFewWorkers) {
 			err = fmt.Errorf("futures: SubmitEach of %s: %w", fn.f.name, err)

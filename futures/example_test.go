@@ -246,6 +246,50 @@ func ExampleCollect() {
 	// Output: [8 27] <nil>
 }
 
+func ExampleSubmitAfter() {
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {
+		a, err := futures.Submit(ex, root, 9)
+		if err != nil {
+			return err
+		}
+		b, err := futures.SubmitAfter(ex, root, a) // of the result of a
+		if err != nil {
+			return err
+		}
+		h, err := futures.SubmitAfter(ex, hypot, futures.Join(a, b))
+		if err != nil {
+			return err
+		}
+		v, err := h.Result(ctx)
+		fmt.Printf("%.3f %v\n", v, err)
+		return nil
+	}, futures.WithMaxWorkers(2)))
+	// Output: 3.464 <nil>
+}
+
+func ExampleAssemble() {
+	ctx := context.Background()
+	try(futures.With(ctx, func(ex *futures.ThreadPoolExecutor) error {
+		n, err := futures.Submit(ex, cube, 2)
+		if err != nil {
+			return err
+		}
+		word, err := futures.Submit(ex, greet, "you")
+		if err != nil {
+			return err
+		}
+		in := &struct {
+			Times int
+			Word  string
+		}{}
+		all := futures.Assemble(in, futures.Field(&in.Times, n), futures.Field(&in.Word, word))
+		fmt.Println(all.Result(ctx))
+		return nil
+	}))
+	// Output: {8 , you} <nil>
+}
+
 func ExampleCompose() {
 	ctx := context.Background()
 	try(futures.With(ctx, func(ex *futures.ProcessPoolExecutor) error {

@@ -112,7 +112,11 @@ func (w *wanted) add(c *core, home *dispatch.Home) {
 					w.Jobs = append(w.Jobs, j)
 				}
 			}
-			return
+			d, is := owner.(dependent)
+			if !is {
+				return
+			}
+			c = d.awaits() // its argument is to come from there
 		case dependent:
 			w.ours, w.Open = true, true // its handler may bring another
 			c = o.awaits()

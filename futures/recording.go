@@ -280,25 +280,36 @@ func (rec *recording[A, R]) recall(m *dispatch.Master, arg *A) (*Future[R], resu
 
 // recalled returns a future that is done with what is recorded of a call. It is nil if that cannot be decoded: then the call runs.
 func (rec *recording[A, R]) recalled(o resultlog.Outcome) *Future[R] {
+	v, err, ok := rec.outcome(o)
+	if !ok {
+		return nil
+	}
 	t := &task[A, R]{fn: rec.fn, ex: rec.ex}
 	t.owner = t
-	var v R
-	var err error
-	if o.Failed {
-		err = rec.failure(o)
-	} else {
-		if o.Large != nil {
-			if o.Stream, o.Segments, err = o.Large.Read(); err != nil {
-				return nil
-			}
-		}
-		if v, err = rec.fn.decode(o.Stream, o.Segments); err != nil {
-			return nil
-		}
-	}
 	t.finish(nil, v, err)
 	return &t.Future
 }
+
+// outcome returns what is recorded of a call; ok is false if that cannot be decoded.
+func (rec *recording[A, R]) outcome(o resultlog.Outcome) (v R, failure error, ok bool) {
+	if o.Failed {
+		return v, rec.failure(o), true
+	}
+	var err error
+	if o.Large != nil {
+		if o.Stream, o.Segments, err = o.Large.Read(); err != nil {
+			return v, nil, false
+		}
+	}
+	v, err = rec.fn.decode(o.Stream, o.Segments)
+	return v, nil, err == nil
+}
+
+// keyed is the sink of a call whose key becomes known after it has been made.
+type keyed interface{ setKey(key resultlog.Key) }
+
+func (t *recordedTask[A, R]) setKey(key resultlog.Key)  { t.key = key }
+func (t *recordedLocal[A, R]) setKey(key resultlog.Key) { t.key = key }
 
 // recordedTask is the sink of a call whose result is to be recorded.
 type recordedTask[A, R any] struct {

@@ -11,6 +11,7 @@ type Stats struct {
 	Queued    int    // tasks that wait now
 	Running   int    // tasks handed to workers now, but for those that wait
 	Waiting   int    // tasks of a ThreadPoolExecutor that wait for others of it and have lent their slot
+	Blocked   int    // calls of SubmitAfter that wait for their input now; they are not in Queued
 	Recalled  uint64 // calls and elements of maps that did not run, for a journal had their results, or their failures; they count nowhere else
 	Done      uint64 // tasks that succeeded
 	Failed    uint64 // tasks that failed, lost ones included
@@ -37,7 +38,7 @@ func (e *executor) Stats() Stats {
 		return Stats{}
 	}
 	d := m.Stats()
-	s := Stats{Submitted: d.Submitted, Queued: d.Queued, Running: d.Running, Waiting: d.Waiting, Done: d.Done, Failed: d.Failed,
+	s := Stats{Submitted: d.Submitted, Queued: d.Queued, Running: d.Running, Waiting: d.Waiting, Blocked: d.Blocked, Done: d.Done, Failed: d.Failed,
 		Recalled: e.recalled.Load(), Cancelled: d.Cancelled, Retried: d.Retried, Lost: d.Lost, Restarts: d.Restarts}
 	for _, w := range d.Workers {
 		s.Workers = append(s.Workers, WorkerStats(w))

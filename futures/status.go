@@ -28,7 +28,7 @@ func (p pool) Status(workers int) status.Executor {
 		s.Error = now.Err.Error()
 	}
 	n := &now.Stats
-	s.Tasks = status.Tasks{Submitted: n.Submitted, Queued: n.Queued, Running: n.Running, Waiting: n.Waiting, Gangs: now.Gangs, Done: n.Done,
+	s.Tasks = status.Tasks{Submitted: n.Submitted, Queued: n.Queued, Running: n.Running, Waiting: n.Waiting, Gangs: now.Gangs, Blocked: n.Blocked, Done: n.Done,
 		Failed: n.Failed, Cancelled: n.Cancelled, Retried: n.Retried, Recalled: e.recalled.Load()}
 	s.Workers.Lost, s.Workers.Restarts = n.Lost, n.Restarts
 	g.Into(&s)

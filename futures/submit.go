@@ -57,7 +57,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	if key != unrecorded {
 		rec.record(t, key)
 	}
-	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t.owner); err != nil {
+	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t.owner, (*dispatch.Master).Submit); err != nil {
 		t.reading.join()
 		return nil, refusal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // When the tests are over, executors that are still open finish what is queued and are closed. A worker that ends with a
 // status other than 0 after its work fails the tests, whether they look at the error of Close or not: the race detector's status
 // for one that had a data race is 66. A state that could not be closed fails them unless they have looked at the error of Close, Shutdown,
-// [With] or Join, by its Error method, [errors.Is] or [errors.As]: then it was theirs to judge.
+// [With] or pool.Pool.Join, by its Error method, [errors.Is] or [errors.As]: then it was theirs to judge.
 //
 // Signals do to a test what they do without rankpool. No goroutine of rankpool's is left when all executors are closed, so
 // goleak.VerifyNone passes. Where ranks are the workers some live as long as the job: the one that has MPI's thread, the one that

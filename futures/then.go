@@ -33,9 +33,8 @@ func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 // as it does, cancelled included. A handler that returns neither a future nor an error makes it succeed with
 // the zero value. Without onValue, a value that is a *Future[R] is chained to, and one that an R can hold is passed on.
 //
-// A future that would wait for itself, be it through others made by [Then], ThenChain, [Catch] or [Compose], fails with
-// [ErrChainCycle]. If onValue brought that about, onError gets the error first and may recover. Cycles through
-// [Collect] are not looked for.
+// A future that would wait for itself, be it through others made by [Then], ThenChain, [Catch], [Compose], [Collect], [Assemble] or [SubmitAfter], fails with
+// [ErrChainCycle]. If onValue brought that about, onError gets the error first and may recover.
 func ThenChain[T, R any](
 	f *Future[T], onValue func(T) (*Future[R], error), onError func(error) (*Future[R], error),
 ) *Future[R] {
@@ -214,17 +213,33 @@ type dependent interface{ awaits() *core }
 // leadsTo tells whether c waits for target, be it through others. Nothing is logged anywhere: what a future waits for
 // is known to the future alone and forgotten when it is done, so a chain leaves nothing behind.
 func leadsTo(c, target *core) bool {
-	for c != nil {
-		if c == target {
-			return true
+	var seen map[*core]struct{} // once there are several ways to a future
+	for left := []*core{c}; len(left) > 0; {
+		c, left = left[len(left)-1], left[:len(left)-1]
+		for c != nil {
+			if c == target {
+				return true
+			}
+			if _, again := seen[c]; again {
+				break
+			}
+			if seen != nil {
+				seen[c] = struct{}{}
+			}
+			c.mu.Lock()
+			owner := c.owner
+			c.mu.Unlock()
+			c = nil
+			switch o := owner.(type) {
+			case dependent:
+				c = o.awaits()
+			case gatherer:
+				if seen == nil {
+					seen = map[*core]struct{}{}
+				}
+				left = append(left, o.awaitsAll()...)
+			}
 		}
-		c.mu.Lock()
-		d, _ := c.owner.(dependent)
-		c.mu.Unlock()
-		if d == nil {
-			return false
-		}
-		c = d.awaits()
 	}
 	return false
 }

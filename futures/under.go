@@ -83,10 +83,12 @@ type under struct {
 	place node[*under] // in the group
 }
 
-// submitUnder submits a job, bound to a context unless that is nil.
-func submitUnder(ctx context.Context, e *executor, m *dispatch.Master, j *dispatch.Job, c *core, owner canceller) error {
+// submitUnder gives a job to the scheduler, by its Submit or Expect, bound to a context unless that is nil.
+func submitUnder(
+	ctx context.Context, e *executor, m *dispatch.Master, j *dispatch.Job, c *core, owner canceller, submit func(*dispatch.Master, *dispatch.Job) error,
+) error {
 	if ctx == nil {
-		return m.Submit(j)
+		return submit(m, j)
 	}
 	u := &under{call: owner.(call), ctx: ctx, c: c}
 	u.done.to, u.place.to = u, u
@@ -99,7 +101,7 @@ func submitUnder(ctx context.Context, e *executor, m *dispatch.Master, j *dispat
 		c.revoke(whyEnded(u)) // nobody has a callback yet
 		return nil
 	}
-	if err := m.Submit(j); err != nil {
+	if err := submit(m, j); err != nil {
 		return err
 	}
 	e.bound.add(u)
@@ -220,6 +222,14 @@ func (g *boundCalls) end() {
 func (u *under) helps() func(done func() bool) {
 	if a, ok := u.call.(assisted); ok {
 		return a.helps()
+	}
+	return nil
+}
+
+// awaits implements dependent, if the call does.
+func (u *under) awaits() *core {
+	if d, ok := u.call.(dependent); ok {
+		return d.awaits()
 	}
 	return nil
 }

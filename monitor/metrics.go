@@ -34,7 +34,7 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 var (
 	executorsMetric = prometheus.NewDesc("rankpool_executors", "Executors that have started and have not ended.", nil, nil)
 	brokenNow       = metric("executor_broken", "Whether an executor is broken, 1, or not, 0.")
-	tasksNow        = metric("tasks", "Tasks that wait in the queue, are at workers, or wait for others.", "state")
+	tasksNow        = metric("tasks", "Tasks that wait in the queue, are at workers, wait for others, or wait for their inputs.", "state")
 	tasksTotal      = metric("tasks_total", "Tasks that have ended, by how.", "outcome")
 	submittedTotal  = metric("tasks_submitted_total", "Tasks that were submitted.")
 	retriedTotal    = metric("tasks_retried_total", "Tasks that were queued again.")
@@ -112,6 +112,7 @@ func (f *figures) executor(e *status.Executor) {
 	now(tasksNow, t.Queued, "queued")
 	now(tasksNow, t.Running, "running")
 	now(tasksNow, t.Waiting, "waiting")
+	now(tasksNow, t.Blocked, "blocked")
 	total(tasksTotal, t.Done, "done")
 	total(tasksTotal, t.Failed, "failed")
 	total(tasksTotal, t.Cancelled, "cancelled")

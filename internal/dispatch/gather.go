@@ -153,7 +153,7 @@ func (m *Master) needed() bool {
 func (m *Master) pending() bool {
 	m.trimGangs()
 	_, more := m.queue.peek()
-	return more || len(m.queue.gangs)+len(m.queue.coming) > 0 || m.again.any()
+	return more || len(m.queue.gangs)+len(m.queue.coming)+len(m.blocked) > 0 || m.again.any()
 }
 
 // trimGangs forgets gangs that were withdrawn and would be next.

@@ -44,6 +44,7 @@ const (
 	dropped                       // its sink is told that it will not run, and it is counted
 	interrupted                   // the contexts of its units are to end, and what comes back does not run
 	withdrawing                   // it is of the call of Withdraw that is under way
+	urgent                        // a task waits for it and did so before it was queued
 )
 
 func (j *Job) is(m marks) bool { return j.marks&m != 0 }

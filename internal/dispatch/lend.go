@@ -98,7 +98,10 @@ func (h *Home) Lend(ctx context.Context, want Wanted) *Loan {
 	}
 	for _, j := range slices.Backward(want.Jobs) {
 		m.queue.promote(j)
-		l.want.Open = l.want.Open || !j.is(queued) // it comes later, and behind what is there
+		if !j.is(queued) { // it comes later; what it waits for itself may be behind what is there
+			j.marks |= urgent
+			l.want.Open = true
+		}
 	}
 	if l.want.Open {
 		m.lending.open++

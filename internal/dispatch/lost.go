@@ -416,11 +416,9 @@ func (m *Master) dropReturned(out *news) {
 // dropQueue tells the sinks of everything queued that it will not run.
 func (m *Master) dropQueue(out *news, why error) {
 	for _, j := range m.dropGangs() {
-		j.marks |= dropped
-		m.stats.Cancelled++
-		m.trace.cancelled(j, 1)
-		out.list = append(out.list, delivery{job: j, n: 1, rest: &rest{drop: why}})
+		m.dropOne(out, j, why)
 	}
+	m.dropBlocked(out, why)
 	for j := range m.again.pauses {
 		for _, p := range m.again.endPauses(j) {
 			m.queue.unpop(p)

@@ -113,6 +113,7 @@ type Master struct {
 	state     State
 	err       error // why Broken
 	queue     queue
+	blocked   map[*Job]struct{} // see Expect
 	workers   []*worker
 	processes []process // of several workers each; nil where each worker has its own
 	spare     lists     // of workers' pieces
@@ -270,7 +271,7 @@ func (m *Master) Cancelled(j *Job) {
 		j.release()
 	}
 	j.marks |= withdrawn
-	if len(m.again.endPauses(j)) > 0 { // a shutdown may be waiting for it
+	if m.unblock(j) || len(m.again.endPauses(j)) > 0 { // a shutdown may be waiting for it
 		m.settleState()
 	}
 	if j.more().Gang { // the queue may have been waiting for it

@@ -8,6 +8,7 @@ type Stats struct {
 	Queued    int    // tasks that wait now
 	Running   int    // tasks handed to workers now, but for those that wait
 	Waiting   int    // tasks that wait for others of their pool and have lent their slot
+	Blocked   int    // jobs that were expected and have no arguments yet
 	Done      uint64 // tasks that succeeded
 	Failed    uint64 // tasks that failed, lost ones included
 	Cancelled uint64 // tasks that never ran: cancelled, or dropped by a shutdown or a broken pool
@@ -42,6 +43,7 @@ func (m *Master) Stats() Stats {
 func (m *Master) counters() Stats {
 	s := m.stats
 	s.Running, s.Waiting = m.flying-m.lending.lent, m.lending.lent
-	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying)
+	s.Blocked = len(m.blocked)
+	s.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-m.flying-s.Blocked)
 	return s
 }

@@ -42,6 +42,7 @@ type Tasks struct {
 	Running   int    `json:"running"` // now: handed to workers
 	Waiting   int    `json:"waiting"` // now: wait for others and have lent their slots
 	Gangs     int    `json:"gangs"`   // now: wait for workers
+	Blocked   int    `json:"blocked"` // now: wait for their inputs
 	Done      uint64 `json:"done"`
 	Failed    uint64 `json:"failed"`
 	Cancelled uint64 `json:"cancelled"`

@@ -65,7 +65,7 @@ func (t *text) executor(e *Executor, at time.Time, workers int) {
 	}
 	t.line("  workers: %s", list(count{w.Busy, "busy"}, count{w.Waiting, "waiting"}, count{w.Idle, "idle"}, count{w.Starting, "starting"}, count{w.Leaving, "leaving"},
 		count{w.Missing, "missing"}, count{int(w.Lost), "lost so far"}, count{int(w.Restarts), "restarts"}))
-	t.line("  tasks: %s", list(count{n.Queued, "queued"}, count{n.Running, "at workers"}, count{n.Waiting, "wait for others"}, count{n.Gangs, "gangs wait"},
+	t.line("  tasks: %s", list(count{n.Queued, "queued"}, count{n.Running, "at workers"}, count{n.Waiting, "wait for others"}, count{n.Gangs, "gangs wait"}, count{n.Blocked, "wait for inputs"},
 		count{int(n.Done), "done"}, count{int(n.Failed), "failed"}, count{int(n.Cancelled), "cancelled"}, count{int(n.Retried), "retried"}, count{int(n.Recalled), "from journals"}))
 	for i := range e.Maps {
 		t.line("  %s", e.Maps[i].text())

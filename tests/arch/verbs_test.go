@@ -17,8 +17,8 @@ import (
 // calls are the calls that take options: what stands before them.
 var calls = map[string]string{
 	"futures.Submit": "ex, fn, 1", "pool.Apply": "ctx, p, fn, 1", "pool.ApplyAsync": "p, fn, 1",
-	"futures.SubmitEach": "ex, fn, 1",
-	"futures.Map":        "ctx, ex, fn, xs", "futures.Starmap": "ctx, ex, fn, xs",
+	"futures.SubmitEach": "ex, fn, 1", "futures.SubmitAfter": "ex, fn, input",
+	"futures.Map": "ctx, ex, fn, xs", "futures.Starmap": "ctx, ex, fn, xs",
 	"pool.Imap": "ctx, p, fn, xs", "pool.ImapUnordered": "ctx, p, fn, xs", "pool.Istarmap": "ctx, p, fn, xs", "pool.IstarmapUnordered": "ctx, p, fn, xs",
 	"pool.Map": "ctx, p, fn, xs", "pool.Starmap": "ctx, p, fn, xs", "pool.MapAsync": "ctx, p, fn, xs", "pool.StarmapAsync": "ctx, p, fn, xs",
 	"futures.Register": `"f", plain`, "futures.TryRegister": `"f", plain`,
@@ -66,6 +66,7 @@ var (
 	fn          futures.Func[int, int]
 	global      futures.Global[int]
 	comm        futures.Communicator
+	input       *futures.Future[int]
 	xs          []int
 	plain       func(int) (int, error)
 	withContext func(context.Context, int) (int, error)

@@ -25,7 +25,7 @@ import (
 var errorTypes = map[string]error{
 	"RemoteError": &futures.RemoteError{}, "PanicError": &futures.PanicError{}, "BrokenError": &futures.BrokenError{},
 	"MismatchError": &futures.MismatchError{}, "PeerError": &futures.PeerError{}, "ShutdownError": &futures.ShutdownError{},
-	"ElementError": &futures.ElementError{}, "RecordedError": &futures.RecordedError{},
+	"ElementError": &futures.ElementError{}, "RecordedError": &futures.RecordedError{}, "InputError": &futures.InputError{},
 }
 
 func TestAnErrorThatIsNotOrPartlyFilledCanBeUsedLikeAnyOther(t *testing.T) {
@@ -154,6 +154,8 @@ func TestWhatIsGivenAnExecutorThatIsNotThereReturnsAnErrorThatSaysSo(t *testing.
 			refused("Submit", err)
 			_, err = futures.SubmitEach(ex, fn, 1)
 			refused("SubmitEach", err)
+			_, err = futures.SubmitAfter(ex, fn, futures.NewFuture[int]())
+			refused("SubmitAfter", err)
 			for _, err := range futures.Map(ctx, ex, fn, []int{1}) {
 				refused("Map", err)
 			}
@@ -206,6 +208,8 @@ func TestAFunctionThatIsNotThereIsRefused(t *testing.T) {
 	refused("Submit", err)
 	_, err = futures.SubmitEach(ex, none, 1)
 	refused("SubmitEach", err)
+	_, err = futures.SubmitAfter(ex, none, futures.NewFuture[int]())
+	refused("SubmitAfter", err)
 	for _, err := range futures.Map(t.Context(), ex, none, []int{}) {
 		refused("Map", err)
 	}

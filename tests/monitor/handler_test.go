@@ -124,7 +124,7 @@ func TestTheFiguresAreInPrometheussForm(t *testing.T) {
 			name, label string
 			want        float64
 		}{
-			{"executors", "", 1}, {"tasks", "queued", 1}, {"tasks", "running", 2}, {"tasks", "waiting", 0}, {"tasks_total", "done", 1}, {"tasks_total", "failed", 1},
+			{"executors", "", 1}, {"tasks", "queued", 1}, {"tasks", "running", 2}, {"tasks", "waiting", 0}, {"tasks", "blocked", 0}, {"tasks_total", "done", 1}, {"tasks_total", "failed", 1},
 			{"tasks_submitted_total", backend, 5}, {"workers", "busy", 2}, {"workers", "idle", 0}, {"workers_lost_total", backend, 0}, {"function_workers", "obey", 2},
 			{"map_elements", "left", 3}, {"map_elements", "done", 1}, {"map_elements", "failed", 1},
 		} {

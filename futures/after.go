@@ -1,0 +1,260 @@
+package futures
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/internal/resultlog"
+)
+
+// SubmitAfter is [Submit] for a call whose argument is the result of another one: it queues the call when input is done, which may be so
+// already, and returns the future of the call at once. It does not block, and a call that waits has no goroutine, so thousands may wait.
+//
+//	table, err := futures.Submit(ex, load, name)
+//	mean, err := futures.SubmitAfter(ex, average, table)
+//
+// Of several inputs one is made: by [Collect] where they are of one type, by [Join] where they are two for a function with [Spread], and otherwise
+// by [Assemble]. An input may be any future: of another executor, of [SubmitEach], [Then] or a [Promise]. Several calls may have the same input.
+// A call cannot be its own input: a future that would wait for itself by way of [ThenChain] fails with [ErrChainCycle].
+//
+// When the input fails the call does not run and fails with an [*InputError], which says which input it was and wraps its error. When the
+// input is cancelled so is the call. To cancel the call, which waits as a pending one, leaves the input alone, which others may have.
+//
+// The argument is encoded when the input is done, on a goroutine of the executor's. If that fails, so does the call. Where it is large and not copied ([WithSnapshot]), what the input's
+// future returned must not be written before the call is done. A [ThreadPoolExecutor] hands on the value itself. Options mean what they mean for [Submit]: the time-out and
+// retries begin with the call, the end of a [WithContext] cancels it while it waits, and equal calls are in a [WithJournal] in the order in which they became ready.
+//
+// A shutdown that waits waits for the inputs and the calls behind them, as Close does: [CancelFutures], the end of the program by a signal and a pool that
+// breaks cancel or fail them as they do what is queued. [Stats.Blocked] is how many wait. What is queued when an input is done is at the end of the queue.
+//
+// The errors are those of [Submit], and one for a nil input.
+func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ...TaskOption) (*Future[R], error) {
+	e, err := baseOf(ex)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.usable(fn.f == nil, fn.f != nil && fn.f.local, fn.Name()); err != nil {
+		return nil, err
+	}
+	if input == nil {
+		return nil, fmt.Errorf("futures: SubmitAfter of %s: the input is nil: look at the error of the call that was to return it", fn.Name())
+	}
+	var own taskConfig
+	if err := applyTo(&own, opts); err != nil {
+		return nil, fmt.Errorf("futures: SubmitAfter: %w", err)
+	}
+	m, err := e.started()
+	if err != nil {
+		return nil, err
+	}
+	tc := own.over(fn.f.task).over(e.cfg.task)
+	rec, err := newRecording(e, fn.f, tc.journal)
+	if err != nil {
+		return nil, err
+	}
+	t := &afterTask[A, R]{master: m, rec: rec, snapshot: tc.snapshot}
+	t.prepare(e, fn.f, tc)
+	if err := t.identify(); err != nil {
+		return nil, err
+	}
+	t.owner, t.node.to = t, t
+	t.input.Store(input)
+	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t, (*dispatch.Master).Expect); err != nil {
+		return nil, refusal(err)
+	}
+	if !t.isDone() && !input.follow(&t.node) {
+		if f := t.input.Swap(nil); f != nil {
+			t.proceed(f)
+		}
+	}
+	return &t.Future, nil
+}
+
+// afterTask is a call whose argument is the result of a future. It waits for that as a hook, and then is the task that it has inside.
+type afterTask[A, R any] struct {
+	localTask[A, R]
+	master   *dispatch.Master
+	node     node[hook]
+	input    atomic.Pointer[Future[A]] // whoever swaps it for nil goes on with the call, or leaves the input
+	rec      *recording[A, R]          // nil: nothing is recorded
+	snapshot bool
+}
+
+// identify fills in how the scheduler knows the call.
+func (t *afterTask[A, R]) identify() (err error) {
+	t.job.Func, err = t.fn.numberFor(t.ex)
+	if err != nil {
+		return err
+	}
+	if t.job.Local = t.ex.shares; t.job.Local {
+		t.job.Sink = &t.localTask
+	} else {
+		t.job.Sink, t.job.Foreign = &t.task, t.fn.foreign
+	}
+	if t.rec != nil {
+		t.rec.record(&t.task, unrecorded)
+	}
+	return nil
+}
+
+// fire implements hook: the input is done. What takes a moment, or may be code of the user's, is not for the goroutine that has completed it.
+func (t *afterTask[A, R]) fire() *callbackList {
+	f := t.input.Swap(nil)
+	switch {
+	case f == nil:
+	case f.err == nil && !f.Cancelled() && t.rec == nil && (t.ex.shares || t.fn.args.Number()):
+		t.supply(f)
+	default:
+		t.ex.decoding.Add(func() { t.proceed(f) })
+	}
+	return nil
+}
+
+// proceed does what follows from the input, which is done.
+func (t *afterTask[A, R]) proceed(f *Future[A]) {
+	switch {
+	case f.Cancelled():
+		t.master.Forgo(&t.job, dispatch.Withheld, func() {
+			list, _ := t.revoke(t.because(f.whyCancelled()))
+			t.ex.notify(list)
+		})
+	case f.err != nil:
+		t.refuse(t.because(f.err))
+	case t.rec != nil:
+		t.recall(f)
+	default:
+		t.supply(f)
+	}
+}
+
+// because is the error of a call whose input has not come.
+func (t *afterTask[A, R]) because(err error) error {
+	if e, ok := err.(*InputError); ok && e.Func == "" { //nolint:errorlint // one of Assemble, which says which input it was
+		return &InputError{Func: t.fn.name, Index: e.Index, Inputs: e.Inputs, Err: e.Err}
+	}
+	return &InputError{Func: t.fn.name, Inputs: 1, Err: err}
+}
+
+// refuse fails a call that does not run.
+func (t *afterTask[A, R]) refuse(err error) {
+	t.master.Forgo(&t.job, dispatch.Unsupplied, func() {
+		var zero R
+		t.ex.notify(t.settleBy(nil, zero, err))
+	})
+}
+
+// supply queues the call with its argument.
+func (t *afterTask[A, R]) supply(f *Future[A]) {
+	if t.ex.shares {
+		t.arg = f.value
+		t.master.Supply(&t.job, nil, nil)
+		return
+	}
+	data, segments, err := t.encode(f)
+	if err != nil {
+		t.refuse(fmt.Errorf("futures: the argument of %s cannot be encoded: %w", t.fn.name, err))
+		return
+	}
+	t.master.Supply(&t.job, data, segments)
+}
+
+// encode returns the encoding of the argument, whatever code of the user's that needs.
+func (t *afterTask[A, R]) encode(f *Future[A]) (data []byte, segments [][]byte, err error) {
+	encode := func() { data, segments, err = t.fn.encode(f.value, t.ex.threshold(), t.snapshot) }
+	if !t.fn.foreignArgs {
+		encode()
+	} else if gone := apart(encode); gone != nil {
+		return nil, nil, gone
+	}
+	return data, segments, err
+}
+
+// recall is supply for a call whose result may be recorded.
+func (t *afterTask[A, R]) recall(f *Future[A]) {
+	var key resultlog.Key
+	var o resultlog.Outcome
+	known := false
+	if gone := apart(func() { key, o, known = t.rec.teller().submit(&f.value) }); gone != nil {
+		t.refuse(fmt.Errorf("futures: the argument of %s cannot be encoded: %w", t.fn.name, gone))
+		return
+	}
+	if known {
+		if v, err, ok := t.rec.outcome(o); ok {
+			t.ex.recalled.Add(1)
+			t.master.Forgo(&t.job, dispatch.Known, func() { t.ex.notify(t.settleBy(nil, v, err)) })
+			return
+		}
+	}
+	t.job.Sink.(keyed).setKey(key)
+	t.supply(f)
+}
+
+// cancelled implements canceller: the call is cancelled, or was when it was queued.
+func (t *afterTask[A, R]) cancelled() *callbackList {
+	if f := t.input.Swap(nil); f != nil {
+		f.unfollow(&t.node)
+	}
+	return t.task.cancelled()
+}
+
+// awaits implements dependent.
+func (t *afterTask[A, R]) awaits() *core {
+	if f := t.input.Load(); f != nil {
+		return &f.core
+	}
+	return nil
+}
+
+// InputError is the error of a call that did not run because an input of it, see [SubmitAfter], has failed or was cancelled.
+type InputError struct {
+	Func   string // the name of the function, as registered; empty if it is that of an Assemble or Join
+	Index  int    // which input it was, counted from 0
+	Inputs int    // of so many
+	Err    error  // why it has no result; it matches ErrCancelled if it was cancelled
+}
+
+// Error names the function, the input if there are several, and the cause.
+func (e *InputError) Error() string {
+	if e == nil {
+		return "futures: an input has no result"
+	}
+	if e.Err == nil {
+		return e.head()
+	}
+	return e.head() + ": " + strings.TrimPrefix(e.Err.Error(), "futures: ")
+}
+
+// head is what comes before the cause.
+func (e *InputError) head() string {
+	s := "futures: "
+	if e.Func != "" {
+		s += e.Func + " did not run: "
+	}
+	if e.Inputs > 1 {
+		return s + fmt.Sprintf("input %d of its %d has no result", e.Index, e.Inputs)
+	}
+	return s + "its input has no result"
+}
+
+// Unwrap returns the error of the input.
+func (e *InputError) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
+
+// Format writes the line of [InputError.Error], and with %+v what the cause has to say at length.
+func (e *InputError) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", e.Error())
+	case verb == 'v' && s.Flag('+') && e != nil && e.Err != nil:
+		fmt.Fprintf(s, "%s: %+v", e.head(), e.Err)
+	default:
+		io.WriteString(s, e.Error())
+	}
+}
