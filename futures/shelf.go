@@ -153,7 +153,7 @@ func (s *shelf) take(number int) (incoming, bool) {
 	}
 	s.read(i)
 	s.forget()
-	a := incoming{first: int(first), n: int(n >> 1), data: data, local: n&1 != 0}
+	a := incoming{first: int(first), base: int(first), n: int(n >> 1), data: data, local: n&1 != 0}
 	a.units = (a.n + s.chunk - 1) / s.chunk
 	return a, true
 }
