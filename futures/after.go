@@ -23,12 +23,12 @@ import (
 // When the input fails the call does not run and fails with an [*InputError], which says which input it was and wraps its error. When the
 // input is cancelled so is the call. To cancel the call, which waits as a pending one, leaves the input alone, which others may have.
 //
-// The argument is encoded when the input is done, on a goroutine of the executor's. If that fails, so does the call. Where it is large and not copied ([WithSnapshot]), what the input's
+// The argument is encoded when the input is done, on a goroutine of the executor's, or on the caller's if the input is done already. If that fails, so does the call. Where it is large and not copied ([WithSnapshot]), what the input's
 // future returned must not be written before the call is done. A [ThreadPoolExecutor] hands on the value itself. Options mean what they mean for [Submit]: the time-out and
 // retries begin with the call, the end of a [WithContext] cancels it while it waits, and equal calls are in a [WithJournal] in the order in which they became ready.
 //
 // A shutdown that waits waits for the inputs and the calls behind them, as Close does: [CancelFutures], the end of the program by a signal and a pool that
-// breaks cancel or fail them as they do what is queued. [Stats.Blocked] is how many wait. What is queued when an input is done is at the end of the queue.
+// breaks cancel or fail them as they do what is queued. [Stats.Blocked] is how many wait. A call whose input is done is queued behind what is there, as far as priorities allow.
 //
 // The errors are those of [Submit], and one for a nil input.
 func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ...TaskOption) (*Future[R], error) {
@@ -65,10 +65,12 @@ func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ..
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t, (*dispatch.Master).Expect); err != nil {
 		return nil, refusal(err)
 	}
-	if !t.isDone() && !input.follow(&t.node) {
+	if !input.follow(&t.node) {
 		if f := t.input.Swap(nil); f != nil {
 			t.proceed(f)
 		}
+	} else if t.isDone() { // it was cancelled, or dropped, before
+		t.leave()
 	}
 	return &t.Future, nil
 }
@@ -104,7 +106,7 @@ func (t *afterTask[A, R]) identify() (err error) {
 func (t *afterTask[A, R]) fire() *callbackList {
 	f := t.input.Swap(nil)
 	switch {
-	case f == nil:
+	case f == nil, t.isDone(): // cancelled or dropped
 	case f.err == nil && !f.Cancelled() && t.rec == nil && (t.ex.shares || t.fn.args.Number()):
 		t.supply(f)
 	default:
@@ -116,6 +118,7 @@ func (t *afterTask[A, R]) fire() *callbackList {
 // proceed does what follows from the input, which is done.
 func (t *afterTask[A, R]) proceed(f *Future[A]) {
 	switch {
+	case t.isDone():
 	case f.Cancelled():
 		t.master.Forgo(&t.job, dispatch.Withheld, func() {
 			list, _ := t.revoke(t.because(f.whyCancelled()))
@@ -183,8 +186,10 @@ func (t *afterTask[A, R]) recall(f *Future[A]) {
 	}
 	if known {
 		if v, err, ok := t.rec.outcome(o); ok {
-			t.ex.recalled.Add(1)
-			t.master.Forgo(&t.job, dispatch.Known, func() { t.ex.notify(t.settleBy(nil, v, err)) })
+			t.master.Forgo(&t.job, dispatch.Known, func() {
+				t.ex.recalled.Add(1)
+				t.ex.notify(t.settleBy(nil, v, err))
+			})
 			return
 		}
 	}
@@ -192,11 +197,16 @@ func (t *afterTask[A, R]) recall(f *Future[A]) {
 	t.supply(f)
 }
 
-// cancelled implements canceller: the call is cancelled, or was when it was queued.
-func (t *afterTask[A, R]) cancelled() *callbackList {
+// leave has the input forget the call.
+func (t *afterTask[A, R]) leave() {
 	if f := t.input.Swap(nil); f != nil {
 		f.unfollow(&t.node)
 	}
+}
+
+// cancelled implements canceller: the call is cancelled, or was when it was queued.
+func (t *afterTask[A, R]) cancelled() *callbackList {
+	t.leave()
 	return t.task.cancelled()
 }
 

@@ -92,7 +92,7 @@ func (c *core) unfollow(n *node[hook]) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.list != nil && c.list.hooks.remove(n)
+	return !c.isDone() && c.list != nil && c.list.hooks.remove(n) // what is done goes through its hooks without the lock
 }
 
 // laneLocked returns where the future's callbacks run, or nil. The lock is held.
@@ -169,6 +169,7 @@ func (l *callbackList) release() *callbackList {
 			for stop := n.prev; ; {
 				// A hook's memory is its owner's and may be gone once it has fired; read on first.
 				here, next := n, n.next
+				here.prev, here.next = nil, nil // else a future that is kept keeps all that have followed the same one
 				end.next = here.to.fire()
 				end = end.last()
 				if here == stop {

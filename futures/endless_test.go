@@ -156,7 +156,7 @@ func TestAnEndlessChainOfCallsKeepsNothingOfThoseThatAreDone(t *testing.T) {
 		if f, err = futures.SubmitAfter(ex, countOrHeap, f); err != nil {
 			t.Fatal(err)
 		}
-		if n%1000 != 0 {
+		if n%short != 0 {
 			continue
 		}
 		if v, err := f.ResultWithin(testkit.Limit); v != n || err != nil {

@@ -211,9 +211,10 @@ func (e *executor) started() (*dispatch.Master, error) {
 	}
 	if err != nil {
 		if e.recording != nil {
+			rec, hooks := e.recording, e.hooks // a further try has others
 			go func() {
-				_ = e.recording.Close(err, life.LastWords)
-				e.hooks.await(context.Background(), e.recording)
+				_ = rec.Close(err, life.LastWords)
+				hooks.await(context.Background(), rec)
 			}()
 		}
 		return nil, err

@@ -48,11 +48,15 @@ func lend[F Awaitable](ctx context.Context, fs []F) *dispatch.Loan {
 	return w.lend(ctx, home)
 }
 
-// isTask tells whether the future is the result of a task itself, and not of what is made of it.
+// isTask tells whether the future is the result of a task that is queued or runs, and not of what is made of it or of one that waits for its input.
 func (c *core) isTask() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, is := c.owner.(worker)
+	owner := c.owner
+	c.mu.Unlock()
+	_, is := owner.(worker)
+	if d, depends := owner.(dependent); depends && d.awaits() != nil {
+		return false
+	}
 	return is
 }
 

@@ -97,9 +97,12 @@ func vacant(path, host string) error {
 	if is.Mode()&os.ModeSocket == 0 {
 		return fmt.Errorf("%s is there, and no socket", path)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	switch c, err := net.DialTimeout("unix", path, time.Second); {
+	case err == nil:
 		c.Close()
 		return fmt.Errorf("%s is in use by another program", path)
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded): // it listens, and accepts nothing now
+		return fmt.Errorf("%s is in use by another program, which does not answer", path)
 	}
 	said, err := os.ReadFile(path + hostSuffix)
 	if err != nil {

@@ -61,6 +61,7 @@ func (m *Master) Forgo(j *Job, why Forgone, tell func()) {
 		m.unlock()
 		return
 	}
+	j.marks |= dropped // its sink is told below: a cancellation meanwhile does not count it again
 	switch why {
 	case Unsupplied:
 		m.stats.Failed++

@@ -415,7 +415,7 @@ func (t *tracer) count(now time.Duration, always bool) {
 	s := &t.m.stats
 	c := trace.Counters{Submitted: s.Submitted, Done: s.Done, Failed: s.Failed, Cancelled: s.Cancelled, Retried: s.Retried, Lost: s.Lost,
 		Restarts: s.Restarts, Running: t.m.flying - t.m.lending.lent, Workers: t.m.ready}
-	c.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-t.m.flying)
+	c.Queued = max(0, int(s.Submitted)-int(s.Done+s.Failed+s.Cancelled)-t.m.flying-len(t.m.blocked))
 	if c == t.counters {
 		return
 	}

@@ -25,7 +25,7 @@ func (q *queue) add(e *Event) {
 	n := len(q.events)
 	switch {
 	case q.ended:
-	case n < mostPending, e.Kind != UnitsRan && n < mostPending+mostUnsaid:
+	case n < mostPending, e.Kind != UnitsRan && n < mostPending+mostUnsaid, e.Kind == PoolEnds: // the last is never missing
 		q.events = append(q.events, *e)
 	case e.Kind == UnitsRan:
 		q.over.add(e, int(^uint(0)>>1))

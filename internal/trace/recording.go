@@ -180,6 +180,10 @@ func (p *Pool) Add(e Event) {
 	if p.file != nil && e.Kind != UnitsBegun && !p.rec.broken.Load() {
 		p.file.add(&e)
 	}
+	switch e.Kind {
+	case Counted, ClockKnown, PoolBegins: // no hook is told of them
+		return
+	}
 	for _, h := range p.hooks {
 		h.add(&e)
 	}

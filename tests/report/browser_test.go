@@ -49,8 +49,16 @@ func browse(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
+	profile, err := os.MkdirTemp("", "chromium-profile-") //nolint:usetesting // processes of the browser may still write into it when its first one has ended
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(testkit.Limit); os.RemoveAll(profile) != nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		}
+	})
 	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe", "--no-proxy-server",
-		"--window-size=1400,1000", "--user-data-dir="+t.TempDir(), "about:blank")
+		"--window-size=1400,1000", "--user-data-dir="+profile, "about:blank")
 	cmd.ExtraFiles = []*os.File{toIt, fromIt}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -124,7 +132,7 @@ func (b *browser) call(session, method string, params map[string]any) map[string
 // eval returns the value of an expression in the page.
 func (b *browser) eval(expression string) any {
 	b.t.Helper()
-	r := b.call(b.session, "Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true})
+	r := b.call(b.session, "Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true})
 	if e, failed := r["exceptionDetails"]; failed {
 		b.t.Fatalf("%s: %v", expression, e)
 	}

@@ -55,7 +55,7 @@ func (s *spawning) start(ctx context.Context) (*Hub, error) {
 	}
 	if len(s.spec.Info) == 0 {
 		request.Info = []mpi.InfoPair{{Key: "soft", Value: fmt.Sprintf("1:%d", s.spec.Workers)}}
-		if b := mpi.FindBinding(); mpi.FindLauncher(os.LookupEnv).Family == mpi.OpenMPI && b.Allowed == b.Online {
+		if b := mpi.FindBinding(); mpi.FindLauncher(os.LookupEnv).Family == mpi.OpenMPI && b.Allowed > 1 {
 			// Open MPI binds spawned processes to a core each, whatever mpiexec was told.
 			request.Info = append(request.Info, mpi.InfoPair{Key: "bind_to", Value: "none"})
 		}
