@@ -63,12 +63,17 @@
 //
 // # Guarantees
 //
-// Single calls begin in the order of submission, or of their inputs' end ([SubmitAfter]), and so do the elements of a map. Maps, and the calls together, share the workers in equal parts,
-// so that none waits for all of another; [WithPriority] has some come first. A Cancel that returns true means that the task never runs. No task runs twice,
-// unless it was marked with [WithRetries]. A local process that dies takes the one task it was running with it, which fails with a
-// [*BrokenError]; it is replaced, and everything else goes on. A rank takes what it had been sent with it, a chunk or several tiny tasks
-// where these travel together, and is not replaced. Every wait has an end: a start, an initializer, a silent
-// worker and a shutdown are bounded by options.
+// Single calls begin in the order in which they were submitted, or in which their inputs became ready ([SubmitAfter]). The
+// elements of a map begin in their order. Each map has an equal part of the workers' time, and all single calls together have
+// one such part; [WithPriority] changes that. After a Cancel that returns true the task never runs. No task runs twice,
+// unless [WithRetries] allows it.
+//
+// When a local process dies, the task that it was running fails with a [*BrokenError]. A new process takes its place, and all
+// other tasks go on. When a rank dies, the tasks that had been sent to it fail, a chunk or several tiny tasks; it is not
+// replaced.
+//
+// No wait for a worker is endless: options bound the start, the initializer, the silence of a worker and its departure. Close
+// waits until all queued tasks have run.
 //
 // # Where a task runs
 //
@@ -108,8 +113,8 @@
 //
 // # Environment
 //
-// Read when an executor starts: RANKPOOL_BACKEND (auto, mpi, processes, threads), RANKPOOL_MAX_WORKERS,
-// RANKPOOL_USE_PKL5 (large slices beside the message: yes, the default, or no), RANKPOOL_PKL5_THRESHOLD (bytes; default
+// docs/environment.md has all variables. An executor reads when it starts, among others: RANKPOOL_BACKEND (auto, mpi,
+// processes, threads), RANKPOOL_MAX_WORKERS, RANKPOOL_SLOTS (see [WithSlots]), RANKPOOL_USE_PKL5 (large slices beside the message: yes, the default, or no), RANKPOOL_PKL5_THRESHOLD (bytes; default
 // 262144), RANKPOOL_BACKOFF (seconds or a duration), RANKPOOL_SERVICE (workers that were started apart, see [WithService]),
 // RANKPOOL_PROC_SOCKET (1: local processes send large slices by their sockets and do not read each other's memory).
 //

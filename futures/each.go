@@ -10,11 +10,13 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// SubmitEach queues one call of fn on every worker, all with the same argument and all at the same time, and returns the
-// future of their results, in the order of the workers. It does not block. With [OnWorkers] it is on so many workers, and others go on with
-// something else. Such calls are a gang. When everything has begun that waited before it, the gang
-// is first in the queue, begins when every worker is free, and until then holds up everything else but short tasks, in the gaps: however many are queued, with whatever else,
-// they do not wait for each other.
+// SubmitEach calls fn once on every worker, with the same argument and at the same time. It returns the future of the
+// results, in the order of the workers, and does not block. The calls are a gang. With [OnWorkers] a gang has only so many
+// workers, and the others run other tasks.
+//
+// A gang waits until everything that was queued before it has begun. Then it is first in the queue, and begins when every
+// worker is free. Until then only short tasks run, on workers that are free already. Gangs begin one after another, so they
+// cannot block each other.
 //
 // The future is done when all calls have ended; if some fail it has the error of the first that failed by itself, and not
 // because another had, behind its rank. Other gangs and tasks go on. A call that is lost with its worker is never repeated: the others, if they wait for it in the

@@ -81,9 +81,9 @@ func (f Func[A, R]) Name() string {
 //	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
 //
 // Several arguments are a struct, or a [Pair] with [Spread]. A function without an error is wrapped in [Pure], one that takes a context
-// is registered by [RegisterContext]. Both types must be encodable: no channels, functions or unsafe pointers inside. The options
-// [WithTaskTimeout] and [WithRetries] set what holds for the function unless a call says otherwise, and [WithVersion] tells its results in a journal
-// from those of older code.
+// is registered by [RegisterContext]. Both types must be encodable: no channels, functions or unsafe pointers inside. A
+// [FuncOption] such as [WithTaskTimeout] holds for the function unless a call says otherwise. [WithVersion] distinguishes its results
+// in a journal from those of older code.
 //
 // Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or [Main] has begun; for a taken
 // name it names both places. [TryRegister] returns the error. A library puts its package path in front of its names, as in

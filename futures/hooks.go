@@ -144,7 +144,7 @@ type HookWorker struct {
 //
 // A hook that panics, or calls [runtime.Goexit], is not called again: that is an error in the log, and costs the executor nothing.
 //
-// The last batch comes when the workers have left. Close, a Shutdown that waits, a pool's Join and the end of [Main] wait until the hook has returned from it, for 5 seconds at
+// The last batch comes when the workers have left. Close, a Shutdown that waits, joining a pool and the end of [Main] wait until the hook has returned from it, for 5 seconds at
 // most, and for a second at most when the context of Shutdown has ended or a signal ends the program. Then its context ends, and the log has a warning. A hook may use the
 // executor, but must not wait for its end: that would be for itself, for these 5 seconds.
 //

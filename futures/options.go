@@ -201,8 +201,8 @@ const allOutOfBand = 1
 
 // WithStartTimeout bounds how long a worker may take until it is ready, its initializer included; the default is 30 s. The other ranks
 // of an [MPICommExecutor] are waited for without a limit, unless this option sets one. Globals and the argument of the initializer extend
-// the limit by a second for each 16 MiB; as long as bytes of them move to a worker it begins anew, until all workers could have had them at
-// that rate.
+// the limit by a second for each 16 MiB. While their bytes still move to the worker the limit starts again, but not beyond the time in which
+// all workers could have received them at that rate.
 func WithStartTimeout(d time.Duration) Option {
 	return positive("WithStartTimeout", d, func(c *config) { c.start = d })
 }

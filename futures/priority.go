@@ -11,9 +11,8 @@ const mostPriority = 100
 // their order, and so do the elements of a map. A task that runs is not interrupted, and what has been sent to a worker, at most about
 // a millisecond of work ahead of what runs there, goes first.
 //
-// No priority starves. Tasks that are n lower than others have their turn when the workers have run 16 n times as long for those above as it
-// takes itself: at least one part in 16 n + 1 of the time, so the lowest has one in 3,201 while there is always something of the highest.
-// Where nobody knows yet how long a function takes, it is taken for long.
+// No priority starves. Tasks whose priority is n lower get at least one part in 16 n + 1 of the workers' time. So priority
+// -100 gets one part in 3,201 beside tasks of priority 100. A function that has not run yet counts as long.
 //
 // A task that was given back, is to run again, or that another task waits for goes before all others. A [SubmitEach] takes no priority: it comes
 // behind everything that was submitted before it and has no priority below 0.

@@ -9,7 +9,7 @@ import (
 	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
-// TaskOption is a choice for one call: for [Submit], and the verbs of package pool that apply.
+// TaskOption is an option of one call: of [Submit], [SubmitAfter], pool.Apply and pool.ApplyAsync.
 type TaskOption interface {
 	task(*taskConfig) error
 }

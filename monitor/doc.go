@@ -4,7 +4,7 @@
 //
 //	import _ "github.com/rankpool/rankpool/monitor"
 //
-//	RANKPOOL_MONITOR=127.0.0.1:0       a free port of this host, for who has the address that is printed
+//	RANKPOOL_MONITOR=127.0.0.1:0       a free port of this host, for anyone who has the printed address
 //	RANKPOOL_MONITOR=unix:/run/sweep   a Unix socket, for this user alone
 //	RANKPOOL_MONITOR=public:0.0.0.0:0  an address that other hosts reach
 //

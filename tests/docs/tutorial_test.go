@@ -150,6 +150,17 @@ func TestTheTutorialWorksWordForWord(t *testing.T) {
 	}
 }
 
+func TestThePageOnJobsThatTakeDaysWorksWordForWord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out by -short: builds a program")
+	}
+	r := newReader(t)
+	r.dir = filepath.Dir(r.dir) // it makes a folder of its own
+	if n := r.reads(t, read(t, "docs/long-jobs.md")); n < 2 {
+		t.Errorf("%d blocks of commands were run, which is too few", n)
+	}
+}
+
 func TestTheProgramOfTheReadmeWorksInAnEmptyFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left out by -short: builds a program")
