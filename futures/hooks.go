@@ -19,7 +19,7 @@ import (
 // waits for the hook any more. The batch belongs to the hook, which may keep it.
 type Hook func(ctx context.Context, b *HookBatch)
 
-// HookBatch is what has happened in an executor since the batch before. Within each of its lists the order is that in which the master learned of it.
+// HookBatch is what has happened in an executor since the batch before. Each of its lists is in the order in which the master learned of it, but for merged tasks, which come last.
 type HookBatch struct {
 	Executor int    // counts the executors of the program that have started, from 1, as package monitor does
 	Backend  string // what [Executor.Backend] says
@@ -137,8 +137,8 @@ type HookWorker struct {
 // programs that send this elsewhere, such as spans to OpenTelemetry (examples/otel); for a file there is [WithTrace], and for the counters of now
 // [Executor.Stats]. What a journal had did not run, and is not told. Nil hooks are left out; hooks of several options are all called.
 //
-// Nobody waits for a hook but the end of the executor. It is called at most every quarter of a second, if there is something to tell, on a goroutine that belongs to
-// it, so it may block. While it does 16,384 entries wait for it, some megabytes. Further tasks are put together by worker, function and outcome, and further other
+// Nobody waits for a hook but the end of the executor. It is called about every quarter of a second if there is something to tell, sooner when much has gathered, on a goroutine that belongs to
+// it, so it may block. While it does some 16,384 entries wait for it, some megabytes. Further tasks are put together by worker, function and outcome, and further other
 // entries are dropped: the next batch says how many of each, which is 0 for a hook that keeps up. The sum of [HookTask.Tasks] is right
 // in any case. Another hook, and a recording, lose nothing by it.
 //

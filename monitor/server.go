@@ -55,7 +55,7 @@ func Serve(ctx context.Context, address string) (*Server, error) {
 // Address is where the server is: an address for a browser, with the token, or unix:PATH. `rankpool top` takes either.
 func (s *Server) Address() string { return s.where }
 
-// Close ends the server, and waits until nothing of it is left. Requests that are being answered are cut off. It may be called again.
+// Close ends the server. Requests that are being answered are cut off. It may be called again.
 func (s *Server) Close() error {
 	s.forget()
 	s.close(context.Background())
