@@ -36,6 +36,9 @@ func TestWhatIsSeenOfARunTellsOfTwoExecutorsAndOfALostWorker(t *testing.T) {
 			}
 			cases = append(cases, testCase{mode: m, kill: true}, testCase{mode: m, slots: 2, kill: true})
 		}
+		if m, ok := spawnless(); ok {
+			cases = append(cases, testCase{mode: m, kill: true})
+		}
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprintf("%s with %d slots", c.mode.name, max(c.slots, 1)), func(t *testing.T) {
@@ -49,12 +52,13 @@ func TestWhatIsSeenOfARunTellsOfTwoExecutorsAndOfALostWorker(t *testing.T) {
 				args = []string{"kill"}
 			}
 			pkg := watched
-			if c.mode.ranks > 0 {
+			onRanks := c.mode.reports == "mpi"
+			if onRanks {
 				pkg, args = c.mode.staying(t, watched, args)
 			}
 			o := c.mode.run(t, pkg, args, env...)
 			switch {
-			case c.mode.ranks > 0:
+			case onRanks:
 				o.ends(t, 0, lost...)
 			case o.code != 0:
 				t.Fatalf("status %d:\n%s", o.code, o.output)
