@@ -10,7 +10,7 @@
 GO       ?= go
 SHELL    := /bin/sh
 LARGE    ?= ^TestLarge|GiB
-TIMEOUT  ?= 40m
+TIMEOUT  ?= 70m
 FUZZ     ?= ./internal/pkl5 ./internal/registry ./internal/remote ./internal/link ./internal/link/proc ./internal/link/mpilink ./internal/dispatch
 FUZZTIME ?= 3
 JOBS     ?= 3
