@@ -20,7 +20,7 @@ func channel(ctx context.Context, b *bench) error {
 		all.Go(func() {
 			there.Done()
 			for i := range tasks {
-				results[i], _ = dozes(each)
+				results[i], _ = sleeps(each)
 			}
 		})
 	}

@@ -15,14 +15,14 @@ import (
 )
 
 var (
-	doze  = futures.Register("bench.doze", dozes)
+	sleep = futures.Register("bench.sleep", sleeps)
 	hold  = futures.Register("bench.hold", holds)
 	spin  = futures.Register("bench.spin", spins)
 	spent = futures.Register("bench.spent", func(struct{}) (time.Duration, error) { return processorTime(), nil })
 )
 
-// dozes sleeps, and returns how long that took.
-func dozes(d time.Duration) (time.Duration, error) {
+// sleeps sleeps, and returns how long that took.
+func sleeps(d time.Duration) (time.Duration, error) {
 	begin := time.Now()
 	time.Sleep(d)
 	return time.Since(begin), nil
@@ -72,7 +72,7 @@ func skewed(ctx context.Context, b *bench) error {
 func run(ctx context.Context, b *bench, ds []time.Duration) (sum time.Duration, err error) {
 	fs := make([]*futures.Future[time.Duration], len(ds))
 	for i, d := range ds {
-		if fs[i], err = futures.Submit(b.ex, doze, d); err != nil {
+		if fs[i], err = futures.Submit(b.ex, sleep, d); err != nil {
 			return 0, err
 		}
 	}
