@@ -1,0 +1,165 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+// requeues is the script of docs/clusters.md that puts its job back into the queue, for a walltime of some minutes, of which the last one comes after the warning.
+func requeues(t *testing.T, minutes int, command string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "clusters.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(block[1], "--requeue") {
+			continue
+		}
+		script := block[1]
+		for from, to := range map[string]string{
+			`--time=\S+`: fmt.Sprintf("--time=%d", minutes), `--signal=TERM@\d+`: "--signal=TERM@60", `--mpi=\S+`: "--mpi=" + right(), `\./sweep\b`: command,
+		} {
+			old := regexp.MustCompile(from)
+			if n := len(old.FindAllString(script, -1)); n != 1 {
+				t.Fatalf("%d of %q, want 1, in:\n%s", n, from, script)
+			}
+			script = old.ReplaceAllString(script, to)
+		}
+		return script
+	}
+	t.Fatal("docs/clusters.md has no script with --requeue")
+	return ""
+}
+
+// batchJob is a job that is in the queue, or was.
+type batchJob struct {
+	c   *cluster
+	id  string
+	dir string
+}
+
+// submit queues a script. The job ends with the test.
+func submit(t *testing.T, script string) batchJob {
+	t.Helper()
+	j := batchJob{c: slurm(t), dir: t.TempDir()}
+	path := filepath.Join(j.dir, "job.sh")
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := j.slurm("sbatch", "--parsable", "--output=job.out", path)
+	if err != nil {
+		t.Fatalf("sbatch: %v\n%s", err, out)
+	}
+	j.id = strings.TrimSpace(out)
+	t.Cleanup(func() { _, _ = j.slurm("scancel", "--signal=KILL", "--full", j.id); _, _ = j.slurm("scancel", j.id) })
+	return j
+}
+
+// slurm runs a command of Slurm.
+func (j batchJob) slurm(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := j.c.command(ctx, append(j.c.on("node1"), args...))
+	cmd.Dir = j.dir
+	cmd.Env = append(cmd.Env, environment("OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// ends waits until the job has ended for good, and returns in which state. What was put back into the queue does not wait there until its credentials have run
+// out, two minutes by default: it is told to begin.
+func (j batchJob) ends(t *testing.T) string {
+	t.Helper()
+	field := func(record, name string) string {
+		m := regexp.MustCompile(`\b` + name + `=(\S+)`).FindStringSubmatch(record)
+		if m == nil {
+			return ""
+		}
+		return m[1]
+	}
+	for end := time.Now().Add(testkit.Suite); time.Now().Before(end); time.Sleep(time.Second) { // Slurm tells nobody
+		record, err := j.slurm("scontrol", "--oneliner", "show", "job", j.id)
+		if err != nil {
+			continue // it is busy
+		}
+		switch state := field(record, "JobState"); {
+		case state == "PENDING" && field(record, "Reason") == "BeginTime":
+			_, _ = j.slurm("scontrol", "update", "JobId="+j.id, "StartTime=now")
+		case slices.Contains([]string{"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}, state):
+			return state
+		}
+	}
+	t.Fatalf("the job does not end\n%s\n%s", j.output(), j.c.slurmLogs())
+	return ""
+}
+
+func (j batchJob) output() string {
+	out, _ := os.ReadFile(filepath.Join(j.dir, "job.out"))
+	return string(out)
+}
+
+func TestAJobThatNeedsThreeWalltimesPutsItselfBackIntoTheQueueAndRunsNothingTwice(t *testing.T) {
+	slurm(t)
+	probe := binaries.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")
+	// Where the machine is so busy that the job does not get ready between its start and the warning, half a minute at least, it is given more.
+	for minutes := 2; ; minutes *= 2 {
+		dir := t.TempDir()
+		j := submit(t, requeues(t, minutes, fmt.Sprintf("%s -dir %s walltimes", probe, dir)))
+		state := j.ends(t)
+		text, err := os.ReadFile(filepath.Join(dir, "notes"))
+		told := strings.Count(j.output(), "ended by signal: terminated")
+		if (state != "COMPLETED" || told < 2) && minutes < 8 {
+			t.Logf("with %d minutes the job ended as %s (%v), so it is run once more; it printed:\n%s\nand noted:\n%s", minutes, state, err, j.output(), text)
+			continue
+		}
+		if err != nil || state != "COMPLETED" {
+			t.Fatalf("the job ended as %s (%v); it printed:\n%s\nand noted:\n%s\n%s", state, err, j.output(), text, j.c.slurmLogs())
+		}
+		checkWalltimes(t, string(text), j.output())
+		return
+	}
+}
+
+// checkWalltimes looks at what the runs of a job have noted.
+func checkWalltimes(t *testing.T, notes, output string) {
+	t.Helper()
+	runs, over := 0, 0
+	came, recorded := map[int]bool{}, 0
+	for line := range strings.Lines(notes) {
+		var what string
+		var n int
+		if _, err := fmt.Sscan(line, &what, &n); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		switch what {
+		case "claims":
+			if runs++; n != 0 {
+				t.Errorf("run %d finds a claim of the one before: the journal was not closed", runs)
+			}
+			recorded = len(came)
+		case "ran":
+			if came[n] {
+				t.Errorf("element %d runs again in run %d, although it was recorded", n, runs)
+			}
+		case "came":
+			came[n] = true
+		case "over":
+			if over++; n < recorded {
+				t.Errorf("%d elements were recalled at last, and %d had been recorded", n, recorded)
+			}
+		}
+	}
+	if runs < 3 || over != 1 || len(came) != 120 {
+		t.Errorf("%d runs, of which %d have finished, and %d elements of 120; the job printed:\n%s\nand noted:\n%s", runs, over, len(came), output, notes)
+	}
+}
