@@ -26,7 +26,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test short nightly ci deps check narrow ledgers large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
+.PHONY: help test short nightly ci deps check narrow ledgers kills large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
 	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi pictures clean
 
 help: ## list the targets
@@ -48,7 +48,7 @@ short: ## run the tests of a contributor's loop, the packages and the behaviours
 nightly: ## run everything under the race detector, each fuzz test for a minute, and the repeated runs
 	@GO='$(GO)' tools/need-go
 	@$(MAKE) --no-print-directory deps
-	@FUZZTIME=60 $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers matrix-short race
+	@FUZZTIME=60 $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers kills matrix-short race
 
 ci: ## what .ci/run does, that is, install, then run what make test does, the fuzz tests for some seconds and the repeated runs
 	@GO='$(GO)' tools/need-go
@@ -100,6 +100,11 @@ ledgers: ## run the long ledger of tasks whose workers are killed hundreds of ti
 	$(GOTEST) -run LedgerBalancesWhileWorkers ./tests/modes
 	@for mpi in openmpi mpich; do GO='$(GO)' tools/can mpi-$$mpi >/dev/null || continue; (set -x; \
 	MPITEST_LAUNCHER=$$mpi $(GOTEST) -tags mpi -run LedgerBalancesWhileRanks ./tests/modes) || exit 1; done
+
+# The same tests with a few kills are in the race lane.
+kills: ## kill masters that have a journal at 200 instants each, and look at what runs again
+	@echo '== kills'
+	RANKPOOL_KILLS=200 $(GOTEST) -run 'IsKilledAt(Any|Random)Instant' ./internal/resultlog ./tests/faults
 
 # Without a C compiler they run without it. The detector has every process idle for a second at its exit unless told otherwise.
 race: ## run the tests under the race detector

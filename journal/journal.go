@@ -68,7 +68,7 @@ func (e *InUseError) Error() string { return e.text }
 // none any more. When the job comes back on another host earlier than that, Open waits for the rest of the time. Otherwise Open takes as long as the file is read, without its large results:
 // some seconds for ten million results.
 //
-// A file that cannot be written, or is something else, is an error, and is left as it is.
+// A file that cannot be written, or is something else, is an error, and is left as it is. So is a folder in which no file can be made: the claim is one.
 func Open(path string, opts ...Option) (*Journal, error) {
 	c := resultlog.Options{Warn: func(msg string) { life.Complaints().Warn("rankpool: " + msg) }}
 	for _, o := range opts {

@@ -120,7 +120,7 @@ func takeClaim(path string, lease time.Duration, waiting func(holder)) (*claim, 
 	for range 100 {
 		n, err := c.highest()
 		if err != nil {
-			return nil, err
+			return nil, c.unclaimable(err)
 		}
 		var other holder
 		if n > 0 {
@@ -131,12 +131,20 @@ func takeClaim(path string, lease time.Duration, waiting func(holder)) (*claim, 
 				return nil, err
 			}
 		}
-		if ok, err := c.make(n+1, n, other); err != nil || ok {
-			return c, err
+		switch ok, err := c.make(n+1, n, other); {
+		case err != nil:
+			return nil, c.unclaimable(err)
+		case ok:
+			return c, nil
 		}
 		time.Sleep(time.Duration(10+time.Now().UnixNano()%50) * time.Millisecond)
 	}
 	return nil, fmt.Errorf("journal %s: its claim changes hands all the time", path)
+}
+
+// unclaimable says what it means that no claim can be made.
+func (c *claim) unclaimable(err error) error {
+	return fmt.Errorf("journal %s cannot be written: it needs a file beside it that names the process which writes it: %w", c.path, err)
 }
 
 func cut(s string) string { return s[:min(len(s), 200)] }

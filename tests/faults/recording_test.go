@@ -1,0 +1,224 @@
+//go:build unix
+
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rankpool/rankpool/futures"
+	"github.com/rankpool/rankpool/journal"
+)
+
+const (
+	elementsVariable = "FAULTS_ELEMENTS" // how many a job has whose master is killed
+	runVariable      = "FAULTS_NUMBER"   // which run of the job it is
+)
+
+// looks has noted fail in this process instead of running: what then comes is recorded.
+var looks atomic.Bool
+
+// noted notes that it runs, and has a result that is large now and then.
+var noted = futures.Register("noted", func(i int) ([]float64, error) {
+	if looks.Load() {
+		return nil, context.Canceled // which is not recorded
+	}
+	time.Sleep(time.Millisecond) // it computes
+	f, err := os.OpenFile(filepath.Join(os.Getenv(directoryVariable), "ran-"+os.Getenv(runVariable)), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintln(f, i)
+	return keptResult(i), errors.Join(err, f.Close())
+}, futures.WithVersion("1"))
+
+func keptResult(i int) []float64 {
+	values := make([]float64, 1)
+	if i%97 == 0 {
+		values = make([]float64, 9000)
+	}
+	for k := range values {
+		values[k] = math.Sin(float64(i + k))
+	}
+	return values
+}
+
+func init() {
+	roles["recording"] = func(ctx context.Context) error {
+		j, err := journal.Open(filepath.Join(os.Getenv(directoryVariable), "journal"))
+		if err != nil {
+			return err
+		}
+		defer j.Close()
+		n := atOnce(strconv.Atoi(os.Getenv(elementsVariable)))
+		return futures.With(ctx, func(ex futures.Executor) error {
+			all := sha256.New()
+			for v, err := range futures.Map(ctx, ex, noted, numbers(n), futures.WithJournal(j)) {
+				if err != nil {
+					return err
+				}
+				must(binary.Write(all, binary.LittleEndian, v))
+			}
+			fmt.Printf("%x\n", all.Sum(nil))
+			return nil
+		}, futures.WithMaxWorkers(3))
+	}
+}
+
+func numbers(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// kills is how many times a master is killed: a few, unless RANKPOOL_KILLS asks for more.
+func kills(few int) int {
+	if n, err := strconv.Atoi(os.Getenv("RANKPOOL_KILLS")); err == nil {
+		return n
+	}
+	return few
+}
+
+// keptJob is a job whose master is killed.
+type keptJob struct {
+	dir, backend string
+	n            int
+}
+
+// begin starts its master.
+func (k keptJob) begin(t *testing.T, run int, out io.Writer) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(limited(t), os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"=recording", directoryVariable+"="+k.dir, "RANKPOOL_BACKEND="+k.backend,
+		elementsVariable+"="+strconv.Itoa(k.n), runVariable+"="+strconv.Itoa(run))
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	cmd.WaitDelay = patience
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// finish lets it run to its end and returns what it prints.
+func (k keptJob) finish(t *testing.T, run int) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := k.begin(t, run, &out).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// ran returns what has run in a run.
+func (k keptJob) ran(t *testing.T, run int) (all []int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(k.dir, "ran-"+strconv.Itoa(run)))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for line := range strings.FieldsSeq(string(text)) {
+		i, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, i)
+	}
+	return all
+}
+
+// recorded returns what is in its journal, each right.
+func (k keptJob) recorded(t *testing.T) (all []int) {
+	t.Helper()
+	looks.Store(true)
+	defer looks.Store(false)
+	j, err := journal.Open(filepath.Join(k.dir, "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ex, err := futures.NewThreadPoolExecutor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := 0
+	for v, err := range futures.Map(limited(t), ex, noted, numbers(k.n), futures.WithJournal(j)) {
+		switch {
+		case err == nil && slices.Equal(v, keptResult(i)):
+			all = append(all, i)
+		case !errors.Is(err, context.Canceled):
+			t.Fatalf("element %d: %d values, %v", i, len(v), err)
+		}
+		i++
+	}
+	if err := errors.Join(ex.Close(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestAMasterThatIsKilledAtRandomInstantsRunsNothingAgainThatWasRecorded(t *testing.T) {
+	for _, backend := range []string{"processes", "threads"} {
+		t.Run(backend, func(t *testing.T) {
+			rounds := kills(5)
+			n := 300 + 150*rounds
+			want := keptJob{t.TempDir(), backend, n}.finish(t, 0)
+			k := keptJob{t.TempDir(), backend, n}
+			since := map[int]int{} // elements that are recorded, to the run after which they were
+			for run := range rounds {
+				cmd := k.begin(t, run, io.Discard)
+				ended := make(chan struct{})
+				go func() { _ = cmd.Wait(); close(ended) }()
+				if run%4 > 0 { // the others at any instant of the start
+					until(t, "the first task", func() bool {
+						select {
+						case <-ended:
+							return true
+						default:
+							return len(k.ran(t, run)) > 0
+						}
+					})
+				}
+				select {
+				case <-ended:
+				case <-time.After(time.Duration(rand.IntN(60_000)) * time.Microsecond):
+				}
+				_ = cmd.Process.Signal(syscall.SIGKILL)
+				<-ended
+				for _, i := range k.recorded(t) {
+					if _, ok := since[i]; !ok {
+						since[i] = run
+					}
+				}
+			}
+			if got := k.finish(t, rounds); got != want || len(got) < 64 {
+				t.Errorf("it ends with %q, and undisturbed with %q", got, want)
+			}
+			for run := range rounds + 1 {
+				for _, i := range k.ran(t, run) {
+					if r, ok := since[i]; ok && r < run {
+						t.Errorf("element %d runs in run %d, and was recorded in run %d", i, run, r)
+					}
+				}
+			}
+			t.Logf("%d kills, %d of %d elements recorded before the last run", rounds, len(since), n)
+		})
+	}
+}

@@ -1,0 +1,8 @@
+//go:build otherargument
+
+package main
+
+type (
+	point  struct{ X, Y int }
+	number int
+)

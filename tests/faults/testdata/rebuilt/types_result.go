@@ -1,0 +1,8 @@
+//go:build otherresult
+
+package main
+
+type (
+	point  struct{ X int }
+	number float64
+)

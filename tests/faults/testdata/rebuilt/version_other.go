@@ -1,0 +1,5 @@
+//go:build otherversion
+
+package main
+
+const version = "2"
