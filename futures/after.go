@@ -23,7 +23,9 @@ import (
 // When the input fails the call does not run and fails with an [*InputError], which says which input it was and wraps its error. When the
 // input is cancelled so is the call. To cancel the call, which waits as a pending one, leaves the input alone, which others may have.
 //
-// The argument is encoded when the input is done, on a goroutine of the executor's, or on the caller's if the input is done already. If that fails, so does the call. Where it is large and not copied ([WithSnapshot]), what the input's
+// The result of a call of the same executor is handed on as it has come from its worker, if the call waits for it then: nothing is decoded or encoded in between, and no code of its type
+// runs in this process. The input's own future decodes it when somebody asks for the result. If that fails, its error says so from then on; the calls that were handed it are not concerned. Any other
+// argument is encoded when the input is done, on a goroutine of the executor's, or on the caller's if the input is done already. If that fails, so does the call. Where the argument is large and not copied ([WithSnapshot]), what the input's
 // future returned must not be written before the call is done. A [ThreadPoolExecutor] hands on the value itself. Options mean what they mean for [Submit]: the time-out and
 // retries begin with the call, the end of a [WithContext] cancels it while it waits, and equal calls are in a [WithJournal] in the order in which they became ready.
 //
@@ -64,6 +66,9 @@ func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ..
 	t.input.Store(input)
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t, (*dispatch.Master).Expect); err != nil {
 		return nil, refusal(err)
+	}
+	if !e.feeds.Load() {
+		e.feeds.Store(true)
 	}
 	if !input.follow(&t.node) {
 		if f := t.input.Swap(nil); f != nil {
@@ -107,7 +112,8 @@ func (t *afterTask[A, R]) fire() *callbackList {
 	f := t.input.Swap(nil)
 	switch {
 	case f == nil, t.isDone(): // cancelled or dropped
-	case f.err == nil && !f.Cancelled() && t.rec == nil && (t.ex.shares || t.fn.args.Number()):
+	case t.passOn(f, true):
+	case !f.late && f.err == nil && !f.Cancelled() && t.rec == nil && (t.ex.shares || t.fn.args.Number()):
 		t.supply(f)
 	default:
 		t.ex.decoding.Add(func() { t.proceed(f) })
@@ -124,13 +130,42 @@ func (t *afterTask[A, R]) proceed(f *Future[A]) {
 			list, _ := t.revoke(t.because(f.whyCancelled()))
 			t.ex.notify(list)
 		})
-	case f.err != nil:
+	case t.passOn(f, false):
+	case f.failure() != nil:
 		t.refuse(t.because(f.err))
 	case t.rec != nil:
 		t.recall(f)
 	default:
 		t.supply(f)
 	}
+}
+
+// takes implements taker.
+func (t *afterTask[A, R]) takes(from *executor) (yes, snapshot bool) {
+	return t.ex == from && t.takesEncoding(), t.snapshot
+}
+
+// takesEncoding tells whether the call can do with the encoding of its input. A journal wants the value, of which it makes an encoding of its own.
+func (t *afterTask[A, R]) takesEncoding() bool { return !t.ex.shares && t.rec == nil }
+
+// passOn queues the call with the encoding of its input, if that is there, and tells whether it did. At once, it copies nothing large.
+func (t *afterTask[A, R]) passOn(f *Future[A], atOnce bool) bool {
+	if !t.takesEncoding() {
+		return false
+	}
+	from := f.opener()
+	if from == nil {
+		return false
+	}
+	unit, segments, shared := from.encoding(t.snapshot)
+	if unit == nil || shared && atOnce {
+		return false
+	}
+	if shared {
+		segments = copies(segments)
+	}
+	t.master.Supply(&t.job, unit, segments)
+	return true
 }
 
 // because is the error of a call whose input has not come.

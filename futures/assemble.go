@@ -112,7 +112,7 @@ type partOf[T any] struct {
 func (in *partOf[T]) fire() *callbackList {
 	a := in.of
 	withdrawn := in.from.is() == cancelled
-	if !withdrawn && in.from.err == nil {
+	if !withdrawn && in.from.failure() == nil {
 		if a.left.Add(-1) == 0 {
 			return a.complete()
 		}

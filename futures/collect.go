@@ -72,7 +72,7 @@ func (in *input[T]) fire() *callbackList {
 	switch {
 	case f.Cancelled():
 		return c.stop(func() (*callbackList, bool) { return c.withdraw(f.err) })
-	case f.err != nil:
+	case f.failure() != nil:
 		return c.stop(func() (*callbackList, bool) { return c.finish(nil, f.err) })
 	case c.left.Add(-1) == 0:
 		return c.complete()

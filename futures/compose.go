@@ -109,7 +109,7 @@ func (c *composed[T, R]) awaits() *core {
 func handle[T, R any](
 	f *Future[T], onValue func(T) (R, error), onError func(error) (R, error), rescue bool,
 ) (R, error) {
-	err := f.err
+	err := f.failure()
 	if err == nil {
 		var v R
 		if v, err = attempt(onValue, f.value); err == nil || !rescue {

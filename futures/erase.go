@@ -135,6 +135,9 @@ func (t *task[A, R]) Unclaim(int, int) { t.unclaim() }
 // Results implements dispatch.Sink.
 func (t *task[A, R]) Results(_, _ int, data []byte, segments [][]byte, by *dispatch.Record) bool {
 	_, _, size := dispatch.ResultHeader(data)
+	if t.ex.feeds.Load() && !t.fn.result.Number() && t.arrive(data[size:], segments, by) {
+		return false
+	}
 	v, err := t.fn.decode(data[size:], segments)
 	t.finish(by, v, err)
 	return false

@@ -139,6 +139,7 @@ type executor struct {
 	maps       mapsUnderWay
 
 	bound  bindings    // calls that end with contexts
+	feeds  atomic.Bool // there were calls that take results
 	looked atomic.Bool // the program has looked at what went wrong when workers left
 
 	comm job.Comm // MPICommExecutor: whose ranks are the workers

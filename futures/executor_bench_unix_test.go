@@ -4,6 +4,7 @@ package futures_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -19,6 +20,10 @@ var (
 	benchInc  = futures.Register("benchInc", func(x int) (int, error) { return x + 1, nil })
 	benchEcho = futures.Register("benchEcho", func(x []float64) ([]float64, error) { return x, nil })
 	benchHold = futures.Register("benchHold", holdUntilGone)
+
+	benchPass  = futures.Register("benchPass", func(x map[string][]string) (map[string][]string, error) { return x, nil })
+	benchSmall = futures.Register("benchSmall", func(x benchPoint) (benchPoint, error) { return x, nil })
+	benchCoded = futures.Register("benchCoded", func(x benchBlob) (benchBlob, error) { return x, nil })
 )
 
 // holdUntilGone keeps its worker until a file is gone.
@@ -140,6 +145,67 @@ func BenchmarkEchoOf16MiB(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	})
+}
+
+// A chain of eight calls, each of which takes the result of the one before: the time for each of them.
+func BenchmarkChain(b *testing.B) {
+	for _, mib := range []int{1, 16, 256} {
+		b.Run(fmt.Sprint(mib, "MiB"), func(b *testing.B) { benchChain(b, benchEcho, make([]float64, mib<<20/8)) })
+	}
+	words := map[string][]string{}
+	for i := range 1000 {
+		words[fmt.Sprint(i)] = slices.Repeat([]string{"some words of it"}, 100)
+	}
+	b.Run("words", func(b *testing.B) { benchChain(b, benchPass, words) })
+	b.Run("coded", func(b *testing.B) { benchChain(b, benchCoded, benchBlob{make([]uint16, 1<<20)}) })
+	b.Run("small", func(b *testing.B) { benchChain(b, benchSmall, benchPoint{1, 2, 3}) })
+}
+
+// benchPoint is a small value.
+type benchPoint struct{ X, Y, Z float64 }
+
+// benchBlob is a value that encodes itself, in its own way.
+type benchBlob struct{ xs []uint16 }
+
+func (x benchBlob) MarshalBinary() ([]byte, error) {
+	b := make([]byte, 0, 2*len(x.xs))
+	for _, v := range x.xs {
+		b = append(b, byte(v), byte(v>>8))
+	}
+	return b, nil
+}
+
+func (x *benchBlob) UnmarshalBinary(b []byte) error {
+	x.xs = make([]uint16, len(b)/2)
+	for i := range x.xs {
+		x.xs[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
+	}
+	return nil
+}
+
+func benchChain[T any](b *testing.B, fn futures.Func[T, T], x T) {
+	const calls = 8
+	overBackends(b, func(b *testing.B, ex futures.Executor) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p := futures.NewPromise[T]()
+			f := p.Future()
+			for range calls {
+				next, err := futures.SubmitAfter(ex, fn, f)
+				if err != nil {
+					b.Fatal(err)
+				}
+				f = next
+			}
+			if err := p.SetResult(x); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := f.Result(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(calls*b.N), "us/call")
 	})
 }
 

@@ -64,6 +64,7 @@ type core struct {
 	mu      sync.Mutex
 	state   atomic.Uint32
 	partial bool // it has a value beside its error
+	late    bool // value and error are made when somebody asks: see arrived
 	err     error
 	list    *callbackList // hooks and callbacks; nil when there are none, and once every callback of a done future has run
 	owner   canceller     // who must know of a Cancel; once done only an owner that has a lane for callbacks, else nil
@@ -154,13 +155,13 @@ func (c *core) doneChannel() <-chan struct{} {
 // cancelled future, which has no outcome to speak of, and otherwise is the error of a wait that ctx ended.
 func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	c := f.base()
-	if err := c.await(ctx); err != nil {
+	if err := c.awaitOutcome(ctx); err != nil {
 		return nil, err
 	}
 	if c.is() == cancelled {
 		return nil, c.whyCancelled()
 	}
-	return c.err, nil
+	return c.failure(), nil
 }
 
 // Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
@@ -170,7 +171,7 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 // A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
 // [ErrTimeout] as well if that was a deadline; the future is unaffected.
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
-	if err := f.base().await(ctx); err != nil {
+	if err := f.base().awaitOutcome(ctx); err != nil {
 		var zero T
 		return zero, err
 	}
@@ -184,7 +185,17 @@ func (f *Future[T]) ResultWithin(d time.Duration) (T, error) {
 	if f == nil {
 		return zero, errNoFuture
 	}
-	if !f.Done() && (d <= 0 || !f.awaitFor(d)) {
+	if !f.Done() {
+		if d <= 0 {
+			return zero, ErrTimeout
+		}
+		end := time.Now().Add(d)
+		if !f.awaitFor(d) {
+			return zero, ErrTimeout
+		}
+		d = max(time.Until(end), 1)
+	}
+	if f.late && !f.openWithin(d) {
 		return zero, ErrTimeout
 	}
 	return f.outcome()
@@ -196,7 +207,7 @@ func (f *Future[T]) outcome() (T, error) {
 	switch {
 	case f.Cancelled():
 		return zero, f.whyCancelled()
-	case f.err != nil && !f.partial:
+	case f.failure() != nil && !f.partial:
 		return zero, f.err
 	}
 	return f.value, f.err
@@ -270,6 +281,8 @@ func (f *Future[T]) String() string {
 	switch s := f.is(); {
 	case s != finished:
 		return fmt.Sprintf("Future[%s](%s)", name, s)
+	case f.opener() != nil:
+		return fmt.Sprintf("Future[%s](%s, not decoded yet)", name, s)
 	case f.err != nil:
 		return fmt.Sprintf("Future[%s](%s with error %T)", name, s, f.err)
 	default:

@@ -28,6 +28,9 @@ type RunInfo struct {
 func (f *Future[T]) Ran() (RunInfo, bool) {
 	f.mu.Lock()
 	r, ok := f.owner.(*ran)
+	if o, is := f.owner.(opener); is {
+		r, ok = o.ran(), true
+	}
 	f.mu.Unlock()
 	if !ok {
 		return RunInfo{}, false

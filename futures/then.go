@@ -109,7 +109,7 @@ func (c *chained[T, R]) call(r *runner) {
 
 // resolve asks the handler that fits for a future and chains to it.
 func (c *chained[T, R]) resolve(f *Future[T]) (*callbackList, error) {
-	err := f.err
+	err := f.failure()
 	if err == nil {
 		inner, herr := attempt(c.onValue, f.value)
 		if herr == nil {

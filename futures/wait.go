@@ -82,7 +82,7 @@ func metBy[F Awaitable](fs []F, mode WaitMode) bool {
 }
 
 // failed tells whether the future finished with an error.
-func (c *core) failed() bool { return c.is() == finished && c.err != nil }
+func (c *core) failed() bool { return c.is() == finished && c.failure() != nil }
 
 // waiter is one blocked Wait.
 type waiter struct {
