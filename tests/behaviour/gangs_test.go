@@ -29,28 +29,9 @@ var (
 		return checkCollectives(ctx, 100)
 	})
 	// deserts is meets of which the last member ends early.
-	deserts = futures.RegisterContext("deserts", func(ctx context.Context, m meeting) (int, error) {
-		c, err := futures.CommWorkers(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if err := m.begun(ctx); err != nil {
-			return 0, err
-		}
-		if c.Rank() == c.Size()-1 {
-			switch m.How {
-			case "fails":
-				return 0, ErrEmpty
-			case "panics":
-				panic("deserted")
-			case "is killed":
-				return 0, killItself()
-			}
-			return 0, nil
-		}
-		_, err = comm.Recv[int](ctx, c, c.Size()-1, comm.AnyTag)
-		return 0, err
-	})
+	deserts = futures.RegisterContext("deserts", desert)
+	// desertsAgain may be repeated as a call of its own, whatever happens to it.
+	desertsAgain = futures.RegisterContext("desertsAgain", desert, futures.WithRetries(3, futures.RetryIf(func(error) bool { return true })))
 	// gangInside runs a gang on an executor of its own.
 	gangInside = futures.RegisterContext("gangInside", func(ctx context.Context, _ int) (int, error) {
 		ex, err := futures.NewMPIPoolExecutor(futures.WithMaxWorkers(2))
@@ -68,6 +49,29 @@ var (
 		return len(got), errors.Join(err, ex.Close())
 	})
 )
+
+func desert(ctx context.Context, m meeting) (int, error) {
+	c, err := futures.CommWorkers(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := m.begun(ctx); err != nil {
+		return 0, err
+	}
+	if c.Rank() == c.Size()-1 {
+		switch m.How {
+		case "fails":
+			return 0, ErrEmpty
+		case "panics":
+			panic("deserted")
+		case "is killed":
+			return 0, killItself()
+		}
+		return 0, nil
+	}
+	_, err = comm.Recv[int](ctx, c, c.Size()-1, comm.AnyTag)
+	return 0, err
+}
 
 func newMeeting(t *testing.T) meeting { return meeting{Dir: t.TempDir(), Go: newGate(t)} }
 
@@ -237,6 +241,27 @@ func TestAMemberThatFailsFailsItsGangAndNoOther(t *testing.T) {
 			other.Go.open()
 			met(t, beside, 2)
 			nothingReserved(t, ex, 4)
+		}
+	})
+}
+
+// Its other members have met the one that failed, so a repeated one would find nobody.
+func TestNoMemberOfAGangRunsAgainWhateverItsFunctionMay(t *testing.T) {
+	onTalking(t, 2, func(t *testing.T, b backend, ex futures.Executor) {
+		for _, how := range []string{"fails", "panics", "is killed"} {
+			if how == "is killed" && (b.reports != "processes" || b.slots > 1) {
+				continue
+			}
+			m := newMeeting(t)
+			m.How = how
+			f := gangOf(t, ex, 2, desertsAgain, m)
+			m.hasBegun(t, 2)
+			m.Go.open()
+			_, err := f.Result(within(t))
+			nothingReserved(t, ex, 2)
+			if n := files(t, m.Dir); err == nil || n != 2 {
+				t.Errorf("a member %s: %d calls of 2 members, %v", how, n, err)
+			}
 		}
 	})
 }
