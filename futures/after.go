@@ -53,12 +53,13 @@ func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ..
 		return nil, err
 	}
 	tc := own.over(fn.f.task).over(e.cfg.task)
-	rec, err := newRecording(e, fn.f, tc.journal)
+	g := e.generation.Load()
+	rec, err := newRecording(e, fn.f, tc.journal, g)
 	if err != nil {
 		return nil, err
 	}
 	t := &afterTask[A, R]{master: m, rec: rec, snapshot: tc.snapshot}
-	t.prepare(e, fn.f, tc)
+	t.prepare(e, fn.f, tc, g)
 	if err := t.identify(); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@
 // Tasks find the flags, the environment and the working directory that the program has set before the executor started, whether in
 // [Main]'s function or before it, on every backend:
 //
-//   - the flags of package flag that were set, by Parse or Set: a worker sets those that it knows, and flag.Parsed and flag.Args say the
+//   - the flags of package flag that were set, by [flag.Parse] or [flag.Set]: a worker sets those that it knows, and flag.Parsed and flag.Args say the
 //     same. A flag of a type of your own gets the values of the command line, one after another. Other libraries for flags have their
 //     own variables: parse before [Main], on every worker, or send what tasks need in their arguments or by a [Global].
 //   - the variables that were set or unset since [Main] began. Those that a launcher has given to each rank stay.

@@ -45,7 +45,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg}
 	t.owner = t
 	tc := own.over(fn.f.task).over(e.cfg.task)
-	t.more = dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Gang: true, Workers: own.gang, OneHost: own.oneHost}
+	t.more = dispatch.More{Generation: e.generation.Load(), Timeout: tc.timeout, Grace: tc.grace, Gang: true, Workers: own.gang, OneHost: own.oneHost}
 	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares}
 	if !e.shares {
 		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)

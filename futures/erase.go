@@ -176,10 +176,7 @@ func cancels(why error) bool {
 
 // release lets go of what only a waiting task needs.
 func (t *task[A, R]) release() {
-	t.job.Data = nil
-	if t.job.More != nil {
-		t.job.More.Segments = nil
-	}
+	t.job.Release()
 }
 
 // localTask is a task for a goroutine of this process: its argument is shared, not encoded. What its call returns goes
@@ -284,10 +281,10 @@ func (w *writer) unit(segments [][]byte) []byte {
 }
 
 // newTask makes the task of a call: ready to be submitted to m.
-func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (*task[A, R], error) {
+func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig, g *dispatch.Generation) (*task[A, R], error) {
 	if ex.shares {
 		t := &localTask[A, R]{arg: arg}
-		t.prepare(ex, fn, tc)
+		t.prepare(ex, fn, tc, g)
 		t.job.Func, t.job.Sink, t.job.Local = fn.sharedNumber(), t, true
 		t.owner = t
 		return &t.task, nil
@@ -301,23 +298,20 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 		// What has no pointers is written first: while the collector runs, a pointer is read before it is written, and for
 		// memory that is new to the process the kernel gives a page of zeros for the one, and another page for the other.
 		unit := fn.args.AppendOne(t.unit[:0], arg)
-		t.prepare(ex, fn, tc)
+		t.prepare(ex, fn, tc, g)
 		t.job.Func, t.job.Sink, t.job.Foreign = number, &t.task, fn.foreign
 		t.owner = &t.task
 		t.job.Data = unit
 		return &t.task, nil
 	}
 	t := new(task[A, R])
-	t.prepare(ex, fn, tc)
+	t.prepare(ex, fn, tc, g)
 	t.job.Func, t.job.Sink, t.job.Foreign = number, t, fn.foreign
 	t.owner = t
 	var segments [][]byte
 	t.job.Data, segments, err = fn.encode(arg, ex.threshold(), tc.snapshot)
 	if len(segments) > 0 {
-		if t.job.More == nil {
-			t.job.More = new(dispatch.More)
-		}
-		t.job.Buffers, t.job.More.Segments = true, segments
+		t.job.Buffers, t.job.Own().Segments = true, segments
 		t.reading = read(segments)
 	}
 	if err != nil {
@@ -326,10 +320,12 @@ func newTask[A, R any](ex *executor, fn *function[A, R], arg A, tc taskConfig) (
 	return t, nil
 }
 
-func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig) {
+func (t *task[A, R]) prepare(ex *executor, fn *function[A, R], tc taskConfig, g *dispatch.Generation) {
 	t.job.Units = 1
 	t.fn, t.ex = fn, ex
 	if tc.timeout > 0 || tc.retries > 0 || tc.grace > 0 || tc.priority != 0 {
-		t.job.More = &dispatch.More{Timeout: tc.timeout, Grace: tc.grace, Retries: tc.retries, Again: tc.again, Priority: tc.priority}
+		t.job.More = &dispatch.More{Generation: g, Timeout: tc.timeout, Grace: tc.grace, Retries: tc.retries, Again: tc.again, Priority: tc.priority}
+	} else if g != nil {
+		t.job.More = g.Plain()
 	}
 }

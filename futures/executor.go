@@ -111,15 +111,18 @@ type executor struct {
 	shares bool // arguments are shared, not encoded: workers are goroutines and the class promises it
 	limit  atomic.Int64
 
-	master   atomic.Pointer[dispatch.Master]
-	starting sync.Mutex // held while the scheduler is made, which may start MPI
-	mu       sync.Mutex // held for moments; taken behind starting
-	shut     bool
-	backend  string
-	workers  int                // processes, ranks or goroutines, as asked for
-	slots    int                // of each of them
-	globals  []globalValue      // as they are sent
-	payload  payload            // the large parts of these, and of the initializer's argument
+	master     atomic.Pointer[dispatch.Master]
+	starting   sync.Mutex // held while the scheduler is made, which may start MPI
+	mu         sync.Mutex // held for moments; taken behind starting
+	shut       bool
+	backend    string
+	workers    int                                 // processes, ranks or goroutines, as asked for
+	slots      int                                 // of each of them
+	globals    []globalValue                       // as they are sent
+	payload    payload                             // the large parts of these, and of the initializer's argument
+	setting    sync.Mutex                          // held while the next generation is made of the last one
+	generation atomic.Pointer[dispatch.Generation] // of what is submitted now; nil until something was set
+
 	home     *dispatch.Home     // where tasks may lend their slots; nil elsewhere
 	settings *settings.Settings // what the workers' processes are set to; nil: nothing
 	world    bool               // its workers are the ranks of this process's world

@@ -11,12 +11,12 @@ import (
 )
 
 // Global is a value that an executor sends to each of its workers once, before the initializer. Register it in a
-// package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get]. It is read-only: what becomes of a write to
+// package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get]. [Global.Set] gives it another value later. It is read-only: what becomes of a write to
 // what [Global.Get] has returned is undefined, since workers may have it in common.
 //
 // On Linux local processes share one copy of what is large in it: slices of elements without pointers, arrays and strings, wherever they stand
 // in the value, from [WithOutOfBandThreshold] on and from 4 KiB. The rest is decoded in each process. Workers that are goroutines share the
-// whole value. Each rank has a copy. The memory is released when the workers have left.
+// whole value. Each rank has a copy. The memory is released when the workers have left; that of a value that was set later, see [Global.Set].
 type Global[T any] struct {
 	g *global[T]
 }
@@ -83,13 +83,13 @@ func WithGlobal[T any](g Global[T], value T) Option {
 func (g Global[T]) Get(ctx context.Context) (T, error) {
 	var zero T
 	if g.g == nil {
-		return zero, errors.New("futures: the global is not registered; use a handle that RegisterGlobal returned")
+		return zero, errNoGlobal
 	}
-	values, inTask := ctx.Value(globalsKey{}).(map[string]any)
+	all, inTask := ctx.Value(globalsKey{}).(*found)
 	if !inTask {
 		return zero, fmt.Errorf("futures: global %q: %w", g.g.name, ErrNotInTask)
 	}
-	v, set := values[g.g.name]
+	v, set := all.value(g.g.name)
 	if !set {
 		return zero, fmt.Errorf("futures: global %q: %w", g.g.name, ErrGlobalNotSet)
 	}
@@ -99,6 +99,9 @@ func (g Global[T]) Get(ctx context.Context) (T, error) {
 // ErrGlobalNotSet is the error of a [Global]'s Get when the executor of the task was made without a [WithGlobal] for it.
 var ErrGlobalNotSet = errors.New("the executor of this task has not set it; see WithGlobal")
 
+var errNoGlobal = errors.New("futures: the global is not registered; use a handle that RegisterGlobal returned")
+
+// globalsKey leads to a *found.
 type globalsKey struct{}
 
 // held is a global's value in a worker: T may be an interface, and its value nil.
@@ -115,19 +118,9 @@ func (g *global[T]) decode(d *pkl5.Decoder) (any, error) {
 func decodeGlobals(all []globalValue, from *unpacking) (map[string]any, error) {
 	values := make(map[string]any, len(all))
 	for _, gv := range all {
-		e, ok := registry.Default().Find(registry.Global, gv.Name)
-		if !ok {
-			return nil, fmt.Errorf("global %q is not registered in this worker", gv.Name)
-		}
-		d, err := from.of(gv.Value)
+		v, err := decodeGlobal(gv, from)
 		if err != nil {
-			return nil, fmt.Errorf("global %q: %w", gv.Name, err)
-		}
-		v, err := e.Body.(interface {
-			decode(d *pkl5.Decoder) (any, error)
-		}).decode(d)
-		if err != nil {
-			return nil, fmt.Errorf("global %q cannot be decoded: %w", gv.Name, err)
+			return nil, err
 		}
 		values[gv.Name] = v
 	}

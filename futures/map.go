@@ -79,10 +79,10 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 	}
 	r := &mapping[A, R]{
 		ctx: ctx, ex: e, master: m, fn: fn.f, number: number, chunk: c.chunk, unordered: c.unordered, arrivals: c.arrivals, counts: c.counts,
-		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1),
+		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1), generation: e.generation.Load(),
 	}
 	r.flow = &dispatch.Flow{Priority: r.task.priority}
-	rec, err := newRecording(e, fn.f, r.task.journal)
+	rec, err := newRecording(e, fn.f, r.task.journal, r.generation)
 	if err != nil {
 		return only[R](err)
 	}
@@ -150,7 +150,7 @@ func (r *mapping[A, R]) newJob(xs []A, base, expect int, keys []resultlog.Key) (
 	j = &dispatch.Job{
 		Func: r.number, Sink: part, Foreign: r.tells != nil, // what is copied for the journal, or encoded, delays nobody
 		More: &dispatch.More{Chunk: r.chunk, Timeout: r.task.timeout, Grace: r.task.grace, Retries: r.task.retries, Again: r.task.again,
-			FailFast: r.failFast, Flow: r.flow, First: base},
+			Generation: r.generation, FailFast: r.failFast, Flow: r.flow, First: base},
 	}
 	n = len(xs)
 	if !r.ex.shares {

@@ -16,25 +16,26 @@ import (
 
 // mapping is a Map under way: what has come in and has not been read.
 type mapping[A, R any] struct {
-	ctx       context.Context
-	ex        *executor
-	master    *dispatch.Master
-	fn        *function[A, R]
-	number    uint32 // of fn
-	chunk     int
-	unordered bool
-	arrivals  []func(int)     // told how many elements succeeded
-	counts    []*atomic.Int64 // likewise
-	untold    atomic.Int64    // elements that arrivals have not been told of
-	task      taskConfig
-	tells     *teller[A, R] // nil: nothing is recorded; used by the goroutine that submits
-	window    int
-	flow      *dispatch.Flow     // of its jobs
-	failFast  *dispatch.FailFast // nil: the map goes on after a failure
-	progress  *progress.Progress // nil: not shown
-	tally     mapTally
-	read      atomic.Bool
-	left      atomic.Bool // nobody wants results any more
+	ctx        context.Context
+	ex         *executor
+	master     *dispatch.Master
+	fn         *function[A, R]
+	number     uint32 // of fn
+	chunk      int
+	unordered  bool
+	arrivals   []func(int)     // told how many elements succeeded
+	counts     []*atomic.Int64 // likewise
+	untold     atomic.Int64    // elements that arrivals have not been told of
+	task       taskConfig
+	tells      *teller[A, R] // nil: nothing is recorded; used by the goroutine that submits
+	window     int
+	flow       *dispatch.Flow       // of its jobs
+	generation *dispatch.Generation // of the globals, for all its elements
+	failFast   *dispatch.FailFast   // nil: the map goes on after a failure
+	progress   *progress.Progress   // nil: not shown
+	tally      mapTally
+	read       atomic.Bool
+	left       atomic.Bool // nobody wants results any more
 
 	mu      sync.Mutex
 	jobs    map[int]*dispatch.Job // submitted, by the number of the first element

@@ -31,7 +31,7 @@ type CallOption interface {
 // WithJournal records the results of a call, or of the elements of a map, in j, and delivers what is recorded there without running it. So a
 // program that was killed and is started again goes on where it was: see docs/long-jobs.md.
 //
-// A call is known by its function's name and version ([WithVersion]), the layout of its types, what the executor gives its workers (globals, the initializer and its argument,
+// A call is known by its function's name and version ([WithVersion]), the layout of its types, what the executor gives its workers (globals, as [Global.Set] has left them at the call, the initializer and its argument,
 // [WithDir], [WithEnv]), and its argument, whatever the backend, the number of workers and the thresholds. Among equal ones the first that is submitted while the journal is open is the
 // first that was recorded, and so on: a thousand equal arguments are a thousand results.
 //
@@ -70,22 +70,26 @@ type recording[A, R any] struct {
 
 // recordingKey is what an executor finds the function of a log by.
 type recordingKey struct {
-	log *resultlog.Log
-	fn  any
+	log        *resultlog.Log
+	fn         any
+	generation uint64 // of the globals
 }
 
 // newRecording returns the recording of a function; nil without a log.
-func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log) (*recording[A, R], error) {
+func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log, g *dispatch.Generation) (*recording[A, R], error) {
 	if log == nil {
 		return nil, nil
 	}
 	if fn.local {
 		return nil, fmt.Errorf("futures: WithJournal: %s is a Local one and has no name that stays: give it one with Register", fn.name)
 	}
-	key := recordingKey{log, fn}
+	key := recordingKey{log: log, fn: fn}
+	if g != nil {
+		key.generation = g.Number
+	}
 	of, known := e.recordings.Load(key)
 	if !known {
-		sum, err := dependencies(e, fn)
+		sum, err := dependencies(e, fn, g)
 		if err != nil {
 			return nil, fmt.Errorf("futures: WithJournal: %w", err)
 		}
@@ -100,7 +104,7 @@ func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log)
 
 // dependencies condenses what a result depends on but the name and version of its function and its argument. Results are decoded as they were encoded, so the machine's kind
 // belongs to it.
-func dependencies[A, R any](e *executor, fn *function[A, R]) (sum [16]byte, err error) {
+func dependencies[A, R any](e *executor, fn *function[A, R], gen *dispatch.Generation) (sum [16]byte, err error) {
 	var b []byte
 	add := func(what string, values ...string) {
 		for _, s := range append([]string{what}, values...) {
@@ -128,8 +132,25 @@ func dependencies[A, R any](e *executor, fn *function[A, R]) (sum [16]byte, err 
 	from := &unpacking{segments}
 	globals := map[string][]byte{}
 	for _, g := range e.globals {
+		if gen.Value(g.Name) != nil {
+			if _, err := from.of(g.Value); err != nil { // it is passed over
+				return sum, err
+			}
+			continue
+		}
 		if globals[g.Name], err = canonicalAgain(registry.Global, g.Name, g.Value, from); err != nil {
 			return sum, fmt.Errorf("global %s: %w", g.Name, err)
+		}
+	}
+	if gen != nil {
+		for _, v := range gen.Values {
+			value, of, err := packedOf(v.Stream, v.Segments)
+			if err == nil {
+				globals[v.Name], err = canonicalAgain(registry.Global, v.Name, value, of)
+			}
+			if err != nil {
+				return sum, fmt.Errorf("global %s: %w", v.Name, err)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(globals)) {

@@ -85,7 +85,7 @@ func applySetup(ctx context.Context, b []byte, segments [][]byte, shared *initia
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx = context.WithValue(ctx, globalsKey{}, values)
+	ctx = withFound(ctx, values)
 	run := func(ctx context.Context) error { return s.Init.run(ctx, rest) }
 	switch {
 	case s.Init == nil:
@@ -113,6 +113,7 @@ func processService() dispatch.Service {
 		},
 		Remark: func(text string, err error) { log(slog.LevelWarn, text, "err", err) },
 		Slots:  slotService,
+		Values: func() dispatch.Values { return newGenerations() },
 	}
 }
 
@@ -126,6 +127,7 @@ func (e *executor) threadService(segments [][]byte) dispatch.Service {
 			return applySetup(ctx, b, segments, once)
 		},
 		Together: true,
+		Values:   func() dispatch.Values { return sharedValues{} },
 	}
 	if !e.shares {
 		registry.Default().Freeze("the start of an executor")
@@ -135,7 +137,7 @@ func (e *executor) threadService(segments [][]byte) dispatch.Service {
 	s.Home = e.home
 	s.Setup = func(ctx context.Context, _ []byte, _ [][]byte) (int, context.Context, error) {
 		values, _, err := once.globals(e.globals, segments)
-		ctx = context.WithValue(ctx, globalsKey{}, values)
+		ctx = withFound(ctx, values)
 		if err == nil && e.cfg.initializer != nil {
 			err = once.run(withoutStates(ctx), e.cfg.initializer.call)
 		}

@@ -115,10 +115,12 @@ func slotsOf(s dispatch.Service) dispatch.Service {
 	var first context.Context
 	var threshold int
 	setup := s.Setup
-	s.Together = true
+	all := newGenerations()
+	s.Together, s.Values = true, func() dispatch.Values { return all }
 	s.Setup = func(ctx context.Context, b []byte, segments [][]byte) (int, context.Context, error) {
 		if len(b) > 0 {
 			defer close(over)
+			context.AfterFunc(ctx, all.end)
 			err := once.run(ctx, func(ctx context.Context) (err error) {
 				threshold, first, err = setup(ctx, b, segments)
 				return err

@@ -33,7 +33,7 @@ type stateOf[T any] struct {
 // same ranks. Since a worker runs one task at a time, a value needs no lock, unless the task has goroutines of its own.
 //
 // open makes a worker's value, at the first Get of a task there. Its context belongs to the worker and not to that task: it ends when
-// the worker leaves, and leads to the globals, and to other states. It has no time-out. A program that it starts lives on when the task is
+// the worker leaves, and leads to the globals as that task finds them, and to other states. It has no time-out. A program that it starts lives on when the task is
 // over, until the worker has left.
 //
 // close ends the value when the worker leaves: at the end of the executor, after the last task, and when the worker is replaced because
@@ -197,7 +197,7 @@ func (s *stateOf[T]) get(ctx context.Context) (T, error) {
 		h = &holding[T]{there: make(chan struct{})}
 		all.held[s] = h
 		all.opening++
-		go s.fill(all, h, outer)
+		go s.fill(all, h, outer, ctx.Value(globalsKey{}))
 	}
 	all.mu.Unlock()
 	select {
@@ -209,8 +209,11 @@ func (s *stateOf[T]) get(ctx context.Context) (T, error) {
 }
 
 // fill opens a state.
-func (s *stateOf[T]) fill(all *workerStates, h *holding[T], outer *opening) {
+func (s *stateOf[T]) fill(all *workerStates, h *holding[T], outer *opening, globals any) {
 	ctx := context.WithValue(all.ctx, openingKey{}, &opening{s, outer})
+	if globals != all.ctx.Value(globalsKey{}) { // others were set since the start
+		ctx = context.WithValue(ctx, globalsKey{}, globals)
+	}
 	over := dispatch.Keep(ctx)
 	gone := apart(func() { h.value, h.err = s.open(ctx) })
 	if over(); gone != nil {

@@ -38,7 +38,8 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	if err != nil {
 		return nil, err
 	}
-	rec, err := newRecording(e, fn.f, tc.journal)
+	g := e.generation.Load()
+	rec, err := newRecording(e, fn.f, tc.journal, g)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 		}
 		key = k
 	}
-	t, err := newTask(e, fn.f, arg, tc.over(e.cfg.task))
+	t, err := newTask(e, fn.f, arg, tc.over(e.cfg.task), g)
 	if err != nil {
 		return nil, err
 	}

@@ -30,10 +30,7 @@ func (m *Master) Supply(j *Job, data []byte, segments [][]byte) {
 	}
 	j.Data = data
 	if len(segments) > 0 {
-		if j.More == nil {
-			j.More = new(More)
-		}
-		j.Buffers, j.More.Segments = true, segments
+		j.Buffers, j.Own().Segments = true, segments
 	}
 	m.trace.queued(j)
 	m.queue.push(j)
@@ -71,7 +68,7 @@ func (m *Master) Forgo(j *Job, why Forgone, tell func()) {
 	case Known:
 		m.stats.Submitted--
 	}
-	j.release()
+	j.Release()
 	m.delivering++
 	m.settleState()
 	m.unlock()

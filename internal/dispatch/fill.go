@@ -176,12 +176,13 @@ type batch struct {
 	bytes   int        // they have together
 	local   *localRuns // nil: none
 	units   int
-	left    float64 // nanoseconds of work it may still take
-	used    float64 // and those of what it has
-	share   int     // units it may still take
-	allowed int     // units that the worker may still be handed
-	head    run     // the last run, to be continued if the next piece is like it
-	at      int     // where its number of units stands
+	left    float64     // nanoseconds of work it may still take
+	used    float64     // and those of what it has
+	share   int         // units it may still take
+	allowed int         // units that the worker may still be handed
+	head    run         // the last run, to be continued if the next piece is like it
+	of      *Generation // that all its units need
+	at      int         // where its number of units stands
 }
 
 // localRuns is what a frame of tasks carries by reference. The worker gives it back when it is through with it.
@@ -220,6 +221,9 @@ func (m *Master) fill(w *worker) bool {
 		}
 		if b.units == 0 {
 			_, quick = m.unitTime(p.job)
+			b.of = p.job.generation()
+		} else if b.of != p.job.generation() {
+			break
 		}
 		before := b
 		n, end, tiny := m.room(&b, &p)
@@ -276,6 +280,7 @@ func (m *Master) fill(w *worker) bool {
 		b.frame.Local = b.local
 	}
 	m.watch.arm(m)
+	m.equip(w, b.of, first)
 	m.order(w, order{frame: b.frame, inserts: b.inserts})
 	if m.cfg.MaxTasks > 0 {
 		m.exhaust(w)
@@ -292,7 +297,7 @@ func (m *Master) fill(w *worker) bool {
 
 // single tells whether the job is one call that needs nothing more.
 func (j *Job) single() bool {
-	return j.More == nil && j.Units == 1 && !j.Buffers && j.marks&(withdrawn|awaited|interrupted) == 0
+	return j.plain() && j.Units == 1 && !j.Buffers && j.marks&(withdrawn|awaited|interrupted) == 0
 }
 
 // fillAlike goes on with the single jobs whose turn it is that are like the last in the batch. It is what fill does
@@ -312,7 +317,7 @@ func (m *Master) fillAlike(w *worker, b *batch) {
 	n := 0
 	for b.left > 0 && b.most(ns) > 0 && b.units+n < batchUnits {
 		j := f.head
-		if j == nil || j.at != nil || !j.single() || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
+		if j == nil || j.at != nil || !j.single() || j.generation() != b.of || j.Func != b.head.fn || j.Local != local || b.size()+len(j.Data) > batchBytes {
 			break
 		}
 		q.takeOf(f, 1, cursor{})

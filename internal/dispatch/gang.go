@@ -59,6 +59,7 @@ func (m *Master) start(b band, slots []int) {
 		w.sent()
 		m.trace.sent(w, w.seq, len(j.Data))
 		m.flying++
+		m.equip(w, j.generation(), w.seq)
 		m.order(w, order{frame: f, inserts: []insert{{at: len(f.Stream), b: j.Data}}})
 	}
 	for _, slot := range slots {

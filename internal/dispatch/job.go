@@ -67,6 +67,8 @@ type More struct {
 
 	FailFast *FailFast // nil: a failure concerns nothing else
 
+	Generation *Generation // of the values that its units find; nil: those of the set-up
+
 	Flow     *Flow // of which it is a part; nil: that of all such jobs of its priority
 	Priority int   // of a job without a Flow: higher ones go first
 
@@ -104,10 +106,10 @@ func (j *Job) more() *More {
 	return j.More
 }
 
-// release lets go of what only a waiting job needs; what runs has its own.
-func (j *Job) release() {
+// Release lets go of what only a waiting job needs; what runs has its own.
+func (j *Job) Release() {
 	j.Data = nil
-	if j.More != nil {
+	if !j.plain() {
 		j.More.Segments = nil
 	}
 }

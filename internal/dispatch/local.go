@@ -68,7 +68,7 @@ func (s *server) runLocal(w *work, sink Local, u *Units) {
 	ok := false
 	if !sink.NeedsContext() && w.head.timeout == 0 {
 		w.again = false
-		ok = sink.Run(s.tasks, u)
+		ok = sink.Run(w.tasks, u)
 	} else {
 		_ = s.callWithContext(w, func(ctx context.Context) error {
 			w.again = false

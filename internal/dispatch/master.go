@@ -268,7 +268,7 @@ func (m *Master) Cancelled(j *Job) {
 	if !j.is(dropped) { // else its sink is being told, and releases it
 		m.stats.Cancelled++
 		m.trace.cancelled(j, 1)
-		j.release()
+		j.Release()
 	}
 	j.marks |= withdrawn
 	if m.unblock(j) || len(m.again.endPauses(j)) > 0 { // a shutdown may be waiting for it
@@ -319,7 +319,7 @@ func (m *Master) withdraw(j *Job) (n int) {
 		n++
 	}
 	j.marks |= withdrawn
-	j.release()       // what runs has its own; the job itself leaves the queue when it comes to the head of its flow
+	j.Release()       // what runs has its own; the job itself leaves the queue when it comes to the head of its flow
 	if j.is(queued) { // else it may be refused, and never have been there
 		m.stats.Cancelled += uint64(n)
 		m.queue.trim(j)

@@ -35,6 +35,7 @@ type before struct {
 func (q *queue) push(j *Job) {
 	j.marks |= queued
 	q.units += j.Units
+	j.inQueue(j.Units)
 	if j.ofAll() {
 		q.muster(j)
 		return
@@ -91,12 +92,14 @@ func (q *queue) pass() {
 	g := q.coming[0].gang
 	g.at = taken
 	q.units -= g.Units
+	g.inQueue(-g.Units)
 	q.coming = slices.Delete(q.coming, 0, 1)
 }
 
 func (q *queue) unpop(p piece) {
 	q.front = append(q.front, p)
 	q.units += p.n
+	p.job.inQueue(p.n)
 }
 
 // peek returns what is next: all the remaining units of the first piece, or of the job whose turn it is.
@@ -145,6 +148,7 @@ func (q *queue) take(n int, rest cursor) {
 	}
 	q.units -= n
 	p := &q.front[k-1]
+	p.job.inQueue(-n)
 	if p.n -= n; p.n == 0 {
 		q.front[k-1] = piece{}
 		q.front = q.front[:k-1]
@@ -159,6 +163,7 @@ func (q *queue) take(n int, rest cursor) {
 func (q *queue) takeOf(f *Flow, n int, rest cursor) {
 	q.units -= n
 	j := f.head
+	j.inQueue(-n)
 	if n < j.waiting() {
 		if j.at == nil {
 			j.at = new(cursor)

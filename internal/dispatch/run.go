@@ -19,6 +19,7 @@ func (s *server) run(w *work) {
 	s.out.open(w.first)
 	s.out.final = w.first + w.units - 1
 	w.begun = time.Now()
+	s.dress(w)
 	for !s.units(w) {
 	}
 	s.close(w)
@@ -38,6 +39,9 @@ func (s *server) close(w *work) {
 		s.turn.give()
 	}
 	link.PutBuffer(w.stream)
+	if w.generation != 0 { // an idle worker must not hold its values
+		s.out.call.Context, w.tasks, w.shared = nil, nil, nil
+	}
 	if w.runs != nil {
 		w.local = nil
 		w.runs.release()
@@ -105,7 +109,7 @@ func (s *server) nextRun(w *work) {
 	w.head, w.left = h, int(h.units)
 	if h.flags&runLocal == 0 {
 		w.body = s.svc.Function(h.fn)
-		w.context = w.body != nil && w.body.NeedsContext()
+		w.usesCtx = w.body != nil && w.body.NeedsContext()
 	}
 }
 
@@ -208,7 +212,7 @@ func (c *Call) Next() bool {
 func (s *server) remoteUnits(w *work) {
 	o := &s.out
 	o.call.In, o.call.Out, o.call.s, o.call.of, o.call.w = &s.in, &o.enc, s, s, w
-	if w.context || w.head.flags&(runTimeout|runBuffers) != 0 {
+	if w.usesCtx || w.head.flags&(runTimeout|runBuffers) != 0 {
 		o.call.s = nil // one after the other
 	}
 	if !w.again {
@@ -219,6 +223,8 @@ func (s *server) remoteUnits(w *work) {
 		switch {
 		case w.body == nil:
 			err = fmt.Errorf("worker has no function number %d", w.head.fn)
+		case w.undressed != nil:
+			err = w.undressed
 		case w.buffers.err != nil:
 			err = w.buffers.err
 		case w.head.flags&runBuffers != 0 && len(w.segs) > 0 && pkl5.Sample(w.segs) != w.sample:
@@ -230,14 +236,14 @@ func (s *server) remoteUnits(w *work) {
 		}
 		o.call.Reading = false
 	}
-	if w.context || w.head.timeout > 0 {
+	if w.usesCtx || w.head.timeout > 0 {
 		_ = s.callWithContext(w, func(ctx context.Context) error {
 			o.call.Context = ctx
 			s.elements(w)
 			return nil
 		})
 	} else {
-		o.call.Context = s.tasks
+		o.call.Context = w.tasks
 		s.elements(w)
 	}
 }
@@ -271,7 +277,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 			}
 		}()
 	}
-	ctx, cancel := s.tasks, context.CancelFunc(nil)
+	ctx, cancel := w.tasks, context.CancelFunc(nil)
 	if t := w.head.timeout; t > 0 {
 		if !w.again {
 			w.until = time.Now().Add(t)
@@ -300,7 +306,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		s.cancelSeq, s.cancel, s.peers, s.again = 0, nil, nil, 0
 		s.mu.Unlock()
 		if over = ctx.Err() != nil; !over {
-			s.out.call.Context = s.tasks // what cancel ends was for this call alone: after a panic other elements may follow
+			s.out.call.Context = w.tasks // what cancel ends was for this call alone: after a panic other elements may follow
 		}
 		cancel()
 	}()

@@ -44,6 +44,9 @@ type worker struct {
 	loan    loan
 	gang    *gang // that the unit it runs is of; nil: of none
 
+	generation *Generation   // that the last unit it was sent needs
+	held       []*Generation // of the first worker of a process: those that it has, by their numbers
+
 	moved   uint64        // what the group told of frames on their way when the watchdog looked last
 	silent  int           // how often it looked in vain
 	timer   *awake.Timer  // of its start, its pause or its leaving; nil when it has been stopped

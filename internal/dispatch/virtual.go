@@ -96,6 +96,7 @@ func (v *Virtual) receive() {
 		case kindCancel:
 			v.cancel(span{r.uint(), r.uint()})
 		case kindGone, kindBreak: // nothing here talks to others
+		case kindValues, kindUse, kindForget: // nor looks at values
 		case kindStop:
 			r.uint()
 			v.leaves = true

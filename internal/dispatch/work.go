@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -30,15 +31,21 @@ type work struct {
 	head    run // the run that the next unit belongs to
 	left    int // units of it that have not begun
 	body    Body
-	context bool      // the function uses its context
-	seq     uint64    // the unit that runs, or has ended last
-	size    int       // its elements
-	over    int       // of these, those that an entry tells of
-	again   bool      // it goes on after an element that failed
-	until   time.Time // the end of its time, if it has one
-	stop    bool      // the units after seq were given back
-	begun   time.Time // since when the time of the units is counted
-	marked  time.Time // when it was last that what is started was marked as another unit's
+	usesCtx bool // the function uses its context
+
+	generation uint64          // that its units need
+	shared     any             // the values of that, where they are shared
+	tasks      context.Context // of its units
+	undressed  error           // why they have none: the values of that cannot be had
+
+	seq    uint64    // the unit that runs, or has ended last
+	size   int       // its elements
+	over   int       // of these, those that an entry tells of
+	again  bool      // it goes on after an element that failed
+	until  time.Time // the end of its time, if it has one
+	stop   bool      // the units after seq were given back
+	begun  time.Time // since when the time of the units is counted
+	marked time.Time // when it was last that what is started was marked as another unit's
 
 	cancelled []span      // units whose contexts are to end when they are made; under the server's lock
 	recalled  atomic.Bool // there are any

@@ -82,6 +82,9 @@ type Service struct {
 	// Together says that the workers are of one process, and that what Setup does for the first of them it does for all.
 	Together bool
 
+	// Values returns where a worker keeps what it is sent of generations. Nil: nothing, and units that need one fail.
+	Values func() Values
+
 	// Slots returns the service of workers that are slots of one process, see link.Traits. Nil: there are none.
 	Slots func() Service
 
@@ -155,6 +158,10 @@ type server struct {
 	limit time.Duration // how long it may take to leave, likewise
 	err   error
 
+	values     Values // nil: there are none
+	generation uint64 // that the frames of tasks need which come next; of the goroutine that receives, as is
+	shared     any    // the values of that, where they are shared
+
 	out outbox
 	in  pkl5.Decoder
 }
@@ -171,6 +178,9 @@ func Serve(ep link.Endpoint, svc Service) error {
 	s.freed = sync.NewCond(&s.mu)
 	if svc.Turn != nil {
 		s.turn.lock = svc.Turn()
+	}
+	if svc.Values != nil {
+		s.values = svc.Values()
 	}
 	s.out.init(s)
 	s.base, s.end = context.WithCancel(context.WithValue(context.Background(), serverKey{}, s))
@@ -237,6 +247,14 @@ func (s *server) lead() {
 			s.cancelTasks(r.uint(), r.uint(), r.uint() > 0)
 		case kindPeer:
 			s.letter(f, &r)
+		case kindValues:
+			goOn = s.valuesFrame(f, &r)
+		case kindUse:
+			goOn = s.useFrame(f, &r)
+		case kindForget:
+			if before := r.uint(); s.values != nil {
+				s.values.Forget(before)
+			}
 		case kindGone:
 			s.goneFrame(&r)
 		case kindBreak:
@@ -320,6 +338,7 @@ func (s *server) ended() (lead bool) {
 func (s *server) tasksFrame(f link.Frame, r *reader, me uint64) (lead bool) {
 	first, epoch := r.uint(), r.uint()
 	w := newWork(first, f, r)
+	w.generation, w.shared = s.generation, s.shared
 	if r.err != nil {
 		s.finish(r.err)
 		return false

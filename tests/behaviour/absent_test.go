@@ -222,6 +222,7 @@ func TestAFunctionThatIsNotThereIsRefused(t *testing.T) {
 	}
 	_, err = (futures.Global[int]{}).Get(t.Context())
 	refused("Get of a global", err)
+	refused("Set of a global", (futures.Global[int]{}).Set(ex, 1))
 }
 
 func TestAFutureThatIsNotThereIsAnErrorWhereverItIsUsed(t *testing.T) {
