@@ -97,7 +97,7 @@ func track(e *executor, m *dispatch.Master) {
 	m.OnClosed(func() {
 		_, _ = e.decoding.Drain(context.Background()), e.callbacks.Drain(context.Background())
 		e.endRecording(context.Background(), m)
-		e.log.Flush(life.LastWords)
+		life.FlushLast(e.log)
 		closed(badEnd(e, m))
 	})
 }

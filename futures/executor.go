@@ -217,7 +217,7 @@ func (e *executor) started() (*dispatch.Master, error) {
 		if e.recording != nil {
 			rec, hooks := e.recording, e.hooks // a further try has others
 			go func() {
-				_ = rec.Close(err, life.LastWords)
+				_ = closeRecording(rec, err)
 				hooks.await(context.Background(), rec)
 			}()
 		}
@@ -475,6 +475,8 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	running, err := m.Shutdown(ctx, !c.noWait, c.cancel)
 	if err == nil && !c.noWait {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
+	}
+	if err == nil && !c.noWait { // or the recording would miss what is decoded later; what follows the workers' leaving ends it
 		select {
 		case <-m.Closed():
 			e.endRecording(ctx, m)
@@ -482,7 +484,7 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 		}
 	}
 	if !c.noWait {
-		lane.Flush(life.LastWords, e.log, life.Complaints())
+		life.FlushLast(e.log, life.Complaints())
 	}
 	if err != nil {
 		cut := &ShutdownError{Cause: gaveUp(ctx, "the executor to shut down")}

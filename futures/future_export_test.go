@@ -1,6 +1,7 @@
 package futures
 
 import (
+	"context"
 	"time"
 	"unsafe"
 
@@ -57,7 +58,11 @@ func (fn ownerFunc) lane() *lane.Lane         { return nil }
 const ReadingSize = unsafe.Sizeof(reading{})
 
 // FlushLog waits until the package's log has been handed on.
-func FlushLog() { life.Complaints().Flush(time.Minute) }
+func FlushLog() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	life.Complaints().Flush(ctx)
+}
 
 // Log reports something to an executor's log.
 func (ex *ThreadPoolExecutor) Log(text string) { ex.log.Warn(text) }

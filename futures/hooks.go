@@ -195,16 +195,13 @@ func (h *hooks) await(ctx context.Context, p *trace.Pool) {
 	if h == nil {
 		return
 	}
-	wait := func(ctx context.Context, limit time.Duration) error {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		return p.AwaitHooks(ctx)
-	}
-	if wait(h.ctx, life.LastWords) != nil {
-		both, cancel := context.WithCancel(ctx)
-		defer context.AfterFunc(h.ctx, cancel)()
-		defer cancel()
-		if wait(both, hookLimit-life.LastWords) != nil {
+	both, cancel := context.WithTimeout(ctx, hookLimit)
+	defer context.AfterFunc(h.ctx, cancel)()
+	defer cancel()
+	moment, release := life.LastWords(h.ctx)
+	defer release()
+	if p.AwaitHooks(moment) != nil { // for a moment even if ctx has ended
+		if p.AwaitHooks(both) != nil {
 			h.late.Do(func() {
 				h.complaints.Warn("rankpool: a hook has not returned from its last batch; the end does not wait for it any longer")
 			})
@@ -296,8 +293,15 @@ func (e *executor) endRecording(ctx context.Context, m *dispatch.Master) {
 	if state, err := m.State(); state == dispatch.Broken {
 		why = err
 	}
-	if err := e.recording.Close(why, life.LastWords); err != nil {
+	if err := closeRecording(e.recording, why); err != nil {
 		life.Complaints().Warn("rankpool: " + err.Error())
 	}
 	e.hooks.await(ctx, e.recording)
+}
+
+// closeRecording ends a recording and waits a moment until it is written.
+func closeRecording(r *trace.Pool, why error) error {
+	ctx, release := life.LastWords(context.Background())
+	defer release()
+	return r.Close(ctx, why)
 }

@@ -63,7 +63,7 @@ func TestARecordingKeepsNoJobsThatAreOver(t *testing.T) {
 		t.Errorf("the room of %d jobs is kept", most)
 	}
 	p.close()
-	if err := rec.Close(nil, limit); err != nil {
+	if err := rec.Close(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 }

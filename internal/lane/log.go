@@ -28,19 +28,16 @@ func NewLogger(h slog.Handler) Logger {
 	return Logger{slog.New(root), root}
 }
 
-// Flush waits until what was logged before has been handed on, for so long at most. A handler that does not return is not waited
-// for longer.
-func (l Logger) Flush(limit time.Duration) { Flush(limit, l) }
+// Flush waits until what was logged before has been handed on, or ctx ends.
+func (l Logger) Flush(ctx context.Context) { Flush(ctx, l) }
 
-// Flush flushes several loggers, for so long at most in all.
-func Flush(limit time.Duration, loggers ...Logger) {
+// Flush flushes several loggers, by the end of ctx.
+func Flush(ctx context.Context, loggers ...Logger) {
 	for _, l := range loggers {
 		if l.root != nil {
 			l.root.log.confess()
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
 	for _, l := range loggers {
 		if l.root != nil && l.root.log.lane.Len() > 0 {
 			_ = l.root.log.lane.Drain(ctx)

@@ -22,15 +22,22 @@ func (h hanging) Handle(context.Context, slog.Record) error { <-h.until; return 
 func (h hanging) WithAttrs([]slog.Attr) slog.Handler        { <-h.until; return h }
 func (h hanging) WithGroup(string) slog.Handler             { <-h.until; return h }
 
+// flush flushes l, for so long at most.
+func flush(l lane.Logger, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	l.Flush(ctx)
+}
+
 func TestAHandlerThatNeverReturnsStopsTheLogAndNothingElse(t *testing.T) {
 	h := hanging{make(chan struct{})}
 	l := lane.NewLogger(h)
 	for range 10_000 { // more than are kept
 		l.With("a", 1).WithGroup("g").Warn("text")
 	}
-	l.Flush(time.Millisecond)
+	flush(l, time.Millisecond)
 	close(h.until)
-	l.Flush(limit)
+	flush(l, limit)
 }
 
 // recorder notes what it is given.
@@ -60,7 +67,7 @@ func TestRecordsArriveInTheirOrderWithAttributesAndGroups(t *testing.T) {
 	l.Debug("left out")
 	l.Info("one", "x", 1)
 	l.With("y", 2).WithGroup("g").Error("two")
-	l.Flush(limit)
+	flush(l, limit)
 	if diff := cmp.Diff([]string{"one x=1", "y=2 g.two"}, text); diff != "" {
 		t.Error(diff)
 	}
@@ -94,7 +101,7 @@ func TestRecordsThatASlowHandlerDoesNotWantTakeNoPlace(t *testing.T) {
 	}
 	l.Warn("second")
 	close(h.until)
-	l.Flush(limit)
+	flush(l, limit)
 	if diff := cmp.Diff([]string{"first", "second"}, text); diff != "" {
 		t.Error(diff)
 	}
@@ -120,7 +127,7 @@ func TestRecordsThatWereLeftOutAreCountedBeforeTheNextOneOrAtTheEnd(t *testing.T
 				}
 				l.Error("next")
 			}
-			l.Flush(limit)
+			flush(l, limit)
 			if len(text) < 4096 {
 				t.Fatalf("%d lines", len(text))
 			}
@@ -137,11 +144,11 @@ func TestALevelThatIsChangedIsNoticed(t *testing.T) {
 		level := new(slog.LevelVar)
 		l := lane.NewLogger(recorder{mu: new(sync.Mutex), text: &text, level: level})
 		l.Debug("one")
-		l.Flush(limit)
+		flush(l, limit)
 		level.Set(slog.LevelDebug)
 		time.Sleep(time.Second)
 		l.Debug("two")
-		l.Flush(limit)
+		flush(l, limit)
 		if diff := cmp.Diff([]string{"two"}, text); diff != "" {
 			t.Error(diff)
 		}
@@ -155,7 +162,9 @@ func TestSeveralHandlersThatNeverReturnAreWaitedForOnce(t *testing.T) {
 		a.Warn("text")
 		b.Warn("text")
 		begin := time.Now()
-		lane.Flush(time.Second, a, lane.Logger{}, b)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		lane.Flush(ctx, a, lane.Logger{}, b)
 		if took := time.Since(begin); took != time.Second {
 			t.Errorf("Flush took %v, not one second", took)
 		}

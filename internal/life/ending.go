@@ -40,7 +40,7 @@ func (p Program) runMaster() (status int) {
 	defer func() {
 		lastCalls() // first: journals are closed, whatever comes between the profiles and their folder
 		profiled()
-		Complaints().Flush(LastWords)
+		FlushLast(Complaints())
 	}()
 	defer pprof.StopCPUProfile() // what the program has begun before Main, or it would be empty: the process ends without its defers
 	if p.Test {

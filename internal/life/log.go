@@ -31,8 +31,32 @@ func SetLogger(l *slog.Logger) {
 	complaints.Store(&chosen{l.Handler(), lane.NewLogger(l.Handler())})
 }
 
-// LastWords is how long the end of a program, and a shutdown that waits, wait for a log handler that is at work.
-const LastWords = time.Second
+// How long the end of a program, and a shutdown that waits, wait for a log handler, a file or a hook that is at work: after a signal no longer than the grace has left,
+// for then the launcher kills, but for a moment always.
+const (
+	lastWords      = time.Second
+	lastWordsLeast = 100 * time.Millisecond
+)
+
+// LastWords returns a context that ends with ctx, and when the wait for what is at work is over. release must be called.
+func LastWords(ctx context.Context) (bounded context.Context, release context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	stop := onSignal(func() {
+		limit := time.AfterFunc(max(lastWordsLeast, time.Until(*GraceEnd())), cancel)
+		context.AfterFunc(ctx, func() { limit.Stop() })
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// FlushLast waits until the loggers have written, for so long as the end waits for what is at work.
+func FlushLast(loggers ...lane.Logger) {
+	ctx, release := LastWords(context.Background())
+	defer release()
+	lane.Flush(ctx, loggers...)
+}
 
 // Complaints is where what can be returned to nobody is reported. It calls no code of the user's.
 func Complaints() lane.Logger {

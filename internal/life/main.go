@@ -58,7 +58,7 @@ func (p Program) Main(where string) (status int) {
 		profiles := profileWorker(ep)
 		err := serve(ep, p.Service())
 		_ = profiles.End() // a file that it has left empty says so
-		Complaints().Flush(LastWords)
+		FlushLast(Complaints())
 		if err != nil {
 			return ExitFailure // the master is gone: there is nobody to tell
 		}

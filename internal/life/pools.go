@@ -29,7 +29,8 @@ var open struct {
 	set     []*tracked
 	made    int
 	broken  []status.Executor // the last that were broken and have ended: somebody may look for why
-	badEnds []func() error    // of workers of pools that are closed: what the program's tests must not pass with
+	tests   bool              // the program runs tests
+	badEnds []func() error    // of workers of pools that are closed: what the program's tests must not pass with. Each keeps its executor
 }
 
 // tracked is a pool that has started.
@@ -71,7 +72,7 @@ func Track(p Pool, number int) (closed func(badEnd func() error)) {
 		last := ended(key)
 		open.Lock()
 		defer open.Unlock()
-		if badEnd != nil {
+		if badEnd != nil && open.tests {
 			open.badEnds = append(open.badEnds, badEnd)
 		}
 		open.set = slices.DeleteFunc(open.set, func(o *tracked) bool { return o == key })

@@ -16,6 +16,9 @@ func (TestsFailed) Error() string { return "" }
 
 // runTests is runMaster for a test: on this goroutine, without others.
 func (p Program) runTests() int {
+	open.Lock()
+	open.tests = true
+	open.Unlock()
 	failed := TestsFailed(0)
 	if errors.As(p.Run(context.Background()), &failed) {
 		abandonAll()

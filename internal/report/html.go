@@ -10,7 +10,6 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rankpool/rankpool/internal/trace"
 )
@@ -60,7 +59,7 @@ type breakOf struct {
 
 type functionRow struct {
 	Name                     string
-	Count, Failed            int
+	Count, Failed, Lost      int
 	Mean, P50, P95, P99, Max string
 	In, Out                  string
 	Bins                     []int // elements by the time they took: a power of the square root of 2 nanoseconds each
@@ -168,7 +167,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 	times := r.Times()
 	workers, bound := r.workers()
 	wall := r.wall()
-	d.Head = [][2]string{{"wall", short(wall)}, {"workers", fmt.Sprint(workers)}, {"busy", percent(times.Busy, times.Total)}, {"elements", fmt.Sprint(r.elements())},
+	d.Head = [][2]string{{"elapsed", short(wall)}, {"workers", fmt.Sprint(workers)}, {"busy", percent(times.Busy, times.Total)}, {"elements", fmt.Sprint(r.elements())},
 		{"elements a second", digits(float64(r.elements()) / (float64(max(wall, 1)) / 1e9))}, {"cancelled", fmt.Sprint(r.Cancelled)}, {"lost workers", fmt.Sprint(len(r.Lost))}}
 	for i, run := range r.Runs {
 		name := "run"
@@ -176,7 +175,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 			name = fmt.Sprintf("run %d", i+1)
 		}
 		d.Machine = append(d.Machine, [2]string{name, fmt.Sprintf("%s, process %d on %s, %s, %d cores, %s, rankpool %s, begun %s%s", run.Program, run.Pid, run.Host, run.System,
-			run.Cores, run.Go, run.Version, run.Began.Format(time.DateTime), run.after())})
+			run.Cores, run.Go, run.Version, run.Began.Format(moment), run.after())})
 	}
 	for _, p := range r.Pools {
 		name := fmt.Sprintf("executor %d", p.Number)
@@ -186,9 +185,9 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		d.Machine = append(d.Machine, [2]string{name, fmt.Sprintf("%s, %s, open for %s%s", p.Kind, plural(len(p.Workers), "worker"), short(p.End-p.Begin),
 			map[bool]string{true: ": " + p.Why}[p.Why != ""])})
 	}
-	d.Machine = append(d.Machine, [2]string{"clocks", "times of workers are right to " + short(int64(bound))})
+	d.Machine = append(d.Machine, [2]string{"clocks", "error of the workers' clocks: at most " + short(int64(bound))})
 	for _, f := range r.Functions {
-		d.Functions = append(d.Functions, functionRow{Name: f.Name, Count: f.Count, Failed: f.Failed, Mean: short(f.Mean), P50: short(f.P50), P95: short(f.P95), P99: short(f.P99),
+		d.Functions = append(d.Functions, functionRow{Name: f.Name, Count: f.Count, Failed: f.Failed, Lost: f.Lost, Mean: short(f.Mean), P50: short(f.P50), P95: short(f.P95), P99: short(f.P99),
 			Max: short(f.Max), In: bytesText(f.In), Out: bytesText(f.Out), Bins: make([]int, 90)})
 	}
 	for i := range r.Units {
@@ -219,7 +218,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 		if w := f.Pool.bySlot[f.Worker]; w != nil {
 			row = rows[w]
 		}
-		d.Failures = append(d.Failures, failureRow{short(f.At), "failed", f.Name + ", " + r.elementName(f.Pool, f.Job, int64(f.Element), 1, false), f.Text, row, f.At})
+		d.Failures = append(d.Failures, failureRow{short(f.At), "failed", r.failed(&f) + f.where(), f.Text, row, f.At})
 	}
 	slices.SortStableFunc(d.Failures, func(a, b failureRow) int { return cmp.Compare(a.Time, b.Time) })
 	if n := len(d.Failures); n > mostNamed {

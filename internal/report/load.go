@@ -119,7 +119,8 @@ type Unit struct {
 type Function struct {
 	Name    string
 	In, Out int64 // bytes
-	Failed  int   // units, those that were lost included
+	Failed  int   // units, those that were given up included
+	Lost    int   // units, with their worker
 	Count   int   // elements that have ended, with a result or a failure: not those that were lost with their worker
 	Busy    int64 // of these
 	Jobs    int

@@ -36,7 +36,11 @@ func (r *Recording) measure() {
 	for i := range r.Units {
 		u := &r.Units[i]
 		f := r.Functions[u.Function]
-		if u.Outcome != trace.Succeeded {
+		switch u.Outcome {
+		case trace.Succeeded:
+		case trace.Lost:
+			f.Lost += int(u.Units)
+		default:
 			f.Failed += int(u.Units)
 		}
 		if !u.ended() {

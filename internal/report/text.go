@@ -59,16 +59,16 @@ func (r *Recording) Findings() []string {
 	top, stragglers := r.Stragglers(3)
 	for _, u := range top {
 		f, took := r.Functions[u.Function], u.Slowest()
-		say("Straggler: %s of %s took %s%s, %s times the median of %s, on worker %d%s.", r.Element(u), f.Name, short(took), r.each(u),
-			digits(float64(took)/float64(f.P50)), short(f.P50), u.Worker.Slot, onHost(u.Worker.Host))
+		say("Straggler: %s of %s took %s%s, %s times the median of %s, on worker %d%s%s.", r.Element(u), f.Name, short(took), r.each(u),
+			digits(float64(took)/float64(f.P50)), short(f.P50), u.Worker.Slot, onHost(u.Worker.Host), r.alone(u))
 	}
 	if more := stragglers - len(top); more > 0 {
 		say("Stragglers: %d more took more than 5 times the median of their function.", more)
 	}
 	for _, h := range r.Hosts() {
 		if h.Slower >= 1.25 && h.Worst != nil {
-			say("Slow host: on %s an element takes %.1f times as long as elsewhere (%s: median %s, elsewhere %s).", h.Name, h.Slower, h.Worst.Name,
-				short(h.P50), short(h.Others))
+			say("Slow host: on %s an element takes %.1f times as long as elsewhere (%s: median %s, elsewhere %s), which cost about %s of its workers' time.", h.Name,
+				h.Slower, h.Worst.Name, short(h.P50), short(h.Others), short(int64(float64(h.Busy)*(1-1/h.Slower))))
 		}
 	}
 	if t := r.Times(); t.Total > 0 {
@@ -82,14 +82,32 @@ func (r *Recording) Findings() []string {
 		say("Lost: %s, the first at %s%s: %s.", plural(n, "worker"), short(r.Lost[0].At),
 			onHost(r.Lost[0].Host), r.Lost[0].Why)
 	}
-	failed := 0
+	failed, lost := 0, 0
 	for _, f := range r.Functions {
 		failed += f.Failed
+		lost += f.Lost
 	}
 	if failed > 0 {
-		say("Failed or lost: %s.", plural(failed, "unit"))
+		say("Failed: %s.", plural(failed, "task"))
+	}
+	if lost > 0 {
+		say("Lost with their worker: %s.", plural(lost, "task"))
 	}
 	return all
+}
+
+// alone says when everything else that had been submitted with a unit had ended, if the unit went on alone.
+func (r *Recording) alone(u *Unit) string {
+	others := int64(0)
+	for i := range r.Units {
+		if o := &r.Units[i]; o != u && o.Worker.Pool == u.Worker.Pool && o.Job == u.Job && o.Queued <= u.Ended {
+			others = max(others, o.Ended)
+		}
+	}
+	if others == 0 || others >= u.Ended {
+		return ""
+	}
+	return "; the others of its map had ended by " + short(others)
 }
 
 // each says that a time is that of one element, where several ran as one.
@@ -142,9 +160,9 @@ type cause struct {
 
 func (t *Times) causes() []cause {
 	return []cause{
-		{"starting", t.Starting}, {"nothing was queued", t.Nothing}, {"waiting for a straggler", t.Straggler}, {"tasks and results on the way", t.Way},
-		{"drained: after the last task", t.Drained}, {"between units that are told of together", t.Untold},
-		{"when the recording broke off: what ran then is not told", t.Cut},
+		{"starting", t.Starting}, {"nothing was queued", t.Nothing}, {"waiting for the last tasks to end", t.Straggler}, {"tasks and results on the way", t.Way},
+		{"after the last task", t.Drained}, {"between tasks that are recorded together", t.Untold},
+		{"unknown, for the recording broke off", t.Cut},
 	}
 }
 
@@ -188,6 +206,9 @@ func (r *Recording) wall() (d int64) {
 	return d
 }
 
+// moment is how the report writes a date.
+const moment = time.DateTime + " MST"
+
 // Text prints the report.
 func (r *Recording) Text(w io.Writer) error {
 	var b strings.Builder
@@ -200,9 +221,9 @@ func (r *Recording) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "%s on %s, %s, %s, rankpool %s\n", first.Program, first.Host, first.System, first.Go, first.Version)
 	for i, run := range r.Runs {
 		if len(r.Runs) > 1 {
-			fmt.Fprintf(&b, "run %d: %s, process %d on %s, from %s to %s%s\n", i+1, run.Began.Format(time.DateTime), run.Pid, run.Host, short(run.Offset), short(run.Last), run.after())
+			fmt.Fprintf(&b, "run %d: %s, process %d on %s, from %s to %s%s\n", i+1, run.Began.Format(moment), run.Pid, run.Host, short(run.Offset), short(run.Last), run.after())
 		} else {
-			fmt.Fprintf(&b, "begun %s, process %d\n", run.Began.Format(time.DateTime), run.Pid)
+			fmt.Fprintf(&b, "begun %s, process %d\n", run.Began.Format(moment), run.Pid)
 		}
 	}
 	times := r.Times()
@@ -210,33 +231,33 @@ func (r *Recording) Text(w io.Writer) error {
 	wall := r.wall()
 	rate := "-"
 	if wall > 0 {
-		rate = digits(float64(r.elements())/(float64(wall)/1e9)) + "/s"
+		rate = digits(float64(r.elements())/(float64(wall)/1e9)) + " elements/s"
 	}
-	fmt.Fprintf(&b, "\nwall %s   workers %d   busy %s   elements %d   %s", short(wall), workers, percent(times.Busy, times.Total), r.elements(), rate)
+	fmt.Fprintf(&b, "\nelapsed %s   workers %d   busy %s   elements %d   %s", short(wall), workers, percent(times.Busy, times.Total), r.elements(), rate)
 	if r.Cancelled > 0 {
 		fmt.Fprintf(&b, "   cancelled %d", r.Cancelled)
 	}
-	fmt.Fprintf(&b, "\ntimes of workers are right to %s\n", short(int64(bound)))
+	fmt.Fprintf(&b, "\nerror of the workers' clocks: at most %s\n", short(int64(bound)))
 	for _, f := range r.Findings() {
 		fmt.Fprintf(&b, "  ! %s\n", f)
 	}
 	for _, f := range r.Warnings() {
 		fmt.Fprintf(&b, "  ? %s\n", f)
 	}
-	fmt.Fprintf(&b, "\nFunctions (times of an element)\n")
+	fmt.Fprintf(&b, "\nFunctions (durations of one element; failed and lost tasks; bytes of all arguments and results)\n")
 	table(func(t *tabwriter.Writer) {
-		fmt.Fprintf(t, "count\tmean\tp50\tp95\tp99\tmax\tfailed\tin\tout\t  function\n")
+		fmt.Fprintf(t, "elements\tmean\tmedian\tp95\tp99\tmax\tfailed\tlost\targuments\tresults\t  function\n")
 		for _, f := range r.Functions {
-			if f.Count+f.Failed > 0 {
-				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t  %s\n", f.Count, short(f.Mean), short(f.P50), short(f.P95), short(f.P99), short(f.Max), f.Failed,
+			if f.Count+f.Failed+f.Lost > 0 {
+				fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t  %s\n", f.Count, short(f.Mean), short(f.P50), short(f.P95), short(f.P99), short(f.Max), f.Failed, f.Lost,
 					bytesText(f.In), bytesText(f.Out), f.Name)
 			}
 		}
 	})
-	fmt.Fprintf(&b, "\nThe slowest elements\n")
+	fmt.Fprintf(&b, "\nThe slowest elements (maps are counted from 1, elements from 0)\n")
 	table(func(t *tabwriter.Writer) {
 		for _, u := range r.SlowestElements(10) {
-			fmt.Fprintf(t, "%s%s\tat %s\t  worker %d%s: %s, %s", short(u.Slowest()), r.each(u), short(u.Begun), u.Worker.Slot, onHost(u.Worker.Host),
+			fmt.Fprintf(t, "%s%s\tbegan at %s\t  worker %d%s: %s, %s", short(u.Slowest()), r.each(u), short(u.Begun), u.Worker.Slot, onHost(u.Worker.Host),
 				r.Functions[u.Function].Name, r.Element(u))
 			if u.Outcome != 0 {
 				fmt.Fprintf(t, ", %s", u.Outcome)
@@ -253,8 +274,9 @@ func (r *Recording) Text(w io.Writer) error {
 		}
 	})
 	if hosts := r.Hosts(); len(hosts) > 1 {
-		fmt.Fprintf(&b, "\nHosts (an element there, compared with the other hosts)\n")
+		fmt.Fprintf(&b, "\nHosts (the median duration of an element, compared with all other hosts together)\n")
 		table(func(t *tabwriter.Writer) {
+			fmt.Fprintf(t, "compared\tworkers\telements\tlost workers\t  host\n")
 			for i, h := range hosts {
 				if i == 20 {
 					fmt.Fprintf(t, "\t\t\t\t  and %d more\n", len(hosts)-i)
@@ -264,7 +286,7 @@ func (r *Recording) Text(w io.Writer) error {
 				if h.Slower > 0 {
 					slower = fmt.Sprintf("%.2f times", h.Slower)
 				}
-				fmt.Fprintf(t, "%s\t%s\t%d elements\t%d lost\t  %s\n", slower, plural(h.Workers, "worker"), h.Count, h.Lost, h.Name)
+				fmt.Fprintf(t, "%s\t%d\t%d\t%d\t  %s\n", slower, h.Workers, h.Count, h.Lost, h.Name)
 			}
 		})
 	}
@@ -276,14 +298,14 @@ func (r *Recording) Text(w io.Writer) error {
 					fmt.Fprintf(t, "\t  and %d more workers\n", len(r.Lost)-i)
 					break
 				}
-				fmt.Fprintf(t, "%s\t  worker %d%s was lost: %s\n", short(l.At), l.Worker.Slot, onHost(l.Host), l.Why)
+				fmt.Fprintf(t, "at %s\t  worker %d%s was lost: %s\n", short(l.At), l.Worker.Slot, onHost(l.Host), l.Why)
 			}
 			for i, f := range r.Failures {
 				if i == 10 {
 					fmt.Fprintf(t, "\t  and %d more failures\n", len(r.Failures)-i)
 					break
 				}
-				fmt.Fprintf(t, "%s\t  %s, %s: %s\n", short(f.At), f.Name, r.elementName(f.Pool, f.Job, int64(f.Element), 1, false), oneLine(f.Text))
+				fmt.Fprintf(t, "at %s\t  %s%s: %s\n", short(f.At), r.failed(&f), f.where(), oneLine(f.Text))
 			}
 		})
 	}
@@ -293,6 +315,20 @@ func (r *Recording) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, strings.Join(lines, "\n"))
 	return err
+}
+
+// failed names the element that has failed.
+func (r *Recording) failed(f *Failure) string {
+	return f.Name + ", " + r.elementName(f.Pool, f.Job, int64(f.Element), 1, false)
+}
+
+// where is the worker on which it failed, if it is known and the text does not tell it.
+func (f *Failure) where() string {
+	w := f.Pool.bySlot[f.Worker]
+	if w == nil || strings.Contains(f.Text, fmt.Sprintf("worker %d ", f.Worker)) {
+		return ""
+	}
+	return fmt.Sprintf(", on worker %d%s", w.Slot, onHost(w.Host))
 }
 
 func oneLine(s string) string {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,7 +29,7 @@ func TestWhereThereAreNoLocksEachProgramHasAFileOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Close(nil, time.Minute); err != nil {
+	if err := p.Close(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	left, err := filepath.Glob(path + "*")

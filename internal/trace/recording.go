@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -189,9 +190,9 @@ func (p *Pool) Add(e Event) {
 	}
 }
 
-// Close adds the end of the pool, with why it broke or nil, and waits until everything is written, or the disk has refused it and Warn was told, for so long at
-// most: the disk may hang. Further calls wait likewise. It does not wait for hooks.
-func (p *Pool) Close(why error, limit time.Duration) error {
+// Close adds the end of the pool, with why it broke or nil, and waits until everything is written, or the disk has refused it and Warn was told, or ctx ends:
+// the disk may hang. Further calls wait likewise. It does not wait for hooks.
+func (p *Pool) Close(ctx context.Context, why error) error {
 	p.once.Do(func() {
 		p.Add(Event{Kind: PoolEnds, At: p.now(), Err: why})
 		p.Sample(nil)
@@ -206,12 +207,11 @@ func (p *Pool) Close(why error, limit time.Duration) error {
 	if p.file == nil {
 		return nil
 	}
-	t := time.NewTimer(limit)
-	defer t.Stop()
+	begin := time.Now()
 	select {
 	case <-p.file.read:
 		return nil
-	case <-t.C:
-		return fmt.Errorf("the recording %s is not written after %v; what is missing is lost", p.rec.path, limit)
+	case <-ctx.Done():
+		return fmt.Errorf("the recording %s is not written after %v; what is missing is lost", p.rec.path, time.Since(begin).Round(time.Millisecond))
 	}
 }

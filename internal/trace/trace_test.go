@@ -2,6 +2,7 @@ package trace_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -53,7 +54,9 @@ func open(t *testing.T, path string) *trace.Pool {
 
 func closed(t *testing.T, p *trace.Pool) {
 	t.Helper()
-	if err := p.Close(nil, testkit.Limit); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Limit)
+	defer cancel()
+	if err := p.Close(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -183,7 +186,7 @@ func TestPoolsOfOneProgramWriteOneRun(t *testing.T) {
 			for i := range 1000 {
 				p.Add(trace.Event{Kind: trace.UnitsRan, Worker: 1, First: i, Count: 1, Units: 1, Job: 1, Attempt: 1, At: p.Now()})
 			}
-			_ = p.Close(nil, testkit.Limit)
+			_ = p.Close(t.Context(), nil)
 		})
 	}
 	both.Wait()
@@ -229,7 +232,9 @@ func TestAWriterThatHangsHoldsNobodyUpAndLosesNoUnit(t *testing.T) {
 		p.Add(trace.Event{Kind: trace.UnitsRan, Worker: i % 3, First: i, Count: 1, Units: 1, Job: 1, Attempt: 1, At: time.Duration(i) * ms,
 			Begun: time.Duration(i) * ms, Ended: time.Duration(i)*ms + took, Busy: took})
 	}
-	if err := p.Close(nil, ms); err == nil {
+	ctx, cancel := context.WithTimeout(t.Context(), ms)
+	defer cancel()
+	if err := p.Close(ctx, nil); err == nil {
 		t.Error("all was written while the writer hung")
 	}
 	close(free)

@@ -206,7 +206,7 @@ func long(t *testing.T, workers, units int) *report.Recording {
 		}
 		p.Add(e)
 	}
-	if err := p.Close(nil, 10*time.Minute); err != nil {
+	if err := p.Close(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()

@@ -74,7 +74,7 @@ func TestWhatIsReportedOfSeveralRunsIsTheirSum(t *testing.T) {
 			t.Errorf("%s: %d losses and %d failures", name, len(r.Lost), len(r.Failures))
 		}
 		f, fa, fb := r.Functions[0], a.Functions[0], b.Functions[0]
-		if len(r.Functions) != 1 || f.Count != fa.Count+fb.Count || f.Failed != fa.Failed+fb.Failed || f.Busy != fa.Busy+fb.Busy {
+		if len(r.Functions) != 1 || f.Count != fa.Count+fb.Count || f.Failed != fa.Failed+fb.Failed || f.Lost != fa.Lost+fb.Lost || f.Busy != fa.Busy+fb.Busy {
 			t.Errorf("%s: %+v is not the sum of %+v and %+v", name, f, fa, fb)
 		}
 		if want := a.End + b.End; r.End != want {

@@ -102,7 +102,7 @@ func (s simulation) run(t *testing.T, path string) string {
 	if _, err := master.Shutdown(ctx, true, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := rec.Close(nil, testkit.Limit); err != nil {
+	if err := rec.Close(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -50,7 +50,8 @@ func says(t *testing.T, text string, want ...string) {
 func TestTheReportBeginsWithTheStraggler(t *testing.T) {
 	r, out := text(t, prepared(t, "straggler", straggler))
 	head := strings.Join(strings.Split(out, "\n")[:10], "\n")
-	says(t, head, "wall ", "workers 8", "Straggler: map 1, element 187 of simulate took 4.20s", "times the median of", "waiting for a straggler")
+	says(t, head, "elapsed ", "workers 8", "Straggler: map 1, element 187 of simulate took 4.20s", "times the median of", "the others of its map had ended by 3.1",
+		"waiting for the last tasks to end")
 	says(t, out, "240 ", "simulate", "The slowest elements")
 	tm := r.Times()
 	if sum := tm.Busy + tm.Starting + tm.Nothing + tm.Straggler + tm.Way + tm.Drained + tm.Untold; sum < tm.Total*999/1000 || sum > tm.Total*1001/1000 {
@@ -65,11 +66,11 @@ func TestTheReportNamesTheSlowHostTheFailuresAndTheLoss(t *testing.T) {
 	r, out := text(t, prepared(t, "slowhost", slowHost))
 	head := strings.Join(strings.Split(out, "\n")[:10], "\n")
 	says(t, head, "Slow host: on node3 an element takes 2.1 times as long as elsewhere", "Lost: 1 worker, the first at", "(node1): killed by signal 9")
-	says(t, out, "no convergence after 500 iterations", "element 110: no convergence")
+	says(t, out, "no convergence after 500 iterations", "element 110, on worker 10 (node3): no convergence", "which cost about 13")
 	if strings.Contains(head, "Straggler") {
 		t.Errorf("an element of a slow host is called a straggler:\n%s", head)
 	}
-	if f := r.Functions[0]; f.Count != 599 || f.Failed != 7 {
+	if f := r.Functions[0]; f.Count != 599 || f.Failed != 6 || f.Lost != 1 {
 		t.Errorf("%+v", f)
 	}
 }
