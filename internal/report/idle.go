@@ -17,7 +17,7 @@ type Times struct {
 	Straggler int64 // nothing was queued, and something ran that had been queued before they were idle
 	Way       int64 // a task or a result was on its way, or the master was busy with others
 	Drained   int64 // after the last task of the pool
-	Untold    int64 // between units that are told of together
+	Untold    int64 // between units that are recorded together
 	Cut       int64 // before the program was killed: what ran then is not told
 }
 

@@ -29,7 +29,7 @@ type Recording struct {
 	Lost      []Loss
 	Begin     int64
 	End       int64
-	Thinned   int // units that are told of together with others
+	Thinned   int // units that are recorded together with others
 	Missing   int // other records that were not written
 	Cancelled int
 
@@ -317,10 +317,10 @@ func (r *Recording) settle() {
 	r.measure()
 }
 
-// Each is how long an element took: its share, where several are told of together.
+// Each is how long an element took: its share, where several are recorded together.
 func (u *Unit) Each() int64 { return u.Busy / int64(max(u.Count, 1)) }
 
-// Slowest is how long an element took, its share of a chunk, where several units are told of together one of the longest.
+// Slowest is how long an element took, its share of a chunk, where several units are recorded together one of the longest.
 func (u *Unit) Slowest() int64 {
 	if u.Longest > 0 {
 		return u.Longest / int64(max(u.Count/max(u.Units, 1), 1))

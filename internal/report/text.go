@@ -144,11 +144,11 @@ func (r *Recording) Warnings() []string {
 		all = append(all, fmt.Sprintf("%s had not ended when the recording did: the program runs, or was killed.", plural(open, "executor")))
 	}
 	if r.Thinned > 0 {
-		all = append(all, fmt.Sprintf("%s are told of together with others of their worker, for the file came near its limit or the disk did not keep up. "+
+		all = append(all, fmt.Sprintf("%s are recorded together with others of their worker, because the file came near its limit or the disk did not keep up. "+
 			"Percentiles are of their means; the longest are exact.", plural(r.Thinned, "unit")))
 	}
 	if r.Missing > 0 {
-		all = append(all, fmt.Sprintf("%s of workers, jobs and failures are missing, for the disk did not keep up.", plural(r.Missing, "record")))
+		all = append(all, fmt.Sprintf("%s of workers, jobs and failures are missing, because the disk did not keep up.", plural(r.Missing, "record")))
 	}
 	return all
 }
@@ -162,7 +162,7 @@ func (t *Times) causes() []cause {
 	return []cause{
 		{"starting", t.Starting}, {"nothing was queued", t.Nothing}, {"waiting for the last tasks to end", t.Straggler}, {"tasks and results on the way", t.Way},
 		{"after the last task", t.Drained}, {"between tasks that are recorded together", t.Untold},
-		{"unknown, for the recording broke off", t.Cut},
+		{"unknown, because the recording broke off", t.Cut},
 	}
 }
 

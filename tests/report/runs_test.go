@@ -82,8 +82,8 @@ func TestWhatIsReportedOfSeveralRunsIsTheirSum(t *testing.T) {
 		}
 		// Every second counts once, and the workers were never more than in the larger of the runs.
 		wall := time.Duration(a.End - a.Pools[0].Begin + b.Pools[0].End - b.Pools[0].Begin)
-		says(t, out, fmt.Sprintf("workers 12   busy %.1f%%   elements %d   %.1f/s", 100*float64(tm.Busy)/float64(tm.Total), f.Count, float64(f.Count)/wall.Seconds()),
-			"run 2, map 1, element 187", "(node1) was lost", "when the recording broke off")
+		says(t, out, fmt.Sprintf("workers 12   busy %.1f%%   elements %d   %.1f elements/s", 100*float64(tm.Busy)/float64(tm.Total), f.Count, float64(f.Count)/wall.Seconds()),
+			"run 2, map 1, element 187", "(node1) was lost", "unknown, because the recording broke off")
 		if told := strings.Contains(out, "before it count nowhere"); told != (gap > 0) {
 			t.Errorf("%s: the time between the runs is told of: %v\n%s", name, told, out)
 		}
