@@ -98,12 +98,12 @@ func cut[T any](all []T, counts []int, n int) ([][]T, error) {
 			return nil, fmt.Errorf("the count for rank %d is %d", r, k)
 		}
 		if k > len(rest) {
-			return nil, fmt.Errorf("the counts up to that for rank %d are more than the %d elements", r, len(all))
+			return nil, fmt.Errorf("the counts up to rank %d add up to more than the %d elements", r, len(all))
 		}
 		parts[r], rest = rest[:k:k], rest[k:]
 	}
 	if len(rest) > 0 {
-		return nil, fmt.Errorf("the counts leave %d of the %d elements over", len(rest), len(all))
+		return nil, fmt.Errorf("the counts leave out %d of the %d elements", len(rest), len(all))
 	}
 	return parts, nil
 }

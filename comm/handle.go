@@ -77,7 +77,7 @@ func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	}
 	own, ok := native.(*mpi.Comm)
 	if !ok {
-		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers talk by %T", ErrNoHandle, native)
+		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers are connected by %T", ErrNoHandle, native)
 	}
 	return handleOf(own)
 }

@@ -191,10 +191,10 @@ func (s step) compare(from int, text []byte) (kind byte, err error) {
 	}
 	const rule = "all ranks call the same operations in the same order, with the same root"
 	if theirs := verb(b[0]); theirs != s.verb {
-		return 0, fmt.Errorf("rank %d is in %v where this one, rank %d, is in %v: %s", from, theirs, s.c.Rank(), s.verb, rule)
+		return 0, fmt.Errorf("rank %d calls %v, but this rank, %d, calls %v: %s", from, theirs, s.c.Rank(), s.verb, rule)
 	}
 	if root != uint64(s.root) {
-		return 0, fmt.Errorf("rank %d says that the root is rank %d, and this one, rank %d, that it is rank %d: %s", from, root, s.c.Rank(), s.root, rule)
+		return 0, fmt.Errorf("rank %d uses root %d, but this rank, %d, uses root %d: %s", from, root, s.c.Rank(), s.root, rule)
 	}
 	return b[1], nil
 }

@@ -43,7 +43,7 @@ func DrainOn(signals ...os.Signal) MainOption {
 
 // ErrDrained is the error of what had not begun when the program was told to end, and of every call after that. It matches
 // [ErrCancelled].
-var ErrDrained = fmt.Errorf("futures: the program was told to end by a signal, so nothing more begins (%w)", ErrCancelled)
+var ErrDrained = fmt.Errorf("futures: a signal told the program to end, so no further task begins (%w)", ErrCancelled)
 
 // program is a program as its end sees it.
 func program(run func(context.Context) error, opts []MainOption) life.Program {

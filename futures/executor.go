@@ -181,7 +181,7 @@ func (e *executor) usable(none, local bool, name string) error {
 	case none:
 		return errors.New("futures: the function is not registered: a Func must come from Register, RegisterContext or Local")
 	case local && !e.shares:
-		return fmt.Errorf("futures: %s is a Local one and cannot be sent to workers outside this process: "+
+		return fmt.Errorf("futures: %s is a Local function and cannot be sent to workers outside this process: "+
 			"give it a name with Register, or use a ThreadPoolExecutor", name)
 	}
 	return nil

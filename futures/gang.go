@@ -52,7 +52,7 @@ func applyEach(c *taskConfig, opts []EachOption) error {
 		}
 	}
 	if c.oneHost && c.gang == 0 {
-		return errors.New("OnOneHost: say by OnWorkers(k) how many workers the gang has")
+		return errors.New("OnOneHost needs OnWorkers(k), which sets the size of the gang")
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ func (h *hooks) await(ctx context.Context, p *trace.Pool) {
 	if p.AwaitHooks(moment) != nil { // for a moment even if ctx has ended
 		if p.AwaitHooks(both) != nil {
 			h.late.Do(func() {
-				h.complaints.Warn("rankpool: a hook has not returned from its last batch; the end does not wait for it any longer")
+				h.complaints.Warn("rankpool: a hook has not returned from its last batch; the executor ends without waiting for it")
 			})
 		}
 	}

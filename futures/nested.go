@@ -66,7 +66,7 @@ func leaveExecutors(end, tasks context.Context, limit time.Duration) (failures [
 	defer cancel()
 	for _, err := range life.FinishOpen(ctx) {
 		failures = append(failures, dispatch.Failure{
-			What: "finishing what a task has left to an executor that it has not closed", Err: fmt.Errorf("after at most %v: %w", limit, err),
+			What: "finishing the work of an executor that a task has not closed", Err: fmt.Errorf("after at most %v: %w", limit, err),
 		})
 	}
 	return failures

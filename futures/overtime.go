@@ -13,5 +13,5 @@ func overTime(ctx context.Context, err error) error {
 	if ctx.Err() != context.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("its time was over (WithTaskTimeout, %w): %w", context.DeadlineExceeded, err)
+	return fmt.Errorf("it exceeded its time limit (WithTaskTimeout, %w): %w", context.DeadlineExceeded, err)
 }

@@ -91,7 +91,7 @@ func (p *payload) pack(what string, encode func(e *pkl5.Encoder) error) (packed,
 		if p.size > 0 {
 			of = fmt.Sprintf(", with what is set for the workers already %s", inBytes(p.size+size))
 		}
-		return packed{}, fmt.Errorf("%s takes %s%s, and this process may have %s of memory: have an initializer open a file, or give each "+
+		return packed{}, fmt.Errorf("%s takes %s%s, and this process may use %s of memory: have an initializer open a file, or give each "+
 			"call the part that it needs", what, inBytes(size), of, inBytes(limit))
 	}
 	p.size += size

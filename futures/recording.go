@@ -81,7 +81,7 @@ func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log,
 		return nil, nil
 	}
 	if fn.local {
-		return nil, fmt.Errorf("futures: WithJournal: %s is a Local one and has no name that stays: give it one with Register", fn.name)
+		return nil, fmt.Errorf("futures: WithJournal: %s is a Local function without a lasting name: give it one with Register", fn.name)
 	}
 	key := recordingKey{log: log, fn: fn}
 	if g != nil {
@@ -158,7 +158,7 @@ func dependencies[A, R any](e *executor, fn *function[A, R], gen *dispatch.Gener
 	}
 	if i := e.cfg.initializer; i != nil {
 		if i.local {
-			return sum, fmt.Errorf("%s is the initializer, a Local one, on which results may depend, and has no name that stays: give it one with Register", i.name)
+			return sum, fmt.Errorf("results may depend on the initializer %s, a Local function without a lasting name: give it one with Register", i.name)
 		}
 		if i.refused != nil {
 			return sum, fmt.Errorf("the argument of %s, the initializer, cannot be encoded: %w", i.name, i.refused)

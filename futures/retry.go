@@ -84,7 +84,7 @@ func RetryTimeouts() RetryOption {
 func WithRetryBackoff(first, most time.Duration) RetryOption {
 	return retryOption(func(a *dispatch.Again) error {
 		if first < 0 || most < first {
-			return fmt.Errorf("WithRetryBackoff(%v, %v): the first pause must not be negative, and the longest not be shorter", first, most)
+			return fmt.Errorf("WithRetryBackoff(%v, %v): the first pause must not be negative, and the longest must not be shorter", first, most)
 		}
 		a.Pause = func(tries int) time.Duration { return jittered(backoff(first, most, tries)) }
 		return nil

@@ -96,12 +96,12 @@ func (s State[T]) Get(ctx context.Context) (T, error) {
 }
 
 // ErrNotInTask is the error of Get, of a [State] or a [Global], when its context is not that of a task.
-var ErrNotInTask = errors.New("the context is not that of a task, nor made of it")
+var ErrNotInTask = errors.New("the context is not that of a task, nor derived from one")
 
 var (
 	errInInitializer = fmt.Errorf("an initializer runs once per process, and each worker has a state of its own: use it in tasks, or set it up "+
 		"in the function that opens it (%w)", ErrNotInTask)
-	errOwnOpen   = errors.New("the function that opens it asks for it")
+	errOwnOpen   = errors.New("its open function asks for the state itself")
 	errStateGone = errors.New("the worker has left, and its states are closed")
 )
 
@@ -287,8 +287,8 @@ func (all *workerStates) leave(ctx context.Context, limit time.Duration) (failur
 	case <-settled:
 	case <-ctx.Done():
 		const what = "a state that is still being opened"
-		late = what + " is left behind"
-		failures = append(failures, dispatch.Failure{What: "leaving", Err: fmt.Errorf("%s after %v is left behind", what, limit)})
+		late = what + " is abandoned"
+		failures = append(failures, dispatch.Failure{What: "leaving", Err: fmt.Errorf("%s is abandoned after %v", what, limit)})
 	}
 	all.mu.Lock()
 	all.left = true
@@ -296,7 +296,7 @@ func (all *workerStates) leave(ctx context.Context, limit time.Duration) (failur
 	all.mu.Unlock()
 	for _, o := range slices.Backward(opened) {
 		if late == "" && ctx.Err() != nil {
-			late = fmt.Sprintf("the %v are over that the worker has to leave (WithStopTimeout changes the limit)", limit)
+			late = fmt.Sprintf("the worker's %v to leave are over (WithStopTimeout changes the limit)", limit)
 		}
 		if late != "" {
 			failures = append(failures, closing(o.name, fmt.Errorf("it was not closed, because %s", late)))
@@ -311,8 +311,8 @@ func (all *workerStates) leave(ctx context.Context, limit time.Duration) (failur
 			select {
 			case err = <-over:
 			default:
-				late = fmt.Sprintf("state %q is left behind", o.name) // which may have been opened by means of the others
-				err = fmt.Errorf("it has not returned within %v and is left behind (WithStopTimeout changes the limit)", limit)
+				late = fmt.Sprintf("state %q is abandoned", o.name) // which may have been opened by means of the others
+				err = fmt.Errorf("it has not returned within %v and is abandoned (WithStopTimeout changes the limit)", limit)
 			}
 		}
 		if err != nil {

@@ -36,7 +36,7 @@ type WorkerInfo struct {
 
 // errNoWorker is the error of Worker outside of a worker.
 var errNoWorker = errors.New("futures: Worker: the context is not that of a task or of an initializer: register the function " +
-	"with RegisterContext and pass the context that it is given, or one made of it")
+	"with RegisterContext and pass the context that it is given, or one derived from it")
 
 // Worker says which worker runs the task, the function of a state, or the initializer, whose context ctx is, or was made of. It does
 // not block, costs no message and no memory, and changes nothing about how tasks travel. With any other context, as in the master, it

@@ -44,7 +44,7 @@ func Handler() http.Handler {
 // look takes one status at a time, so that clients cost the program no more than one does.
 type look struct{ turn chan struct{} }
 
-var errLate = errors.New("the program gives no status: kill -QUIT shows what its goroutines do")
+var errLate = errors.New("the program does not answer: kill -QUIT shows what its goroutines do")
 
 // status takes a status. It blocks until that is there, for some seconds at most, or until ctx ends.
 func (l *look) status(ctx context.Context, workers int) (status.Program, error) {

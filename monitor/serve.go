@@ -64,7 +64,7 @@ func listen(address string) (l net.Listener, where string, h http.Handler, err e
 	address, public := strings.CutPrefix(address, publicForm)
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, "", nil, fmt.Errorf("it is none of HOST:PORT, %sHOST:PORT and %sPATH: %w", publicForm, unixForm, err)
+		return nil, "", nil, fmt.Errorf("it is not HOST:PORT, %sHOST:PORT or %sPATH: %w", publicForm, unixForm, err)
 	}
 	if !public {
 		if host, err = loopback(host); err != nil {

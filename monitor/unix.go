@@ -95,7 +95,7 @@ func vacant(path, host string) error {
 		return nil // what is wrong shows when it is made
 	}
 	if is.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s is there, and no socket", path)
+		return fmt.Errorf("%s exists and is not a socket", path)
 	}
 	switch c, err := net.DialTimeout("unix", path, time.Second); {
 	case err == nil:

@@ -46,7 +46,7 @@ func Workers(ctx context.Context) (*empi.Comm, error) {
 	}
 	own, ok := native.(*mpi.Comm)
 	if !ok {
-		return nil, fmt.Errorf("mpicomm: the workers talk by %T, not by MPI", native)
+		return nil, fmt.Errorf("mpicomm: the workers are connected by %T, not by MPI", native)
 	}
 	return mpi.Empi[empi.Comm](own)
 }

@@ -30,6 +30,7 @@ type backend struct {
 	apart    bool   // workers are processes of their own
 	replaces bool   // one that is lost is replaced, so one can be killed
 	reports  string // what Backend says
+	like     string // the backend that differs least, which is enough with -short
 
 	slots   int               // how many a process has at most; 0: one
 	workers int               // how many there are, whatever a test asks for; 0: as asked
@@ -38,7 +39,7 @@ type backend struct {
 
 var backends = []backend{
 	{
-		name: "thread pool", shares: true, reports: "threads",
+		name: "thread pool", shares: true, reports: "threads", like: "threads",
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewThreadPoolExecutor(o...) },
 	},
 	{
@@ -50,7 +51,7 @@ var backends = []backend{
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewMPIPoolExecutor(o...) },
 	},
 	{
-		name: "process pool", env: "threads", apart: true, replaces: true, reports: "processes", // the class decides, not the variable
+		name: "process pool", env: "threads", apart: true, replaces: true, reports: "processes", like: "processes", // the class decides, not the variable
 		make: func(o ...futures.Option) (futures.Executor, error) { return futures.NewProcessPoolExecutor(o...) },
 	},
 	{
@@ -122,6 +123,9 @@ func each(t *testing.T, test func(t *testing.T, b backend), where ...func(backen
 		t.Run(b.name, func(t *testing.T) {
 			if b.env != "" {
 				t.Setenv("RANKPOOL_BACKEND", b.env)
+			}
+			if testing.Short() && b.like != "" {
+				t.Skipf("left out by -short: much like %s", b.like)
 			}
 			if why := b.without[strings.Split(t.Name(), "/")[0]]; why != "" {
 				t.Skip(why)

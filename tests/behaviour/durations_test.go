@@ -176,6 +176,9 @@ var everyDuration = map[string]timed{
 }
 
 func TestEveryDurationFromTheShortestToTheLongestIsSafe(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out by -short: some of the durations pass")
+	}
 	each(t, func(t *testing.T, b backend) {
 		for name, use := range everyDuration {
 			if use == nil || b.name == "ranks" && name == "futures.WithDrainGrace" { // which starts this binary again: see itself

@@ -351,8 +351,8 @@ func TestRanksThatCallDifferentOperationsAreToldWhich(t *testing.T) {
 		for how, words := range map[string][]string{
 			"one sends, the other waits": {"Bcast", "Scan"},
 			"both wait":                  {"Gather", "Bcast"},
-			"other roots":                {"Gather", "says that the root is rank"},
-			"Scatterv":                   {"Scatterv", "the counts leave 3 of the 3 elements over"},
+			"other roots":                {"Gather", "uses root"},
+			"Scatterv":                   {"Scatterv", "the counts leave out 3 of the 3 elements"},
 			"Scatter":                    {"Scatter", "0 elements for 2 ranks"},
 			"Alltoallv":                  {"Alltoallv", "the count for rank 0 is -1"},
 			"ReduceScatter":              {"ReduceScatter", "3 elements for 2 ranks"},

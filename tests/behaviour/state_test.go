@@ -225,7 +225,7 @@ func TestWhatACloseReturnsReachesTheCloseOfTheExecutor(t *testing.T) {
 			"close fails":  `close of state "state.picky" failed on worker 0 (`,
 			"close panics": `: panic: while it closes`,
 			"close exits":  `: runtime.Goexit was called`,
-			"close hangs":  `: it has not returned within 50ms and is left behind`,
+			"close hangs":  `: it has not returned within 50ms and is abandoned`,
 		} {
 			t.Run(how, func(t *testing.T) {
 				g := newGate(t)
@@ -309,7 +309,7 @@ func TestStatesAreClosedInTheReverseOrderOfTheirOpening(t *testing.T) {
 
 func TestAStateThatIsOpenedByMeansOfItselfIsAnErrorAndNoDeadlock(t *testing.T) {
 	on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
-		if _, err := submit(t, ex, useOuroboros, 1).Result(within(t)); !contains(err, "the function that opens it asks for it") {
+		if _, err := submit(t, ex, useOuroboros, 1).Result(within(t)); !contains(err, "its open function asks for the state itself") {
 			t.Error(err)
 		}
 	})

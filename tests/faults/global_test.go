@@ -71,7 +71,7 @@ func TestAGlobalThatIsLargerThanMemoryIsAnErrorThatNamesBothSizes(t *testing.T) 
 	defer func() { _ = unix.Munmap(mem) }()
 	onEveryBackend(t, func(t *testing.T, b backend) {
 		_, err := b.make(t, futures.WithGlobal(large, mem))
-		says(t, err, "WithGlobal", "large takes "+gibibytes(uint64(len(mem))), "this process may have "+gibibytes(limit))
+		says(t, err, "WithGlobal", "large takes "+gibibytes(uint64(len(mem))), "this process may use "+gibibytes(limit))
 		_, err = b.make(t, futures.WithGlobal(table, make([]float64, 1<<20)), futures.WithGlobal(large, mem[:limit]))
 		says(t, err, "WithGlobal", "with what is set for the workers already")
 	})

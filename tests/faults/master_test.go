@@ -55,7 +55,7 @@ func TestASignalLetsWhatRunsFinishAndNothingBegin(t *testing.T) {
 			}
 			stdout, stderr := p.leavesNothing()
 			says(t, stdout, "what ran was delivered")
-			says(t, stderr, "told to end by a signal, so nothing more begins", "ended by signal: "+s.String())
+			says(t, stderr, "a signal told the program to end, so no further task begins", "ended by signal: "+s.String())
 			if ran := p.traces(); len(ran) > 0 {
 				t.Errorf("%d tasks of the queue ran", len(ran))
 			}

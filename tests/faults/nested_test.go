@@ -39,7 +39,7 @@ func TestAPoolThatATaskLeavesOpenEndsWithItsWorker(t *testing.T) {
 				signalTo(t, pids(ex)[0], syscall.SIGKILL)
 			} else {
 				// It returns at the end of the worker, which is what ends the others: their task goes on, and is given up.
-				says(t, ex.Shutdown(limited(t)), "finishing what a task has left to an executor that it has not closed")
+				says(t, ex.Shutdown(limited(t)), "finishing the work of an executor that a task has not closed")
 			}
 			until(t, "the end of the workers' workers", func() bool {
 				return !slices.ContainsFunc(left, func(pid int) bool { return !gone(pid) })

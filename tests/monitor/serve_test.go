@@ -242,12 +242,12 @@ func TestAnAddressThatCannotBeIsALineAndTheProgramGoesOn(t *testing.T) {
 	}
 	for address, want := range map[string]string{
 		taken.Addr().String():     "address already in use",
-		"8080":                    "it is none of HOST:PORT, public:HOST:PORT and unix:PATH",
+		"8080":                    "it is not HOST:PORT, public:HOST:PORT or unix:PATH",
 		":0":                      "not an address of the loopback interface",
 		"0.0.0.0:0":               "write public:0.0.0.0:0",
 		"example.invalid:0":       "not an address of the loopback interface",
 		"unix:":                   "needs a path",
-		"unix:" + file:            "is there, and no socket",
+		"unix:" + file:            "exists and is not a socket",
 		"unix:" + file + "/x/y/z": "not a directory",
 	} {
 		t.Run(address, func(t *testing.T) {
