@@ -193,8 +193,12 @@ func (c *claim) stale(n int, waiting func(holder)) (holder, error) {
 	unreadable := err != nil // it is just being written, or was never
 	taken := &ClaimedError{Path: c.path, Host: h.Host, Pid: h.Pid, What: h.Program, File: c.file(n)}
 	if !unreadable {
-		switch h.Place.look(h.Pid, c.mine.Place) {
-		case lives:
+		seen := h.Place.look(h.Pid, c.mine.Place)
+		for end := time.Now().Add(leaveLimit); seen == isEnding && time.Now().Before(end); seen = h.Place.look(h.Pid, c.mine.Place) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		switch seen {
+		case lives, isEnding:
 			return h, taken
 		case isGone:
 			return h, nil
@@ -303,12 +307,16 @@ func (c *claim) giveBack() {
 	c.lost = ErrClosed
 }
 
+// leaveLimit is how long the end of a process that was killed is waited for: what it was writing may still be on its way to the disk.
+const leaveLimit = 10 * time.Second
+
 // verdict is what is known of the holder of a claim.
 type verdict int
 
 const (
 	nobodyKnows verdict = iota
 	lives
+	isEnding // it was killed, and the kernel has not done with it
 	isGone
 )
 

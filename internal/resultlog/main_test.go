@@ -8,6 +8,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(holderVariable); path != "" {
+		holdLog(path)
+		return
+	}
 	if path := os.Getenv(childVariable); path != "" {
 		recordUntilKilled(path)
 		return
