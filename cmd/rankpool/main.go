@@ -43,6 +43,9 @@ type commands struct {
 	Journal journalCommand `cmd:"" help:"Show what a journal of results has in it, verify, compact, or forget."`
 	About   versionCommand `cmd:"" name:"version" help:"Print the versions of rankpool, Go and the MPIs on the path."`
 
+	Completion completionCommand `cmd:"" help:"Print a script that has a shell complete this command."`
+	Man        manCommand        `cmd:"" help:"Print the manual page."`
+
 	Tidy         tidyCommand    `cmd:"" hidden:""`
 	Reach        reachCommand   `cmd:"" hidden:""`
 	DoctorProbe  probeCommand   `cmd:"" hidden:""`
@@ -169,6 +172,9 @@ func find(node *kong.Node, name string) *kong.Flag {
 	return nil
 }
 
+// What the grammar calls a program and its arguments, and what the help does.
+const words, target = "words", "TARGET [args ...]"
+
 // help prints what the parser knows, with the one usage line that it cannot know.
 func help(o kong.HelpOptions, ctx *kong.Context) error {
 	var b strings.Builder
@@ -176,7 +182,7 @@ func help(o kong.HelpOptions, ctx *kong.Context) error {
 	ctx.Stdout = &b
 	err := kong.DefaultHelpPrinter(o, ctx)
 	ctx.Stdout = plain
-	text := strings.ReplaceAll(b.String(), "[<words> ...] [flags]", "[flags] TARGET [args ...]")
+	text := strings.ReplaceAll(b.String(), "[<"+words+"> ...] [flags]", "[flags] "+target)
 	_, writeErr := io.WriteString(plain, text)
 	return errors.Join(err, writeErr)
 }
