@@ -63,7 +63,7 @@ func (l *LossSignal) Await(ctx context.Context, told <-chan os.Signal) os.Signal
 		}
 		for len(held) > 0 && len(lost) > 0 {
 			held, lost = held[1:], lost[1:]
-			l.Say(fmt.Sprintf("a rank was lost, and the launcher tells of that by the signal %q: this one drains nothing", l.Signal))
+			l.Say(fmt.Sprintf("a rank was lost, and the launcher reported that by the signal %q: this signal drains nothing", l.Signal))
 		}
 		if len(held) > 0 && now.Sub(held[0]) >= lossHold {
 			l.alleged.Store(1 + int64(seen))

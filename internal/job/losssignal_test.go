@@ -116,7 +116,7 @@ func TestASignalDrainsUnlessALossExplainsIt(t *testing.T) {
 				if got != test.drains || took != test.at {
 					t.Errorf("%v after %v, want %v after %v", got, took, test.drains, test.at)
 				}
-				ignored := strings.Repeat("a rank was lost, and the launcher tells of that by the signal \"user defined signal 1\": this one drains nothing\n",
+				ignored := strings.Repeat("a rank was lost, and the launcher reported that by the signal \"user defined signal 1\": this signal drains nothing\n",
 					test.ignored)
 				if d := cmp.Diff(strings.Split(ignored, "\n"), append(said, "")); d != "" {
 					t.Errorf("it says (-want +got):\n%s", d)

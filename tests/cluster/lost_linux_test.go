@@ -285,7 +285,7 @@ func TestRanksOnAllHostsLeaveWhenTheirMasterIsKilled(t *testing.T) {
 	o := losing{threeWorkers, 2 * time.Second, kill(0), 4, nil}.run(t) // that it ends is what this is about
 	if library == "openmpi" {                                          // whose abort does not reach them; under MPICH the first one that notices ends the job
 		o.says(t, `rank 1: the master \(process \d+ on this host\) is gone`)
-		o.says(t, `rank [23]: nothing was heard of the master for \d+s`)
+		o.says(t, `rank [23]: no message came from the master for \d+s`)
 	}
 }
 

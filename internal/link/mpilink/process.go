@@ -128,7 +128,7 @@ var ErrMasterEnded = errors.New("is gone: it was killed or it crashed")
 
 // ErrMasterSilent is the error of Serve when a master on another host says nothing for too long. It may live, and others
 // may serve it: a rank that meets this ends alone, and does not abort the job.
-var ErrMasterSilent = errors.New("nothing was heard of the master")
+var ErrMasterSilent = errors.New("no message came from the master")
 
 // watch fails the rank when the master has gone without a goodbye. MPI does not say so: launchers can be told to leave the
 // other ranks alive, and these would wait without end. Of a master on another machine it expects a word now and then.
