@@ -1,8 +1,8 @@
-// Package asyncresult has the results that the asynchronous verbs of package pool return at once: [AsyncResult], under the
-// names [ApplyResult] for one call and [MapResult] for the slice of a whole map.
+// Package asyncresult has the type [AsyncResult], which the asynchronous verbs of package pool return, under the names [ApplyResult] for
+// one call and [MapResult] for the slice of a whole map.
 //
-// Programs get them from pool.ApplyAsync, pool.MapAsync and pool.StarmapAsync and seldom need this package's name, for
-// package pool has the types too:
+// Programs get results from pool.ApplyAsync, pool.MapAsync and pool.StarmapAsync. They seldom need to import this package, because package
+// pool has the types too:
 //
 //	package main
 //
@@ -32,7 +32,7 @@
 //
 // # From Python
 //
-// get(timeout) is [AsyncResult.Get] with a context that has a deadline, or [AsyncResult.GetWithin]; wait, ready and successful
-// are [AsyncResult.Wait], [AsyncResult.Ready] and [AsyncResult.Successful]. Callbacks are methods here, and may be added at
-// any time, also when the result is ready. They run after [AsyncResult.Get] has been released, not before it; Join waits for them.
+// get(timeout) is [AsyncResult.Get] with a context that has a deadline, or [AsyncResult.GetWithin]; wait, ready and successful are
+// [AsyncResult.Wait], [AsyncResult.Ready] and [AsyncResult.Successful]. Callbacks are methods here, and may be added at any time, even when
+// the result is ready. They run after waiting calls of [AsyncResult.Get] are released, not before; Join waits for them.
 package asyncresult

@@ -19,8 +19,8 @@ func (c *Comm) Barrier(ctx context.Context) error {
 	return err
 }
 
-// Bcast gives every rank the value that root has; what the others pass does not matter. At the root, v comes back.
-// MPI 4.1, section 6.4: MPI_Bcast.
+// Bcast gives every rank the value of root. The values that the others pass are ignored. At root it returns v. MPI 4.1, section 6.4:
+// MPI_Bcast.
 func Bcast[T any](ctx context.Context, c *Comm, v T, root int) (T, error) {
 	s, err := begin(ctx, c, bcastVerb, root)
 	if err != nil {
@@ -54,9 +54,8 @@ func bcast[T any](s step, v T, root int) (T, error) {
 	return v, nil
 }
 
-// Reduce combines the values of all ranks with op, in the order of the ranks, and gives the result to root; the others get
-// the zero value. The result is the same for any root, also where op rounds, as long as the number of ranks is.
-// MPI 4.1, section 6.9.1: MPI_Reduce.
+// Reduce combines the values of all ranks with op, in the order of the ranks, and gives the result to root; the others get the zero value.
+// For a given number of ranks the result is the same for any root, even if op rounds. MPI 4.1, section 6.9.1: MPI_Reduce.
 func Reduce[T any](ctx context.Context, c *Comm, v T, op Op[T], root int) (T, error) {
 	var zero T
 	if op == nil {
@@ -98,7 +97,7 @@ func reduce[T any](s step, v T, op Op[T]) (T, error) {
 	return v, nil
 }
 
-// Allreduce is [Reduce] with the result for all ranks, bit for bit the same. MPI 4.1, section 6.9.6: MPI_Allreduce.
+// Allreduce is [Reduce] with the result for all ranks, the same bit for bit. MPI 4.1, section 6.9.6: MPI_Allreduce.
 func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	var zero T
 	if op == nil {
@@ -115,7 +114,7 @@ func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	return bcast(s, all, 0)
 }
 
-// Gather gives root the values of all ranks, in their order; the others get nil. MPI 4.1, section 6.5: MPI_Gather.
+// Gather gives root the values of all ranks, in the order of the ranks; the others get nil. MPI 4.1, section 6.5: MPI_Gather.
 func Gather[T any](ctx context.Context, c *Comm, v T, root int) ([]T, error) {
 	s, err := begin(ctx, c, gatherVerb, root)
 	if err != nil {
@@ -143,7 +142,7 @@ func gather[T any](s step, v T, root int) ([]T, error) {
 	return all, nil
 }
 
-// Allgather gives every rank the values of all ranks, in their order. MPI 4.1, section 6.7: MPI_Allgather.
+// Allgather gives every rank the values of all ranks, in the order of the ranks. MPI 4.1, section 6.7: MPI_Allgather.
 func Allgather[T any](ctx context.Context, c *Comm, v T) ([]T, error) {
 	s, err := begin(ctx, c, allgatherVerb, 0)
 	if err != nil {
@@ -156,8 +155,8 @@ func Allgather[T any](ctx context.Context, c *Comm, v T) ([]T, error) {
 	return bcast(s, all, 0)
 }
 
-// Scatter gives each rank its element of the slice that root has, which must have one for each; what the others pass does
-// not matter. A slice of another length is an error on all ranks. MPI 4.1, section 6.6: MPI_Scatter.
+// Scatter gives each rank its element of root's slice, which must have one for each rank. The slices that the others pass are ignored. A
+// slice of another length is an error on all ranks. MPI 4.1, section 6.6: MPI_Scatter.
 func Scatter[T any](ctx context.Context, c *Comm, vs []T, root int) (T, error) {
 	var zero T
 	s, err := begin(ctx, c, scatterVerb, root)
@@ -187,8 +186,8 @@ func scatter[T any](s step, vs []T, root int) (T, error) {
 	return vs[root], nil
 }
 
-// Alltoall sends element i of the slice to rank i, which must have one for each, and returns what came, in the order of the
-// ranks. A slice of another length is an error on all ranks. MPI 4.1, section 6.8: MPI_Alltoall.
+// Alltoall sends element i of the slice to rank i. It returns the received elements, in the order of the ranks. The slice must have one
+// element for each rank; another length is an error on all ranks. MPI 4.1, section 6.8: MPI_Alltoall.
 func Alltoall[T any](ctx context.Context, c *Comm, vs []T) ([]T, error) {
 	s, err := begin(ctx, c, alltoallVerb, 0)
 	if err != nil {

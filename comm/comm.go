@@ -8,17 +8,17 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// Comm is the communicator of the workers, in the hands of one task. It may be used until the task returns, by any of its
-// goroutines; the collective operations by one at a time. It comes from [Workers], or from [Comm.Split] or [Comm.Dup]: a nil one, or a zero value, has
-// no ranks, and its operations return errors.
+// Comm is a communicator of workers, for one task. All goroutines of the task may use it until the task returns, but only one at a time for
+// collective operations. It comes from [Workers], [Comm.Split] or [Comm.Dup]. A nil one, or a zero value, has no ranks, and its operations
+// return errors.
 type Comm struct {
 	peers *dispatch.Peers
 	group *group // nil: all of them
 }
 
-// Workers returns the communicator of all workers, in a gang of its members, for the task whose context ctx is or descends from. It is
-// futures.CommWorkers for code that needs nothing else of package futures, and does not block. Outside of a task that has other
-// workers the error is futures.ErrNoWorkersComm.
+// Workers returns the communicator of all workers, or in a gang that of its members, for the task whose context ctx is or derives from. It
+// is futures.CommWorkers for code that needs nothing else of package futures. It does not block. Outside of a task that has other workers
+// the error is futures.ErrNoWorkersComm.
 func Workers(ctx context.Context) (*Comm, error) {
 	p, err := dispatch.Workers(ctx)
 	if err != nil {
@@ -31,7 +31,7 @@ var errNone = errors.New("there is no communicator: look at the error of futures
 
 func (c *Comm) none() bool { return c == nil || c.peers == nil }
 
-// Rank returns this worker's number, from 0; -1 where there is no communicator.
+// Rank returns this worker's number, from 0; -1 if there is no communicator.
 func (c *Comm) Rank() int {
 	switch {
 	case c.none():
@@ -53,7 +53,7 @@ func (c *Comm) Size() int {
 	return c.peers.Size
 }
 
-// String says which rank of how many it is.
+// String returns which rank this is, and of how many.
 func (c *Comm) String() string {
 	switch {
 	case c.none():

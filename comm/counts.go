@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Gatherv gives root the elements of all ranks in one slice, in the order of the ranks, and how many each has sent; the others get nil.
-// The slices may be of any lengths. [Gather] of slices gives them one by one, without the copy into one.
-// MPI 4.1, section 6.5: MPI_Gatherv.
+// Gatherv gives root the elements of all ranks in one slice, in the order of the ranks, and the number of elements of each; the others get
+// nil. The slices may have any lengths. [Gather] of slices gives them one by one, without the copy into one. MPI 4.1, section 6.5:
+// MPI_Gatherv.
 func Gatherv[T any](ctx context.Context, c *Comm, vs []T, root int) (all []T, counts []int, err error) {
 	s, err := begin(ctx, c, gathervVerb, root)
 	if err != nil {
@@ -22,8 +22,8 @@ func Gatherv[T any](ctx context.Context, c *Comm, vs []T, root int) (all []T, co
 	return all, counts, nil
 }
 
-// Allgatherv gives every rank the elements of all ranks in one slice, in the order of the ranks, and how many each has sent.
-// MPI 4.1, section 6.7: MPI_Allgatherv.
+// Allgatherv gives every rank the elements of all ranks in one slice, in the order of the ranks, and the number of elements of each. MPI
+// 4.1, section 6.7: MPI_Allgatherv.
 func Allgatherv[T any](ctx context.Context, c *Comm, vs []T) (all []T, counts []int, err error) {
 	s, err := begin(ctx, c, allgathervVerb, 0)
 	if err != nil {
@@ -43,9 +43,9 @@ func Allgatherv[T any](ctx context.Context, c *Comm, vs []T) (all []T, counts []
 	return all, counts, err
 }
 
-// Scatterv gives each rank as many elements of the slice that root has as root says for it, the first to rank 0 and so on; what the others pass does
-// not matter. The counts must be one for each rank, none of them negative, and together the length of the slice; else there is an error on all
-// ranks. Root's own part stays where it is, in the slice. MPI 4.1, section 6.6: MPI_Scatterv.
+// Scatterv cuts root's slice into parts of counts[r] elements and gives rank r its part, the first to rank 0 and so on. The slices and
+// counts that the others pass are ignored. The counts must be one for each rank, none of them negative, and add up to the length of the
+// slice; otherwise there is an error on all ranks. Root's own part is not copied. MPI 4.1, section 6.6: MPI_Scatterv.
 func Scatterv[T any](ctx context.Context, c *Comm, all []T, counts []int, root int) ([]T, error) {
 	s, err := begin(ctx, c, scattervVerb, root)
 	if err != nil {
@@ -61,9 +61,9 @@ func Scatterv[T any](ctx context.Context, c *Comm, all []T, counts []int, root i
 	return scatter(s, parts, root)
 }
 
-// Alltoallv sends each rank as many elements of the slice as the counts say for it, the first to rank 0 and so on, and returns in one slice what came,
-// in the order of the ranks, and how many elements from each. The counts are as those of [Scatterv]. [Alltoall] of slices
-// gives them one by one, without the copy into one. MPI 4.1, section 6.8: MPI_Alltoallv.
+// Alltoallv cuts the slice into parts of counts[r] elements and sends rank r its part, the first to rank 0 and so on. It returns the
+// received elements in one slice, in the order of the ranks, and the number of elements from each. The rules for counts are those of
+// [Scatterv]. [Alltoall] of slices gives them one by one, without the copy into one. MPI 4.1, section 6.8: MPI_Alltoallv.
 func Alltoallv[T any](ctx context.Context, c *Comm, all []T, counts []int) (got []T, from []int, err error) {
 	s, err := begin(ctx, c, alltoallvVerb, 0)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi/abi"
 )
 
-// ABI is a binary interface of MPI libraries. It decides what an MPI_Comm is, and whose functions take it.
+// ABI is a binary interface of MPI libraries. It determines what an MPI_Comm is, and which libraries take it.
 type ABI int
 
 // The interfaces.
 const (
 	MPICH   ABI = iota + 1 // of MPICH since 3.1, Intel MPI, MVAPICH and Cray MPICH: an MPI_Comm is an int
 	OpenMPI                // of Open MPI: an MPI_Comm is an address
-	MPI5                   // of libmpi_abi, which MPI 5.0 defines in chapter 20: an MPI_Comm is as long as an address
+	MPI5                   // of libmpi_abi, defined in chapter 20 of MPI 5.0: an MPI_Comm has the size of an address
 )
 
 // String is the name of the interface.
@@ -33,33 +33,34 @@ func (a ABI) String() string {
 	return fmt.Sprintf("ABI(%d)", int(a))
 }
 
-// Handle is a communicator of MPI itself, for another binding of MPI or for C. It means something to the one MPI library of this process
-// only, and nothing in another process: it is not to be sent. The zero value is no communicator.
+// Handle is a communicator of MPI itself, for another binding of MPI or for C. It is valid only for the MPI library of this process: do not
+// send it to another process. The zero value is no communicator.
 //
-// Under [MPICH] its number is the int that an MPI_Comm is there, so convert it by int32(h.Comm); under the others it is the MPI_Comm as
-// it is, a C.MPI_Comm(unsafe.Pointer(h.Comm)) with cgo. A binding that is compiled for another interface than h.ABI cannot use it.
-// The binding must call the library that the process has already. One that calls MPI_Init finds it initialised.
+// Under [MPICH] its number is the int that an MPI_Comm is there: convert it by int32(h.Comm). Under the others it is the MPI_Comm itself:
+// C.MPI_Comm(unsafe.Pointer(h.Comm)) with cgo. A binding that is compiled for another interface than h.ABI cannot use it. The binding must
+// call the library that the process has loaded already. One that calls MPI_Init finds it initialised.
 //
-// The communicator is not to be freed, and its errors are returned, not fatal. Calls may come from any goroutine, beside the pool's own:
-// whoever gets a Handle has MPI_THREAD_MULTIPLE.
+// Do not free the communicator. Its errors are returned, not fatal. Any goroutine may call MPI on it while the pool does: a Handle is only
+// given with MPI_THREAD_MULTIPLE.
 type Handle struct {
 	Comm uintptr
 	ABI  ABI
 }
 
-// ErrNoHandle is the error of [Comm.Handle] and [WorldHandle] where there is no MPI to have a communicator of.
+// ErrNoHandle is the error of [Comm.Handle] and [WorldHandle] if no MPI runs in this process.
 var ErrNoHandle = errors.New("no MPI")
 
-// Handle returns a communicator of MPI over all workers, whose ranks are those of c; its messages never meet the pool's. The tasks on all
-// workers call it, and the first time it waits for them: ctx ends the wait for the master's consent, but not that for the others. It may be
-// used until the task returns.
+// Handle returns an MPI communicator over all workers, whose ranks are those of c. Its messages never meet the pool's. The tasks on all
+// workers call it, and the first call waits for all of them: ctx ends the wait for the master's consent, but not that for the other
+// workers. The handle may be used until the task returns.
 //
-// When a worker is lost while tasks on others hold the handle, all calls on it fail, those that wait too, where the library has failure
-// mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a message. It ends with every
-// library when a worker is lost while tasks on others still wait for the handle, and when a task exceeds its time limit. MPI tells nobody
-// that a task has returned for which others wait. Package mpicomm gives the same communicator as one of github.com/emer/empi.
+// When a worker is lost while tasks on others hold the handle, all calls on it fail, including those that wait, if the library has failure
+// mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a message. With every library the
+// job ends when a worker is lost while tasks on others still wait for the handle, and when a task exceeds its time limit. MPI does not
+// notice that a task has returned for which others wait. Package mpicomm gives the same communicator as one of github.com/emer/empi.
 //
-// A communicator of [Comm.Split] or [Comm.Dup] has none, nor has that of a gang of fewer workers than there are, which is an error. The error matches [ErrNoHandle] where the workers are no ranks of an MPI job.
+// It is an error for a communicator of [Comm.Split] or [Comm.Dup], and for that of a gang of fewer workers than there are. The error
+// matches [ErrNoHandle] if the workers are not ranks of an MPI job.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	if c.none() {
 		return Handle{}, fmt.Errorf("comm: Handle: %w", errNone)
@@ -83,10 +84,10 @@ func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 }
 
 // WorldHandle returns MPI_COMM_WORLD, in the master and in workers that are ranks, in a task or outside of one. The pool's own messages
-// travel over copies of it, so they do not meet. It may be used until futures.Main ends. It does not block, and starts no MPI: the error
-// matches [ErrNoHandle] where MPI does not run in this process, as in local processes and before futures.Main.
+// travel over copies of it, so they do not meet. It may be used until futures.Main ends. WorldHandle does not block and does not start MPI:
+// if MPI does not run in this process, as in local processes and before futures.Main, the error matches [ErrNoHandle].
 //
-// Ranks that wait for each other over it are the program's care: the pool neither sees that nor ends it when one of them is lost.
+// The pool does not see ranks that wait for each other over this communicator, and does not end the wait when one of them is lost.
 func WorldHandle() (Handle, error) {
 	if !mpi.Started() {
 		return Handle{}, fmt.Errorf("comm: WorldHandle: %w runs in this process: build it with the tag mpi and start it with mpiexec", ErrNoHandle)

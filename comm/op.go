@@ -2,11 +2,10 @@ package comm
 
 import "golang.org/x/exp/constraints"
 
-// Op combines two values, the left one of lower ranks. It need not commute. It may keep or change right, which is its own,
-// but not left.
+// Op combines two values, of which left is that of the lower ranks. It need not commute. It may keep or change right, but not left.
 type Op[T any] func(left, right T) T
 
-// Number is what the operations of this package count with.
+// Number is the type of the values that the operations of this package compute with.
 type Number interface {
 	constraints.Integer | constraints.Float
 }
@@ -23,8 +22,8 @@ func Min[T Number](a, b T) T { return min(a, b) }
 // Max returns the greater one; NaN if either is.
 func Max[T Number](a, b T) T { return max(a, b) }
 
-// Elementwise makes an operation on slices from one on their elements. The slices must be equally long: it panics
-// otherwise, which is the error of the task, and when op is nil. The result stands in the right one.
+// Elementwise makes an operation on slices from one on their elements. The result overwrites the right slice. It panics when op is nil; the
+// operation panics, which fails the task, when the slices have different lengths.
 func Elementwise[T any](op Op[T]) Op[[]T] {
 	if op == nil {
 		panic("comm: Elementwise: the operation is nil")

@@ -17,9 +17,9 @@ const (
 // Status says where a message came from.
 type Status struct{ Source, Tag int }
 
-// Send sends v to the task of rank dest. Tags are 0 or above, and choose what a [Recv] takes. It blocks until the message has
-// left this worker, not until it has been received; v may be changed then. The error of a bad rank or tag, or of a value
-// that cannot be encoded, comes at once. MPI 4.1, section 3.2: MPI_Send.
+// Send sends v to the task of rank dest. Tags are 0 or above; a [Recv] selects messages by them. It blocks until the message has left this
+// worker, not until it has been received; v may be changed then. A bad rank or tag, or a value that cannot be encoded, is an error at once.
+// MPI 4.1, section 3.2: MPI_Send.
 func Send[T any](ctx context.Context, c *Comm, v T, dest, tag int) error {
 	if err := c.mayMeet("Send", dest, tag); err != nil {
 		return err
@@ -38,15 +38,15 @@ func sendUser[T any](ctx context.Context, c *Comm, verb string, v *T, dest, tag 
 	return nil
 }
 
-// Recv receives the next message from rank source with that tag; either may be the wildcard. It blocks until one is there,
-// until ctx ends, or until none can come any more. Of several that fit it takes the one that came first; of several Recv and [Irecv]
-// that fit a message the one that was called first gets it. MPI 4.1, section 3.2: MPI_Recv.
+// Recv receives the next message from rank source with that tag; either may be the wildcard. It blocks until there is one, until ctx ends,
+// or until none can come any more. Of several matching messages it takes the one that came first. Of several matching Recv and [Irecv] the
+// one that was called first gets a message. MPI 4.1, section 3.2: MPI_Recv.
 func Recv[T any](ctx context.Context, c *Comm, source, tag int) (T, error) {
 	v, _, err := RecvStatus[T](ctx, c, source, tag)
 	return v, err
 }
 
-// RecvStatus is [Recv] that tells where the message came from.
+// RecvStatus is [Recv] that also returns where the message came from.
 func RecvStatus[T any](ctx context.Context, c *Comm, source, tag int) (T, Status, error) {
 	return recvUser[T](ctx, c, "Recv", source, tag)
 }
@@ -79,9 +79,9 @@ func opened[T any](c *Comm, codec *codec[T], verb string, source int, l dispatch
 	return v, from, nil
 }
 
-// Sendrecv sends v to rank dest with one tag and receives from rank source with another, as by [Send] and then [Recv]. So tasks that
-// all send first do not wait for each other: a shift along a ring or the exchange of borders is one call on every rank. The two
-// values may be of different types, of which the one that is received is named. MPI 4.1, section 3.10: MPI_Sendrecv.
+// Sendrecv sends v to rank dest with one tag and receives from rank source with another, as by [Send] and then [Recv]. Send does not wait
+// for the receiver, so a shift along a ring or the exchange of borders is one call on every rank. The two values may have different types;
+// name that of the received one. MPI 4.1, section 3.10: MPI_Sendrecv.
 func Sendrecv[R, S any](ctx context.Context, c *Comm, v S, dest, sendTag, source, recvTag int) (R, error) {
 	var got R
 	if err := c.mayMeet("Sendrecv", dest, sendTag); err != nil {
@@ -97,8 +97,8 @@ func Sendrecv[R, S any](ctx context.Context, c *Comm, v S, dest, sendTag, source
 	return got, err
 }
 
-// Probe blocks until there is a message that [Recv] from source with that tag would take, and tells where it came from; either may be the
-// wildcard. The message stays where it is. What ends the wait besides is what ends that of [Recv]. When several goroutines of the task
+// Probe blocks until there is a message that [Recv] from source with that tag would take, and returns where it came from; either may be the
+// wildcard. The message is not removed. The wait can end in the same other ways as that of [Recv]. When several goroutines of the task
 // receive, another of them may take the message first. MPI 4.1, section 3.8: MPI_Probe.
 func Probe(ctx context.Context, c *Comm, source, tag int) (Status, error) {
 	want, err := c.mayCome("Probe", source, tag)
@@ -112,7 +112,7 @@ func Probe(ctx context.Context, c *Comm, source, tag int) (Status, error) {
 	return c.status(l), nil
 }
 
-// Iprobe is [Probe] that does not block: ok says whether there is such a message. When there is none and none can come any more, there is
+// Iprobe is [Probe] that does not block: ok says whether there is such a message. When there is none and none can come any more, it returns
 // the error that [Probe] would return. MPI 4.1, section 3.8: MPI_Iprobe.
 func Iprobe(c *Comm, source, tag int) (from Status, ok bool, err error) {
 	want, err := c.mayCome("Iprobe", source, tag)

@@ -9,9 +9,8 @@ import (
 	"github.com/rankpool/rankpool/internal/pkl5"
 )
 
-// Request is a message on its way: the future of an [Isend] or an [Irecv]. Its methods may be called together and as often as one likes,
-// and those that do not take a context do not block. There is nothing to free: one that nobody looks at ends with its task.
-// MPI 4.1, section 3.7.
+// Request is the future of an [Isend] or an [Irecv]. Its methods may be called from several goroutines and repeatedly, and those that do
+// not take a context do not block. It need not be freed: if nobody waits for it, it ends with its task. MPI 4.1, section 3.7.
 type Request[T any] struct {
 	done   <-chan struct{}
 	cancel func() bool
@@ -34,7 +33,7 @@ var over = func() <-chan struct{} {
 
 func (r *Request[T]) none() bool { return r == nil || r.done == nil }
 
-// Done tells whether the message has left or is here, or will not any more.
+// Done reports whether the message has left or arrived, or never will.
 func (r *Request[T]) Done() bool {
 	select {
 	case <-r.DoneChan():
@@ -52,14 +51,14 @@ func (r *Request[T]) DoneChan() <-chan struct{} {
 	return r.done
 }
 
-// Result blocks until the request is done or ctx ends. It returns what was received, of an [Isend] nothing, and why it failed. The end
-// of this ctx ends the wait alone. What is received is decoded by the first call. MPI_Wait.
+// Result blocks until the request is done or ctx ends. It returns the received value (nothing for an [Isend]) and the error of the request.
+// The end of ctx ends only the wait. The first call decodes the received value. MPI_Wait.
 func (r *Request[T]) Result(ctx context.Context) (T, error) {
 	v, _, err := r.ResultStatus(ctx)
 	return v, err
 }
 
-// ResultStatus is [Request.Result] that tells where the message came from; of an [Isend] that is nowhere.
+// ResultStatus is [Request.Result] that also returns where the message came from; for an [Isend] that is the zero value.
 func (r *Request[T]) ResultStatus(ctx context.Context) (T, Status, error) {
 	var v T
 	if r.none() {
@@ -76,13 +75,13 @@ func (r *Request[T]) ResultStatus(ctx context.Context) (T, Status, error) {
 	return r.v, r.from, r.err
 }
 
-// Cancel withdraws an [Irecv] that has no message yet: it is done then, with an error that matches [context.Canceled]. False says that
-// nothing has changed: it is done, or an [Isend], whose message cannot be called back. MPI_Cancel.
+// Cancel withdraws an [Irecv] that has no message yet: it is done then, with an error that matches [context.Canceled]. False means that
+// nothing has changed: the request is done, or it is an [Isend], which cannot be withdrawn. MPI_Cancel.
 func (r *Request[T]) Cancel() bool { return !r.none() && r.cancel() }
 
-// Isend is [Send] that does not block. Until the request is done, v must not be changed, as far as it has slices of 256 KiB or more.
-// Messages to one rank arrive in the order of the calls, also of [Send] behind Isend. The end of ctx before the call is an error, and later nothing; a
-// task that returns has its messages leave first. MPI 4.1, section 3.7: MPI_Isend.
+// Isend is [Send] that does not block. Slices of 256 KiB or more in v must not be changed until the request is done. Messages to one rank
+// arrive in the order of the calls, even if an Isend is followed by a [Send]. If ctx has ended at the call, that is an error; its later end
+// has no effect. A task's messages leave before the task returns. MPI 4.1, section 3.7: MPI_Isend.
 func Isend[T any](ctx context.Context, c *Comm, v T, dest, tag int) (*Request[struct{}], error) {
 	if err := c.mayMeet("Isend", dest, tag); err != nil {
 		return nil, err
@@ -115,8 +114,8 @@ func Isend[T any](ctx context.Context, c *Comm, v T, dest, tag int) (*Request[st
 
 var errCancelled = fmt.Errorf("the request was cancelled: %w", context.Canceled)
 
-// Irecv is [Recv] that does not block: the request is done when the message is there, when ctx ends, when none can come any more, or when
-// the task returns. Several take their messages in the order of the calls. MPI 4.1, section 3.7: MPI_Irecv.
+// Irecv is [Recv] that does not block. The request is done when the message is there, when ctx ends, when none can come any more, or when
+// the task returns. Several take messages in the order of the calls. MPI 4.1, section 3.7: MPI_Irecv.
 func Irecv[T any](ctx context.Context, c *Comm, source, tag int) (*Request[T], error) {
 	want, err := c.mayCome("Irecv", source, tag)
 	if err != nil {
@@ -144,8 +143,8 @@ func Irecv[T any](ctx context.Context, c *Comm, source, tag int) (*Request[T], e
 	}, nil
 }
 
-// WaitAll blocks until all requests are done or ctx ends, and returns their results in the order of the requests. The error is that of
-// all that failed, joined; a failed one has the zero value in its place. MPI 4.1, section 3.7.5: MPI_Waitall.
+// WaitAll blocks until all requests are done or ctx ends, and returns their results in the order of the requests. A failed request has the
+// zero value in its place; the error joins those of all failed requests. MPI 4.1, section 3.7.5: MPI_Waitall.
 func WaitAll[T any](ctx context.Context, rs ...*Request[T]) ([]T, error) {
 	vs := make([]T, len(rs))
 	errs := make([]error, len(rs))

@@ -6,9 +6,10 @@ import (
 	"fmt"
 )
 
-// Scan gives rank r what [Reduce] gives for the ranks 0 … r: bit for bit what a communicator of these ranks alone would have, so also where op
-// rounds, the last rank has what [Reduce] returns. That is the order: the ranks 0 … r are cut into blocks whose sizes are falling
-// powers of two, each is reduced as by [Reduce], and the blocks are combined from the right. MPI 4.1, section 6.11.1: MPI_Scan.
+// Scan gives rank r the combined values of the ranks 0 … r, bit for bit what [Reduce] gives in a communicator of these ranks alone. So the
+// last rank has what [Reduce] returns, even if op rounds. The order of the operations is this: the ranks 0 … r are cut into blocks whose
+// sizes are falling powers of two, each block is reduced as by [Reduce], and the blocks are combined from the right. MPI 4.1, section
+// 6.11.1: MPI_Scan.
 func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (T, error) {
 	return scan(ctx, c, v, op, scanVerb)
 }
@@ -85,9 +86,9 @@ func scan[T any](ctx context.Context, c *Comm, v T, op Op[T], name verb) (T, err
 	return below, nil
 }
 
-// ReduceScatter combines the slices of all ranks, element by element, and gives element r to rank r: what [Reduce] and [Scatter] of the result
-// would give it, bit for bit. A slice must have one element for each rank; another length is an error on all ranks. With slices for elements,
-// as long as one likes, and [Elementwise] it is the form with counts too. MPI 4.1, section 6.10: MPI_Reduce_scatter_block, MPI_Reduce_scatter.
+// ReduceScatter combines the slices of all ranks, element by element, and gives element r to rank r, bit for bit what [Reduce] and then
+// [Scatter] would give it. A slice must have one element for each rank; another length is an error on all ranks. For the form with counts,
+// use slices of any length as elements, with [Elementwise]. MPI 4.1, section 6.10: MPI_Reduce_scatter_block, MPI_Reduce_scatter.
 func ReduceScatter[T any](ctx context.Context, c *Comm, vs []T, op Op[T]) (T, error) {
 	var zero T
 	if op == nil {

@@ -18,7 +18,7 @@ type group struct {
 	count  atomic.Uint64 // of collective operations
 }
 
-// Undefined is the color of a rank that is to be in none of the communicators that [Comm.Split] makes.
+// Undefined is the color of a rank that belongs to none of the communicators that [Comm.Split] makes.
 const Undefined = -1
 
 // place is what a rank says to the others in a Split or Dup.
@@ -27,12 +27,12 @@ type place struct {
 	Number     uint64 // for a communicator in which it is the first
 }
 
-// Split makes a communicator of those ranks that pass the same color, a number from 0. In it their order is that of the keys, and of equal
-// keys that of the ranks in c. A rank that passes [Undefined] gets nil, and no error. It is a collective operation: the tasks of all ranks call it,
-// and it blocks until they have, or until ctx ends.
+// Split makes a communicator of the ranks that pass the same color, a number from 0. Its ranks are in the order of the keys, and for equal
+// keys in the order of the ranks in c. A rank that passes [Undefined] gets nil, and no error. Split is a collective operation: the tasks of
+// all ranks call it, and it blocks until they have, or until ctx ends.
 //
-// Messages of different communicators never meet, whatever their tags: [AnyTag] finds only those of its own. A communicator may be used until the
-// task returns and need not be freed. Split and [Comm.Dup] of it work in the same way. MPI 4.1, section 7.4.2: MPI_Comm_split.
+// Messages of different communicators never meet, whatever their tags: [AnyTag] matches only those of its own. A communicator may be used
+// until the task returns and need not be freed. It can be split and duplicated in turn. MPI 4.1, section 7.4.2: MPI_Comm_split.
 func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
 	if color < Undefined {
 		return nil, fmt.Errorf("comm: Split: color %d: a color is 0 or above, or Undefined", color)

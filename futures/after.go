@@ -10,27 +10,33 @@ import (
 	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
-// SubmitAfter is [Submit] for a call whose argument is the result of another one: it queues the call when input is done, which may be so
-// already, and returns the future of the call at once. It does not block, and a call that waits has no goroutine, so thousands may wait.
+// SubmitAfter is [Submit] for a call whose argument is the result of another one. It queues the call when input is done, which it may be
+// already, and returns the future of the call at once. It does not block. A waiting call has no goroutine, so thousands can wait.
 //
 //	table, err := futures.Submit(ex, load, name)
 //	mean, err := futures.SubmitAfter(ex, average, table)
 //
-// Of several inputs one is made: by [Collect] where they are of one type, by [Join] where they are two for a function with [Spread], and otherwise
-// by [Assemble]. An input may be any future: of another executor, of [SubmitEach], [Then] or a [Promise]. Several calls may have the same input.
-// A call cannot be its own input: a future that would wait for itself by way of [ThenChain] fails with [ErrChainCycle].
+// Several inputs are combined into one: by [Collect] if they are of one type, by [Join] if they are two for a function with [Spread], and
+// otherwise by [Assemble]. An input may be any future: of another executor, of [SubmitEach], [Then] or a [Promise]. Several calls may have
+// the same input. A call cannot be its own input: a future that would wait for itself through [ThenChain] fails with [ErrChainCycle].
 //
-// When the input fails the call does not run and fails with an [*InputError], which says which input it was and wraps its error. When the
-// input is cancelled so is the call. To cancel the call, which waits as a pending one, leaves the input alone, which others may have.
+// When the input fails, the call does not run. It fails with an [*InputError], which says which input it was and wraps its error. When the
+// input is cancelled, so is the call. A waiting call is pending. Cancelling it leaves the input alone, since others may use it.
 //
-// The result of a call of the same executor is handed on as it has come from its worker, if the call waits for it then: nothing is decoded or encoded in between, and no code of its type
-// runs in this process. The input's own future decodes it when somebody asks for the result. If that fails, its error says so from then on; the calls that were handed it are not concerned. Any other
-// argument is encoded when the input is done, on a goroutine of the executor's, or on the caller's if the input is done already. If that fails, so does the call. Where the argument is large and not copied ([WithSnapshot]), what the input's
-// future returned must not be written before the call is done. A [ThreadPoolExecutor] hands on the value itself. Options mean what they mean for [Submit]: the time-out and
-// retries begin with the call, the end of a [WithContext] cancels it while it waits, and equal calls are in a [WithJournal] in the order in which they became ready.
+// The result of a call of the same executor is passed on in the form in which it came from its worker, if the call already waits for it.
+// Then nothing is decoded or encoded in between, and no code of its type runs in this process. The input's own future decodes the result
+// when somebody asks for it. If decoding fails, that is the future's error from then on; it does not affect the calls that got the encoded
+// form.
 //
-// A shutdown that waits waits for the inputs and the calls behind them, as Close does: [CancelFutures], the end of the program by a signal and a pool that
-// breaks cancel or fail them as they do what is queued. [Stats.Blocked] is how many wait. A call whose input is done is queued behind what is there, as far as priorities allow.
+// Any other argument is encoded when the input is done, on a goroutine of the executor, or on the caller's if the input is done already. If
+// encoding fails, so does the call. If the argument is large and not copied ([WithSnapshot]), the value of the input's future must not be
+// written to before the call is done. A [ThreadPoolExecutor] passes on the value itself. Options mean the same as for [Submit]: the
+// time-out and the retries begin with the call, and the end of a [WithContext] cancels a call that waits. Equal calls are in a
+// [WithJournal] in the order in which they became ready.
+//
+// A shutdown that waits, as Close does, waits for the inputs and the calls behind them. [CancelFutures], a signal that ends the program,
+// and a pool that breaks cancel or fail them like queued calls. [Stats.Blocked] is how many wait. A call whose input is done is queued
+// behind what is there, as far as priorities allow.
 //
 // The errors are those of [Submit], and one for a nil input.
 func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ...TaskOption) (*Future[R], error) {
@@ -254,12 +260,12 @@ func (t *afterTask[A, R]) awaits() *core {
 	return nil
 }
 
-// InputError is the error of a call that did not run because an input of it, see [SubmitAfter], has failed or was cancelled.
+// InputError is the error of a call that did not run because one of its inputs failed or was cancelled: see [SubmitAfter].
 type InputError struct {
-	Func   string // the name of the function, as registered; empty if it is that of an Assemble or Join
+	Func   string // the registered name of the function; empty for an Assemble or Join
 	Index  int    // which input it was, counted from 0
-	Inputs int    // of so many
-	Err    error  // why it has no result; it matches ErrCancelled if it was cancelled
+	Inputs int    // how many inputs there are
+	Err    error  // why that input has no result; it matches ErrCancelled if it was cancelled
 }
 
 // Error names the function, the input if there are several, and the cause.
@@ -293,7 +299,7 @@ func (e *InputError) Unwrap() error {
 	return e.Err
 }
 
-// Format writes the line of [InputError.Error], and with %+v what the cause has to say at length.
+// Format writes the line of [InputError.Error]. With %+v it adds the details of the cause.
 func (e *InputError) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':

@@ -8,16 +8,16 @@ import (
 	"sync"
 )
 
-// AsCompleted yields each of fs once, as soon as it is done: first those that are done already, in the order of
-// fs, then the others as they finish, also those that finish while the consumer is busy. A failed or a cancelled
-// future is yielded like any other; the error beside it is nil.
+// AsCompleted yields each of fs once, as soon as it is done. Futures that are done already come first, in the order of fs. The others
+// follow as they finish, even those that finish while the consumer is busy. Failed and cancelled futures are yielded like any other; the
+// error beside them is nil.
 //
-// ctx bounds the whole iteration. When it ends while nothing done is left to be yielded, the last element is no
-// future but an error, which matches what ctx says, and [ErrTimeout] as well if that was a deadline.
+// ctx bounds the whole iteration. When it ends and nothing done is left to yield, the last element is an error and no future. The error
+// matches the error of ctx, and [ErrTimeout] as well if that was a deadline.
 //
-// If one of fs is nil, that is the only element, an error. fs is read at the call; nothing is attached to the futures
-// before the sequence is ranged over, and nothing stays attached when that ends, early or not. A range keeps no future
-// that it has yielded. Ranging again starts over. Waiting for the next future is what blocks.
+// If one of fs is nil, the only element is an error. fs is read at the call. The sequence attaches nothing to the futures before it is
+// ranged over, and leaves nothing attached when that ends, early or not. A range keeps no future that it has yielded. Ranging again starts
+// over. Only waiting for the next future blocks.
 func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 	if slices.ContainsFunc(fs, missing) {
 		return only[F](errNoFuture)

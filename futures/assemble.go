@@ -6,14 +6,14 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Part is one of the futures that [Assemble] makes a value of, and its place there. [Field] makes it.
+// Part is one of the futures that [Assemble] combines, with the place of its result. [Field] makes it.
 type Part interface {
 	from() *core
 	put() // when that has succeeded
 }
 
-// Field says that the result of from goes to where to points, in what is given to [Assemble]. It panics if to is nil. A nil
-// future counts as one that has failed.
+// Field makes a [Part] that stores the result of from in *to, a place in the value that is given to [Assemble]. It panics if to is nil. A
+// nil future counts as failed.
 func Field[T any](to *T, from *Future[T]) Part {
 	if to == nil {
 		panic("futures: Field: the pointer is nil; pass the address of a field")
@@ -29,17 +29,17 @@ type field[T any] struct {
 func (f *field[T]) from() *core { return &f.future.core }
 func (f *field[T]) put()        { *f.to = f.future.value }
 
-// Assemble returns a future of *v, in which results of futures of any types have been put by then:
+// Assemble returns a future of *v that is done when the results of all parts, of any types, are stored in it:
 //
 //	in := &inputs{Name: name}
 //	report, err := futures.SubmitAfter(ex, write, futures.Assemble(in, futures.Field(&in.Mean, mean), futures.Field(&in.Bins, bins)))
 //
-// The value belongs to Assemble until the future is done: nobody else may read or write it. What no part goes to keeps the value that it
-// has. With no parts the future is done at once. It panics if v or a part is nil.
+// The value belongs to Assemble until the future is done: nobody else may read or write it. Fields without a part keep their values. With
+// no parts the future is done at once. Assemble panics if v or a part is nil.
 //
-// The first part to fail, in time, fails the future with an [*InputError], which says by its index which part it was. One that is
-// cancelled cancels it, with that error too. The others go on, and to cancel the future does not cancel the parts: others may have them.
-// It is never running, and Assemble does not block, but for callbacks when it completes futures at the call.
+// The first part to fail, in time, fails the future with an [*InputError], which has the index of the part. A cancelled part cancels the
+// future, with that error too. The other parts go on. Cancelling the future does not cancel the parts, since others may use them. The
+// future is never running. Assemble does not block, except for callbacks when it completes futures at the call.
 func Assemble[T any](v *T, parts ...Part) *Future[T] {
 	if v == nil {
 		panic("futures: Assemble: the pointer is nil; pass the address of the value to fill")
@@ -82,7 +82,7 @@ func Assemble[T any](v *T, parts ...Part) *Future[T] {
 	return &a.Future
 }
 
-// Join returns a future of the results of two others, for a function that was registered with [Spread]. It is an [Assemble] of a [Pair].
+// Join returns a future of the results of a and b, for a function that was registered with [Spread]. It is an [Assemble] of a [Pair].
 func Join[A, B any](a *Future[A], b *Future[B]) *Future[Pair[A, B]] {
 	p := new(Pair[A, B])
 	return Assemble(p, Field(&p.First, a), Field(&p.Second, b))

@@ -19,11 +19,10 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// MPIPoolExecutor runs tasks on whatever the program was started with. Under an mpiexec with several ranks those are the
-// workers, all of them, for every executor; under `mpiexec -n 1` they are spawned; without an mpiexec, without
-// MPI in the program, or where nothing can be spawned (under srun, with MPICH 4 over UCX, without a slot), which is logged once, they are
-// processes of this machine. The variable RANKPOOL_BACKEND can choose otherwise. Its methods are
-// those of [Executor].
+// MPIPoolExecutor runs tasks on workers that depend on how the program was started. Under an mpiexec with several ranks, all ranks but rank
+// 0 are the workers of every executor. Under `mpiexec -n 1` the workers are spawned. They are processes of this machine without an mpiexec,
+// without MPI in the program, and where nothing can be spawned (under srun, with MPICH 4 over UCX, without a slot), which is logged once.
+// The variable RANKPOOL_BACKEND can choose otherwise. Its methods are those of [Executor].
 type MPIPoolExecutor struct{ executor }
 
 // NewMPIPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
@@ -37,15 +36,15 @@ func NewMPIPoolExecutor(opts ...Option) (*MPIPoolExecutor, error) {
 
 // ProcessPoolExecutor runs tasks on processes of this machine, whatever RANKPOOL_BACKEND says.
 //
-// On Linux what a task or an initializer has started, directly or not, ends with its worker, however that ends, and with the
-// master, also when that is killed; and with the task, if the task's context had ended before. After a regular end it gets
-// SIGTERM and a second to go, else SIGKILL. A daemon that a task starts on purpose leaves its worker by
-// `prlimit --rttime=unlimited: PROGRAM`. What [Main]'s function starts is not concerned.
+// On Linux, programs that a task or an initializer has started, directly or not, end with their worker, however that ends, and with the
+// master, even if that is killed. They end with the task if the task's context had ended before. After a regular end they get SIGTERM and a
+// second to exit, otherwise SIGKILL. A daemon that a task starts on purpose leaves its worker by `prlimit --rttime=unlimited: PROGRAM`.
+// Programs that [Main]'s function starts are not affected.
 //
-// A worker ignores the signals that come to whole process groups: SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and those of
-// [DrainOn]. The programs that tasks start do not. SIGABRT shows what a worker does that hangs: it prints the stacks of all
-// goroutines and ends (kill -ABRT, with the process that [Stats] names; ps shows it as the program's name, a colon and the
-// worker's index). Its standard input is empty. The methods of the executor are those of [Executor].
+// A worker ignores signals that are sent to whole process groups: SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and those of
+// [DrainOn]. The programs that tasks start do not. SIGABRT shows what a hanging worker does: the worker prints the stacks of all goroutines
+// and ends. Send it by kill -ABRT to the process that [Stats] names. In ps that process has the program's name, a colon and the worker's
+// index. A worker's standard input is empty. The methods of the executor are those of [Executor].
 type ProcessPoolExecutor struct{ executor }
 
 // NewProcessPoolExecutor returns an executor and starts nothing. The error lists every option that is wrong.
@@ -57,21 +56,21 @@ func NewProcessPoolExecutor(opts ...Option) (*ProcessPoolExecutor, error) {
 	return ex, nil
 }
 
-// ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results
-// are shared, not copied, and closures are allowed ([Local]). It needs no [Main], and respects no variable of the environment but RANKPOOL_LOG,
+// ThreadPoolExecutor runs tasks on goroutines of this process, never more at once than its size. Arguments and results are shared, not
+// copied, and closures are allowed ([Local]). It needs no [Main]. The only variables of the environment that it respects are RANKPOOL_LOG,
 // RANKPOOL_TRACE (see [WithTrace]) and that of package monitor.
 //
-// A task may wait for tasks of its own executor. While it waits with its own context, or one made of it, for a future
-// of the executor, or that of a [Promise] ([Future.Result], Exception, [Wait], [AsCompleted], [Collect], [Then], ranging over
-// a [Map]), its slot is lent to another task, and what it waits for goes to the head of the queue. A wait that ends with what
-// it was for goes on when there is a free slot, before anything that is queued; one that ends by its context returns at once,
-// and there may be one task more until the next wait. A task with several goroutines waits as long as one of them does. Each
-// task that waits keeps a worker with three goroutines; a tree of tasks has about as many of these as it is deep.
+// A task may wait for tasks of its own executor. It must wait with its own context, or one derived from it, for a future of the executor or
+// of a [Promise] ([Future.Result], Exception, [Wait], [AsCompleted], [Collect], [Then], ranging over a [Map]). Then its slot is lent to
+// another task, and the awaited task goes to the head of the queue. When the wait has succeeded, the task goes on as soon as a slot is
+// free, before anything that is queued. A wait that its context ends returns at once; until the next wait there may be one task more. A
+// task counts as waiting while one of its goroutines waits. Each waiting task keeps a worker with three goroutines; a tree of tasks has
+// about as many of these as it is deep.
 //
-// Other waits are not noticed: with another context, [Future.ResultWithin], DoneChan, channels, locks. If all tasks wait in such a way for what
-// is queued, the executor stands still. Close and [ThreadPoolExecutor.Shutdown] by a task of the executor return an error at once, unless [NoWait] is
-// given. None of this holds for other executors, RANKPOOL_BACKEND=threads among them: their tasks are written for processes, where an
-// executor cannot be reached by a task. The methods are those of [Executor].
+// Other waits are not noticed: with another context, [Future.ResultWithin], DoneChan, channels, locks. If all tasks wait in such a way for
+// queued tasks, the executor deadlocks. Close and [ThreadPoolExecutor.Shutdown] return an error at once when a task of the executor calls
+// them, unless [NoWait] is given. All this is only for this executor. With RANKPOOL_BACKEND=threads other executors have goroutines too,
+// but their tasks are written for processes, where a task cannot reach its executor. The methods are those of [Executor].
 type ThreadPoolExecutor struct{ executor }
 
 // NewThreadPoolExecutor returns an executor and starts nothing. Without [WithMaxWorkers] it has one worker per core

@@ -6,12 +6,12 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Collect returns a future of the results of fs, in their order whatever the order of finishing. Of nothing it is
-// finished already, with a slice that is empty and not nil.
+// Collect returns a future of the results of fs, in their order whatever the order of finishing. Without futures it is done already, with
+// an empty slice that is not nil.
 //
-// The first of fs to fail, in time, fails it with the very same error and cancels those still pending. One that
-// is cancelled cancels it and the others, and cancelling it cancels them all. It is never running. Collect
-// does not block, but for callbacks when it completes futures at the call. A nil future counts as one that has failed. For a sequence, pass [slices.Collect] of it.
+// The first of fs to fail, in time, fails it with the very same error and cancels those still pending. A cancelled one cancels it and the
+// others, and cancelling it cancels them all. It is never running. Collect does not block, except for callbacks when it completes futures
+// at the call. A nil future counts as failed. To pass a sequence, use [slices.Collect].
 func Collect[T any](fs ...*Future[T]) *Future[[]T] {
 	c := new(collector[T])
 	if len(fs) == 0 {

@@ -10,16 +10,15 @@ import (
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
-// Compose returns a future that is completed by one of two handlers when f is done: onValue gets the value, or onError
-// the error, and what it returns is the outcome. Only the one that fits runs. Without onError the very same
-// error is passed on, and without onValue the value; that needs an R that can hold a T, else Compose panics.
+// Compose returns a future that one of two handlers completes when f is done. onValue gets the value, or onError the error, and the result
+// of that handler is the outcome. Without onError the very same error is passed on, and without onValue the value. The latter needs an R
+// that can hold a T, otherwise Compose panics.
 //
-// A handler runs where the callbacks of f do, among them and in their order; if f is done already, it is due at
-// once. A panic or [runtime.Goexit] in it fails the returned future with a [*PanicError]. That one is never
-// running. A nil f counts as one that has failed.
+// A handler runs where the callbacks of f do, among them and in their order; if f is done already, it is due at once. A panic or
+// [runtime.Goexit] in it fails the returned future with a [*PanicError]. The returned future is never running. A nil f counts as failed.
 //
-// When f is cancelled, so is the returned future, and no handler runs. Cancelling the returned future cancels f
-// if that is pending; if it is running, the handlers are dropped.
+// When f is cancelled, so is the returned future, and no handler runs. Cancelling the returned future cancels f if that is pending; if it
+// is running, the handlers are dropped.
 func Compose[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error) (R, error)) *Future[R] {
 	if onValue == nil {
 		onValue = passOn[T, R]("Compose")

@@ -10,18 +10,17 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// SubmitEach calls fn once on every worker, with the same argument and at the same time. It returns the future of the
-// results, in the order of the workers, and does not block. The calls are a gang. With [OnWorkers] a gang has only so many
-// workers, and the others run other tasks.
+// SubmitEach calls fn once on every worker, with the same argument and at the same time. It returns the future of the results, in the order
+// of the workers, and does not block. The calls are a gang. With [OnWorkers] a gang has only so many workers, and the others run other
+// tasks.
 //
-// A gang waits until everything that was queued before it has begun. Then it is first in the queue, and begins when every
-// worker is free. Until then only short tasks run, on workers that are free already. Gangs begin one after another, so they
-// cannot block each other.
+// A gang waits until everything that was queued before it has begun. Then it is first in the queue, and begins when every worker is free.
+// Until then only short tasks run on workers that are free already. Gangs begin one after another, so they cannot block each other.
 //
-// The future is done when all calls have ended; if some fail it has the error of the first that failed by itself, and not
-// because another had, behind its rank. Other gangs and tasks go on. A call that is lost with its worker is never repeated: the others, if they wait for it in the
-// communicator of the workers ([CommWorkers]), get an error that matches [ErrBroken]. Cancel works until the calls begin. The
-// errors are those of [Submit].
+// The future is done when all calls have ended. If some fail, it has the error of the first that failed by itself and not because of
+// another; the error begins with the rank of that call. Other gangs and tasks go on. A call that is lost with its worker is never repeated.
+// Other calls that wait for it in the communicator of the workers ([CommWorkers]) get an error that matches [ErrBroken]. Cancel works until
+// the calls begin. The errors are those of [Submit].
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption) (*Future[[]R], error) {
 	e, err := baseOf(ex)
 	if err != nil {

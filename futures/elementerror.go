@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ElementError is the failure of one element of a map. It unwraps to the cause: a [*RemoteError] if the function has failed, a
-// [*BrokenError] if the worker was lost, an error of the encoding, on a [ThreadPoolExecutor] the function's very own error.
+// ElementError is the failure of one element of a map. It unwraps to the cause: a [*RemoteError] if the function failed, a [*BrokenError]
+// if the worker was lost, or an error of the encoding. On a [ThreadPoolExecutor] it is the function's own error.
 type ElementError struct {
 	Index int   // of the element in the input, counted from 0
 	Err   error // why it has no result
@@ -61,7 +61,7 @@ func (e *ElementError) Unwrap() error {
 	return e.Err
 }
 
-// Format writes the line of [ElementError.Error], and with %+v what the cause adds to it, such as a stack.
+// Format writes the line of [ElementError.Error]. With %+v it adds the details of the cause, such as a stack.
 func (e *ElementError) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':
@@ -74,7 +74,7 @@ func (e *ElementError) Format(s fmt.State, verb rune) {
 	}
 }
 
-// ElementErrors is the error of a verb that has gone on after failures: those of the elements, in the order of the input.
+// ElementErrors is the error of a map that has gone on after failures: the failed elements, in the order of the input.
 type ElementErrors []*ElementError
 
 // shownErrors is how many of them Error names.

@@ -18,31 +18,30 @@ type mainOption func(*life.Ending)
 
 func (o mainOption) applyMain(c *life.Ending) { o(c) }
 
-// WithDrainGrace sets how long tasks that run when the program is told to end may go on, by SIGTERM or a signal of [DrainOn].
-// From the signal on nothing begins: what is queued fails with [ErrDrained], and so does what is
-// submitted. The results of the tasks that finish in time are delivered. Then, or as soon as nothing runs, the contexts of
-// the tasks and of [Main]'s function end, and what does not end with its context may go on for another second.
+// WithDrainGrace sets how long running tasks may go on when SIGTERM or a signal of [DrainOn] tells the program to end. From then on no task
+// begins: queued calls fail with [ErrDrained], and so do new ones. Tasks that finish in time deliver their results. After that time, or as
+// soon as nothing runs, the contexts of the tasks and of [Main]'s function end. Anything that does not end with its context may go on for
+// another second.
 //
-// The default is 5 s, or less where the launcher kills earlier after its SIGTERM: the message, what was done by then and what
-// the program defers are to be out before. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s, and four tenths of
-// that are what tasks have, also where WithDrainGrace asks for more. Slurm kills after 30 s (KillWait), unless it is set otherwise;
-// choose less. After a signal of [DrainOn] nobody kills, so that all of WithDrainGrace holds.
+// The default is 5 s, or less where the launcher kills earlier after its SIGTERM, so that time is left for the message, the finished
+// results and the deferred functions of the program. Open MPI's mpiexec kills after 1 s, since version 5 after 0.2 s. Tasks have four
+// tenths of that, even if WithDrainGrace asks for more. Slurm kills after 30 s (KillWait) unless it is set otherwise; choose less. After a
+// signal of [DrainOn] nobody kills, so all of WithDrainGrace applies.
 func WithDrainGrace(d time.Duration) MainOption {
 	return mainOption(func(c *life.Ending) { c.Grace, c.Asked = max(d, 0), true })
 }
 
-// DrainOn has further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a
-// job (sbatch --signal=USR1@120). The option must be the same in every process of the program, as code before [Main] is.
+// DrainOn makes further signals do what SIGTERM does, such as the one that a batch system sends some time before it ends a job (sbatch
+// --signal=USR1@120). Like code before [Main], the option must be the same in every process of the program.
 //
-// MPICH's mpiexec, told to leave the other ranks alive when one is lost, sends them SIGUSR1 then. Under it a SIGUSR1 that
-// comes with the loss of a rank therefore drains nothing, and one that no loss explains drains 2 s late. A loss that is
-// noticed later than that, on another host, drains. SIGWINCH has one meaning; SIGUSR2 would end that mpiexec itself.
+// MPICH's mpiexec can be told to leave the other ranks alive when one is lost. It then sends them SIGUSR1. Under it a SIGUSR1 that comes
+// with the loss of a rank therefore drains nothing, and one that no loss explains drains 2 s late. If the loss is noticed later than that,
+// on another host, the signal drains. SIGWINCH has no second meaning. SIGUSR2 would end that mpiexec itself.
 func DrainOn(signals ...os.Signal) MainOption {
 	return mainOption(func(c *life.Ending) { c.Signals = append(c.Signals, signals...) })
 }
 
-// ErrDrained is the error of what had not begun when the program was told to end, and of every call after that. It matches
-// [ErrCancelled].
+// ErrDrained is the error of calls that had not begun when the program was told to end, and of every later call. It matches [ErrCancelled].
 var ErrDrained = fmt.Errorf("futures: a signal told the program to end, so no further task begins (%w)", ErrCancelled)
 
 // program is a program as its end sees it.

@@ -10,33 +10,33 @@ import (
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
-// RemoteError is the error of a task that failed in another process, or in a goroutine of a program that was told to use
-// those (RANKPOOL_BACKEND=threads), and of an initializer that failed.
+// RemoteError is the error of a task that failed in another process, or in a goroutine under RANKPOOL_BACKEND=threads, and of an
+// initializer that failed.
 //
-// [errors.Is] and [errors.As] look through it at what the task returned, as far as that survives the way: see [RegisterError].
-// Printed with %+v it shows the tree of causes with their types, and the stack.
+// [errors.Is] and [errors.As] look through it at the error of the task, as far as that survives the transfer: see [RegisterError]. With %+v
+// it prints the tree of causes with their types, and the stack.
 //
-// The stack is that of a panic, or the one that the error carried, or the innermost of those that it wraps. An error carries a stack
-// when it has one of these methods, as errors of packages that record a stack do:
+// The stack is that of a panic, or the one that the error carries, or the innermost one of the errors that it wraps. An error carries a
+// stack when it has one of these methods, as errors of packages that record a stack do:
 //
 //	Stack() string
 //	Stack() []byte
 //	StackTrace() T // a T that prints the stack with %+v
 type RemoteError struct {
-	Func    string // the name of the function, as registered, behind "initializer " if it is that; empty if it is not known
+	Func    string // the registered name of the function, after "initializer " if it is one; empty if it is not known
 	Worker  int    // the worker's index, from 0
 	Workers int    // how many workers the pool has; 0 if it is not known
-	Rank    int    // of the worker's process in its MPI job; negative where there is none
+	Rank    int    // the rank of the worker's process in its MPI job; negative if there is none
 	Host    string // where the worker ran; empty if it is not known
 	Pid     int    // the worker's process; 0 if it is not known
 	Thread  bool   // the worker is a goroutine of that process
-	Type    string // the Go type of what the task returned
+	Type    string // the Go type of the error that the task returned
 	Message string // its text
-	Stack   string // of the goroutine that panicked, or that the error carried; else empty
-	Cause   error  // what the task returned, as far as it survived the way
+	Stack   string // of the goroutine that panicked, or carried by the error; else empty
+	Cause   error  // the error that the task returned, as far as it survived the transfer
 }
 
-// Error tells on one line what failed, where, and the message; a message of several lines keeps them.
+// Error returns one line with what failed, where, and the message. A message of several lines keeps them.
 func (e *RemoteError) Error() string { return (*remote.Error)(e).Error() }
 
 // Unwrap returns the cause.
@@ -55,7 +55,7 @@ type PanicError struct {
 	Cause  error  // the value of the panic if it was an error; errors.Is and errors.As find it
 }
 
-// Error tells that it was a panic, and the value; the type as well for values that are more than a string.
+// Error says that it was a panic, and the value; for values that are more than a string also the type.
 func (e *PanicError) Error() string { return (*remote.PanicError)(e).Error() }
 
 // Unwrap returns the value of the panic if it was an error.
@@ -64,30 +64,30 @@ func (e *PanicError) Unwrap() error { return e.Cause }
 // Format writes the line of [PanicError.Error], and with %+v the stack below it.
 func (e *PanicError) Format(s fmt.State, verb rune) { (*remote.PanicError)(e).Format(s, verb) }
 
-// BrokenError is the error of a task that was lost with its worker, and of everything queued on an executor that can no
-// longer work. It matches [ErrBroken].
+// BrokenError is the error of a task that was lost with its worker, and of everything queued on an executor that has become unusable. It
+// matches [ErrBroken].
 type BrokenError struct {
-	Worker  int    // the index of the worker at fault; -1 when it is none in particular
+	Worker  int    // the index of the worker at fault; -1 if there is none in particular
 	Workers int    // how many workers the pool has; 0 if it is not known
 	Host    string // where the worker ran; empty if it is not known
 	Pid     int    // the worker's process; 0 if it is not known
-	Rank    int    // of that process in its MPI job; -1 when it has none, or it is not known
+	Rank    int    // the rank of that process in its MPI job; -1 if there is none, or it is not known
 	Thread  bool   // the worker is a goroutine of that process
 	Task    string // the function that the worker ran, if a task was lost with it
-	Cause   error  // what happened to the worker; a *MismatchError if it is another program
+	Cause   error  // what happened to the worker; a *MismatchError if it runs another program
 }
 
-// Error names the task and the worker, and tells the cause.
+// Error names the task, the worker and the cause.
 func (e *BrokenError) Error() string { return (*dispatch.BrokenError)(e).Error() }
 
-// Is says that a [*BrokenError] is [ErrBroken].
+// Is reports that a [*BrokenError] matches [ErrBroken].
 func (e *BrokenError) Is(target error) bool { return target == ErrBroken }
 
 // Unwrap returns the cause.
 func (e *BrokenError) Unwrap() error { return e.Cause }
 
-// Format writes the line of [BrokenError.Error], and with %+v also what the cause has to say at length: the stack of a panic, or the whole difference
-// of a program.
+// Format writes the line of [BrokenError.Error]. With %+v it adds the details of the cause, such as the stack of a panic, or the whole
+// difference between two programs.
 func (e *BrokenError) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':
@@ -99,12 +99,12 @@ func (e *BrokenError) Format(s fmt.State, verb rune) {
 	}
 }
 
-// PeerError is what an operation of package comm returns when a worker that it waits for was lost, or when that worker's call in the
-// same [SubmitEach] has failed or returned. It matches [ErrBroken].
+// PeerError is the error of an operation of package comm that waits for a worker which was lost, or whose call in the same [SubmitEach] has
+// failed or returned. It matches [ErrBroken].
 type PeerError struct {
-	Worker int    // the index of the worker that says nothing more
+	Worker int    // the index of the worker that was waited for
 	Rank   int    // its rank in the communicator of the workers
-	Reason string // why; empty when its call has returned
+	Reason string // why it sends nothing more; empty when its call has returned
 }
 
 // Error names the worker and the reason.
@@ -113,16 +113,15 @@ func (e *PeerError) Error() string { return (*dispatch.PeerError)(e).Error() }
 // Unwrap returns [ErrBroken].
 func (e *PeerError) Unwrap() error { return ErrBroken }
 
-// MismatchError is the Cause of a [BrokenError] when a worker is not the program that the master is, or is a rank with another MPI
-// library. The worker has run nothing.
-// Printed with %+v it shows the whole difference.
+// MismatchError is the Cause of a [BrokenError] when a worker does not run the master's program, or is a rank with another MPI library. The
+// worker has run no task. With %+v it prints the whole difference.
 type MismatchError struct {
 	Worker int    // the worker's index
 	Host   string // where it ran; empty if it is not known
 	Diff   string // every difference, one a line
 }
 
-// Error tells which worker, the first difference, and what to do.
+// Error names the worker, the first difference, and what to do.
 func (e *MismatchError) Error() string {
 	first, rest, _ := strings.Cut(e.Diff, "\n")
 	// The sign in front means something only in a list.
@@ -168,8 +167,8 @@ func (e *MismatchError) Format(s fmt.State, verb rune) {
 	}
 }
 
-// ShutdownError is returned by a Shutdown that its context cut short. It matches what the context says, and [ErrTimeout] when that
-// was a deadline.
+// ShutdownError is returned by a Shutdown that its context cut short. It matches the error of the context, and [ErrTimeout] if that was a
+// deadline.
 type ShutdownError struct {
 	Running []RunningTask // what still runs
 	Cause   error         // why the wait ended

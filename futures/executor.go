@@ -22,51 +22,50 @@ import (
 	"github.com/rankpool/rankpool/internal/trace"
 )
 
-// Executor runs calls of registered functions on a pool of workers: an [*MPIPoolExecutor], [*ProcessPoolExecutor] or
-// [*ThreadPoolExecutor]. Submit and [Map] give it work. Nothing starts until it is first used. All methods may be called
-// together from any goroutine. A zero value is no executor, and neither is a nil pointer in an Executor: what can return an error
-// returns one, and so do the functions of this package for a nil Executor.
+// Executor runs calls of registered functions on a pool of workers. It is an [*MPIPoolExecutor], [*ProcessPoolExecutor] or
+// [*ThreadPoolExecutor]. [Submit] and [Map] give it work. Nothing starts until it is first used. All methods may be called from several
+// goroutines at once. A zero value, or a nil pointer in an Executor, is no executor: methods that can return an error return one. The
+// functions of this package return an error for a nil Executor.
 type Executor interface {
-	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. After a shutdown
-	// the error is ErrShutdown, and that of a pool that broke, then or later, is the *BrokenError that says why.
+	// Bootup starts the workers and waits until they are ready, or until ctx ends. It may be called again. After a shutdown the error is
+	// ErrShutdown. If the pool breaks, then or later, the error is the *BrokenError that says why.
 	Bootup(ctx context.Context) error
 
-	// Start is Bootup without the waiting: what goes wrong after it shows at the next call.
+	// Start is Bootup without the waiting: what goes wrong later shows at the next call.
 	Start() error
 
-	// NumWorkers starts the workers if nothing did before, waits until their number is known, and returns it. It is 0
-	// without an error after a shutdown, and 0 with the *BrokenError when the pool is broken. While the program is told to
-	// end the error is ErrDrained.
+	// NumWorkers starts the workers if necessary, waits until their number is known, and returns it. After a shutdown it is 0 without an
+	// error; on a broken pool it is 0 with the *BrokenError. While the program ends after a signal the error is ErrDrained.
 	NumWorkers(ctx context.Context) (int, error)
 
-	// Backend says what the workers are: "processes", "threads" or "mpi". Before the start it is what would be started; of
-	// a zero value it is "".
+	// Backend returns what the workers are: "processes", "threads" or "mpi". Before the start it is what would be started; for a zero value
+	// it is "".
 	Backend() string
 
-	// Stats returns the counters of the pool as they are now.
+	// Stats returns the current counters of the pool.
 	Stats() Stats
 
-	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. (That of a pool.Pool is
-	// Python's and does not wait.) An executor that is never closed is closed when Main's function returns; one that a task has made, in
-	// a worker, when that worker leaves. What that has not finished within WithStopTimeout then, or within three quarters of it where the worker
-	// has states to close, is given up, and an error of the outer executor's Close.
+	// Close is Shutdown without a limit: it waits until everything queued has run and the workers have left. (Close of a pool.Pool is like
+	// Python's and does not wait.) An executor that is never closed is closed when Main's function returns. If a task has made it in a
+	// worker, it is closed when that worker leaves. Work that is not finished within WithStopTimeout then, or within three quarters of it
+	// if the worker has states to close, is abandoned; the outer executor's Close returns an error for it.
 	//
-	// The error of a pool that broke is the *BrokenError that says why, each time; a pool whose workers ended badly after
-	// their work has an error too.
+	// If the pool broke, the error is the *BrokenError that says why, each time. Workers that ended badly after their work are an error
+	// too.
 	//
-	// In a defer it waits however the function ends. So a function that returns an error while work is queued returns only
-	// when all of that has run, and nobody hears of the error before. With is the form that does not wait then.
+	// A deferred Close waits however the function ends. A function that returns an error while work is queued therefore returns only when
+	// all of that work has run, and its caller does not see the error before. With does not wait then.
 	Close() error
 
-	// Shutdown forbids further calls and waits until everything queued has run and the workers have left, or until ctx
-	// ends; then a *ShutdownError says what still runs, and that goes on. With a ctx that has ended it does not wait, which is
-	// no error when nothing runs and nothing is queued. The options choose otherwise. It may be called again, with any options.
+	// Shutdown forbids further calls and waits until everything queued has run and the workers have left. If ctx ends before, it returns a
+	// *ShutdownError that says what still runs, and that goes on. If ctx has ended at the call it does not wait, which is no error when
+	// nothing runs and nothing is queued. The options change this. It may be called again, with any options.
 	Shutdown(ctx context.Context, opts ...ShutdownOption) error
 
 	base() *executor
 }
 
-// ShutdownOption is a choice for Shutdown.
+// ShutdownOption is an option of Shutdown.
 type ShutdownOption interface{ shutdown(*shutdownConfig) }
 
 type shutdownConfig struct {
@@ -78,10 +77,10 @@ type shutdownOption func(*shutdownConfig)
 
 func (o shutdownOption) shutdown(c *shutdownConfig) { o(c) }
 
-// NoWait has Shutdown return at once. What is queued still runs; a later Shutdown can wait for it.
+// NoWait makes Shutdown return at once. Queued calls still run; a later Shutdown can wait for them.
 func NoWait() ShutdownOption { return shutdownOption(func(c *shutdownConfig) { c.noWait = true }) }
 
-// CancelFutures has Shutdown cancel everything that has not been handed to a worker. Running tasks finish.
+// CancelFutures makes Shutdown cancel everything that has not been handed to a worker. Running tasks finish.
 func CancelFutures() ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.cancel = true })
 }
@@ -90,16 +89,15 @@ func CancelFutures() ShutdownOption {
 // tasks.
 const programGrace = time.Second
 
-// InterruptTasks has Shutdown end the contexts of the tasks that run. One second later the programs that they have started
-// are killed, with local processes on Linux: a task that waits for one ends then, even if it does not look at its context.
+// InterruptTasks makes Shutdown end the contexts of running tasks. With local processes on Linux, the programs that these tasks have
+// started are killed one second later. A task that waits for such a program ends then, even if it does not look at its context.
 func InterruptTasks() ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.interrupt = true })
 }
 
-// KillTasks is [InterruptTasks] that does not leave it at that: a task that goes on for longer than grace loses its worker, and its
-// future fails with a [*BrokenError] that matches [context.Canceled]. Where the workers are goroutines or ranks the future fails then
-// too, and the task is left behind. What is queued runs afterwards, unless [CancelFutures] is given as well. A grace of zero or less kills at
-// once.
+// KillTasks is [InterruptTasks] with a limit: a task that goes on for longer than grace loses its worker, and its future fails with a
+// [*BrokenError] that matches [context.Canceled]. Where the workers are goroutines or ranks the future fails then too, but the task is left
+// running. Queued calls run afterwards, unless [CancelFutures] is given as well. A grace of zero or less kills at once.
 func KillTasks(grace time.Duration) ShutdownOption {
 	return shutdownOption(func(c *shutdownConfig) { c.interrupt, c.grace = true, max(grace, 1) })
 }

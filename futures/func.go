@@ -10,7 +10,7 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// RegisterOption is a choice for a function when it is registered: for [Register] and its kin.
+// RegisterOption is an option of [Register] and its variants.
 type RegisterOption interface {
 	register(*registration) error
 }
@@ -26,8 +26,9 @@ type registerOption func(*registration) error
 
 func (o registerOption) register(r *registration) error { return o(r) }
 
-// WithVersion says which version of the function this is, in any words: "2", "with the corrected boundary". Results that a journal has of another version are not delivered, so what has been changed
-// runs again: see [WithJournal]. Without it the version is "". It has no other effect.
+// WithVersion sets the version of the function, in any words: "2", "with the corrected boundary". A journal does not deliver results that
+// it recorded for another version, so a changed function runs again: see [WithJournal]. Without the option the version is "". It has no
+// other effect.
 func WithVersion(version string) RegisterOption {
 	return registerOption(func(r *registration) error {
 		if len(version) > longestVersion {
@@ -73,33 +74,33 @@ func (f Func[A, R]) Name() string {
 	return f.f.name
 }
 
-// Register makes fn known under a name to every process of the program, and returns the handle by which executors take
-// it. The name is the function's identity: master and workers find it by that.
+// Register makes fn known under a name to every process of the program, and returns the handle that executors take. The name is the
+// function's identity: master and workers find it by that.
 //
 // It is meant for package-level variables, which every process initializes alike:
 //
 //	var square = futures.Register("square", func(x int) (int, error) { return x * x, nil })
 //
-// Several arguments are a struct, or a [Pair] with [Spread]. A function without an error is wrapped in [Pure], one that takes a context
-// is registered by [RegisterContext]. Both types must be encodable: no channels, functions or unsafe pointers inside. A
-// [FuncOption] such as [WithTaskTimeout] holds for the function unless a call says otherwise. [WithVersion] distinguishes its results
-// in a journal from those of older code.
+// Several arguments are a struct, or a [Pair] with [Spread]. Wrap a function without an error in [Pure]. Register one that takes a context
+// by [RegisterContext]. Both types must be encodable: no channels, functions or unsafe pointers inside. A [FuncOption] such as
+// [WithTaskTimeout] applies to the function unless a call says otherwise. [WithVersion] distinguishes its results in a journal from those
+// of older code.
 //
-// Register panics, naming the place, when the name is empty or taken, a type cannot be encoded, or [Main] has begun; for a taken
-// name it names both places. [TryRegister] returns the error. A library puts its package path in front of its names, as in
-// "example.org/stars/spectrum.fit", for the program that imports it may have a name like it.
+// Register panics when the name is empty or taken, a type cannot be encoded, or [Main] has begun. The message names the place, for a taken
+// name both places. [TryRegister] returns the error. A library should put its package path in front of its names, as in
+// "example.org/stars/spectrum.fit", because the importing program may use the same name.
 func Register[A, R any](name string, fn func(A) (R, error), opts ...RegisterOption) Func[A, R] {
 	return mustRegister(register("Register", name, withoutContext(fn), false, opts))
 }
 
-// TryRegister is [Register] with an error in place of the panic: for a program that finds out the names of its functions when it runs.
+// TryRegister is [Register] with an error in place of the panic, for programs that learn the names of their functions at run time.
 func TryRegister[A, R any](name string, fn func(A) (R, error), opts ...RegisterOption) (Func[A, R], error) {
 	return register("TryRegister", name, withoutContext(fn), false, opts)
 }
 
-// RegisterContext is [Register] for a function that takes a context. The context ends when nobody wants the result any
-// more: the executor was told to end its tasks, the [Map] it belongs to was given up, or the task's time-out is over. A
-// function that runs for long should watch it.
+// RegisterContext is [Register] for a function that takes a context. The context ends when the result is no longer wanted: the executor was
+// told to end its tasks, the [Map] that it belongs to was abandoned, or the task's time-out is over. A function that runs for long should
+// watch it.
 func RegisterContext[A, R any](name string, fn func(context.Context, A) (R, error), opts ...RegisterOption) Func[A, R] {
 	return mustRegister(register("RegisterContext", name, fn, true, opts))
 }
@@ -155,8 +156,8 @@ func register[A, R any](verb, name string, fn func(context.Context, A) (R, error
 	return Func[A, R]{f}, nil
 }
 
-// Local wraps any function, a closure too, for executors whose workers are goroutines of this process. An executor with
-// workers elsewhere refuses it at [Submit].
+// Local wraps any function, a closure too, for executors whose workers are goroutines of this process. On other executors [Submit] returns
+// an error.
 func Local[A, R any](fn func(context.Context, A) (R, error)) Func[A, R] {
 	if fn == nil {
 		panic("futures: Local: the function is nil")
@@ -175,7 +176,7 @@ type Pair[A, B any] struct {
 	Second B
 }
 
-// Spread adapts a function of two arguments to [Register]: its argument becomes a [Pair]. It is what [Starmap] wants.
+// Spread adapts a function of two arguments to [Register]: its argument becomes a [Pair]. [Starmap] takes such functions.
 func Spread[A, B, R any](fn func(A, B) (R, error)) func(Pair[A, B]) (R, error) {
 	return func(p Pair[A, B]) (R, error) { return fn(p.First, p.Second) }
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Future is the result of something that may not have happened yet.
+// Future is a result that may not be there yet.
 //
-// It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. Finished and
-// cancelled are done, for everybody and at once, and never change again. The zero value is a pending future that nobody
-// completes; a Future must not be copied. Of a nil [*Future], methods that can return an error return one; the others panic.
+// It begins pending, may turn running, and ends either finished, with a value or an error, or cancelled. A finished or cancelled future is
+// done: all goroutines see that at once, and it never changes again. The zero value is a pending future that nobody completes. A Future
+// must not be copied. On a nil [*Future], methods that can return an error return one; the others panic.
 //
-// An executor makes futures and completes them. A [Promise] is a future that a program completes itself.
-// All methods may be called together from any goroutine.
+// An executor makes futures and completes them. A [Promise] is a future that a program completes itself. All methods may be called from
+// several goroutines at once.
 type Future[T any] struct {
 	core
 	value T
@@ -99,34 +99,34 @@ func (c *core) is() state { return state(c.state.Load()) }
 // isDone tells whether the future is finished or cancelled.
 func (c *core) isDone() bool { return c.is() >= finished }
 
-// Done tells whether the future is finished or cancelled.
+// Done reports whether the future is finished or cancelled.
 func (f *Future[T]) Done() bool { return f.isDone() }
 
-// Running tells whether it was handed to a worker, perhaps behind another task; then it can no longer be
-// cancelled, unless it comes back because that one takes long.
+// Running reports whether the future was handed to a worker, perhaps behind another task. It can then no longer be cancelled, unless it
+// comes back because the other task takes long.
 func (f *Future[T]) Running() bool { return f.is() == running }
 
-// Cancelled tells whether it was cancelled.
+// Cancelled reports whether the future was cancelled.
 func (f *Future[T]) Cancelled() bool { return f.is() == cancelled }
 
-// Cancel cancels a pending future and tells whether the future is cancelled now, also when it was before. A
-// running or finished one stays as it is and false comes back.
+// Cancel cancels a pending future. It reports whether the future is cancelled now, even if it was before. A running or finished future
+// stays as it is, and Cancel returns false.
 //
-// After true the work never starts and every waiting goroutine is released with [ErrCancelled]. The callbacks run where those of a
-// future that finishes do: an executor's a moment later on a goroutine of its own, and otherwise in this one. Only the
-// latter can make Cancel block. A second call does not wait for those of the first.
+// After true the work never starts, and every waiting goroutine is released with [ErrCancelled]. The callbacks run where those of a
+// finished future do: for an executor's future a moment later on a goroutine of the executor, otherwise in this one. Only the latter can
+// make Cancel block. A second call does not wait for the callbacks of the first.
 func (f *Future[T]) Cancel() bool {
 	list, ok := f.withdraw(nil)
 	list.release().run()
 	return ok
 }
 
-// Interrupt is [Future.Cancel] that reaches a task which runs as well: the context of the task ends. It tells whether the future is
-// cancelled now, or its task's context was ended; false says that it is done, or that nobody can be told. It does not wait: the
-// future is done when the task returns. A task that does not look at its context goes on; where it was sent ahead, behind another one,
-// it is not begun, or begins with a context that has ended.
+// Interrupt is [Future.Cancel] that also reaches a running task: the context of the task ends. It reports whether the future is cancelled
+// now, or the context of its task was ended. False means that the future is done, or that there is no task to reach. It does not wait: the
+// future is done when the task returns. A task that does not look at its context goes on. A task that was sent ahead, behind another one,
+// does not begin, or begins with a context that has ended.
 //
-// What is cancelled along with the future, as by [Future.Cancel] of what [Collect] or [Compose] has returned, is interrupted likewise.
+// Futures that are cancelled with this one, as [Future.Cancel] does for a result of [Collect] or [Compose], are interrupted likewise.
 func (f *Future[T]) Interrupt() bool { return f.interrupt(nil) }
 
 // DoneChan returns a channel that is closed when the future is done, before the callbacks run.
@@ -149,10 +149,10 @@ func (c *core) doneChannel() <-chan struct{} {
 	return l.done
 }
 
-// Exception waits like [Future.Result] and returns what the task failed with, apart from what went wrong with the waiting.
+// Exception waits like [Future.Result]. It returns the error of the task apart from the error of the wait.
 //
-// taskErr is nil on success, and otherwise the very error that [Future.Result] returns. waitErr matches [ErrCancelled] for a
-// cancelled future, which has no outcome to speak of, and otherwise is the error of a wait that ctx ended.
+// taskErr is nil on success, and otherwise the very error that [Future.Result] returns. waitErr matches [ErrCancelled] for a cancelled
+// future, which has no outcome. Otherwise it is the error of a wait that ctx ended.
 func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	c := f.base()
 	if err := c.awaitOutcome(ctx); err != nil {
@@ -164,12 +164,12 @@ func (f *Future[T]) Exception(ctx context.Context) (taskErr, waitErr error) {
 	return c.failure(), nil
 }
 
-// Result waits until the future is done, or until ctx ends, and returns the value or the error it was completed with:
-// the same ones each time. A cancelled future has [ErrCancelled], or one that matches it and says why, where a context of
-// [WithContext] was the reason.
+// Result waits until the future is done, or until ctx ends. It returns the value or the error that the future was completed with, the same
+// ones each time. A cancelled future returns [ErrCancelled]. If a context of [WithContext] was the reason, the error matches that and says
+// why.
 //
-// A future that is done answers, also when ctx has ended already. Otherwise the error matches what ctx says, and
-// [ErrTimeout] as well if that was a deadline; the future is unaffected.
+// A future that is done returns its result even if ctx has ended. Otherwise the error matches the error of ctx, and [ErrTimeout] as well if
+// that was a deadline; the future is unaffected.
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	if err := f.base().awaitOutcome(ctx); err != nil {
 		var zero T
@@ -178,8 +178,8 @@ func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	return f.outcome()
 }
 
-// ResultWithin is [Future.Result] with a time limit in place of a context. Zero or less asks and does not wait. The error of a
-// wait that ran out of time is [ErrTimeout] itself.
+// ResultWithin is [Future.Result] with a time limit in place of a context. With zero or less it does not wait. The error of a wait that ran
+// out of time is [ErrTimeout] itself.
 func (f *Future[T]) ResultWithin(d time.Duration) (T, error) {
 	var zero T
 	if f == nil {
@@ -213,15 +213,14 @@ func (f *Future[T]) outcome() (T, error) {
 	return f.value, f.err
 }
 
-// AddDoneCallback has fn called with the future once that is done, however it ends, exactly once. It may be done already.
+// AddDoneCallback calls fn with the future once that is done, however it ends, exactly once. It may be done already.
 //
-// Callbacks run one after another in the order in which they were added, also when some are added after the end, and after
-// every waiting goroutine was released. Those of an executor's futures, and of what is made of them by [Then], [Collect] and the like, run
-// on a goroutine of the executor, so that none keeps a caller of this package waiting: one that is added to a future that is done
-// runs a moment later. Those of a [Promise] run in the goroutine that completes or cancels it, or that
-// adds them after that. A panic is recovered and logged. A callback that calls [runtime.Goexit] ends its goroutine, after the other
-// callbacks have run. The callbacks of different futures run in no particular order.
-// AddDoneCallback panics when fn is nil.
+// Callbacks of a future run after every waiting goroutine was released, one after another in the order in which they were added, even if
+// some are added after the end. Callbacks of an executor's futures, and of those made of them by [Then], [Collect] and the like, run on a
+// goroutine of the executor, so that none delays a caller of this package. One that is added to a future that is done runs a moment later.
+// Callbacks of a [Promise] run in the goroutine that completes or cancels it, or that adds them after that. A panic is recovered and
+// logged. A callback that calls [runtime.Goexit] ends its goroutine after the other callbacks have run. The callbacks of different futures
+// run in no particular order. AddDoneCallback panics when fn is nil.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {
 	if fn == nil {
 		panic("futures: AddDoneCallback: the callback is nil; pass a function")
@@ -231,8 +230,8 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) {
 	f.addCallback(&u.node)
 }
 
-// WaitCallbacks waits until the future is done and the callbacks that were added to it before have run, or until ctx ends. A
-// callback of the same executor cannot wait for others, of which it may hold up one: it gets an error.
+// WaitCallbacks waits until the future is done and the callbacks that were added to it before have run, or until ctx ends. In a callback of
+// the same executor it returns an error: the awaited callbacks might have to wait for that one.
 func (f *Future[T]) WaitCallbacks(ctx context.Context) error {
 	if f == nil {
 		return errNoFuture
@@ -272,7 +271,7 @@ type userCallback[T any] struct {
 
 func (u *userCallback[T]) call(*runner) { u.fn(u.f) }
 
-// String says what the future is of, where it stands, and the type of its value or error.
+// String describes the future: what it is the result of, its state, and the type of its value or error.
 func (f *Future[T]) String() string {
 	name := reflect.TypeFor[T]().String()
 	if f == nil {

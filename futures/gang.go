@@ -5,18 +5,18 @@ import (
 	"fmt"
 )
 
-// OnWorkers has [SubmitEach] call its function on exactly k workers, at the same time, and not on all. Gangs of several sizes run side
-// by side, and beside other tasks. Inside, [CommWorkers] is the communicator of the k members, with ranks from 0 to k-1.
+// OnWorkers makes [SubmitEach] call its function on exactly k workers, at the same time, and not on all. Gangs of several sizes run side by
+// side, and beside other tasks. Inside a gang, [CommWorkers] is the communicator of the k members, with ranks from 0 to k-1.
 //
-// Such a gang is one of the calls that wait ([Submit]) and has its turn as they do. Then it is first: it has every worker that becomes free, until there are k. Meanwhile what
-// has proven short (under 2 ms on average; nothing is known of a function that has not run) goes to the workers that it has, as long as it
-// lacks others, and nothing else. So it begins when k workers have ended what they had when it was first, and a batch of short
-// tasks each. Only tasks that come back, to run again, still pass it. With [WithMaxTasksPerChild] nothing short does. Gangs are collected one after another.
+// Such a gang is queued like a single call ([Submit]). When its turn comes it reserves every worker that becomes free, until there are k.
+// Meanwhile the reserved workers run only tasks that have proven short: under 2 ms on average, by a function that has run before. So the
+// gang begins when k workers have ended what they ran when its turn came, and a batch of short tasks each. Only tasks that come back to run
+// again still pass it. With [WithMaxTasksPerChild] the reserved workers run no short tasks. Gangs are assembled one after another.
 //
-// The members are on one host if one host has as many workers free; [OnOneHost] demands that.
+// The members are on one host if one host has enough free workers; [OnOneHost] demands that.
 //
-// A k below 1 is an error of [SubmitEach], and so is one above the number of workers, which matches [ErrTooFewWorkers]; where that number is
-// not known yet, or workers are lost and not replaced later, it is the error of the future.
+// A k below 1 is an error of [SubmitEach], and so is one above the number of workers, which matches [ErrTooFewWorkers]. If that number is
+// not known yet, or if workers are lost later and not replaced, it is the error of the future.
 func OnWorkers(k int) EachOption {
 	return eachOption(func(c *taskConfig) error {
 		if k < 1 {
@@ -27,8 +27,8 @@ func OnWorkers(k int) EachOption {
 	})
 }
 
-// OnOneHost has the members of a gang of [OnWorkers] be on one host. If no host has as many workers the error matches
-// [ErrTooFewWorkers]. It waits for workers of one host, which is chosen when the gang is first.
+// OnOneHost requires the members of a gang of [OnWorkers] to be on one host. The gang waits for workers of one host, which is chosen when
+// its turn comes. If no host has enough workers the error matches [ErrTooFewWorkers].
 func OnOneHost() EachOption {
 	return eachOption(func(c *taskConfig) error {
 		c.oneHost = true

@@ -10,13 +10,13 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// Global is a value that an executor sends to each of its workers once, before the initializer. Register it in a
-// package-level variable, set it with [WithGlobal], and read it in a task with [Global.Get]. [Global.Set] gives it another value later. It is read-only: what becomes of a write to
-// what [Global.Get] has returned is undefined, since workers may have it in common.
+// Global is a value that an executor sends to each of its workers once, before the initializer. Register it in a package-level variable,
+// set it with [WithGlobal], and read it in a task with [Global.Get]. [Global.Set] gives it another value later. It is read-only: workers may
+// share it, so the effect of a write is undefined.
 //
-// On Linux local processes share one copy of what is large in it: slices of elements without pointers, arrays and strings, wherever they stand
-// in the value, from [WithOutOfBandThreshold] on and from 4 KiB. The rest is decoded in each process. Workers that are goroutines share the
-// whole value. Each rank has a copy. The memory is released when the workers have left; that of a value that was set later, see [Global.Set].
+// On Linux local processes share one copy of its large parts: slices of elements without pointers, arrays and strings, wherever they are in
+// the value, from [WithOutOfBandThreshold] on and from 4 KiB. The rest is decoded in each process. Workers that are goroutines share the
+// whole value. Each rank has a copy. The memory is released when the workers have left; [Global.Set] says when that of a later value is.
 type Global[T any] struct {
 	g *global[T]
 }
@@ -38,8 +38,8 @@ type globalOption struct {
 	encode func(e *pkl5.Encoder) error
 }
 
-// RegisterGlobal makes a global known under a name. It panics, naming the place, when the name is empty or taken, the
-// type cannot be encoded, or [Main] has begun. A library puts its package path in front of the name.
+// RegisterGlobal makes a global known under a name. It panics, naming the place, when the name is empty or taken, the type cannot be
+// encoded, or [Main] has begun. A library should put its package path in front of the name.
 func RegisterGlobal[T any](name string) Global[T] { return mustRegister(registerGlobal[T](name)) }
 
 // TryRegisterGlobal is [RegisterGlobal] with an error in place of the panic.
@@ -60,8 +60,8 @@ func registerGlobal[T any](name string) (Global[T], error) {
 	return Global[T]{g}, nil
 }
 
-// WithGlobal sets a global for the workers of an executor. The constructor encodes and copies the value, which may change afterwards; of
-// several values for one global the last counts. A value that is larger than the memory that this process may have is an error.
+// WithGlobal sets a global for the workers of an executor. The constructor encodes and copies the value, which may change afterwards. If
+// one global is given several times, the last value counts. A value that is larger than the memory that this process may use is an error.
 func WithGlobal[T any](g Global[T], value T) Option {
 	return option(func(c *config) error {
 		if g.g == nil {
@@ -77,9 +77,9 @@ func WithGlobal[T any](g Global[T], value T) Option {
 	})
 }
 
-// Get returns the value that the executor has set of the task, or initializer, whose context ctx is, or was made of. Where several
-// executors share a process each has its own. The error is [ErrGlobalNotSet] when that executor has set none, and [ErrNotInTask] with any
-// other context.
+// Get returns the value that the executor has set, in the task or initializer whose context ctx is or derives from. Executors that share a
+// process have values of their own. The error is [ErrGlobalNotSet] when the executor has set none, and [ErrNotInTask] with any other
+// context.
 func (g Global[T]) Get(ctx context.Context) (T, error) {
 	var zero T
 	if g.g == nil {

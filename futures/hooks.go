@@ -13,28 +13,29 @@ import (
 	"github.com/rankpool/rankpool/internal/trace"
 )
 
-// Hook is told what an executor and its workers have done: see [WithHooks].
+// Hook is called with what an executor and its workers have done: see [WithHooks].
 //
-// It is called in the master, on a goroutine of its own, one call after another, with what has happened since the call before. The context ends when nobody
-// waits for the hook any more. The batch belongs to the hook, which may keep it.
+// It runs in the master, on a goroutine of its own, one call after another. Each call gets the events since the previous one. The context
+// ends when nobody waits for the hook any more. The hook may keep the batch.
 type Hook func(ctx context.Context, b *HookBatch)
 
-// HookBatch is what has happened in an executor since the batch before. Each of its lists is in the order in which the master learned of it, but for merged tasks, which come last.
+// HookBatch has the events of an executor since the previous batch. Each list is in the order in which the master learned of its entries,
+// except merged tasks, which come last.
 type HookBatch struct {
-	Executor int    // counts the executors of the program that have started, from 1, as package monitor does
-	Backend  string // what [Executor.Backend] says
+	Executor int    // counts the started executors of the program, from 1, as package monitor does
+	Backend  string // of the executor, as its method Backend returns it
 
-	Maps      []HookMap     // that were submitted, calls on all workers too
-	Begun     []HookTask    // tasks that run, and have for a fifth of a second
-	Ended     []HookTask    // tasks that have ended, however
-	Failures  []HookFailure // why: of each function the first thousand
+	Maps      []HookMap     // submitted maps, and calls on all workers
+	Begun     []HookTask    // running tasks, once they have run for a fifth of a second
+	Ended     []HookTask    // tasks that have ended, in any way
+	Failures  []HookFailure // for each function the first thousand
 	Cancelled []HookCancel  // tasks that will not run
-	Workers   []HookWorker  // what has become of workers
+	Workers   []HookWorker  // changes of workers
 
-	Merged  int   // tasks of Ended that were put together with others because the hook was slower than the run, and are not told of one by one
-	Dropped int   // other entries that are missing for the same reason
+	Merged  int   // tasks of Ended that were merged with others because the hook was slower than the run
+	Dropped int   // other entries that were dropped for the same reason
 	Last    bool  // no batch follows: the workers have left
-	Err     error // of the last batch: why the executor is broken; nil if it is not
+	Err     error // in the last batch: why the executor is broken; nil if it is not
 }
 
 // HookMap is a map or another call of several tasks that was submitted.
@@ -52,40 +53,41 @@ type TaskOutcome uint8
 // The outcomes.
 const (
 	TaskSucceeded TaskOutcome = iota
-	TaskFailed                // the function returned an error, or panicked; of a chunk, for an element at least
+	TaskFailed                // the function returned an error or panicked; for a chunk, on at least one element
 	TaskLost                  // with its worker; it may run again
-	TaskGivenUp               // it ignored the end of its time, on a worker that cannot be killed
+	TaskGivenUp               // it ignored the end of its time-out, on a worker that cannot be killed
 )
 
 // String returns a word for the outcome.
 func (o TaskOutcome) String() string { return trace.Outcome(o).String() }
 
-// HookTask is a task: a submitted call, or a chunk of a map. Tiny tasks of one job that were sent together are one HookTask, and so are tiny calls of
-// one function, with the share of each.
+// HookTask is a task: a submitted call, or a chunk of a map. Tiny tasks of one job that were sent together are one HookTask. So are tiny
+// calls of one function; their bytes and times are their share of what was sent together.
 //
-// A task that has begun is told of again when it has ended, with the same job, first element, worker and attempt; a chunk whose worker is
-// lost in the middle of it ends with another first element. Times are by the master's clock. Those of the worker were corrected, and are right to half of the shortest way there and back.
+// A task that was reported as begun is reported again when it has ended, with the same job, first element, worker and attempt. The first
+// element differs if the worker is lost in the middle of a chunk. Times are by the master's clock. Those of the worker are converted to it,
+// exact to half of the shortest round trip.
 type HookTask struct {
 	Job      uint64 // counts what was submitted to the executor, from 1; 0 for tiny calls, which are not numbered
 	Func     string
-	First    int // the first element, of the job
-	Elements int // of the job; for calls, how many there are
-	Tasks    int // of which this tells: 1, unless they were tiny or put together
+	First    int // the first element, in the job
+	Elements int // how many elements of the job; for calls, how many calls
+	Tasks    int // how many tasks these are: 1, unless they were tiny or merged
 	Worker   int
 	Attempt  int // which run of the task it is, from 1
 
 	Queued   time.Time // when it was submitted
-	Sent     time.Time // to its worker
+	Sent     time.Time // when it was sent to its worker
 	Begun    time.Time
-	Ended    time.Time     // of a task that is lost, when the loss was noticed; zero while it runs
-	Received time.Time     // when the master had the answer; zero likewise
-	Busy     time.Duration // how long it ran: of several tasks together
+	Ended    time.Time     // for a lost task, when the loss was noticed; zero while it runs
+	Received time.Time     // when the master had the answer; zero while it runs
+	Busy     time.Duration // how long it ran; for several tasks, together
 
 	In, Out int64 // bytes that were sent for it and that it returned, where they were encoded
 	Outcome TaskOutcome
 
-	// Longest is how long the longest of tasks ran that were put together with others because the hook was slower than the run: Job, First and Attempt are
-	// its then. Otherwise it is 0.
+	// Longest is set for tasks that were merged because the hook was slower than the run: how long the longest of them ran. Job, First and
+	// Attempt are those of that task then. Otherwise it is 0.
 	Longest time.Duration
 }
 
@@ -93,14 +95,14 @@ type HookTask struct {
 type HookFailure struct {
 	Job     uint64 // as in HookTask
 	Func    string
-	Element int // of the job
+	Element int // in the job
 	Worker  int
 	Attempt int // 0: the last
 	At      time.Time
-	Err     error // what the future, or the [ElementError], has
+	Err     error // the error of the future, or of the ElementError
 }
 
-// HookCancel tells that tasks of a job will not run.
+// HookCancel reports tasks of a job that will not run.
 type HookCancel struct {
 	Job   uint64 // as in HookTask
 	Tasks int
@@ -122,7 +124,7 @@ const (
 // String returns a word for the phase.
 func (p WorkerPhase) String() string { return trace.Phase(p).String() }
 
-// HookWorker tells that a worker has come to a phase.
+// HookWorker reports that a worker has entered a phase.
 type HookWorker struct {
 	Worker int // its number, from 0
 	Phase  WorkerPhase
@@ -133,23 +135,25 @@ type HookWorker struct {
 	Err    error  // why it was lost, or did not leave as it should
 }
 
-// WithHooks has functions told what the executor and its workers do: which tasks ran when and where, which have failed, which workers were lost. They are for
-// programs that send this elsewhere, such as spans to OpenTelemetry (examples/otel); for a file there is [WithTrace], and for the counters of now
-// [Executor.Stats]. What a journal had did not run, and is not told. Nil hooks are left out; hooks of several options are all called.
+// WithHooks calls functions with what the executor and its workers do: which tasks ran when and where, which have failed, which workers
+// were lost. Hooks are for programs that export these events, such as spans to OpenTelemetry (examples/otel). For a file use [WithTrace],
+// for the current counters [Executor.Stats]. Results that come from a journal are not reported, since nothing ran. Nil hooks are left out;
+// hooks of several options are all called.
 //
-// Nobody waits for a hook but the end of the executor. It is called about every quarter of a second if there is something to tell, sooner when much has gathered, on a goroutine that belongs to
-// it, so it may block. While it does some 16,384 entries wait for it, some megabytes. Further tasks are put together by worker, function and outcome, and further other
-// entries are dropped: the next batch says how many of each, which is 0 for a hook that keeps up. The sum of [HookTask.Tasks] is right
-// in any case. Another hook, and a recording, lose nothing by it.
+// Only the end of the executor waits for a hook. A hook is called about every quarter of a second if there are events, sooner when there
+// are many, on a goroutine of its own, so it may block. While it does, some 16,384 entries wait for it, some megabytes. Further tasks are
+// merged by worker, function and outcome, and other entries are dropped. The next batch has the count of each, which is 0 for a hook that
+// keeps up. The sum of [HookTask.Tasks] is right in any case. Other hooks and recordings lose nothing.
 //
-// A hook that panics, or calls [runtime.Goexit], is not called again: that is an error in the log, and costs the executor nothing.
+// A hook that panics, or calls [runtime.Goexit], is not called again. The log has an error, and the executor goes on.
 //
-// The last batch comes when the workers have left. Close, a Shutdown that waits, joining a pool and the end of [Main] wait until the hook has returned from it, for 5 seconds at
-// most, and for a second at most when the context of Shutdown has ended or a signal ends the program. Then its context ends, and the log has a warning. A hook may use the
-// executor, but must not wait for its end: that would be for itself, for these 5 seconds.
+// The last batch comes when the workers have left. Close, a Shutdown that waits, joining a pool and the end of [Main] wait until the hook
+// has returned from it: for at most 5 seconds, or at most a second when the context of Shutdown has ended or a signal ends the program.
+// Then the hook's context ends, and the log has a warning. A hook may use the executor, but must not wait for its end: the executor waits
+// for the hook, so both would wait for these 5 seconds.
 //
-// Hooks are called in the process that has made the executor, so in a worker only for the executors of its tasks. Two executors with the same hook call it
-// at the same time.
+// Hooks are called in the process that has made the executor, so in a worker only for the executors of its tasks. Two executors with the
+// same hook may call it at the same time.
 func WithHooks(hooks ...Hook) Option {
 	return option(func(c *config) error {
 		for _, h := range hooks {

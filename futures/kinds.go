@@ -32,7 +32,7 @@ func (p *MPIPoolExecutor) Stats() Stats { return p.base().Stats() }
 // Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *MPIPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown is [MPIPoolExecutor.Close] that waits no longer than until ctx ends, or does as the options say: see [Executor].
+// Shutdown is [MPIPoolExecutor.Close] with a limit: it stops waiting when ctx ends. The options can change that: see [Executor].
 func (p *MPIPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }
@@ -64,7 +64,7 @@ func (p *ProcessPoolExecutor) Stats() Stats { return p.base().Stats() }
 // Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *ProcessPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown is [ProcessPoolExecutor.Close] that waits no longer than until ctx ends, or does as the options say: see [Executor].
+// Shutdown is [ProcessPoolExecutor.Close] with a limit: it stops waiting when ctx ends. The options can change that: see [Executor].
 func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }
@@ -96,7 +96,7 @@ func (p *ThreadPoolExecutor) Stats() Stats { return p.base().Stats() }
 // Close forbids further calls, and waits until everything queued has run and the workers have left: see [Executor].
 func (p *ThreadPoolExecutor) Close() error { return p.base().Close() }
 
-// Shutdown is [ThreadPoolExecutor.Close] that waits no longer than until ctx ends, or does as the options say: see [Executor].
+// Shutdown is [ThreadPoolExecutor.Close] with a limit: it stops waiting when ctx ends. The options can change that: see [Executor].
 func (p *ThreadPoolExecutor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	return p.base().Shutdown(ctx, opts...)
 }

@@ -11,37 +11,39 @@ import (
 	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
-// Map calls fn on every element of xs and returns the results in the order of the input, one by one as they come. The
-// input is a slice or a sequence; one of another name is converted, by []A(xs) or iter.Seq[A](seq).
+// Map calls fn on every element of xs and yields the results in the order of the input, one by one as they come. The input is a slice or a
+// sequence. One of a named type is converted by []A(xs) or iter.Seq[A](seq).
 //
-// The elements of a slice are submitted at the call, whether the results are read or not, and the results wait in memory
-// until they are read: [WithBufferSize] has both wait for the reader. Elements are encoded as [Submit] does it, so the slice
-// may change afterwards, but for what is sent from where it is (a [ThreadPoolExecutor] shares them).
+// The elements of a slice are submitted at the call, whether the results are read or not, and the results wait in memory until they are
+// read; with [WithBufferSize] both wait for the reader. Elements are encoded as [Submit] does it, so the slice may change afterwards,
+// except for large slices that are sent from where they are (a [ThreadPoolExecutor] shares all of them).
 //
-// A sequence is drawn while the results are read, a few chunks per worker ahead, so an endless one works; [WithBufferSize]
-// sets how far. It is drawn on a goroutine of its own, so that one which waits holds no results up: what it shares with the
-// loop that reads must be guarded. A panic in it comes out in the reader, after the results before it.
+// A sequence is drawn while the results are read, a few chunks per worker ahead, so an endless one works; [WithBufferSize] sets how far. It
+// is drawn on a goroutine of its own, so a sequence that waits holds no results up. Guard the variables that it shares with the loop that
+// reads. A panic in it reaches the reader, after the results before it.
 //
-// The failure of an element comes in the element's place, as an [*ElementError] that names its index, and the map goes on: the
-// function's error or panic, the loss of its worker, an argument or a result that cannot be encoded. A loop that breaks ends the map: what
-// has not begun is withdrawn, and the contexts of the tasks that run end. On goroutines and local processes no task begins after that, even
-// of those that were sent ahead to a worker, but for one that a worker is just about to begin. On ranks none begins once the message has
-// arrived. [FailFast] ends the results with the first failure. A local process that dies costs the element it was running, also within a
-// chunk. A rank leaves no trace of how far it came: its loss costs the whole chunk, and if the tasks are short all that was sent to it, up to two batches of a quarter of a millisecond.
+// The failure of an element comes in the element's place, as an [*ElementError] with its index, and the map goes on. Such failures are the
+// function's error or panic, the loss of its worker, and an argument or a result that cannot be encoded. A loop that breaks ends the map:
+// elements that have not begun are withdrawn, and the contexts of running tasks end. On goroutines and local processes no task begins after
+// that, even of those that were sent ahead to a worker, except one that a worker is just about to begin. On ranks none begins once the
+// message has arrived. [FailFast] ends the results with the first failure.
 //
-// Any other error is no [*ElementError] and is the last: the end of ctx (it matches [ErrTimeout] if that was a deadline), [ErrDrained] when
+// A local process that dies costs the element that it was running, even within a chunk. A rank leaves no trace of how far it came: its loss
+// costs the whole chunk. If the tasks are short it costs everything that was sent to it, up to two batches of a quarter of a millisecond.
+//
+// Any other error is no [*ElementError] and comes last: the end of ctx (it matches [ErrTimeout] if that was a deadline), [ErrDrained] when
 // the program was told to end, [ErrShutdown], [ErrBroken], or a mistake in the call. It stands for all elements that were not read by then;
-// results that are there come before it. The results can be read once, by one goroutine: to range over them again yields an error that
+// results that have arrived come before it. The results can be read once, by one goroutine. Ranging over them again yields an error that
 // matches [ErrInvalidState].
 //
-// Whether the executor takes calls shows at the call, whatever the input is, empty or not: the one element is [ErrShutdown]
-// when the executor is shut down, started before or not, [ErrDrained] while the program is told to end, [ErrBroken] when it is
-// broken. What a sequence gives after a shutdown fails in the same way.
+// If the executor takes no calls, that shows at the call, even if the input is empty. The one element is then [ErrShutdown] when the
+// executor is shut down, started before or not, [ErrDrained] while the program is told to end, [ErrBroken] when it is broken. Elements that
+// a sequence gives after a shutdown fail in the same way.
 func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
 	return mapOver[A, R](ctx, "Map", ex, fn, any(xs), opts)
 }
 
-// Starmap is [Map] for a function of several arguments, which come grouped: in a [Pair] for [Spread], or in any struct.
+// Starmap is [Map] for a function of several arguments, grouped in a [Pair] for [Spread], or in any struct.
 func Starmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, ex Executor, fn Func[A, R], xs S, opts ...MapOption) iter.Seq2[R, error] {
 	return mapOver[A, R](ctx, "Starmap", ex, fn, any(xs), opts)
 }

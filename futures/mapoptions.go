@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// MapOption is a choice for one [Map] or [Starmap], and for the verbs of package pool that yield their results.
+// MapOption is an option of [Map] and [Starmap], and of the verbs of package pool that yield their results.
 type MapOption interface {
 	forMap(*mapConfig) error
 }
 
-// ListOption is a choice for a verb that returns all results at once: see package pool.
+// ListOption is an option of a verb that returns all results at once: see package pool.
 type ListOption interface {
 	forList()
 }
 
-// AnyMapOption is a choice for every verb that maps, here and in package pool.
+// AnyMapOption is an option of every verb that maps, here and in package pool.
 type AnyMapOption interface {
 	MapOption
 	ListOption
@@ -49,9 +49,9 @@ func (o anyMapOption) forList() {}
 // newAnyMapOption returns an option with the effect of set.
 func newAnyMapOption(set func(*mapConfig)) AnyMapOption { return anyMapOption{set} }
 
-// WithChunkSize has n consecutive elements travel and run as one task; each fails by itself. Where [WithRetries] may have an element run
-// again after an error it changes nothing, so that no other does. Without it every element is a task of
-// its own, and the scheduler sends several at once where they prove tiny.
+// WithChunkSize makes n consecutive elements travel and run as one task; each fails by itself. Where [WithRetries] may repeat an element
+// after an error the option has no effect, so that no other element is repeated. Without it every element is a task of its own, and the
+// scheduler sends several at once if they prove tiny.
 func WithChunkSize(n int) AnyMapOption { return chunkSize(n) }
 
 // chunkSize is WithChunkSize.
@@ -67,17 +67,17 @@ func (n chunkSize) forList() {}
 // ChunkSize is for package pool, which chooses a size itself where this option is not given.
 func (n chunkSize) ChunkSize() int { return int(n) }
 
-// WithBufferSize limits how many chunks are submitted and not yet consumed to n, and has the input drawn as the results
-// are consumed. Without it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead. The verbs that return
-// all results consume them as they come, so there it limits what is on its way.
+// WithBufferSize limits how many chunks are submitted and not yet consumed to n, and draws the input as the results are consumed. Without
+// it a slice is submitted whole at the call, and a sequence a few chunks per worker ahead. The verbs that return all results consume them
+// as they come, so there it limits how many chunks are with the workers.
 func WithBufferSize(n int) AnyMapOption {
 	return newAnyMapOption(func(c *mapConfig) { c.buffer, c.hasBuffer = n, true })
 }
 
-// WithArrivals has fn told how many elements have succeeded since it was told last, soon after some have come in, whether they are
-// read yet or not. fn is called where the executor's callbacks run, one call at a time: it may take its time, and the last call may
-// come after the last result was read. Given several times, all are told; nil changes nothing. For a figure that is looked at
-// now and then, [WithArrivalCount] is cheaper.
+// WithArrivals calls fn soon after results have come in, whether they are read yet or not, with the number of elements that have succeeded
+// since the previous call. fn is called where the executor's callbacks run, one call at a time. It may take its time, and the last call may
+// come after the last result was read. If the option is given several times, all functions are called; nil has no effect. For a counter
+// that is read now and then, [WithArrivalCount] is cheaper.
 func WithArrivals(fn func(n int)) AnyMapOption {
 	return newAnyMapOption(func(c *mapConfig) {
 		if fn != nil {
@@ -86,8 +86,7 @@ func WithArrivals(fn func(n int)) AnyMapOption {
 	})
 }
 
-// WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. Nil changes
-// nothing.
+// WithArrivalCount adds the number of elements that have succeeded to n as they come in, before they can be read. Nil has no effect.
 func WithArrivalCount(n *atomic.Int64) AnyMapOption {
 	return newAnyMapOption(func(c *mapConfig) {
 		if n != nil {
@@ -99,9 +98,9 @@ func WithArrivalCount(n *atomic.Int64) AnyMapOption {
 // Unordered delivers results as they come instead of in the order of the input; within a chunk the order is kept.
 func Unordered() MapOption { return mapOption(func(c *mapConfig) { c.unordered = true }) }
 
-// FailFast has the first failure of an element end the results at once, wherever it is in the input: results that have not been read
-// by then are not delivered. What has not begun is withdrawn, and the contexts of the tasks that run end. Without it the failure of
-// an element comes in the element's place, and the map goes on.
+// FailFast ends the results at once with the first failure of an element, wherever that is in the input: results that have not been read by
+// then are not delivered. Elements that have not begun are withdrawn, and the contexts of running tasks end. Without it the failure of an
+// element comes in the element's place, and the map goes on.
 func FailFast() MapOption { return mapOption(func(c *mapConfig) { c.failFast = true }) }
 
 // largestChunk keeps sums of chunks within an int.

@@ -10,35 +10,34 @@ import (
 	"github.com/rankpool/rankpool/internal/life"
 )
 
-// Communicator is a communicator of MPI: a *Comm of github.com/emer/empi/mpi, in a program that uses that. It is an interface so that
-// others do not link it.
+// Communicator is an MPI communicator: a *Comm of github.com/emer/empi/mpi. It is an interface so that programs that do not use that
+// package do not link it.
 type Communicator interface {
 	Rank() int // of this process
 	Size() int // how many ranks there are
 }
 
-// MPICommExecutor has the ranks of a communicator (nil: of the world) serve one of them for a
-// while, in a program that runs on all of them: see [github.com/rankpool/rankpool/spmd]. All ranks of the communicator call it,
-// with the same root. At root, body is called with an executor whose workers are the other ranks, in their order; elsewhere nothing is
-// called, and the rank serves until that executor has been closed. Then all go on. It may be called again, with another
-// root or another communicator, one after the other.
+// MPICommExecutor makes the ranks of a communicator (nil: of the world) serve one of them for a while, in a program that runs on all of
+// them: see [github.com/rankpool/rankpool/spmd]. All ranks of the communicator call it, with the same root. Root calls body with an
+// executor whose workers are the other ranks, in their order. The other ranks call nothing, and serve until that executor has been closed.
+// Then all go on. It may be called again afterwards, with another root or another communicator.
 //
-// The executor is started at once. When body returns nil, what is queued is finished and the executor is closed. When
-// body returns an error or panics, what is queued is cancelled; what runs may finish within [WithDrainGrace], and is waited for, since
-// its ranks go on with this one. What [WithDir] and [WithEnv] set holds on the ranks as long as they serve.
+// The executor is started at once. When body returns nil, the queue is finished and the executor is closed. When body returns an error or
+// panics, queued calls are cancelled. Running tasks may finish within [WithDrainGrace]; root waits for them, because their ranks go on
+// together with it. [WithDir] and [WithEnv] apply to the ranks as long as they serve.
 //
-// Root waits for the other ranks as long as they live, so one may come hours after the others; [WithStartTimeout] sets a limit. The
-// other ranks wait for root until ctx ends. A rank that has come to the end of its program, or whose process has ended on this host, is not
-// waited for: that is an error. MPI cannot be left in good order after it, so the job may end with a status of the launcher's.
+// Root waits for the other ranks as long as they live, so one may come hours after the others; [WithStartTimeout] sets a limit. The other
+// ranks wait for root until ctx ends. A rank that has come to the end of its program, or whose process has ended on this host, is an error
+// and not waited for. MPI cannot be left in good order after that, so the job may end with a status of the launcher's.
 //
-// A communicator of one rank, of whatever kind, has one worker, a goroutine, with MPI and without. So has the world, or nil, in a task:
-// there it is the task's worker alone. In the master of a program with [Main], whose ranks serve all the time, the executor is
-// one like others and shares them, with root 0 and the world; another communicator is an error.
+// A communicator of one rank, of whatever kind, has one worker, a goroutine, with MPI and without. In a task the same is true of the world,
+// or nil, which is the task's worker alone. In the master of a program with [Main], whose ranks serve all the time, the executor shares
+// these ranks like any other, with root 0 and the world; another communicator is an error.
 //
-// The errors, the same on all ranks: something else than a communicator of MPI, an intercommunicator, then a root out of range; at
-// root those of the options and of body. A communicator whose ranks serve already is an error at root, by whatever handle: from the call
-// on until they have been let go, also where a call has given up before, because ctx has ended. One that has lost a rank, or whose ranks
-// have failed to meet, cannot be entered again.
+// These errors are the same on all ranks: c is no MPI communicator, it is an intercommunicator, or root is out of range. Root also returns
+// the errors of the options and of body. At root it is an error if the ranks of the communicator serve already, under whatever handle: from
+// a call until they have been let go, even if that call has given up because its ctx ended. A communicator that has lost a rank, or whose
+// ranks have failed to meet, cannot be used again.
 func MPICommExecutor(ctx context.Context, c Communicator, root int, body func(ctx context.Context, ex Executor) error, opts ...Option) error {
 	if body == nil {
 		return errors.New("futures: MPICommExecutor: the function is nil")

@@ -14,7 +14,7 @@ import (
 	"github.com/rankpool/rankpool/internal/link/mpilink"
 )
 
-// Option is a choice for an executor. The constructors check all of them at once and return every complaint.
+// Option is an option of an executor. The constructors check all options at once and return every problem.
 type Option interface {
 	apply(*config) error
 }
@@ -64,9 +64,9 @@ func newConfig(opts []Option) (c config, problems []error) {
 	return c, problems
 }
 
-// WithMaxWorkers sets how many workers there are at most. Without it RANKPOOL_MAX_WORKERS decides, else there is one
-// per core that Go uses: GOMAXPROCS, which follows the quota of a container, and no more than the process may run on. In a task
-// there is one process, whatever the variable says: every worker would start as many. A thread pool respects only the option.
+// WithMaxWorkers sets the maximum number of workers. Without it RANKPOOL_MAX_WORKERS decides. Otherwise there is one per core that Go uses:
+// GOMAXPROCS, which follows the quota of a container, and no more than the process may run on. In a task there is one process, whatever the
+// variable says, because otherwise every worker would start as many. A thread pool respects only the option.
 func WithMaxWorkers(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {
@@ -77,9 +77,9 @@ func WithMaxWorkers(n int) Option {
 	})
 }
 
-// WithMaxTasksPerChild has a worker replaced after it has run n tasks, so that what it has piled up is given back: a task
-// is a submitted call, or one chunk of a [Map]. No task is lost and no order changes; a new process runs the initializer
-// again, a goroutine does not. The ranks of an MPI job cannot be replaced: there the executor refuses to start.
+// WithMaxTasksPerChild replaces a worker after it has run n tasks, to release the resources that it has accumulated. A task is a submitted
+// call, or one chunk of a [Map]. No task is lost and the order does not change. A new process runs the initializer again, a goroutine does
+// not. The ranks of an MPI job cannot be replaced: there the executor refuses to start.
 func WithMaxTasksPerChild(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {
@@ -90,8 +90,8 @@ func WithMaxTasksPerChild(n int) Option {
 	})
 }
 
-// WithExecutable sets the program that worker processes run; the default is the running one. It must register the same
-// functions and call [Main]: a program that was built from other source is refused with a [*MismatchError].
+// WithExecutable sets the program that worker processes run; the default is the running one. It must register the same functions and call
+// [Main]. A program that was built from other source is refused with a [*MismatchError].
 func WithExecutable(path string) Option {
 	return option(func(c *config) error {
 		if path == "" {
@@ -111,8 +111,8 @@ func WithArgs(args ...string) Option {
 	})
 }
 
-// WithDir sets the working directory of the workers, before their environment, the initializer and any task.
-// Workers that are goroutines cannot have one of their own: the executor then refuses to start.
+// WithDir sets the working directory of the workers, before their environment, the initializer and any task. Goroutines cannot have a
+// working directory of their own: if they are the workers, the executor refuses to start.
 func WithDir(dir string) Option {
 	return option(func(c *config) error {
 		abs, err := filepath.Abs(dir)
@@ -132,9 +132,9 @@ func WithDir(dir string) Option {
 	})
 }
 
-// WithEnv adds variables to the environment of the workers, before the initializer and any task. The values arrive as they are, where
-// a GOMEMLIMIT of the program's own environment is divided among local workers. Workers that are
-// goroutines cannot have one of their own: the executor then refuses to start.
+// WithEnv adds variables to the environment of the workers, before the initializer and any task. The values arrive unchanged, whereas a
+// GOMEMLIMIT of the program's own environment is divided among local workers. Goroutines cannot have an environment of their own: if they
+// are the workers, the executor refuses to start.
 func WithEnv(env map[string]string) Option {
 	return option(func(c *config) error {
 		for name := range env {
@@ -147,9 +147,9 @@ func WithEnv(env map[string]string) Option {
 	})
 }
 
-// WithMPIInfo sets what MPI_Comm_spawn is told, as it is: keys like "host", "hostfile" or "wdir" mean what the MPI library
-// says. It replaces the default, which lets the library start fewer workers than asked for. Under `mpiexec -n 1` spawning is tried then
-// in any case, and the pool is broken where it is impossible. Otherwise, where nothing is spawned, it changes nothing.
+// WithMPIInfo sets the info that MPI_Comm_spawn gets, unchanged: the MPI library defines keys like "host", "hostfile" or "wdir". It
+// replaces the default, which lets the library start fewer workers than asked for. With it, spawning is always tried under `mpiexec -n 1`,
+// and the pool is broken where that is impossible. Otherwise, where nothing is spawned, it has no effect.
 func WithMPIInfo(info map[string]string) Option {
 	return option(func(c *config) error {
 		for key, value := range info {
@@ -162,8 +162,8 @@ func WithMPIInfo(info map[string]string) Option {
 	})
 }
 
-// WithOutOfBand says whether large slices travel beside the message, untouched (the default), or are copied into it. It
-// overrides RANKPOOL_USE_PKL5 and holds for both directions. Results do not depend on it.
+// WithOutOfBand selects whether large slices travel beside the message, uncopied (the default), or are copied into it. It overrides
+// RANKPOOL_USE_PKL5 and applies to both directions. Results do not depend on it.
 func WithOutOfBand(on bool) Option {
 	return option(func(c *config) error {
 		c.outOfBand = &on
@@ -171,8 +171,7 @@ func WithOutOfBand(on bool) Option {
 	})
 }
 
-// WithOutOfBandThreshold sets from how many bytes on a slice travels beside the message; the default is 256 KiB, and 0 means every
-// slice.
+// WithOutOfBandThreshold sets the size in bytes from which a slice travels beside the message. The default is 256 KiB; 0 means every slice.
 func WithOutOfBandThreshold(bytes int) Option {
 	return option(func(c *config) error {
 		if bytes < 0 {
@@ -183,9 +182,9 @@ func WithOutOfBandThreshold(bytes int) Option {
 	})
 }
 
-// WithBackoff bounds how long a worker or master that polls sleeps between looks; the default is 1 ms. With 0 it never sleeps, and
-// takes a core on each side as long as the executor is open. It overrides RANKPOOL_BACKOFF. Local processes and goroutines are woken and never poll: for them
-// it changes nothing.
+// WithBackoff limits how long a worker or master that polls sleeps between polls; the default is 1 ms. With 0 it never sleeps, and takes a
+// core on each side while the executor is open. It overrides RANKPOOL_BACKOFF. Local processes and goroutines are woken and never poll: for
+// them it has no effect.
 func WithBackoff(d time.Duration) Option {
 	return option(func(c *config) error {
 		if d < 0 {
@@ -199,23 +198,23 @@ func WithBackoff(d time.Duration) Option {
 // allOutOfBand is the threshold with which every slice travels beside the message. An empty one needs no place there.
 const allOutOfBand = 1
 
-// WithStartTimeout bounds how long a worker may take until it is ready, its initializer included; the default is 30 s. The other ranks
-// of an [MPICommExecutor] are waited for without a limit, unless this option sets one. Globals and the argument of the initializer extend
-// the limit by a second for each 16 MiB. While their bytes still move to the worker the limit starts again, but not beyond the time in which
-// all workers could have received them at that rate.
+// WithStartTimeout limits how long a worker may take until it is ready, its initializer included; the default is 30 s. The other ranks of
+// an [MPICommExecutor] are waited for without a limit, unless this option sets one. Globals and the argument of the initializer extend the
+// limit by a second for each 16 MiB. While their bytes still move to the worker the limit starts again, but only for the time in which all
+// workers could have received them at that rate.
 func WithStartTimeout(d time.Duration) Option {
 	return positive("WithStartTimeout", d, func(c *config) { c.start = d })
 }
 
-// WithLiveness bounds how long a worker with work may be silent before it is taken for lost; the default is 60 s. A
-// worker answers also while its task computes, so the limit need not be longer than the tasks.
+// WithLiveness limits how long a worker with work may be silent before it is taken for lost; the default is 60 s. A worker answers even
+// while its task computes, so the limit need not be longer than the tasks.
 func WithLiveness(d time.Duration) Option {
 	return positive("WithLiveness", d, func(c *config) { c.liveness = d })
 }
 
-// WithStopTimeout bounds how long workers may take to leave after the last task; the default is 10 s. It is one limit for all that they do
-// then: finishing what tasks have left to executors of their own, and closing their states. What has not ended by then is left behind,
-// and workers that are there a second later are killed.
+// WithStopTimeout limits how long workers may take to leave after the last task; the default is 10 s. The limit covers all that they do
+// then: finishing what tasks have left to executors of their own, and closing their states. Anything that has not ended by then is
+// abandoned, and workers that are still there a second later are killed.
 func WithStopTimeout(d time.Duration) Option {
 	return positive("WithStopTimeout", d, func(c *config) { c.stop = d })
 }
@@ -230,19 +229,19 @@ func positive(name string, d time.Duration, set func(*config)) Option {
 	})
 }
 
-// WithLogger sets where the executor reports. Workers that are lost, replaced, silent or do not start are warnings, a pool that breaks is an
-// error, one that answers again is an information, and what else happens to workers is at debug level. Without it, or with nil, records go where [SetLogger] says:
-// warnings and errors to standard error, unless RANKPOOL_LOG says otherwise.
+// WithLogger sets where the executor reports. Workers that are lost, replaced, silent or do not start are warnings. A pool that breaks is
+// an error. A worker that answers again is at level info, and other events of workers at level debug. Without the option, or with nil,
+// records go where [SetLogger] says: warnings and errors to standard error, unless RANKPOOL_LOG says otherwise.
 //
-// Worker, host, pid and attempt are attributes; the first start of a worker is attempt 1, and the one that takes its place is attempt 2.
-// If the same happens to several workers within a second the first has a record, and the others have one together at the end of the
-// second, with their count; at debug level each has its own. What a call returns at once is not logged too. A lost worker and a broken pool are, when it
-// happens: the errors of the calls that are concerned belong to the program, which may treat them, or look at them much later.
+// Worker, host, pid and attempt are attributes. The first start of a worker is attempt 1, and its replacement is attempt 2. If the same
+// happens to several workers within a second, the first has a record, and the others have one together at the end of the second, with their
+// count; at debug level each has its own. An error that a call returns at once is not logged too. A lost worker and a broken pool are
+// logged when they happen, because the program may look at the errors of the affected calls much later, or handle them itself.
 //
-// The logger's handler is called on a goroutine of its own, one record after another, a moment after what it is about. It may take its
-// time and call anything, the executor's methods too. One that does not return stops the log and nothing else. While it is at work 4,096
-// records wait for it; how many more there were is the next record. It is asked at most once a second whether it wants a level that it has not
-// wanted. Close and a Shutdown that waits wait up to a second for it.
+// The logger's handler is called on a goroutine of its own, one record after another, a moment after the event. It may take its time and
+// call anything, including the executor's methods. A handler that does not return stops the log and nothing else. While it is at work up to
+// 4,096 records wait for it; the next record says how many more there were. It is asked at most once a second whether it wants a level that
+// it has not wanted. Close and a Shutdown that waits wait up to a second for it.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(c *config) error {
 		c.log = l
@@ -250,15 +249,15 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithInitializer has fn called with arg once in every process that has workers of the executor, after the working directory,
-// environment and globals are set: once in each local worker process and in each rank, and once in all where the workers are
-// goroutines of this process. No worker begins its first task before the initializer of its process has returned. What each
-// worker needs for itself, a goroutine too, is a [State]: see [RegisterState].
+// WithInitializer calls fn with arg once in every process that has workers of the executor, after the working directory, environment and
+// globals are set: once in each local worker process and in each rank, and once in all where the workers are goroutines of this process. No
+// worker begins its first task before the initializer of its process has returned. If each worker, or goroutine, needs something for
+// itself, use a [State]: see [RegisterState].
 //
-// The argument comes as the value of a [Global] does: large slices in it share memory with the other local processes until they are written to.
+// The argument arrives like the value of a [Global]: local processes share the memory of its large slices until they write to them.
 //
-// The call's context ends when the worker leaves that makes it. If the initializer fails in one process the executor is broken:
-// everything queued and every later [Submit] gets [ErrBroken] with the cause.
+// The call's context ends when the worker that makes it leaves. If the initializer fails in one process the executor is broken: everything
+// queued and every later [Submit] gets [ErrBroken] with the cause.
 func WithInitializer[A, R any](fn Func[A, R], arg A) Option {
 	return option(func(c *config) error {
 		if fn.f == nil {

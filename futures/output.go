@@ -16,16 +16,18 @@ type outputChoice struct {
 	Dir      string
 }
 
-// WithOutputPrefix has each line that a worker prints, to standard output or standard error, begin with the worker: "[worker 3] ", or with the
-// workers of its process where these are several ([WithSlots]): "[worker 0-3] ".
-// Lines stay whole, those of programs that tasks start too, and what has no end of line gets one when the worker ends. Without the
-// option, or [WithOutputDir], workers write to this program's output themselves, and parts of lines can mix.
+// WithOutputPrefix begins each line that a worker prints, to standard output or standard error, with the worker: "[worker 3] ". If its
+// process has several workers ([WithSlots]), it names them all: "[worker 0-3] ". Lines stay whole, also those of programs that tasks start.
+// A last line without an end gets one when the worker ends. Without the option, or [WithOutputDir], workers write to this program's output
+// themselves, and parts of lines can mix.
 //
-// Local processes print through this program: what a worker printed before it was killed is there, and all of it is when Close returns.
-// A slow reader of this program's output holds up the tasks that print, as it does without the option. When the reader is gone,
-// this program ends by SIGPIPE, or if it asks for that signal, what workers print is dropped. Ranks print to their own output, from the
-// set-up of the executor to its end. One that is killed, or calls os.Exit in a task, can lose what it printed last, but not the message of
-// a panic; and a mpiexec that takes up much at once may cut it within a line, as Open MPI's does beyond 4 KiB. Goroutines share this program's output: for them the option changes nothing.
+// Local processes print through this program. What a worker printed before it was killed is not lost, and all output is written when Close
+// returns. A slow reader of this program's output delays the tasks that print, as it does without the option. When the reader is gone, this
+// program ends by SIGPIPE. If it catches that signal, the output of workers is dropped.
+//
+// Ranks print to their own output, from the set-up of the executor to its end. A rank that is killed, or calls os.Exit in a task, can lose
+// its last output, but not the message of a panic. An mpiexec that takes much output at once may cut it within a line, as Open MPI's does
+// beyond 4 KiB. Goroutines share this program's output: for them the option has no effect.
 func WithOutputPrefix() Option {
 	return option(func(c *config) error {
 		c.output.Prefixed = true
@@ -33,10 +35,9 @@ func WithOutputPrefix() Option {
 	})
 }
 
-// WithOutputDir has all that a worker prints, to standard output or standard error, appended to a file of its own: worker-3.out in that
-// folder, which is made if it is not there. A worker that takes the place of another goes on in its file. A rank does so from the
-// set-up of the executor to its end; its folder is one of its own host. Goroutines share this program's output: for them the
-// option changes nothing.
+// WithOutputDir appends all that a worker prints, to standard output or standard error, to a file of its own: worker-3.out in dir, which is
+// created if necessary. A worker that takes the place of another continues its file. The output of a rank goes there from the set-up of the
+// executor to its end; its folder is on its own host. Goroutines share this program's output: for them the option has no effect.
 func WithOutputDir(dir string) Option {
 	return option(func(c *config) error {
 		if dir == "" {

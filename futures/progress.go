@@ -8,19 +8,20 @@ import (
 	"github.com/rankpool/rankpool/internal/progress"
 )
 
-// WithProgress shows on w, behind a name, how many elements are done and how many of them have failed, how many are done a second, for
-// how long, and how long the rest will take: as a bar if w is a terminal, otherwise as a line every 5 seconds and one at the end. An
-// empty name stands for that of the verb. What comes from a journal ([WithJournal]) is shown, and does not count in the rate.
+// WithProgress shows on w, after a name, how many elements are done, how many of them have failed, the rate per second, the elapsed time
+// and the remaining time. It is a bar if w is a terminal, otherwise a line every 5 seconds and one at the end. An empty name stands for
+// that of the verb. Results from a journal ([WithJournal]) are shown, but do not count in the rate.
 //
-// It is shown from when the results are first read to when they end: with the last of them, with an error, when the loop breaks, or
-// when the context ends. Elements count when they arrive, a chunk at a time, in whatever order.
+// It is shown from the first read of the results until they end: with the last of them, with an error, when the loop breaks, or when the
+// context ends. Elements count when they arrive, a chunk at a time, in any order.
 //
-// Several maps can share w, also when it is not safe for use by several goroutines: their bars stand one below the other, and lines are whole.
-// Bars stand below what is written to the terminal: the log of this package, and what workers print under [WithOutputPrefix], never
-// mix with them. A line that this program or a worker prints by itself is never overwritten, and can have the rest of a bar at its end.
+// Several maps can share w, even if it is not safe for use by several goroutines: their bars are one below the other, and lines are whole.
+// Bars are below other text on the terminal: the log of this package, and what workers print under [WithOutputPrefix], never mix with them.
+// A line that this program or a worker prints by itself is never overwritten, but can have the rest of a bar at its end.
 //
-// w is used by one goroutine at a time. The end of the verb waits for the last line; a call of w that does not return is waited for
-// for a second, and then stops its own progress and nothing else. A w that fails or panics is not used again. Nil shows nothing. Given several times, the last counts.
+// w is used by one goroutine at a time. The end of the verb waits for the last line. If a call of w does not return, it waits for a second;
+// that stops this progress and nothing else. A w that fails or panics is not used again. Nil shows nothing. If the option is given several
+// times, the last counts.
 func WithProgress(w io.Writer, name string) AnyMapOption {
 	return newAnyMapOption(func(c *mapConfig) { c.progress, c.progressName = w, name })
 }
@@ -33,14 +34,14 @@ func (c *mapConfig) newProgress(verb string, total int) *progress.Progress {
 	return progress.New(c.progress, verb, total)
 }
 
-// ShowProgress shows on w how many of fs are done, as [WithProgress] does for the elements of a map, until all are done or stop is
-// called. A future counts as failed when it is cancelled, and when it is nil. ShowProgress does not block, and takes nothing from
-// the futures: [Wait], [AsCompleted] and others can use them meanwhile.
+// ShowProgress shows on w how many of fs are done, as [WithProgress] does for the elements of a map, until all are done or stop is called.
+// Cancelled and nil futures count as failed. ShowProgress does not block, and takes nothing from the futures: [Wait], [AsCompleted] and
+// others can use them meanwhile.
 //
 //	defer futures.ShowProgress(os.Stderr, "spectra", fs)()
 //
-// When stop returns the last state has been written, unless w hangs, for which it waits a second. It may be called several times. It
-// must be called if some of fs may never be done: else they are watched for the rest of the program.
+// When stop returns the last state has been written; it waits at most a second if w hangs. stop may be called several times. It must be
+// called if some of fs may never be done: otherwise they are watched until the program ends.
 func ShowProgress[F Awaitable](w io.Writer, name string, fs []F) (stop func()) {
 	all := distinct(slices.DeleteFunc(slices.Clone(fs), missing))
 	none := 0

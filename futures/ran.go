@@ -9,22 +9,22 @@ import (
 
 // RunInfo says where a task ran, and for how long. [Future.Ran] returns it.
 type RunInfo struct {
-	// Worker is the worker that ran the task. If the task ran several times (WithRetries) this is the last time, and Attempt is its number.
+	// Worker is the worker that ran the task. If the task ran several times (WithRetries), it is that of the last run, and Attempt is the
+	// number of that run.
 	Worker WorkerInfo
 
-	// Elapsed is how long the task took in its worker, what it waited for, the decoding of its argument and the encoding of its result
-	// included. It does not include any time in a queue or on the way. Tasks that are so short that they are sent together are timed
-	// together, and each has an equal share of that time. It is 0 if nobody knows: the worker was lost with the task, or the task was
-	// given up because it had ignored the end of its context.
+	// Elapsed is how long the worker took for the task, including its waits, the decoding of its argument and the encoding of its result.
+	// Time in queues and on the way is not included. Tasks that are so short that they are sent together are timed together, and each has
+	// an equal share of that time. It is 0 if unknown: the worker was lost with the task, or the task was abandoned because it had ignored
+	// the end of its context.
 	Elapsed time.Duration
 }
 
-// Ran says which worker ran the task whose result the future is, and for how long. It does not block. The second result is false as
-// long as the future is not done, and if no worker ran it: when it was cancelled, when it was still queued as its pool broke, and when
-// it is not the future of one task, but made by a [Promise], [Collect], [Compose], [Then] and the like.
+// Ran returns which worker ran the task whose result the future is, and for how long. It does not block. The second result is false while
+// the future is not done, and if no worker ran it. No worker ran it when it was cancelled, when it was still queued when its pool broke,
+// and when it is not the future of one task, but made by a [Promise], [Collect], [Compose], [Then] and the like.
 //
-// A task that failed, or panicked, ran, and so did one that was lost with its worker. The future of [SubmitEach] tells of the call that
-// took longest.
+// A task that failed or panicked did run, and so did one that was lost with its worker. For [SubmitEach] it is the call that took longest.
 func (f *Future[T]) Ran() (RunInfo, bool) {
 	f.mu.Lock()
 	r, ok := f.owner.(*ran)

@@ -22,24 +22,27 @@ import (
 	"github.com/rankpool/rankpool/journal"
 )
 
-// CallOption is a choice for one call or one map, of whatever verb, but for [SubmitEach].
+// CallOption is an option of one call or one map, of any verb except [SubmitEach].
 type CallOption interface {
 	TaskOption
 	AnyMapOption
 }
 
-// WithJournal records the results of a call, or of the elements of a map, in j, and delivers what is recorded there without running it. So a
-// program that was killed and is started again goes on where it was: see docs/long-jobs.md.
+// WithJournal records the results of a call, or of the elements of a map, in j. What is recorded there already is delivered without
+// running. So a program that was killed and is started again goes on where it was: see docs/long-jobs.md.
 //
-// A call is known by its function's name and version ([WithVersion]), the layout of its types, what the executor gives its workers (globals, as [Global.Set] has left them at the call, the initializer and its argument,
-// [WithDir], [WithEnv]), and its argument, whatever the backend, the number of workers and the thresholds. Among equal ones the first that is submitted while the journal is open is the
-// first that was recorded, and so on: a thousand equal arguments are a thousand results.
+// A call is identified by its function's name and version ([WithVersion]), the layout of its types, what the executor gives its workers
+// (globals, with the values that [Global.Set] has given them by then, the initializer and its argument, [WithDir], [WithEnv]), and its
+// argument. The backend, the number of workers and the thresholds do not matter. Equal calls are matched in order: the first that is
+// submitted while the journal is open gets the result that was recorded first, and so on. A thousand equal arguments have a thousand results.
 //
-// Results are recorded when they arrive and written soon after, by the journal, so no call waits for the file unless 256 MiB wait already. Failures of functions are
-// recorded as such and run again the next time, unless the journal was opened with [journal.SkipFailures]: then they fail with a [*RecordedError]. What was cancelled, interrupted or lost with its
-// worker is not recorded. Elements of a map travel and are recorded one by one, so [WithChunkSize] changes nothing.
+// Results are recorded when they arrive. The journal writes them soon after, so no call waits for the file unless 256 MiB wait already.
+// Failures of functions are recorded too, but run again the next time. If the journal was opened with [journal.SkipFailures] they fail with
+// a [*RecordedError] instead. Calls that were cancelled, interrupted or lost with their worker are not recorded. Elements of a map travel
+// and are recorded one by one, so [WithChunkSize] has no effect.
 //
-// The error of the call, or of the map, says why a function cannot be recorded: a [Local] one has no name that stays. A nil journal changes nothing.
+// If a function cannot be recorded, the error of the call or of the map says why: a [Local] one has no lasting name. A nil journal has no
+// effect.
 func WithJournal(j *journal.Journal) CallOption { return journalOption{j} }
 
 // journalOption is WithJournal.
@@ -49,11 +52,12 @@ func (o journalOption) task(c *taskConfig) error  { c.journal = (*resultlog.Log)
 func (o journalOption) forMap(c *mapConfig) error { return o.task(&c.task) }
 func (o journalOption) forList()                  {}
 
-// RecordedError is what a call fails with that has failed before, where the journal was opened with [journal.SkipFailures]: it did not run again.
+// RecordedError is the error of a call that had failed before and did not run again, because the journal was opened with
+// [journal.SkipFailures].
 type RecordedError struct {
 	Func string
-	Text string    // of the failure
-	When time.Time // it was recorded
+	Text string    // the text of the failure
+	When time.Time // when it was recorded
 }
 
 func (e *RecordedError) Error() string {

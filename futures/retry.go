@@ -10,13 +10,12 @@ import (
 	"github.com/rankpool/rankpool/internal/saturate"
 )
 
-// WithRetries says that a task may be run again, up to n times in all: when its worker dies under it, and whatever else the options
-// name. Only tasks that may be run twice without harm should be marked so: without the mark none ever is. The error is that of the last
-// run.
+// WithRetries allows a task to be run again, at most n further times: when its worker dies under it, and in the cases that the options
+// name. Only give it to tasks that may run twice without harm; without it no task runs again. The error is that of the last run.
 //
-// A task is not run again once it was interrupted, nor after its map has ended, nor during the shutdown that cancels, nor one that ignored
-// its time-out where it could not be killed. A call of [SubmitEach] never is, whatever its function or executor has: it does not take
-// the option.
+// A task is not run again once it was interrupted, after its map has ended, during a shutdown that cancels, or if it ignored its time-out
+// where it could not be killed. A call of [SubmitEach] is never run again, whatever its function or executor has: it does not take the
+// option.
 func WithRetries(n int, opts ...RetryOption) FuncOption {
 	return funcOption(func(c *taskConfig) error {
 		if n < 0 || n > 1000 {
@@ -39,17 +38,17 @@ func WithRetries(n int, opts ...RetryOption) FuncOption {
 	})
 }
 
-// RetryOption is a choice for [WithRetries].
+// RetryOption is an option of [WithRetries].
 type RetryOption interface{ retry(*dispatch.Again) error }
 
 type retryOption func(*dispatch.Again) error
 
 func (o retryOption) retry(a *dispatch.Again) error { return o(a) }
 
-// RetryIf has a task run again that fails with an error which pick returns true for, such as one that says that a server is
-// busy. The error is the one that the future would have: [errors.Is] and [errors.As] look through it. pick is called in the master, on the
-// goroutine of the executor that decodes errors, one call at a time; while it takes its time, other errors wait. When it panics, which is
-// logged, the task has failed. Given several times, one that returns true is enough.
+// RetryIf repeats a task when pick returns true for its error, such as one that says that a server is busy. pick gets the error that the
+// future would have: [errors.Is] and [errors.As] look through it. It is called in the master, on the goroutine of the executor that decodes
+// errors, one call at a time, while other errors wait. If pick panics, that is logged and the task has failed. With several of these
+// options it is enough that one returns true.
 func RetryIf(pick func(err error) bool) RetryOption {
 	return retryOption(func(a *dispatch.Again) error {
 		if pick == nil {
@@ -68,8 +67,8 @@ func RetryIf(pick func(err error) bool) RetryOption {
 	})
 }
 
-// RetryTimeouts has a task run again that fails because its time was over: by [WithTaskTimeout], also if its process was killed for
-// that, or by a limit of its own. Its error matches context.DeadlineExceeded.
+// RetryTimeouts repeats a task that fails because its time was over: by [WithTaskTimeout], even if its process was killed for that, or by a
+// limit of its own. The error of such a task matches context.DeadlineExceeded.
 func RetryTimeouts() RetryOption {
 	return retryOption(func(a *dispatch.Again) error {
 		a.Timeouts = true
@@ -77,10 +76,10 @@ func RetryTimeouts() RetryOption {
 	})
 }
 
-// WithRetryBackoff has a task pause before it is queued again: first for first, and each time for twice as long, up to most. A random part
-// of each pause, up to a half, is left out, so that tasks which failed together do not come back together. A task that pauses is
-// pending: it takes no worker, and Cancel, the contexts of [WithContext] and of a map, and a shutdown that cancels end the pause.
-// Close waits for it. Without the option there is no pause.
+// WithRetryBackoff makes a task pause before it is queued again: first for first, then each time for twice as long, up to most. Each pause
+// is shortened by a random part, up to a half, so that tasks that failed together do not come back together. A pausing task is pending: it
+// takes no worker, and Cancel, the contexts of [WithContext] and of a map, and a shutdown that cancels end the pause. Close waits for it.
+// Without the option there is no pause.
 func WithRetryBackoff(first, most time.Duration) RetryOption {
 	return retryOption(func(a *dispatch.Again) error {
 		if first < 0 || most < first {

@@ -8,38 +8,39 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// The states a caller branches on, for [errors.Is]. They are unrelated to each other, where Python derives some of them
-// from one base class; what an error matches besides is said at each.
+// The errors that callers test for by [errors.Is]. They are unrelated to each other, where Python derives some of them from one base class.
+// If an error matches others too, its comment says so.
 var (
-	// ErrCancelled is the result of a future that was cancelled before it began. It does not match [context.Canceled]:
-	// that one says that whoever waited gave up, and the future goes on.
+	// ErrCancelled is the error of a future that was cancelled before it began. It does not match [context.Canceled]: that one means that
+	// the caller gave up waiting, and the future goes on.
 	ErrCancelled = errors.New("futures: cancelled before it began")
 
-	// ErrTimeout is what a wait returns when its time is up. It matches context.DeadlineExceeded, and the error of a
-	// wait whose context had a deadline matches both. The future is unaffected.
+	// ErrTimeout is what a wait returns when its time is up. It matches context.DeadlineExceeded. The error of a wait whose context had a
+	// deadline matches both. The future is unaffected.
 	ErrTimeout error = timeoutError{}
 
-	// ErrInvalidState is returned by the setters of a promise whose future is done already, and by the results of a [Map] that have
-	// been read before. The error of a setter says which state it was in, and matches [ErrCancelled] too when it was cancelled, so that a producer can tell that it is not to blame.
+	// ErrInvalidState is returned by the setters of a promise whose future is done already, and by the results of a [Map] that have been
+	// read before. The error of a setter says which state it was in. If the future was cancelled it matches [ErrCancelled] too, so that a
+	// producer can tell that it made no mistake.
 	ErrInvalidState = errors.New("futures: invalid state")
 
-	// ErrBroken is the result of what was queued on an executor that can no longer work, and of a later [Submit].
+	// ErrBroken is the error of calls that are queued on an executor when it becomes unusable, and of a later [Submit].
 	ErrBroken = dispatch.ErrBroken
 
 	// ErrShutdown is returned by an executor that was told to stop taking work.
 	ErrShutdown = errors.New("futures: executor is shut down")
 
-	// ErrNotReady is returned when something is asked of a result that only a finished one can answer.
+	// ErrNotReady is returned when something is asked about a result that is not there yet.
 	ErrNotReady = errors.New("futures: not ready")
 
-	// ErrChainCycle is the result of a future that was chained to itself, be it through others.
+	// ErrChainCycle is the error of a future that was chained to itself, directly or through others.
 	ErrChainCycle = errors.New("futures: chain cycle: the future waits for itself")
 
-	// ErrArgumentChanged is what a task fails with, in place of running, when a large slice of its argument was found to be
-	// written to between the call and the moment it had left: see [WithSnapshot].
+	// ErrArgumentChanged is the error of a task that was not run because a large slice of its argument was written to between the call and
+	// the moment when it was sent: see [WithSnapshot].
 	ErrArgumentChanged = dispatch.ErrChanged
 
-	// ErrTooFewWorkers is what a gang ends with that needs more workers than there are: see [OnWorkers].
+	// ErrTooFewWorkers is the error of a gang that needs more workers than there are: see [OnWorkers].
 	ErrTooFewWorkers = dispatch.ErrTooFew
 
 	// ErrNoWorkersComm is returned when the workers' communicator is asked for outside of a task that has one.

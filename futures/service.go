@@ -12,26 +12,25 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// WithService has an [MPIPoolExecutor] use workers that were started apart, all ranks of a program that `rankpool serve` runs. The
-// program must be the same. Where they are is said as by the option --service of that command:
+// WithService makes an [MPIPoolExecutor] use workers that were started separately: all ranks of a program that `rankpool serve` runs. The
+// program must be the same. The argument says where they are, as the option --service of that command does:
 //
 //	NAME           a name that the server has published; "" is "rankpool"
 //	file:PATH      a file that the server has written
-//	tcp:HOST:PORT  an address at which the server listens; what is left out is 127.0.0.1 and 31415
+//	tcp:HOST:PORT  an address at which the server listens; the defaults are 127.0.0.1 and 31415
 //
-// Master and server prove to each other that they know a secret, which is never sent. It is in the file that the server has written;
-// for a name and an address it is in the file that RANKPOOL_SERVICE_SECRET names, or in rankpool/secret in the user's folder for
-// settings (os.UserConfigDir), which the first server makes. A file that others may read, or that is another user's, is refused.
+// Master and server prove to each other that they know a secret, which is never sent. With file:PATH it is in that file. For a name and an
+// address it is in the file that RANKPOOL_SERVICE_SECRET names, or in rankpool/secret in the user's folder for settings (os.UserConfigDir),
+// which the first server makes. A file that others may read, or that belongs to another user, is refused.
 //
-// Without the option RANKPOOL_SERVICE decides, if it is set. The executor connects when it starts, and waits 10 s for a server that
-// is not there yet, and for its turn where the server serves another master, but no longer than [WithStartTimeout]. When it is
-// closed it lets the server go. A server that ends before takes its tasks along: they fail with [ErrBroken].
+// Without the option RANKPOOL_SERVICE decides, if it is set. The executor connects when it starts. It waits 10 s for a server that is not
+// there yet, and for its turn if the server serves another master, but no longer than [WithStartTimeout]. When it is closed it lets the
+// server go. If the server ends earlier its tasks fail with [ErrBroken].
 //
-// The number of workers is the server's, and [WithMaxWorkers] counts for nothing. [WithDir], [WithEnv] and the initializer apply
-// as in workers of one's own, and what they set stays for the next master. [WithMPIInfo] is for MPI_Comm_connect. The ranks of the
-// program's own world go before a service, and so do RANKPOOL_BACKEND=processes and threads. It takes Open MPI; a program
-// that was started without an mpiexec can use a service too, one that srun has started cannot, nor one that is on another host than
-// its mpiexec.
+// The server sets the number of workers; [WithMaxWorkers] has no effect. [WithDir], [WithEnv] and the initializer apply as in the program's
+// own workers, but what they set stays for the next master. [WithMPIInfo] is for MPI_Comm_connect. The ranks of the program's own world
+// take precedence over a service, and so do RANKPOOL_BACKEND=processes and threads. A service needs Open MPI. A program that was started
+// without an mpiexec can use it too. One that srun has started cannot, nor can one that is on another host than its mpiexec.
 func WithService(service string) Option {
 	return option(func(c *config) error {
 		p, err := mpilink.ParsePlace(service)

@@ -13,30 +13,31 @@ import (
 	"github.com/rankpool/rankpool/internal/link/slots"
 )
 
-// WithSlots has each local process, or each rank of an MPI job, run up to n tasks at the same time, on goroutines. Each of these slots is a
-// worker: it has a number of its own ([Worker], [Stats]), its own states ([RegisterState]), and is what [SubmitEach] counts. So
-// [WithMaxWorkers] says how many processes there are, and NumWorkers is n times as many. Without [WithMaxWorkers] there are as many local
-// processes as the cores are divided by n, one at least. Without WithSlots RANKPOOL_SLOTS decides: a number, or auto, the cores that each
-// process may use; each rank is taken to have as many as the master's process. Else n is 1. In a task, and for a thread pool, the variable
-// says nothing.
+// WithSlots makes each local process, or each rank of an MPI job, run up to n tasks at the same time, on goroutines. Each of these slots is
+// a worker: it has its own number ([Worker], [Stats]) and its own states ([RegisterState]), and [SubmitEach] counts it. So [WithMaxWorkers]
+// sets the number of processes, and NumWorkers is n times that. Without [WithMaxWorkers] the number of local processes is the number of
+// cores divided by n, but at least one. Without WithSlots RANKPOOL_SLOTS decides: a number, or auto, the cores that each process may use;
+// each rank is assumed to have as many as the master's process. Otherwise n is 1. In a task, and for a thread pool, the variable has no
+// effect.
 //
 // The slots of a process share its memory, its globals (one copy, which tasks only read) and the run of the initializer. Package-level
 // variables are shared too, so tasks that write to them need locks. GOMAXPROCS of a local process is the cores divided by the number of
-// processes; a rank has what its launcher gives it. The process's own number, and that of processes, is what is in its environment and in
-// its name.
+// processes; a rank has what its launcher gives it. The environment and the name of a process contain its own number and the number of
+// processes, not those of workers.
 //
-// A process that dies costs the tasks that its slots ran, one each, and no other. A task that ignores the end of its context ends the
-// process, as without slots, but the other slots finish what they run before, for which they have [WithStopTimeout]; those that run on
-// then are lost with a [*BrokenError] that says why. [WithMaxTasksPerChild] counts the tasks of all slots of a process. What a
-// task has started and left ends with the process, and not with the task whose context had ended.
+// A process that dies costs one task per slot, the one that ran there, and no other. A task that ignores the end of its context ends the
+// process, as without slots. The other slots first finish what they run, for which they have [WithStopTimeout]. Tasks that still run then
+// are lost with a [*BrokenError] that says why. [WithMaxTasksPerChild] counts the tasks of all slots of a process. Programs that a task has
+// started and left end with the process, and not with the task whose context had ended.
 //
-// A rank that is lost costs what its slots ran or had been handed, and its slots stay empty. Nothing ends a task there that ignores the end of
-// its context: it fails and is left behind, with its slot until it returns, and the other slots go on. [WithMaxTasksPerChild] is refused, as
-// without slots. Executors that share the ranks take turns, one task at a time in each rank, but those with slots run theirs beside. A
-// communicator of MPI (package mpicomm, or a handle of one) has one member of a rank, so with several slots it is refused; the operations of package
-// comm work. Spawned ranks are as many as [WithMaxWorkers] says, else what there is room for, divided by n.
+// A lost rank costs what its slots ran or had been handed, and its slots stay empty. In a rank nothing can end a task that ignores the end
+// of its context. The task fails and is abandoned, its slot is taken until it returns, and the other slots go on. [WithMaxTasksPerChild] is
+// refused, as without slots. Executors that share the ranks take turns, one task at a time in each rank, but those with slots run their
+// tasks beside the others. An MPI communicator (package mpicomm, or a handle of one) has one member per rank, so it is refused with several
+// slots; the operations of package comm work. The number of spawned ranks is [WithMaxWorkers], or without it the room that there is,
+// divided by n.
 //
-// Where the workers are goroutines there are n times as many.
+// If the workers are goroutines there are n times as many.
 func WithSlots(n int) Option {
 	return option(func(c *config) error {
 		if err := checkSlots(n); err != nil {

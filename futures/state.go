@@ -29,24 +29,25 @@ type stateOf[T any] struct {
 //
 //	var model = futures.RegisterState("model", load, (*Model).Close)
 //
-// There is one value per worker and executor, whatever the workers are: each goroutine has its own, and so have two executors on the
-// same ranks. Since a worker runs one task at a time, a value needs no lock, unless the task has goroutines of its own.
+// There is one value per worker and executor, on every backend: each goroutine has its own, and so have two executors on the same ranks.
+// Since a worker runs one task at a time, a value needs no lock, unless the task has goroutines of its own.
 //
-// open makes a worker's value, at the first Get of a task there. Its context belongs to the worker and not to that task: it ends when
-// the worker leaves, and leads to the globals as that task finds them, and to other states. It has no time-out. A program that it starts lives on when the task is
-// over, until the worker has left.
+// open makes a worker's value, at the first Get of a task there. Its context belongs to the worker and not to that task. It ends when the
+// worker leaves, has no time-out, and gives access to the globals, with the values that the task finds, and to other states. A program that
+// open starts lives on when the task is over, until the worker has left.
 //
-// close ends the value when the worker leaves: at the end of the executor, after the last task, and when the worker is replaced because
-// of [WithMaxTasksPerChild]; also where the workers are goroutines or ranks, which live on. Values are closed in the reverse order of their
-// opening. What close returns, or its panic, is part of the error of Close, Shutdown or [With], with the state's name and the
-// worker. All values of a worker together have the time of [WithStopTimeout], of which executors that tasks have left open may take three
-// quarters before: a close that has not returned by then is left behind, with an error that says so. It may be nil. [TestMain] fails tests that have not looked at such an error.
+// close ends the value when the worker leaves: at the end of the executor, after the last task, and when the worker is replaced because of
+// [WithMaxTasksPerChild]. This is so on goroutines and ranks too, which live on. Values are closed in the reverse order of their opening.
+// An error or panic of close is part of the error of Close, Shutdown or [With], with the state's name and the worker. [TestMain] fails
+// tests that have not looked at such an error. All values of a worker together have the time of [WithStopTimeout]. Executors that tasks
+// have left open may take three quarters of it first. A close that has not returned by then is abandoned, with an error that says so. close
+// may be nil.
 //
-// A worker that is killed or lost closes nothing, nor does one whose executor is broken. A task that was given up at the end of its time and still
-// runs, on a goroutine or a rank, keeps its values; they are closed when it returns, and errors of that are logged.
+// A worker that is killed or lost closes nothing, nor does one whose executor is broken. A task that was abandoned at the end of its time
+// and still runs, on a goroutine or a rank, keeps its values. They are closed when it returns, and errors of that are logged.
 //
-// RegisterState panics, naming the places, when the name is empty or taken, open is nil, or [Main] has begun. A library puts its package path
-// in front of the name.
+// RegisterState panics, naming the places, when the name is empty or taken, open is nil, or [Main] has begun. A library should put its
+// package path in front of the name.
 func RegisterState[T any](name string, open func(context.Context) (T, error), close func(T) error) State[T] {
 	return mustRegister(registerState(name, open, close))
 }
@@ -77,12 +78,13 @@ func (s State[T]) Name() string {
 	return s.s.name
 }
 
-// Get returns the value of the worker that runs the task whose context ctx is, or was made of. The first call in a worker opens it
-// and blocks until that has ended, or until ctx ends; other calls wait for the same. It may be called together from any goroutine of the task.
+// Get returns the value of the worker that runs the task whose context ctx is or derives from. The first call in a worker opens it and
+// blocks until that has ended, or until ctx ends. Other calls wait for the same opening. It may be called from several goroutines of the
+// task at once.
 //
-// When open fails, panics or calls [runtime.Goexit], that is the error of the calls that have waited, and the next call opens again. Get
-// fails with [ErrNotInTask] outside of tasks, and in an initializer: that runs once per process, which may have several workers. In the open
-// function of another state it works. After the worker has left, a goroutine that a task has left behind gets an error.
+// When open fails, panics or calls [runtime.Goexit], the waiting calls get that error, and the next call opens again. Get fails with
+// [ErrNotInTask] outside of tasks, and in an initializer: that runs once per process, which may have several workers. In the open function
+// of another state it works. After the worker has left, a goroutine that a task has left behind gets an error.
 func (s State[T]) Get(ctx context.Context) (T, error) {
 	if s.s == nil {
 		var zero T
@@ -95,7 +97,7 @@ func (s State[T]) Get(ctx context.Context) (T, error) {
 	return v, err
 }
 
-// ErrNotInTask is the error of Get, of a [State] or a [Global], when its context is not that of a task.
+// ErrNotInTask is the error of Get, of a [State] or a [Global], when its context neither is nor derives from that of a task.
 var ErrNotInTask = errors.New("the context is not that of a task, nor derived from one")
 
 var (

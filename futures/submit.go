@@ -9,15 +9,15 @@ import (
 	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
-// Submit queues one call of fn and returns its future. It does not block; the first use of an executor starts its
-// workers in the background.
+// Submit queues one call of fn and returns its future. It does not block. The first use of an executor starts its workers in the
+// background.
 //
-// The argument is encoded now, so later changes to it do not matter, with one exception: slices at or above the
-// out-of-band threshold are sent from where they are and must not be written before the future is done ([WithSnapshot]
-// copies them, and says how it is noticed where it was forgotten). A [ThreadPoolExecutor] shares the argument.
+// The argument is encoded at the call, so later changes to it do not matter, with one exception: slices at or above the out-of-band
+// threshold are sent from where they are and must not be written to before the future is done. [WithSnapshot] copies them; its comment says
+// how a forgotten copy is noticed. A [ThreadPoolExecutor] shares the argument.
 //
-// It returns an error, and no future, when the executor is shut down ([ErrShutdown]) or broken ([ErrBroken]), when the
-// function is not registered, when the argument cannot be encoded, or when the environment cannot be used.
+// It returns an error, and no future, when the executor is shut down ([ErrShutdown]) or broken ([ErrBroken]), when the function is not
+// registered, when the argument cannot be encoded, or when a variable of the environment cannot be used.
 func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*Future[R], error) {
 	e, err := baseOf(ex)
 	if err != nil {

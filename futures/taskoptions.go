@@ -14,19 +14,19 @@ type TaskOption interface {
 	task(*taskConfig) error
 }
 
-// EachOption is a choice for one [SubmitEach].
+// EachOption is an option of [SubmitEach].
 type EachOption interface {
 	forEach(*taskConfig) error
 }
 
-// SingleOption is a choice for one [Submit] or one [SubmitEach].
+// SingleOption is an option of [Submit] and [SubmitEach].
 type SingleOption interface {
 	TaskOption
 	EachOption
 }
 
-// FuncOption sets how tasks are run: for a function at [Register], for one call or one map, or for all of an executor's
-// tasks. The nearest counts: the call, then the function, then the executor.
+// FuncOption sets how tasks are run: for a function at [Register], for one call or one map, or for all tasks of an executor. That of the
+// call comes before that of the function, and that of the function before that of the executor.
 type FuncOption interface {
 	Option
 	RegisterOption
@@ -34,7 +34,7 @@ type FuncOption interface {
 	AnyMapOption
 }
 
-// AnyOption is a [FuncOption] that [SubmitEach] takes as well: everything that has tasks run does.
+// AnyOption is a [FuncOption] that [SubmitEach] takes as well.
 type AnyOption interface {
 	FuncOption
 	EachOption
@@ -106,10 +106,10 @@ func (o anyOption) forEach(c *taskConfig) error { return o.funcOption(c) }
 // newAnyOption returns an option with the effect of set.
 func newAnyOption(set func(*taskConfig) error) AnyOption { return anyOption{set} }
 
-// WithTaskTimeout limits how long one task may run; for a mapped chunk, the whole chunk. At the end of it the task's
-// context ends. A local process whose task goes on for another second is killed and replaced, and the task fails; where
-// workers are goroutines the future fails then, but the goroutine stays until the function returns. Either way the error
-// matches context.DeadlineExceeded. Zero means no limit.
+// WithTaskTimeout limits how long one task may run; in a map with chunks, the whole chunk. At the end of that time the task's context ends.
+// A local process whose task goes on for another second is killed and replaced, and the task fails. Where workers are goroutines or ranks
+// the future fails then, but the task goes on until its function returns. Either way the error matches context.DeadlineExceeded. Zero means
+// no limit.
 func WithTaskTimeout(d time.Duration) AnyOption {
 	return newAnyOption(func(c *taskConfig) error {
 		if d < 0 {
@@ -120,11 +120,11 @@ func WithTaskTimeout(d time.Duration) AnyOption {
 	})
 }
 
-// WithInterruptGrace limits how long a task may go on when its context was ended: by [Future.Interrupt], the context of [WithContext]
-// or of a map, or the end of the executor. The worker of a task that goes on for longer is killed and replaced, if it is a local
-// process, and the task fails with a [*BrokenError] that matches [context.Canceled]; where workers are goroutines or ranks the future
-// fails then, but the task stays until its function returns. Without the option a task may ignore the end of its context. After a
-// time-out there is a grace of its own: see [WithTaskTimeout]. Tasks with the option travel one by one, however short they are.
+// WithInterruptGrace limits how long a task may go on after its context was ended: by [Future.Interrupt], the context of [WithContext] or
+// of a map, or the end of the executor. If a task goes on for longer and its worker is a local process, that is killed and replaced, and
+// the task fails with a [*BrokenError] that matches [context.Canceled]. Where workers are goroutines or ranks the future fails then, but
+// the task goes on until its function returns. Without the option a task may ignore the end of its context. After a time-out another grace
+// applies: see [WithTaskTimeout]. Tasks with the option are sent one by one, however short they are.
 func WithInterruptGrace(d time.Duration) AnyOption {
 	return newAnyOption(func(c *taskConfig) error {
 		if d < 0 {
@@ -135,13 +135,13 @@ func WithInterruptGrace(d time.Duration) AnyOption {
 	})
 }
 
-// WithSnapshot copies large slices when the call is submitted, so that the caller may change them at once. Without it
-// they are sent from where they are, and must not be written before the future is done.
+// WithSnapshot copies large slices when the call is submitted, so that the caller may change them at once. Without it they are sent from
+// where they are, and must not be written to before the future is done.
 //
-// A buffer that is filled again too early is noticed: samples of what was submitted travel along and are compared before
-// the task runs, each time it is sent. The task then fails with [ErrArgumentChanged]. A change of less than 128 KiB in one place may lie
-// between the samples: then the task computes with it, and no error says so. A program that is built with -race reads the slices once on goroutines of their own,
-// so that the race detector reports every write. A [ThreadPoolExecutor] shares its arguments and compares nothing.
+// A buffer that is filled again too early is noticed: samples of the argument are sent with it and compared before the task runs, each time
+// it is sent. If they differ, the task fails with [ErrArgumentChanged]. A change of less than 128 KiB in one place may lie between the
+// samples: then the task computes with it, and there is no error. A program that is built with -race reads the slices once on goroutines of
+// their own, so that the race detector reports every write. A [ThreadPoolExecutor] shares its arguments and compares nothing.
 func WithSnapshot() AnyOption {
 	return newAnyOption(func(c *taskConfig) error {
 		c.snapshot, c.hasSnapshot = true, true

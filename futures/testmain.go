@@ -8,19 +8,18 @@ import (
 	"github.com/rankpool/rankpool/internal/registry"
 )
 
-// TestMain lets tests of a program use executors with processes, which start the test binary again. It takes the place
-// of m.Run:
+// TestMain lets tests of a program use executors with processes, which start the test binary again. It takes the place of m.Run:
 //
 //	func TestMain(m *testing.M) { futures.TestMain(m) }
 //
-// When the tests are over, executors that are still open finish what is queued and are closed. A worker that ends with a
-// status other than 0 after its work fails the tests, whether they look at the error of Close or not: the race detector's status
-// for one that had a data race is 66. A state that could not be closed fails them unless they have looked at the error of Close, Shutdown,
-// [With] or pool.Pool.Join, by its Error method, [errors.Is] or [errors.As]: then it was theirs to judge.
+// When the tests are over, executors that are still open finish their queues and are closed. A worker that ends with a status other than 0
+// after its work fails the tests, whether or not they look at the error of Close. The race detector's status after a data race is 66. A
+// state that could not be closed fails the tests too, unless they have looked at the error of Close, Shutdown, [With] or pool.Pool.Join, by
+// its Error method, [errors.Is] or [errors.As].
 //
-// Signals do to a test what they do without rankpool. No goroutine of rankpool's is left when all executors are closed, so
-// goleak.VerifyNone passes. Where ranks are the workers some live as long as the job: the one that has MPI's thread, the one that
-// receives from the ranks, and those that watch them. goleak.IgnoreAnyFunction takes their names:
+// Signals do to a test what they do without rankpool. When all executors are closed no goroutine of rankpool is left, so goleak.VerifyNone
+// passes. Where ranks are the workers, some goroutines live as long as the job: the one that has MPI's thread, the one that receives from
+// the ranks, and those that watch them. Give their names to goleak.IgnoreAnyFunction:
 //
 //	github.com/rankpool/rankpool/internal/mpi.holdThread
 //	github.com/rankpool/rankpool/internal/link/mpilink.(*Hub).run

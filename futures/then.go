@@ -7,12 +7,11 @@ import (
 	"github.com/rankpool/rankpool/internal/lane"
 )
 
-// Then returns a future that is completed by one of two handlers when f is done, as a promise is. It is
-// [Compose] but for two things: an error that onValue returns, or a panic in it, goes to onError, which may recover; and
-// to cancel the returned future does not cancel f, which may have others depending on it.
+// Then returns a future that one of two handlers completes when f is done. It differs from [Compose] in two things. An error of onValue, or
+// a panic in it, goes to onError, which may recover. Cancelling the returned future does not cancel f, on which others may depend.
 //
-// For handlers that return futures there is [ThenChain]. A value that is itself a future stays one: Then looks into none, and
-// each [ThenChain] takes one level off.
+// For handlers that return futures there is [ThenChain]. A value that is itself a future stays one: Then does not unwrap it, and each
+// [ThenChain] unwraps one level.
 func Then[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error) (R, error)) *Future[R] {
 	if onValue == nil {
 		onValue = passOn[T, R]("Then")
@@ -20,8 +19,8 @@ func Then[T, R any](f *Future[T], onValue func(T) (R, error), onError func(error
 	return attach(f, &composed[T, R]{onValue: onValue, onError: onError, rescue: true})
 }
 
-// Catch is [Then] with only the handler for errors. Without that too it swallows the error, and the value is zero. It
-// does not intercept a cancellation.
+// Catch is [Then] with only the handler for errors. Without that too it swallows the error, and the value is zero. It does not intercept a
+// cancellation.
 func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 	if onError == nil {
 		onError = func(error) (v T, _ error) { return v, nil }
@@ -29,12 +28,12 @@ func Catch[T any](f *Future[T], onError func(error) (T, error)) *Future[T] {
 	return Then(f, nil, onError)
 }
 
-// ThenChain is [Then] for handlers that return a future: the future that ThenChain returns waits for that one and ends
-// as it does, cancelled included. A handler that returns neither a future nor an error makes it succeed with
-// the zero value. Without onValue, a value that is a *Future[R] is chained to, and one that an R can hold is passed on.
+// ThenChain is [Then] for handlers that return a future. The future that ThenChain returns waits for that one and ends as it does, even
+// cancelled. If a handler returns neither a future nor an error, the future succeeds with the zero value. Without onValue, a value that is
+// a *Future[R] is chained to, and one that an R can hold is passed on.
 //
-// A future that would wait for itself, be it through others made by [Then], ThenChain, [Catch], [Compose], [Collect], [Assemble] or [SubmitAfter], fails with
-// [ErrChainCycle]. If onValue brought that about, onError gets the error first and may recover.
+// A future that would wait for itself, directly or through others made by [Then], ThenChain, [Catch], [Compose], [Collect], [Assemble] or
+// [SubmitAfter], fails with [ErrChainCycle]. If onValue caused that, onError gets the error first and may recover.
 func ThenChain[T, R any](
 	f *Future[T], onValue func(T) (*Future[R], error), onError func(error) (*Future[R], error),
 ) *Future[R] {

@@ -14,20 +14,20 @@ import (
 	"github.com/rankpool/rankpool/internal/trace"
 )
 
-// WithTrace has the executor record in a file what each worker did and when: `rankpool report FILE` reads it. All executors of a
-// program can record into the same file, also one after the other, and so can the same program when it is started again, as by a batch system: what
-// is there is kept, and the new run stands behind it. The file is whole but for the last quarter of a second when the program is
-// killed. It must not exist, or be a recording: anything else is left as it is. While another program
-// writes it, and where the file system has no locks, the run has a file of its own, with the host and the process behind its name, and a line in the log.
+// WithTrace records in a file what each worker did and when; `rankpool report FILE` reads it. All executors of a program can record into
+// the same file, even one after the other. So can the same program when it is started again, for example by a batch system: the new run is
+// appended. If the program is killed, the file lacks the last quarter of a second. The file must be new or a recording: any other file is
+// left as it is. While another program writes it, and where the file system has no locks, the run has a file of its own, with the host and
+// the process after its name, and the log says so.
 //
-// The master writes the file, on a goroutine that nobody waits for. A disk that hangs or is full costs details of the recording and
-// nothing else; Close and a Shutdown that waits wait a second for it. What is wrong with the file is a warning in the log. A recording
-// takes 20 to 40 bytes for each call, and for each batch of tiny ones. It has no more than 256 MiB, or RANKPOOL_TRACE_LIMIT (a number of
-// bytes, or of those with KiB, MiB or GiB behind it): from the half of that on calls are put together.
+// The master writes the file, on a goroutine that nobody waits for. A disk that hangs or is full costs details of the recording and nothing
+// else; Close and a Shutdown that waits wait a second for it. Problems with the file are warnings in the log. A recording takes 20 to 40
+// bytes for each call, and for each batch of tiny ones. It has at most 256 MiB, or RANKPOOL_TRACE_LIMIT (a number of bytes, or of those
+// with KiB, MiB or GiB behind it). From half of that on, calls are merged.
 //
-// Without the option the variable RANKPOOL_TRACE names the file, for all executors of the master's process: also those that a task makes which runs
-// on a goroutine. An executor that a task makes in a process of workers records nothing then. An
-// empty name records nothing, whatever the variable says.
+// Without the option the variable RANKPOOL_TRACE names the file, for all executors of the master's process, including those of tasks that
+// run on its goroutines. An executor that a task makes in a worker process records nothing then. An empty name records nothing, whatever
+// the variable says.
 func WithTrace(file string) Option {
 	return option(func(c *config) error {
 		if strings.ContainsRune(file, 0) {

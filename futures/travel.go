@@ -9,13 +9,13 @@ import (
 	"github.com/rankpool/rankpool/internal/remote"
 )
 
-// RegisterError makes an error type known under a name, so that [errors.As] finds it in a [RemoteError] with all its
-// fields. Like [Register] it belongs into a package-level variable:
+// RegisterError makes an error type known under a name, so that [errors.As] finds it in a [RemoteError] with all its fields. Like
+// [Register] it belongs in a package-level variable:
 //
 //	var _ = futures.RegisterError[*InputError]("InputError")
 //
-// Without it an error arrives as its exact text, the name of its type, and its causes. Kept without it are, by identity or with their
-// fields, those of
+// Without it an error arrives as its exact text, the name of its type, and its causes. These errors need no registration; they keep their
+// identity or their fields:
 //
 //	context, errors, io, io/fs, os, strconv, bufio, net (ErrClosed, ErrWriteToConnected), os/exec (ErrNotFound, ErrDot, ErrWaitDelay),
 //	database/sql (ErrNoRows, ErrConnDone, ErrTxDone), database/sql/driver (ErrBadConn), net/http (ErrServerClosed, ErrHandlerTimeout,
@@ -26,9 +26,9 @@ import (
 //	*json.SyntaxError, *json.UnmarshalTypeError, *json.InvalidUnmarshalError, *json.UnsupportedTypeError, *json.MarshalerError
 //	*xml.SyntaxError, *xml.UnsupportedTypeError, xml.UnmarshalError, *csv.ParseError, hex.InvalidByteError, base64.CorruptInputError
 //
-// and the chains of [errors.Join] and %w around them. Of a [reflect.Type] inside them arrive the text and the kind, or the type itself if it is
-// predeclared. No program links a package for this: of one that this module does not use,
-// [errors.As] finds the types, and [errors.Is] the sentinels by their texts. Interfaces are found for the others only.
+// The chains of [errors.Join] and %w around them are kept too. A [reflect.Type] inside them arrives as its text and kind, or as the type
+// itself if it is predeclared. No program links a package because of this list: for packages that rankpool does not use, [errors.As] finds
+// the types, and [errors.Is] the sentinels by their texts. [errors.As] with an interface finds only types of the other packages.
 //
 // It panics when the name is taken or empty, or the type cannot be encoded.
 func RegisterError[E error](name string) struct{} {
@@ -60,11 +60,10 @@ func RegisterSentinel(name string, err error) error {
 	return err
 }
 
-// RegisterType makes a concrete type known under a name, so that values of it can travel inside interfaces. Like
-// [Register] it belongs into a package-level variable. It panics when the name is taken or empty, or the type cannot be
-// encoded.
+// RegisterType makes a concrete type known under a name, so that values of it can travel inside interfaces. Like [Register] it belongs in a
+// package-level variable. It panics when the name is taken or empty, or the type cannot be encoded.
 //
-// A type whose fields cannot travel travels by its text from then on, wherever it stands, if it has MarshalText and UnmarshalText. Register
+// A type whose fields cannot travel is sent by its text from then on, wherever it occurs, if it has MarshalText and UnmarshalText. Register
 // it before functions and types that contain it, for instance further up in the same file.
 func RegisterType[T any](name string) struct{} {
 	where := registry.Caller(0)

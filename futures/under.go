@@ -11,13 +11,13 @@ import (
 	"github.com/rankpool/rankpool/internal/dispatch"
 )
 
-// WithContext binds one call to a context. When ctx ends before the task began, the future is cancelled: its error matches
-// [ErrCancelled], what ctx says, and [context.Cause] of it. When ctx ends while the task runs, the task's own context ends, as by
-// [Future.Interrupt], and a failure of the task then matches the same two. A task that succeeds nevertheless has its result.
+// WithContext binds one call to a context. When ctx ends before the task has begun, the future is cancelled: its error matches
+// [ErrCancelled], the error of ctx, and [context.Cause] of it. When ctx ends while the task runs, the task's own context ends, as by
+// [Future.Interrupt]. A failure of the task then matches the error of ctx and its cause. A task that succeeds nevertheless has its result.
 //
-// The values and the deadline of ctx do not travel. A call whose ctx had ended before [Submit] is never begun. Calls that were given the same ctx are
-// cancelled before the tasks among them that run end. Contexts that end at the same time, as those derived from one do, are taken one after another: a call may
-// begin meanwhile because another task has made room, and its context ends then.
+// The values and the deadline of ctx do not travel. A call whose ctx had ended before [Submit] never begins. Among calls with the same ctx,
+// those that wait are cancelled before those that run end. Contexts that end at the same time, such as those derived from one, are handled
+// one after another. Meanwhile a call may begin because another task has made room; its context ends then.
 func WithContext(ctx context.Context) SingleOption {
 	return callOption(func(c *taskConfig) error {
 		if ctx == nil {

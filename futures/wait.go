@@ -15,7 +15,7 @@ const (
 	AllCompleted WaitMode = iota
 	// FirstCompleted waits until at least one future is done.
 	FirstCompleted
-	// FirstException waits until a future fails; when none does, until all are done. To be cancelled is not to fail.
+	// FirstException waits until a future fails; when none does, until all are done. A cancelled future has not failed.
 	FirstException
 )
 
@@ -32,16 +32,15 @@ func (m WaitMode) String() string {
 	return fmt.Sprintf("WaitMode(%d)", int(m))
 }
 
-// Wait blocks until what mode says has happened to fs, and returns which futures are done and which are not, each once
-// and in the order of fs. An empty fs is done at once. A future that was done counts, and so does one that is cancelled.
+// Wait blocks until the condition of mode is true for fs. It returns which futures are done and which are not, each once and in the order
+// of fs. With an empty fs it returns at once. Futures that were done before count, and so do cancelled ones.
 //
-// When ctx ends first, the parts are as they are then, and the error matches what ctx says, and [ErrTimeout] too if that was a
-// deadline. A context that has ended already gives a snapshot; what was waited for counts if it has happened, and then
-// there is no error. A mode that is none of the constants is always an error, as is a nil future, and then there are no parts.
+// When ctx ends first, Wait returns the futures as they are then. The error matches the error of ctx, and [ErrTimeout] too if that was a
+// deadline. A context that has ended already gives a snapshot; if the condition is true, there is no error. A mode that is none of the
+// constants is always an error, as is a nil future; both slices are nil then.
 //
-// Failures of the futures are not errors of Wait. The futures may belong to different executors; Wait takes
-// nothing from them and can be repeated. For a sequence, pass [slices.Collect] of it; for futures of different
-// types, a slice of [Awaitable].
+// Failures of the futures are not errors of Wait. The futures may belong to different executors. Wait takes nothing from them and can be
+// repeated. To pass a sequence, use [slices.Collect]; for futures of different types, a slice of [Awaitable].
 func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDone []F, err error) {
 	if mode < AllCompleted || mode > FirstException {
 		const text = "futures: Wait: unknown mode %v: use AllCompleted, FirstCompleted or FirstException"

@@ -8,20 +8,18 @@ import (
 	"github.com/rankpool/rankpool/internal/life"
 )
 
-// With makes an executor, calls body with it, and ends it. The type of body's parameter says which executor: an
-// [*MPIPoolExecutor] or an [Executor] is what [NewMPIPoolExecutor] makes, the others are what their constructors make. A body
-// that is declared elsewhere can take ctx first.
+// With makes an executor, calls body with it, and ends it. The type of body's parameter selects the executor: an [*MPIPoolExecutor] or
+// [Executor] is made by [NewMPIPoolExecutor], the others by their own constructors. A body that is declared elsewhere can take ctx first.
 //
 //	err := futures.With(ctx, func(ex *futures.MPIPoolExecutor) error {
 //		…
 //	}, futures.WithMaxWorkers(4))
 //
-// When body returns nil, With waits until everything queued has run and the workers have left, as Close does, or until ctx
-// ends.
+// When body returns nil, With waits until everything queued has run and the workers have left, as Close does, or until ctx ends.
 //
-// When body returns an error or panics, With does not wait: it returns that error, or the panic goes on. What is queued is
-// cancelled. A task that runs may finish within the grace period of the program ([WithDrainGrace]; 5 s unless set); then its
-// context ends. If ctx has ended, also while With waits, the contexts of tasks end at once.
+// When body returns an error or panics, With does not wait: it returns that error, or the panic goes on. Queued calls are cancelled. A
+// running task may finish within the grace period of the program ([WithDrainGrace]; 5 s unless set); then its context ends. If ctx has
+// ended, or ends while With waits, the contexts of tasks end at once.
 //
 // The error is that of the options, of body, or of the end: a [*ShutdownError] when ctx ended first.
 func With[B Body](ctx context.Context, body B, opts ...Option) error {

@@ -9,17 +9,18 @@
 //		…
 //	}
 //
-// The program is started again as it was. What is recorded comes as if it had run, in its place, and the rest runs: see
-// [github.com/rankpool/rankpool/futures.WithJournal] for what makes a call the same. docs/long-jobs.md shows a job from its first line to its
-// third night, and the command rankpool journal shows what is in a file.
+// Start the program again as before. Recorded results are delivered in their places as if the calls had run, and the other calls run. See
+// [github.com/rankpool/rankpool/futures.WithJournal] for what makes a call the same. docs/long-jobs.md shows a job from its first line to
+// its third night. The command rankpool journal shows the contents of a file.
 //
 // # The file
 //
-// A journal is one file, which only grows, and a claim beside it while a master uses it, NAME.claim-N. It needs neither locks nor memory maps of the file system. A master that is
-// killed at any instant loses what it had not yet written, which is a moment's; when the machine fails, the results of about a second may be lost.
+// A journal is one file, which only grows. While a master uses it, there is a claim beside it, NAME.claim-N. The file system needs neither
+// locks nor memory maps. A master that is killed loses only the results of the last moment, which it had not yet written. When the machine
+// fails, the results of about a second may be lost.
 //
-// A full or failing disk stops the recording, not the job: it is told once, on the program's log (futures.SetLogger), and recording resumes when there is room. A result that is damaged in
-// the file is told and runs again.
+// A full or failing disk stops the recording, not the job. The program's log (futures.SetLogger) has one warning, and recording resumes
+// when there is room. A result that is damaged in the file is reported, and its call runs again.
 package journal
 
 import (
@@ -33,26 +34,27 @@ import (
 	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
-// Lease is how long the claim of a master that nobody can look at, because it was on another host, holds after its last sign of life. It gives one every ten
-// seconds.
+// Lease is how long a master's claim stays valid after its last sign of life, if the master ran on another host and cannot be checked. A
+// master gives a sign of life every ten seconds.
 const Lease = resultlog.Lease
 
-// Journal is an open journal. Its methods may be called together, and any number of calls may record into it at the same time.
+// Journal is an open journal. Its methods may be called from several goroutines, and any number of calls may record into it at once.
 type Journal resultlog.Log
 
-// Option is a choice for [Open].
+// Option is an option of [Open].
 type Option interface{ open(*resultlog.Options) }
 
 type option func(*resultlog.Options)
 
 func (o option) open(c *resultlog.Options) { o(c) }
 
-// SkipFailures has calls that are recorded as failed fail again without running, with a [github.com/rankpool/rankpool/futures.RecordedError]. Without it they run again.
+// SkipFailures makes calls that are recorded as failed fail again without running, with a
+// [github.com/rankpool/rankpool/futures.RecordedError]. Without it they run again.
 func SkipFailures() Option {
 	return option(func(c *resultlog.Options) { c.SkipFailures = true })
 }
 
-// InUseError is what [Open] fails with when another master has the journal.
+// InUseError is the error of [Open] when another master has the journal.
 type InUseError struct {
 	Host string
 	Pid  int
@@ -62,13 +64,14 @@ type InUseError struct {
 
 func (e *InUseError) Error() string { return e.text }
 
-// Open opens a journal, or makes one. It belongs into the function that Main is given: workers have no use for it.
+// Open opens a journal, or creates one. Call it in the function that is passed to Main: workers have no use for it.
 //
-// A journal has one master at a time: the error is an [*InUseError] with host and process of the other. One that has ended, on the same machine, or that has given no sign of life for [Lease], is
-// none any more. When the job comes back on another host earlier than that, Open waits for the rest of the time. Otherwise Open takes as long as the file is read, without its large results:
-// some seconds for ten million results.
+// A journal has one master at a time: while another has it, the error is an [*InUseError] with that master's host and process. A master
+// that has ended, on the same machine, or that has given no sign of life for [Lease], does not count. When a job comes back on another host
+// earlier than that, Open waits for the rest of the time. Otherwise Open takes as long as reading the file without its large results: some
+// seconds for ten million results.
 //
-// A file that cannot be written, or is something else, is an error, and is left as it is. So is a folder in which no file can be made: the claim is one.
+// A file that cannot be written, or is no journal, is an error and is left as it is. So is a folder in which no file can be made: the claim is one.
 func Open(path string, opts ...Option) (*Journal, error) {
 	c := resultlog.Options{Warn: func(msg string) { life.Complaints().Warn("rankpool: " + msg) }}
 	for _, o := range opts {
@@ -94,10 +97,11 @@ func Open(path string, opts ...Option) (*Journal, error) {
 // closeLimit is how long Close waits for a file system that does not answer.
 const closeLimit = time.Minute
 
-// Close writes what is recorded to the disk and lets another master have the journal. Calls that end after it are not recorded. It waits for the file system, for a
-// minute at most. The error says how many results are not in the file. A second call does nothing and returns nil, and so does one for a nil journal.
+// Close writes the recorded results to the disk and releases the journal for another master. Calls that end later are not recorded. Close
+// waits for the file system, for at most a minute. The error says how many results are not in the file. A second call does nothing and
+// returns nil, and so does Close of a nil journal.
 //
-// A journal that is open when Main's function has returned, or its program is ended by a signal, is closed when the executors are.
+// A journal that is still open when Main's function has returned, or when a signal ends the program, is closed together with the executors.
 func (j *Journal) Close() error {
 	if j == nil {
 		return nil

@@ -1,6 +1,8 @@
-// Package monitor shows what a program does while it runs: its executors, what each worker runs now and since when, and how far maps have come.
+// Package monitor shows what a program does while it runs: its executors, what each worker runs now and since when, and the progress of
+// maps.
 //
-// A program that imports it, for its effect alone or not, respects the variable RANKPOOL_MONITOR in its master. It is off without the variable.
+// A program that imports it, even for its effect alone, respects the variable RANKPOOL_MONITOR in its master. Without the variable it is
+// off.
 //
 //	import _ "github.com/rankpool/rankpool/monitor"
 //
@@ -8,12 +10,12 @@
 //	RANKPOOL_MONITOR=unix:/run/sweep   a Unix socket, for this user alone
 //	RANKPOOL_MONITOR=public:0.0.0.0:0  an address that other hosts reach
 //
-// The address is printed once on standard error, when the first executor starts, and what is served there ends with the program. Over TCP it has a token that is
-// drawn anew each time, without which nothing is answered (status 401): as token in the query, or as a bearer token. Anything but an address of the loopback
-// interface must be called public: whoever reads what is sent has the token, for nothing is encrypted. When the address cannot be served the log
-// has a line that says so, and the program goes on without.
+// The address is printed once on standard error, when the first executor starts. It is served until the program ends. Over TCP the address
+// contains a token, which is drawn anew each time. Requests without the token, as token in the query or as a bearer token, get status 401.
+// An address that is not on the loopback interface must be marked public: nothing is encrypted, so anyone who can read the traffic has the
+// token. When the address cannot be served, the log says so, and the program goes on without.
 //
-// [Serve] does the same in code. [Handler] is for a program that has a server of its own. `rankpool top` shows the same in a terminal.
+// [Serve] does the same in code. [Handler] is for programs with a server of their own. `rankpool top` shows the same in a terminal.
 //
-// Other programs link no web server.
+// Programs that do not import this package link no web server.
 package monitor

@@ -24,14 +24,15 @@ const (
 	lookLimit    = 10 * time.Second // for a status
 )
 
-// Handler returns what shows the executors of this program. Below its path it has
+// Handler returns a handler that shows the executors of this program. Below its path it has
 //
-//   - / : a page for a browser, which asks for status every second
-//   - /status : the same as JSON; ?workers=N says how many workers of each executor are listed, 1000 otherwise, those with the longest task first
-//   - /metrics : figures for Prometheus, of executors and functions, not of each worker
+//   - / : a page for a browser, which requests the status every second
+//   - /status : the same as JSON; ?workers=N limits how many workers of each executor are listed (default 1000), those with the longest
+//     task first
+//   - /metrics : metrics for Prometheus, of executors and functions, not of each worker
 //
-// It asks for no token: who may see it is up to the server that it is a part of. Below another path than / use [net/http.StripPrefix]. In a worker it shows
-// the executors that tasks have made there. It may be called several times; the handlers may be used together.
+// It asks for no token: the server that it is part of decides who may see it. Below a path other than / use [net/http.StripPrefix]. In a
+// worker it shows the executors that tasks have made there. It may be called several times; the handlers may be used at the same time.
 func Handler() http.Handler {
 	l := &look{turn: make(chan struct{}, 1)}
 	mux := http.NewServeMux()

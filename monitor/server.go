@@ -8,7 +8,7 @@ import (
 	"github.com/rankpool/rankpool/internal/life"
 )
 
-// Server shows what this program does at an address. Its methods may be called together from any goroutine.
+// Server shows what this program does at an address. Its methods may be called from several goroutines at once.
 type Server struct {
 	where  string
 	end    func(context.Context)
@@ -16,9 +16,10 @@ type Server struct {
 	once   sync.Once
 }
 
-// Serve shows what this program does at an address, which has the form of the variable's: HOST:PORT on the loopback interface, public:HOST:PORT, or unix:PATH. It is for
-// programs that decide in code; the variable has its own server beside it. It blocks until the address is there, or until ctx ends. What is served ends with [Server.Close], or with the
-// program. In a worker it is an error: the master knows what all of them do.
+// Serve shows what this program does at an address of the same form as in the variable: HOST:PORT on the loopback interface,
+// public:HOST:PORT, or unix:PATH. It is for programs that decide in code; a server of the variable runs beside it. It blocks until the
+// address is served, or until ctx ends. [Server.Close], or the end of the program, ends the server. In a worker it returns an error: the
+// master shows what all workers do.
 func Serve(ctx context.Context, address string) (*Server, error) {
 	if life.InWorker() {
 		return nil, errors.New("monitor: this process is a worker, and its master shows what it does: call Serve in Main's function")
@@ -52,7 +53,7 @@ func Serve(ctx context.Context, address string) (*Server, error) {
 	}
 }
 
-// Address is where the server is: an address for a browser, with the token, or unix:PATH. `rankpool top` takes either.
+// Address returns where the server is: an address for a browser, with the token, or unix:PATH. `rankpool top` takes either.
 func (s *Server) Address() string { return s.where }
 
 // Close ends the server. Requests that are being answered are cut off. It may be called again.

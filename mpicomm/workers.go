@@ -13,18 +13,18 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// Workers returns a communicator of [github.com/emer/empi/mpi] over all workers, for the task whose context ctx is or descends from:
-// each worker has the rank that it has in [futures.CommWorkers]. It takes MPI_THREAD_MULTIPLE. The tasks on all workers call it, and
-// the first time it waits for them: ctx ends the wait for the master's consent, but not that for the others. It may be used until the
-// task returns, and must not be freed.
+// Workers returns a communicator of [github.com/emer/empi/mpi] over all workers, for the task whose context ctx is or derives from. Each
+// worker has the rank that it has in [futures.CommWorkers]. It needs MPI_THREAD_MULTIPLE. The tasks on all workers call it, and the first
+// call waits for all of them: ctx ends the wait for the master's consent, but not that for the other workers. The communicator may be used
+// until the task returns, and must not be freed.
 //
-// A worker that is lost while tasks on others hold this communicator has all calls on it fail, those that wait too, where the library
-// has failure mitigation: Open MPI since version 5, but not under srun. Other libraries know nothing of lost workers. There it ends the
-// whole job, with a message, and with any library while tasks on others wait for the communicator; Recv and the operations of package comm get an error instead with any library. MPI does not notice
-// that a task has returned or failed while others wait for it: as in any MPI program, that is for the tasks to avoid. A
-// [futures.WithTaskTimeout] ends such a job too.
+// When a worker is lost while tasks on others hold this communicator, all calls on it fail, including those that wait, if the library has
+// failure mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a message. With every
+// library the job ends when a worker is lost while tasks on others wait for the communicator. The operations of package comm return an
+// error instead, with every library. MPI does not notice that a task has returned or failed while others wait for it: as in any MPI
+// program, tasks must avoid that. A [futures.WithTaskTimeout] ends such a job too.
 //
-// A gang of fewer workers than there are (futures.OnWorkers) has none yet, which is an error.
+// For a gang of fewer workers than there are (futures.OnWorkers) it is not available yet and returns an error.
 //
 // Outside of a task that has other workers the error is [futures.ErrNoWorkersComm].
 //

@@ -7,11 +7,11 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// Apply calls fn with arg on a worker and returns what it returns. It blocks until then, or until ctx ends: the call is
-// cancelled then, and if it has begun the context of its task ends.
+// Apply calls fn with arg on a worker and returns what fn returns. It blocks until then, or until ctx ends. In that case the call is
+// cancelled, and if it has begun the context of its task ends.
 //
-// The error is that of the task, or of [futures.Submit]: [futures.ErrShutdown] after [Pool.Close], [futures.ErrBroken], an argument
-// that cannot be encoded; or it matches what ctx says.
+// The error is that of the task, or of [futures.Submit]: [futures.ErrShutdown] after [Pool.Close], [futures.ErrBroken], or an argument that
+// cannot be encoded. When ctx ends, it matches the error of ctx.
 func Apply[A, R any](ctx context.Context, p *Pool, fn futures.Func[A, R], arg A, opts ...TaskOption) (R, error) {
 	f, err := submit(p, fn, arg, opts)
 	if err != nil {
@@ -25,8 +25,8 @@ func Apply[A, R any](ctx context.Context, p *Pool, fn futures.Func[A, R], arg A,
 	return r, err
 }
 
-// ApplyAsync is [Apply] that does not wait: it returns the result to come. The error is one of those that [futures.Submit]
-// has at the call; the task's own is the result's. [futures.WithContext] bounds the call.
+// ApplyAsync is [Apply] that does not wait: it returns an [ApplyResult]. Its own error is one of those that [futures.Submit] returns; the
+// error of the task is in the result. [futures.WithContext] bounds the call.
 func ApplyAsync[A, R any](p *Pool, fn futures.Func[A, R], arg A, opts ...TaskOption) (*ApplyResult[R], error) {
 	f, err := submit(p, fn, arg, opts)
 	if err != nil {

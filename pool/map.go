@@ -12,26 +12,25 @@ import (
 
 // Map calls fn on every element of xs, a slice or a sequence, and returns all results in the order of the input.
 //
-// It blocks until they are there, an element fails, or ctx ends. Then what has not begun is withdrawn, the contexts of the tasks
-// that run end, and the error comes back, without results: of the element that has failed first, wherever it is in the input, a
-// [*futures.ElementError]. With [KeepGoing] it returns all results and all failures.
+// It blocks until all results are there, an element fails, or ctx ends. In the latter cases elements that have not begun are withdrawn, the
+// contexts of running tasks end, and Map returns an error without results. For a failure that is the [*futures.ElementError] of the element
+// that failed first, wherever it is in the input. With [KeepGoing] it returns all results and all failures.
 func Map[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) ([]R, error) {
 	return mapAll[A, R](ctx, "Map", p, fn, any(xs), opts)
 }
 
-// MapAsync is [Map] that does not wait for the results: it returns the result to come, whose Get has a context of its own.
-// ctx bounds the whole map, as in [Map].
+// MapAsync is [Map] that does not wait for the results: it returns a [MapResult], whose Get has a context of its own. ctx bounds the whole
+// map, as in [Map].
 //
-// A slice is submitted before MapAsync returns and may then be changed, unless [futures.WithBufferSize] has it wait for results; a
-// sequence is read to its end. Without [WithChunkSize] it blocks until the workers have started, for the default depends on their number. The error is what
-// shows at the call: a wrong chunk size, [futures.ErrShutdown], the end of ctx. Everything else, a failing element first
-// of all, is the result's.
+// A slice is submitted before MapAsync returns and may then be changed, unless [futures.WithBufferSize] makes it wait for results. A
+// sequence is read to its end. Without [WithChunkSize] MapAsync blocks until the workers have started, because the default depends on their
+// number. It returns the errors that show at the call: a wrong chunk size, [futures.ErrShutdown], the end of ctx. All others, such as that
+// of a failing element, are in the result.
 func MapAsync[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) (*MapResult[R], error) {
 	return mapAsync[A, R](ctx, "MapAsync", p, fn, any(xs), opts)
 }
 
-// Starmap is [Map] for a function of several arguments, which come grouped: in a [futures.Pair] for [futures.Spread], or in
-// any struct.
+// Starmap is [Map] for a function of several arguments, grouped in a [futures.Pair] for [futures.Spread], or in any struct.
 func Starmap[A, R any, S []A | iter.Seq[A]](ctx context.Context, p *Pool, fn futures.Func[A, R], xs S, opts ...MapOption) ([]R, error) {
 	return mapAll[A, R](ctx, "Starmap", p, fn, any(xs), opts)
 }

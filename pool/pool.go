@@ -20,8 +20,8 @@ type ApplyResult[R any] = asyncresult.ApplyResult[R]
 // MapResult is the [AsyncResult] of [MapAsync] and [StarmapAsync].
 type MapResult[R any] = asyncresult.MapResult[R]
 
-// Pool is a pool of workers. It comes from [New], [With], [On] or package threadpool. Its methods and the verbs may be called
-// together from any goroutine. Of a nil Pool, or a zero value, the verbs and [Pool.Join] return an error.
+// Pool is a pool of workers. It comes from [New], [With], [On] or package threadpool. Its methods and the verbs may be called from several
+// goroutines at once. On a nil Pool, or a zero value, the verbs and [Pool.Join] return an error.
 type Pool struct {
 	ex futures.Executor
 
@@ -31,9 +31,8 @@ type Pool struct {
 	idle   chan struct{} // closed when there are none; nil when nobody waits for that
 }
 
-// New returns a pool whose workers are what the program was started with: processes of this machine, or the ranks of an
-// MPI job. Nothing starts before the pool is first used. Every option of an executor is an option of a pool. The
-// error lists every option that is wrong.
+// New returns a pool whose workers depend on how the program was started: processes of this machine, or the ranks of an MPI job. Nothing
+// starts before the pool is first used. Every option of an executor is an option of a pool. The error lists every option that is wrong.
 func New(opts ...Option) (*Pool, error) {
 	ex, err := futures.NewMPIPoolExecutor(opts...)
 	if err != nil {
@@ -42,8 +41,8 @@ func New(opts ...Option) (*Pool, error) {
 	return On(ex), nil
 }
 
-// On returns a pool with the workers of an executor, which belongs to the pool from then on: Close, [Pool.Terminate] and [Pool.Join]
-// shut it down. It panics when ex is nil.
+// On returns a pool with the workers of an executor. The executor then belongs to the pool: Close, [Pool.Terminate] and [Pool.Join] shut it
+// down. On panics when ex is nil.
 func On(ex futures.Executor) *Pool {
 	if v := reflect.ValueOf(ex); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("pool: On: the executor is nil; make one with package futures")
@@ -63,8 +62,8 @@ var errNone = errors.New("pool: there is no pool: make one with New, With, On or
 
 func (p *Pool) none() bool { return p == nil || p.ex == nil }
 
-// Close forbids further calls, which get [futures.ErrShutdown]. What was submitted still runs. Like Python's it does not wait: [Pool.Join]
-// is what waits. Close of an executor waits, as Go's Close does.
+// Close forbids further calls, which get [futures.ErrShutdown]. Submitted calls still run. Like Python's close it does not wait;
+// [Pool.Join] waits. Close of an executor waits, as Close usually does in Go.
 func (p *Pool) Close() {
 	if p.none() {
 		return
@@ -73,9 +72,9 @@ func (p *Pool) Close() {
 	_ = p.ex.Shutdown(context.Background(), futures.NoWait()) // without waiting it cannot fail
 }
 
-// Terminate is [Pool.Close] that cancels what has not begun and ends the contexts of the tasks that run. It does not wait for
-// them: a task that ignores its context runs to its end. What was cancelled fails with [futures.ErrCancelled]:
-// Get and [Imap] return it, and an ErrorCallback is given it.
+// Terminate is [Pool.Close] that also cancels the tasks that have not begun and ends the contexts of running tasks. It does not wait for
+// these: a task that ignores its context runs to its end. Cancelled tasks fail with [futures.ErrCancelled], which Get and [Imap] return and
+// an ErrorCallback gets.
 func (p *Pool) Terminate() {
 	if p.none() {
 		return
@@ -84,9 +83,9 @@ func (p *Pool) Terminate() {
 	_ = p.ex.Shutdown(context.Background(), futures.NoWait(), futures.CancelFutures(), futures.InterruptTasks())
 }
 
-// Join waits until everything that was submitted has run, its callbacks too, and the workers have left, or until ctx
-// ends; then the error says which tasks still run, and they go on. It implies [Pool.Close]. Called by a callback, it does
-// not wait for callbacks, of which it would be one.
+// Join waits until everything that was submitted has run, its callbacks too, and the workers have left. If ctx ends first, the error says
+// which tasks still run, and they go on. Join implies [Pool.Close]. Called by a callback, it does not wait for callbacks, since it would
+// wait for itself.
 func (p *Pool) Join(ctx context.Context) error {
 	if p.none() {
 		return errNone

@@ -7,9 +7,9 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
-// With makes a pool, calls body with it, and ends it. It is [futures.With] for pools: when body returns nil, With waits as
-// [Pool.Join] does; when body returns an error or panics, With does not wait, what is queued is cancelled, and a task that runs may
-// finish within the grace period of the program. A body that is declared elsewhere can take ctx first.
+// With makes a pool, calls body with it, and ends it, like [futures.With]. When body returns nil, With waits as [Pool.Join] does. When body
+// returns an error or panics, With does not wait: queued calls are cancelled, and a running task may finish within the grace period of the
+// program. A body that is declared elsewhere can take ctx first.
 //
 // The error is that of the options, of body, or of the end.
 func With[B Body](ctx context.Context, body B, opts ...Option) error {

@@ -1,5 +1,5 @@
-// Package spmd is for programs that run on every rank of an MPI job (single program, multiple data), as most programs of MPI do. [Main]
-// takes the place of [futures.Main], and [futures.MPICommExecutor] has ranks serve one of them for a while:
+// Package spmd is for programs that run on every rank of an MPI job (single program, multiple data), like most MPI programs. [Main] takes
+// the place of [futures.Main], and [futures.MPICommExecutor] makes ranks serve one of them for a while:
 //
 //	func main() {
 //		spmd.Main(func(ctx context.Context) error {
@@ -11,7 +11,7 @@
 //		})
 //	}
 //
-// The import alone tells such a program from others before it begins: [futures.InWorker] is false on all ranks then. So it belongs
-// in package main, not in a library: a program that imports it and calls [futures.Main] is refused, with and without a launcher.
-// Tests of such a program may call [futures.TestMain] where they are run without a launcher.
+// The import alone marks such a program before it begins: [futures.InWorker] is false on all ranks then. So import it only in package main,
+// not in a library: a program that imports it and calls [futures.Main] is refused, with and without a launcher. Tests of such a program
+// that run without a launcher may call [futures.TestMain].
 package spmd

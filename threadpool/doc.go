@@ -1,8 +1,8 @@
-// Package threadpool makes a pool of goroutines with the verbs of package pool: a program that changes from processes to
-// goroutines changes the constructor and nothing else.
+// Package threadpool makes a pool of goroutines with the verbs of package pool. To change a program from processes to goroutines, change
+// only the constructor.
 //
-// Arguments and results are shared, not copied, so a task sees the caller's memory and must guard what it changes.
-// Closures are allowed, by [futures.Local]. Nothing is started twice, so [futures.Main] is not needed:
+// Arguments and results are shared, not copied, so a task sees the caller's memory and must guard what it changes. Closures are allowed, by
+// [futures.Local]. No processes are started, so [futures.Main] is not needed:
 //
 //	package main
 //
@@ -42,11 +42,11 @@
 //
 // # Tasks that wait for tasks
 //
-// A task may give the pool further tasks and wait for them with its own context: its place is lent to another task
-// meanwhile. See [futures.ThreadPoolExecutor] for which waits are noticed.
+// A task may give the pool further tasks and wait for them with its own context. Its slot is then lent to another task. See
+// [futures.ThreadPoolExecutor] for which waits are noticed.
 //
 // # From Python
 //
-// multiprocessing.pool.ThreadPool has one thread per core when no number is given, and so has this; mpi4py's has one
-// thread in all. An initializer is called once for all workers.
+// Like multiprocessing.pool.ThreadPool, it has one worker per core when no number is given; mpi4py's has one thread in all. An initializer
+// is called once for all workers.
 package threadpool

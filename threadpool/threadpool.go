@@ -9,10 +9,9 @@ import (
 	"github.com/rankpool/rankpool/pool"
 )
 
-// New returns a pool whose workers are goroutines of this process: never more tasks at once than [pool.WithProcesses]
-// says, and without it one per core. It respects no variable of the environment but RANKPOOL_LOG,
-// RANKPOOL_TRACE and that of package monitor. The error lists every option
-// that is wrong, those that only processes can honour among them.
+// New returns a pool whose workers are goroutines of this process: it runs at most as many tasks at once as [pool.WithProcesses] says, and
+// without it one per core. The only variables of the environment that it respects are RANKPOOL_LOG, RANKPOOL_TRACE and that of package
+// monitor. The error lists every option that is wrong, including those that only processes can honour.
 func New(opts ...pool.Option) (*pool.Pool, error) {
 	ex, err := futures.NewThreadPoolExecutor(opts...)
 	if err != nil {
