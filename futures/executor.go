@@ -474,7 +474,8 @@ func (e *executor) shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	if err == nil && !c.noWait {
 		err = cmp.Or(e.decoding.Drain(ctx), e.callbacks.Drain(ctx))
 	}
-	if err == nil && !c.noWait { // or the recording would miss what is decoded later; what follows the workers' leaving ends it
+	// The recording would miss what is decoded later, which ends it, unless the program ends before.
+	if !c.noWait && (err == nil || c.cancel && c.interrupt || life.WasSignalled()) {
 		select {
 		case <-m.Closed():
 			e.endRecording(ctx, m)

@@ -74,8 +74,10 @@ func bashCompletion(w io.Writer, root *kong.Node) {
 	for _, n := range visible(root) {
 		names = append(names, n.Name)
 	}
+	// An empty COMPREPLY has bash complete names of files. It takes the = of --option=value for a word.
 	fmt.Fprintf(w, "_rankpool() {\n  local now=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=\n  COMPREPLY=()\n")
-	fmt.Fprintf(w, "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '%s' -- \"$now\"))\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n", strings.Join(names, " "))
+	fmt.Fprintf(w, "  if [ \"$before\" = = ]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n  if [ \"$now\" = = ]; then now=; fi\n")
+	fmt.Fprintf(w, "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    case $now in\n    -*) COMPREPLY=($(compgen -W '--help --version' -- \"$now\")) ;;\n    *) COMPREPLY=($(compgen -W '%s' -- \"$now\")) ;;\n    esac\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n", strings.Join(names, " "))
 	for _, n := range visible(root) {
 		var flags, operands []string
 		fmt.Fprintf(w, "  %s)\n    case $before in\n", n.Name)
@@ -88,7 +90,7 @@ func bashCompletion(w io.Writer, root *kong.Node) {
 			}
 		}
 		if len(operands) > 0 {
-			fmt.Fprintf(w, "    %s) COMPREPLY=($(compgen -f -- \"$now\")); return ;;\n", strings.Join(operands, "|"))
+			fmt.Fprintf(w, "    %s) return ;;\n", strings.Join(operands, "|"))
 		}
 		words := ""
 		for _, p := range n.Positional {
@@ -96,8 +98,8 @@ func bashCompletion(w io.Writer, root *kong.Node) {
 		}
 		fmt.Fprintf(w, "    esac\n    words='%s'\n    case $now in -*) words='%s' ;; esac ;;\n", words, strings.Join(flags, " "))
 	}
-	fmt.Fprintf(w, "  esac\n  if [ -n \"$words\" ]; then\n    COMPREPLY=($(compgen -W \"$words\" -- \"$now\"))\n  else\n    COMPREPLY=($(compgen -f -- \"$now\"))\n  fi\n}\n")
-	fmt.Fprintf(w, "complete -o filenames -F _rankpool rankpool\n")
+	fmt.Fprintf(w, "  esac\n  if [ -n \"$words\" ]; then\n    COMPREPLY=($(compgen -W \"$words\" -- \"$now\"))\n  fi\n}\n")
+	fmt.Fprintf(w, "complete -o bashdefault -o default -F _rankpool rankpool\n")
 }
 
 func fishCompletion(w io.Writer, root *kong.Node) {
@@ -106,7 +108,7 @@ func fishCompletion(w io.Writer, root *kong.Node) {
 	}
 	for _, n := range visible(root) {
 		fmt.Fprintf(w, "complete -c rankpool -f -n __fish_use_subcommand -a %s -d %s\n", n.Name, quote(n.Help))
-		within := quote("__fish_seen_subcommand_from " + n.Name)
+		within := quote("set -l words (commandline -opc); test \"$words[2]\" = " + n.Name)
 		for _, f := range options(n) {
 			fmt.Fprintf(w, "complete -c rankpool -n %s -l %s -d %s", within, f.Name, quote(f.Help))
 			switch {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,11 +32,19 @@ func TestCompletionsAndTheManualHaveEverySubcommandAndOption(t *testing.T) {
 	for name, text := range all {
 		text = strings.ReplaceAll(text, `\-`, "-")
 		for _, n := range visible(app.Model.Node) {
-			if !strings.Contains(text, n.Name) {
-				t.Errorf("%s: no %s", name, n.Name)
+			part := text
+			switch name {
+			case "fish":
+				part = strings.Join(slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return !strings.Contains(l, " = "+n.Name+"'") }), "\n")
+			case "the manual":
+				_, part, _ = strings.Cut(text, ".SS rankpool "+n.Name+"\n")
+				part, _, _ = strings.Cut(part, "\n.SS ")
+			default:
+				_, part, _ = strings.Cut(text, "\n  "+n.Name+")")
+				part, _, _ = strings.Cut(part, "esac ;;")
 			}
 			for _, f := range options(n) {
-				if !strings.Contains(text, "--"+f.Name) && !strings.Contains(text, "-l "+f.Name) {
+				if !strings.Contains(part, "--"+f.Name) && !strings.Contains(part, " -l "+f.Name+" ") {
 					t.Errorf("%s: no --%s of %s", name, f.Name, n.Name)
 				}
 			}
@@ -58,21 +67,50 @@ func TestBashCompletesSubcommandsOptionsTheirValuesAndFiles(t *testing.T) {
 	if err := os.WriteFile(script, []byte(printed(t, "completion", "bash")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "sweep.rec"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for line, want := range map[string]string{
-		"rankpool rep":            "report",
-		"rankpool bench --pl":     "--plot",
-		"rankpool build --mpi mp": "mpich mpicc",
-		"rankpool report sw":      "sweep.rec",
-		"rankpool completion f":   "fish",
+		"rankpool rep":              "report",
+		"rankpool bench --pl":       "--plot",
+		"rankpool build --mpi mp":   "mpich mpicc",
+		"rankpool build --mpi = mp": "mpich mpicc",
+		"rankpool build --mpi =":    "auto openmpi mpich mpicc",
+		"rankpool --v":              "--version",
+		"rankpool report sw":        "", // bash completes files
+		"rankpool completion f":     "fish",
 	} {
 		words := strings.Fields(line)
 		cmd := exec.Command(bash, "--norc", "-c", `. ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rankpool; echo "${COMPREPLY[@]}"`, "bash")
 		cmd.Args, cmd.Dir = append(cmd.Args, words...), dir
 		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", line, got, err, want)
+		}
+	}
+}
+
+func TestFishCompletesOptionsOfTheSubcommandAndOfNoOther(t *testing.T) {
+	fish, err := exec.LookPath("fish")
+	if err != nil {
+		t.Skip("there is no fish")
+	}
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script.fish")
+	if err := os.WriteFile(script, []byte(printed(t, "completion", "fish")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"rankpool rep":                "report",
+		"rankpool bench --pl":         "--plot",
+		"rankpool report bench --pl":  "",
+		"rankpool build --mpi=mpicc":  "--mpi=mpicc",
+		"rankpool completion journal": "",
+	} {
+		out, err := exec.Command(fish, "--no-config", "-c", `source $argv[1]; complete -C $argv[2]`, script, line).Output()
+		var got []string
+		for l := range strings.Lines(string(out)) {
+			word, _, _ := strings.Cut(strings.TrimSpace(l), "\t")
+			got = append(got, word)
+		}
+		if err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%s: %q, %v, want %q", line, got, err, want)
 		}
 	}
@@ -86,7 +124,7 @@ func TestWhatIsPrintedForOtherProgramsIsReadByThem(t *testing.T) {
 		text    []string
 	}{
 		{"groff", []string{"-man", "-ww", "-Tutf8"}, []string{"man"}},
-		{"zsh", []string{"-n"}, []string{"completion", "zsh"}},
+		{"zsh", []string{"-f", "-n"}, []string{"completion", "zsh"}},
 		{"fish", []string{"--no-execute"}, []string{"completion", "fish"}},
 	} {
 		t.Run(c.program, func(t *testing.T) {

@@ -188,7 +188,7 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 	d.Machine = append(d.Machine, [2]string{"clocks", "error of the workers' clocks: at most " + short(int64(bound))})
 	for _, f := range r.Functions {
 		d.Functions = append(d.Functions, functionRow{Name: f.Name, Count: f.Count, Failed: f.Failed, Lost: f.Lost, Mean: short(f.Mean), P50: short(f.P50), P95: short(f.P95), P99: short(f.P99),
-			Max: short(f.Max), In: bytesText(f.In), Out: bytesText(f.Out), Bins: make([]int, 90)})
+			Max: short(f.Max), In: bytesText(f.In), Out: bytesText(f.Out), Bins: make([]int, mostBins)})
 	}
 	for i := range r.Units {
 		u := &r.Units[i]
@@ -231,6 +231,9 @@ func (r *Recording) document() (d *document, rows map[*Worker]int) {
 	return d, rows
 }
 
+// mostBins are enough for a month.
+const mostBins = 104
+
 // bin is the bin of a time: two for each power of two nanoseconds.
 func bin(ns int64) int {
 	if ns < 1 {
@@ -241,7 +244,7 @@ func bin(ns int64) int {
 	if float64(ns) >= math.Sqrt2*float64(int64(1)<<k) {
 		b++
 	}
-	return min(b, 89)
+	return min(b, mostBins-1)
 }
 
 // gone returns from when to when a slot had no worker, after one was lost.

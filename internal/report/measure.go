@@ -132,13 +132,13 @@ type Host struct {
 	Name    string
 	Workers int // at the same time
 	Count   int
-	Busy    int64
 	Lost    int
 
 	// Slower is how long an element takes there, in the middle, compared with the other hosts; 0: nobody can say.
 	Slower float64
 	Worst  *Function // of which it is told most clearly
 	P50    int64     // of that there
+	Cost   int64     // how much longer its elements took than they would have elsewhere
 	Others int64     // and elsewhere
 }
 
@@ -149,6 +149,7 @@ type comparison struct{ weight, sum, clearest float64 }
 func (c *comparison) add(h *Host, f *Function, busy float64, here, others int64) {
 	c.weight += busy
 	c.sum += busy * float64(here) / float64(others)
+	h.Cost += int64(busy * (1 - float64(others)/float64(max(here, 1))))
 	if busy > c.clearest {
 		c.clearest, h.Worst, h.P50, h.Others = busy, f, here, others
 	}
@@ -229,7 +230,6 @@ func (r *Recording) Hosts() []*Host {
 	for i := range r.Units {
 		u := &r.Units[i]
 		h := of(u.Worker.Host)
-		h.Busy += u.Busy
 		if u.ended() {
 			h.Count += int(u.Count)
 		}

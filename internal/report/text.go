@@ -1,11 +1,13 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // short writes a time with three digits.
@@ -68,7 +70,7 @@ func (r *Recording) Findings() []string {
 	for _, h := range r.Hosts() {
 		if h.Slower >= 1.25 && h.Worst != nil {
 			say("Slow host: on %s an element takes %.1f times as long as elsewhere (%s: median %s, elsewhere %s), which cost about %s of its workers' time.", h.Name,
-				h.Slower, h.Worst.Name, short(h.P50), short(h.Others), short(int64(float64(h.Busy)*(1-1/h.Slower))))
+				h.Slower, h.Worst.Name, short(h.P50), short(h.Others), short(h.Cost))
 		}
 	}
 	if t := r.Times(); t.Total > 0 {
@@ -80,7 +82,7 @@ func (r *Recording) Findings() []string {
 	}
 	if n := len(r.Lost); n > 0 {
 		say("Lost: %s, the first at %s%s: %s.", plural(n, "worker"), short(r.Lost[0].At),
-			onHost(r.Lost[0].Host), r.Lost[0].Why)
+			onHost(r.Lost[0].Host), oneLine(r.Lost[0].Why))
 	}
 	failed, lost := 0, 0
 	for _, f := range r.Functions {
@@ -98,9 +100,12 @@ func (r *Recording) Findings() []string {
 
 // alone says when everything else that had been submitted with a unit had ended, if the unit went on alone.
 func (r *Recording) alone(u *Unit) string {
+	if _, isMap := u.Worker.Pool.Jobs[u.Job]; !isMap {
+		return ""
+	}
 	others := int64(0)
 	for i := range r.Units {
-		if o := &r.Units[i]; o != u && o.Worker.Pool == u.Worker.Pool && o.Job == u.Job && o.Queued <= u.Ended {
+		if o := &r.Units[i]; o.Worker.Pool == u.Worker.Pool && o.Job == u.Job && o.First != u.First && o.Queued <= u.Ended {
 			others = max(others, o.Ended)
 		}
 	}
@@ -286,7 +291,7 @@ func (r *Recording) Text(w io.Writer) error {
 				if h.Slower > 0 {
 					slower = fmt.Sprintf("%.2f times", h.Slower)
 				}
-				fmt.Fprintf(t, "%s\t%d\t%d\t%d\t  %s\n", slower, h.Workers, h.Count, h.Lost, h.Name)
+				fmt.Fprintf(t, "%s\t%d\t%d\t%d\t  %s\n", slower, h.Workers, h.Count, h.Lost, cmp.Or(oneLine(h.Name), "(unknown)"))
 			}
 		})
 	}
@@ -298,7 +303,7 @@ func (r *Recording) Text(w io.Writer) error {
 					fmt.Fprintf(t, "\t  and %d more workers\n", len(r.Lost)-i)
 					break
 				}
-				fmt.Fprintf(t, "at %s\t  worker %d%s was lost: %s\n", short(l.At), l.Worker.Slot, onHost(l.Host), l.Why)
+				fmt.Fprintf(t, "at %s\t  worker %d%s was lost: %s\n", short(l.At), l.Worker.Slot, onHost(l.Host), oneLine(l.Why))
 			}
 			for i, f := range r.Failures {
 				if i == 10 {
@@ -331,9 +336,15 @@ func (f *Failure) where() string {
 	return fmt.Sprintf(", on worker %d%s", w.Slot, onHost(w.Host))
 }
 
+// oneLine is the first line of a text of the user's, without what would move columns or reach the terminal as a command.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	return s
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 func bytesText(n int64) string {

@@ -51,9 +51,15 @@ type ClaimedError struct {
 	Pid  int
 	What string // the program
 	File string // the claim
+
+	Ending bool // it was killed, and the kernel has not done with it
 }
 
 func (e *ClaimedError) Error() string {
+	if e.Ending {
+		return fmt.Sprintf("journal %s is in use by process %d on %s (%s), which was killed and has not ended after %v: it may wait for its disk; try again later", e.Path, e.Pid,
+			e.Host, e.What, leaveLimit)
+	}
 	return fmt.Sprintf("journal %s is in use by process %d on %s (%s): a journal has one master at a time; end that job first, or use another file "+
 		"(if you are sure that it has ended, remove %s)", e.Path, e.Pid, e.Host, e.What, e.File)
 }
@@ -113,7 +119,7 @@ func (h holder) text() ([]byte, error) {
 }
 
 // takeClaim makes the claim of a log this process's. It waits for up to a lease to see whether the holder of a claim lives.
-func takeClaim(path string, lease time.Duration, waiting func(holder)) (*claim, error) {
+func takeClaim(path string, lease time.Duration, waiting func(h holder, ending bool)) (*claim, error) {
 	host, _ := os.Hostname()
 	program := filepath.Base(os.Args[0])
 	c := &claim{path: path, lease: lease, mine: holder{Host: cut(host), Pid: os.Getpid(), Program: cut(program), Since: time.Now(), Token: rand.Text(), Place: ownPlace()}}
@@ -184,8 +190,16 @@ func (c *claim) make(n, old int, other holder) (bool, error) {
 	return true, nil
 }
 
+// awaited says why a claim is waited for.
+func (h holder) awaited(ending bool, lease time.Duration) string {
+	if ending {
+		return fmt.Sprintf("process %d on %s, which writes it, was killed: waiting for up to %v for its end", h.Pid, h.Host, leaveLimit)
+	}
+	return fmt.Sprintf("process %d on %s was writing it a moment ago: waiting for up to %v for a sign of its life", h.Pid, h.Host, lease)
+}
+
 // stale returns the holder of claim n if it lives no longer, and an error if it does.
-func (c *claim) stale(n int, waiting func(holder)) (holder, error) {
+func (c *claim) stale(n int, waiting func(h holder, ending bool)) (holder, error) {
 	h, err := readHolder(c.file(n))
 	if errors.Is(err, fs.ErrNotExist) {
 		return h, err
@@ -194,11 +208,21 @@ func (c *claim) stale(n int, waiting func(holder)) (holder, error) {
 	taken := &ClaimedError{Path: c.path, Host: h.Host, Pid: h.Pid, What: h.Program, File: c.file(n)}
 	if !unreadable {
 		seen := h.Place.look(h.Pid, c.mine.Place)
-		for end := time.Now().Add(leaveLimit); seen == isEnding && time.Now().Before(end); seen = h.Place.look(h.Pid, c.mine.Place) {
+		if seen == lives { // between two of its states it may look so
+			time.Sleep(10 * time.Millisecond)
+			seen = h.Place.look(h.Pid, c.mine.Place)
+		}
+		begin := time.Now()
+		for told := false; seen == isEnding && time.Since(begin) < leaveLimit; seen = h.Place.look(h.Pid, c.mine.Place) {
+			if !told && waiting != nil && time.Since(begin) > time.Second {
+				told = true
+				waiting(h, true)
+			}
 			time.Sleep(10 * time.Millisecond)
 		}
 		switch seen {
 		case lives, isEnding:
+			taken.Ending = seen == isEnding
 			return h, taken
 		case isGone:
 			return h, nil
@@ -209,7 +233,7 @@ func (c *claim) stale(n int, waiting func(holder)) (holder, error) {
 		return h, nil
 	}
 	if waiting != nil {
-		waiting(h)
+		waiting(h, false)
 	}
 	step := max(c.lease/60, time.Millisecond)
 	for end := time.Now().Add(c.lease); time.Now().Before(end); time.Sleep(step) {
@@ -307,8 +331,9 @@ func (c *claim) giveBack() {
 	c.lost = ErrClosed
 }
 
-// leaveLimit is how long the end of a process that was killed is waited for: what it was writing may still be on its way to the disk.
-const leaveLimit = 10 * time.Second
+// leaveLimit is how long the end of a process that was killed is waited for: what it was writing may still be on its way to the disk, and the kernel
+// takes a while for much memory.
+const leaveLimit = Lease
 
 // verdict is what is known of the holder of a claim.
 type verdict int

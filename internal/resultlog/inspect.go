@@ -169,9 +169,9 @@ func Compact(path string, o Options) (before, after int64, err error) {
 	if o.Lease == 0 {
 		o.Lease = Lease
 	}
-	c, err := takeClaim(path, o.Lease, func(h holder) {
+	c, err := takeClaim(path, o.Lease, func(h holder, ending bool) {
 		if o.Warn != nil {
-			o.Warn(fmt.Sprintf("process %d on %s was writing it a moment ago: waiting for up to %v for a sign of its life", h.Pid, h.Host, o.Lease))
+			o.Warn(h.awaited(ending, o.Lease))
 		}
 	})
 	if err != nil {

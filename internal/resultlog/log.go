@@ -90,9 +90,7 @@ func Open(path string, o Options) (*Log, error) {
 	if o.OpenFile == nil {
 		o.OpenFile = openFile
 	}
-	c, err := takeClaim(path, o.Lease, func(h holder) {
-		o.Warn(fmt.Sprintf("journal %s: process %d on %s was writing it a moment ago: waiting for up to %v for a sign of its life", path, h.Pid, h.Host, o.Lease))
-	})
+	c, err := takeClaim(path, o.Lease, func(h holder, ending bool) { o.Warn(fmt.Sprintf("journal %s: %s", path, h.awaited(ending, o.Lease))) })
 	if err != nil {
 		return nil, err
 	}

@@ -25,16 +25,7 @@ func ownPlace() place {
 	return place{Boot: strings.TrimSpace(string(boot)), Namespace: ns, Started: started}
 }
 
-// startedAt is when a process of this host has begun, in clock ticks since the start of the kernel. It is false if there is none.
-func startedAt(pid int) (string, bool) {
-	fields, ok := stat(pid)
-	if !ok || fields[0][0] == 'Z' || fields[0][0] == 'X' {
-		return "", false
-	}
-	return string(fields[19]), true
-}
-
-// stat is what the kernel tells of a process, from its state on.
+// stat is what the kernel tells of a process, from its state on. It is false if there is none.
 func stat(pid int) (fields [][]byte, ok bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -44,37 +35,51 @@ func stat(pid int) (fields [][]byte, ok bool) {
 	return fields, len(fields) >= 20
 }
 
-// ending tells whether a process of this host runs no more code of its own: it is being taken down, which takes a while when it has much memory, or SIGKILL is on its way to it.
-func ending(pid int) bool {
-	const exiting = 0x4 // PF_EXITING
-	if fields, ok := stat(pid); ok {
-		if flags, err := strconv.ParseUint(string(fields[6]), 10, 64); err == nil && flags&exiting != 0 {
-			return true
-		}
+// startedAt is when a process of this host has begun, in clock ticks since the start of the kernel. It is false if there is none.
+func startedAt(pid int) (string, bool) {
+	fields, ok := stat(pid)
+	if !ok {
+		return "", false
 	}
-	status, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return string(fields[19]), true
+}
+
+// state tells how far a process of this host has come that began at that time.
+func state(pid int, began string) verdict {
+	const exiting, signaled = 0x4, 0x400                               // PF_EXITING, PF_SIGNALED
+	status, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status") // first: what is pending here may be in the flags a moment later
+	fields, ok := stat(pid)
+	if !ok || string(fields[19]) != began {
+		return isGone
+	}
+	if fields[0][0] == 'Z' || fields[0][0] == 'X' {
+		if threads, err := strconv.Atoi(string(fields[17])); err == nil && threads > 1 {
+			return isEnding // one of them may still write
+		}
+		return isGone
+	}
+	if flags, err := strconv.ParseUint(string(fields[6]), 10, 64); err == nil && flags&(exiting|signaled) != 0 {
+		return isEnding
+	}
 	for line := range bytes.Lines(status) {
 		name, mask, _ := bytes.Cut(line, []byte(":"))
 		if string(name) != "SigPnd" && string(name) != "ShdPnd" {
 			continue
 		}
 		if signals, err := strconv.ParseUint(string(bytes.TrimSpace(mask)), 16, 64); err == nil && signals&(1<<(syscall.SIGKILL-1)) != 0 {
-			return true
+			return isEnding
 		}
 	}
-	return false
+	return lives
 }
 
-// look tells what is known of a process from here.
+// look tells what is known of a process from here. One that was killed is ending until its last thread has.
 func (p place) look(pid int, here place) verdict {
 	if p.Boot == "" || p.Boot != here.Boot || p.Namespace != here.Namespace {
 		return nobodyKnows
 	}
-	if started, ok := startedAt(pid); ok && started == p.Started {
-		if ending(pid) {
-			return isEnding
-		}
-		return lives
+	if v := state(pid, p.Started); v != isGone {
+		return v
 	}
 	if err := syscall.Kill(pid, 0); err != nil && err != syscall.ESRCH { //nolint:errorlint // it is a number
 		return nobodyKnows // it is another user's, whose /proc may be hidden

@@ -186,7 +186,7 @@ func TestPoolsOfOneProgramWriteOneRun(t *testing.T) {
 			for i := range 1000 {
 				p.Add(trace.Event{Kind: trace.UnitsRan, Worker: 1, First: i, Count: 1, Units: 1, Job: 1, Attempt: 1, At: p.Now()})
 			}
-			_ = p.Close(t.Context(), nil)
+			_ = p.Close(testkit.Within(t), nil)
 		})
 	}
 	both.Wait()

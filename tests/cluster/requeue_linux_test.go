@@ -87,7 +87,7 @@ func (j batchJob) ends(t *testing.T) string {
 		}
 		return m[1]
 	}
-	for end := time.Now().Add(testkit.Suite); time.Now().Before(end); time.Sleep(time.Second) { // Slurm tells nobody
+	for end := time.Now().Add(2 * testkit.Suite); time.Now().Before(end); time.Sleep(time.Second) { // Slurm tells nobody
 		record, err := j.slurm("scontrol", "--oneliner", "show", "job", j.id)
 		if err != nil {
 			continue // it is busy
@@ -112,14 +112,23 @@ func TestAJobThatNeedsThreeWalltimesPutsItselfBackIntoTheQueueAndRunsNothingTwic
 	slurm(t)
 	probe := binaries.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")
 	// Where the machine is so busy that the job does not get ready between its start and the warning, half a minute at least, it is given more.
-	for minutes := 2; ; minutes *= 2 {
+	for minutes, crashes := 2, 0; ; {
 		dir := t.TempDir()
 		j := submit(t, requeues(t, minutes, fmt.Sprintf("%s -dir %s walltimes", probe, dir)))
 		state := j.ends(t)
 		text, err := os.ReadFile(filepath.Join(dir, "notes"))
 		told := strings.Count(j.output(), "ended by signal: terminated")
-		if (state != "COMPLETED" || told < 2) && minutes < 8 {
-			t.Logf("with %d minutes the job ended as %s (%v), so it is run once more; it printed:\n%s\nand noted:\n%s", minutes, state, err, j.output(), text)
+		again := false
+		switch {
+		case state != "COMPLETED" && initCrashed(j.output()) && crashes < 2:
+			crashes++
+			again = true
+		case (state == "TIMEOUT" || state == "COMPLETED" && told < 2) && minutes < 4:
+			minutes *= 2
+			again = true
+		}
+		if again {
+			t.Logf("the job ended as %s (%v), so it is run once more, with %d minutes; it printed:\n%s\nand noted:\n%s", state, err, minutes, j.output(), text)
 			continue
 		}
 		if err != nil || state != "COMPLETED" {

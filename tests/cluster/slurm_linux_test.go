@@ -66,11 +66,16 @@ func unlessInitCrashes(t *testing.T, c mpitest.Command) (mpitest.Result, error) 
 		if out, err := os.ReadFile(filepath.Join(c.Dir, "job.out")); err == nil { // a script's
 			printed += string(out)
 		}
-		if again == 2 || err != nil || library != "openmpi" || !strings.Contains(printed, "SIGSEGV") || !strings.Contains(printed, "internal/mpi.rawInit(") {
+		if again == 2 || err != nil || !initCrashed(printed) {
 			return r, err
 		}
 		t.Logf("a rank has crashed in MPI_Init, so the job is run once more; it printed:\n%s", printed)
 	}
+}
+
+// initCrashed tells whether that has happened in a job, by what the job has printed.
+func initCrashed(printed string) bool {
+	return library == "openmpi" && strings.Contains(printed, "SIGSEGV") && strings.Contains(printed, "internal/mpi.rawInit(")
 }
 
 var slurmStarted sync.Map // of clusters, to a function that starts Slurm there once

@@ -145,6 +145,19 @@ func (k keptJob) ran(t *testing.T, run int) (all []int) {
 	return all
 }
 
+// size is how much its journal has.
+func (k keptJob) size(t *testing.T) int64 {
+	t.Helper()
+	i, err := os.Stat(filepath.Join(k.dir, "journal"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.Size()
+}
+
 // recorded returns what is in its journal, each right.
 func (k keptJob) recorded(t *testing.T) (all []int) {
 	t.Helper()
@@ -186,7 +199,16 @@ func TestAMasterThatIsKilledAtRandomInstantsRunsNothingAgainThatWasRecorded(t *t
 				cmd := k.begin(t, run, io.Discard)
 				ended := make(chan struct{})
 				go func() { _ = cmd.Wait(); close(ended) }()
-				if run%4 > 0 { // the others at any instant of the start
+				if run == 1 { // so that something is recorded by the last run
+					until(t, "recorded results", func() bool {
+						select {
+						case <-ended:
+							return true
+						default:
+							return k.size(t) > 16<<10
+						}
+					})
+				} else if run%4 > 0 { // the others at any instant of the start
 					until(t, "the first task", func() bool {
 						select {
 						case <-ended:
@@ -217,6 +239,9 @@ func TestAMasterThatIsKilledAtRandomInstantsRunsNothingAgainThatWasRecorded(t *t
 						t.Errorf("element %d runs in run %d, and was recorded in run %d", i, run, r)
 					}
 				}
+			}
+			if len(since) == 0 {
+				t.Error("nothing was recorded before the last run")
 			}
 			t.Logf("%d kills, %d of %d elements recorded before the last run", rounds, len(since), n)
 		})

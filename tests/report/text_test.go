@@ -66,7 +66,7 @@ func TestTheReportNamesTheSlowHostTheFailuresAndTheLoss(t *testing.T) {
 	r, out := text(t, prepared(t, "slowhost", slowHost))
 	head := strings.Join(strings.Split(out, "\n")[:10], "\n")
 	says(t, head, "Slow host: on node3 an element takes 2.1 times as long as elsewhere", "Lost: 1 worker, the first at", "(node1): killed by signal 9")
-	says(t, out, "no convergence after 500 iterations", "element 110, on worker 10 (node3): no convergence", "which cost about 13")
+	says(t, out, "no convergence after 500 iterations", "element 110, on worker 10 (node3): no convergence", "which cost about 12.9s")
 	if strings.Contains(head, "Straggler") {
 		t.Errorf("an element of a slow host is called a straggler:\n%s", head)
 	}
