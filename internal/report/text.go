@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -330,7 +331,7 @@ func (r *Recording) failed(f *Failure) string {
 // where is the worker on which it failed, if it is known and the text does not tell it.
 func (f *Failure) where() string {
 	w := f.Pool.bySlot[f.Worker]
-	if w == nil || strings.Contains(f.Text, fmt.Sprintf("worker %d ", f.Worker)) {
+	if w == nil || regexp.MustCompile(fmt.Sprintf(`\bworker %d\b`, f.Worker)).MatchString(f.Text) {
 		return ""
 	}
 	return fmt.Sprintf(", on worker %d%s", w.Slot, onHost(w.Host))

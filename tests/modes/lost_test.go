@@ -270,7 +270,7 @@ func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
 func TestASIGTERMEndsAJobInEveryPhase(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{
-		"starting": {"a task: true futures: the program was told to end by a signal"},
+		"starting": {"a task: true futures: a signal told the program to end"},
 		"running":  {"what waited: dropped", "what ran: delivered"},
 		"closing":  nil,
 		"deaf":     {"Shutdown was cut short with 1 tasks running: hold on worker"},

@@ -90,7 +90,7 @@ func TestWhatIsSeenOfARunTellsOfTwoExecutorsAndOfALostWorker(t *testing.T) {
 			}
 			count, failed := map[string]int{}, map[string]int{}
 			for _, f := range r.Functions {
-				count[f.Name], failed[f.Name] = f.Count, f.Failed
+				count[f.Name], failed[f.Name] = f.Count, f.Failed+f.Lost
 			}
 			if len(r.Pools) != 2 || len(r.Lost) != n[2] || failed["step"] != n[0] || failed["beside"] != n[1] || count["step"] != 20-n[0] || count["beside"] != 20-n[1] ||
 				len(r.Warnings()) > 0 {
