@@ -204,18 +204,30 @@ type generations struct {
 
 // generation is one of them.
 type generation struct {
-	there chan struct{} // closed when it has come
-	parts []part        // what it has come as; of once, when it is there
-
-	once   sync.Once
-	values map[string]any
-	err    error
+	there chan struct{}    // closed when it has come
+	parts map[string]*part // by the names of the values
+	err   error            // why they cannot be had
 }
 
-// part is one of its values.
+// part is a value as it has come. Several generations can have it.
 type part struct {
-	dispatch.Received
-	from *generation // that has it already
+	once sync.Once
+	come dispatch.Received // until it is decoded
+
+	value any
+	err   error
+}
+
+// decoded returns the value. The first to ask decodes it.
+func (p *part) decoded() (any, error) {
+	p.once.Do(func() {
+		p.err = errNotDecoded
+		if gone := apart(func() { p.value, p.err = decodeValue(p.come.Name, p.come.Stream, p.come.Segments) }); gone != nil {
+			p.err = gone
+		}
+		p.come = dispatch.Received{}
+	})
+	return p.value, p.err
 }
 
 func newGenerations() *generations {
@@ -227,7 +239,7 @@ func newGenerations() *generations {
 func (a *generations) find(number uint64) *generation {
 	g := a.all[number]
 	if g == nil {
-		g = &generation{there: make(chan struct{}), err: errNotDecoded}
+		g = &generation{there: make(chan struct{})}
 		a.all[number] = g
 	}
 	return g
@@ -241,21 +253,26 @@ func (a *generations) Add(number uint64, values []dispatch.Received) {
 	if g.isThere() { // it was sent by another way before
 		return
 	}
+	g.parts = make(map[string]*part, len(values))
 	for _, v := range values {
-		p := part{Received: v}
-		if v.From > 0 {
-			p.from = a.find(v.From)
+		if v.From == 0 {
+			g.parts[v.Name] = &part{come: v}
+		} else if of := a.all[v.From]; of != nil && of.isThere() && of.parts[v.Name] != nil {
+			g.parts[v.Name] = of.parts[v.Name]
+		} else {
+			g.err = fmt.Errorf("global %q is said to be that of generation %d, which is not here: %w", v.Name, v.From, errPayload)
 		}
-		g.parts = append(g.parts, p)
 	}
 	close(g.there)
 }
 
-// Forget implements dispatch.Values.
-func (a *generations) Forget(before uint64) {
+// Forget implements dispatch.Values. What is only waited for is still to come.
+func (a *generations) Forget(number uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.all, func(number uint64, _ *generation) bool { return number < before })
+	if g := a.all[number]; g != nil && g.isThere() {
+		delete(a.all, number)
+	}
 }
 
 // Context implements dispatch.Values.
@@ -300,35 +317,18 @@ func (g *generation) isThere() bool {
 	}
 }
 
-// decoded returns the values of a generation that has come. The first to ask decodes them.
+// decoded returns the values of a generation that has come.
 func (g *generation) decoded() (map[string]any, error) {
-	g.once.Do(func() {
-		parts := g.parts
-		g.parts = nil
-		if gone := apart(func() { g.values, g.err = decodeParts(parts) }); gone != nil {
-			g.err = gone
-		}
-	})
-	return g.values, g.err
-}
-
-func decodeParts(parts []part) (map[string]any, error) {
-	values := make(map[string]any, len(parts))
-	for _, p := range parts {
-		var err error
-		switch {
-		case p.from == nil:
-			values[p.Name], err = decodeValue(p.Name, p.Stream, p.Segments)
-		case !p.from.isThere():
-			err = errPayload
-		default:
-			var of map[string]any
-			of, err = p.from.decoded()
-			values[p.Name] = of[p.Name]
-		}
+	if g.err != nil {
+		return nil, g.err
+	}
+	values := make(map[string]any, len(g.parts))
+	for name, p := range g.parts {
+		v, err := p.decoded()
 		if err != nil {
 			return nil, err
 		}
+		values[name] = v
 	}
 	return values, nil
 }

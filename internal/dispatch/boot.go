@@ -91,7 +91,7 @@ func (m *Master) startWorker(w *worker) {
 	w.starts++
 	w.hello, w.seq, w.last, w.served, w.epoch, w.long, w.silent, w.heard = m.unknown, 0, 0, 0, 0, false, 0, true
 	w.reign, w.untimed, w.parted, w.away = m.reign, 0, elements{}, false
-	w.generation, w.held = nil, nil
+	w.generation, w.held, w.alone = nil, nil, nil
 	m.trace.phase(w, trace.Starting, nil)
 	m.awaitReady(w, m.patience())
 	m.order(w, order{verb: startSlot})

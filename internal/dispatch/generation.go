@@ -98,13 +98,18 @@ func (m *Master) equip(w *worker, g *Generation, mark uint64) {
 		return
 	}
 	all := m.household(w)
-	if g == w.generation && len(all[0].held) < 2 {
+	carrier := all[0]
+	carries := carrier.state == idle || carrier.state == busy
+	has := g == nil || carries && slices.Contains(carrier.held, g) || !carries && w.alone == g
+	if has && g == w.generation && len(carrier.held) < 2 {
 		return
 	}
-	if g != nil {
-		m.provide(w, all, g, mark)
+	if !has {
+		m.provide(w, carrier, carries, g, mark)
 	}
-	m.outdate(all, g)
+	if carries {
+		m.outdate(all, g)
+	}
 	if g != w.generation {
 		w.generation = g
 		m.use(w, g, mark)
@@ -127,18 +132,11 @@ func (m *Master) use(w *worker, g *Generation, mark uint64) {
 }
 
 // provide sends a process a generation that it does not have. Of the values in it only those travel that are in none which it has. It
-// goes to the first of the process's workers, for all; if that has gone, which only that of a rank can by itself, to the one that
-// needs it, and each time.
-func (m *Master) provide(w *worker, all []*worker, g *Generation, mark uint64) {
-	to := all[0]
-	if slices.Contains(to.held, g) {
-		return
-	}
-	from := to.held
-	if to.state != idle && to.state != busy {
-		if g == w.generation {
-			return
-		}
+// goes to the first of the process's workers, for all. If that is not there, for it has not said that it is ready or was lost by itself, as that of a rank can be, it goes to
+// the worker that needs it, whole; then the process is not told to forget it, unless the first has it later too.
+func (m *Master) provide(w, carrier *worker, carries bool, g *Generation, mark uint64) {
+	to, from := carrier, carrier.held
+	if !carries {
 		to, from = w, nil
 	}
 	if to != w {
@@ -161,28 +159,44 @@ func (m *Master) provide(w *worker, all []*worker, g *Generation, mark uint64) {
 	}
 	o.frame.Stream, o.frame.Mark = b, mark
 	m.order(to, o)
-	if to == all[0] {
-		at, _ := slices.BinarySearchFunc(to.held, g, func(h, g *Generation) int { return int(h.Number) - int(g.Number) })
-		to.held = slices.Insert(to.held, at, g)
+	if !carries {
+		w.alone = g
+		return
 	}
+	at, _ := slices.BinarySearchFunc(to.held, g, func(h, g *Generation) int { return int(h.Number) - int(g.Number) })
+	to.held = slices.Insert(to.held, at, g)
 }
 
-// outdate has a process let go of generations that are older than the one which its next unit needs and than the newest that it has, and that
-// nothing needs which waits or which its workers have. What is wrong about that is right again when something comes that needs it after
+// outdate has a process let go of generations but for the newest that it has and the one which its next unit needs, if nothing needs them
+// which waits or which its workers have. What is wrong about that is right again when something comes that needs one after
 // all: it is sent anew.
 func (m *Master) outdate(all []*worker, next *Generation) {
 	h := all[0]
-	n := 0
-	for n < len(h.held)-1 && h.held[n] != next && h.held[n].queued == 0 && !needs(all, h.held[n]) {
-		n++
+	var gone []uint64
+	last := len(h.held) - 1
+	kept := h.held[:0]
+	for i, g := range h.held {
+		if i == last || g == next || g.queued > 0 || needs(all, g) {
+			kept = append(kept, g)
+			continue
+		}
+		gone = append(gone, g.Number)
+		for _, w := range all {
+			if w.alone == g {
+				w.alone = nil
+			}
+		}
 	}
-	if n == 0 {
+	clear(h.held[len(kept):])
+	h.held = kept
+	if len(gone) == 0 {
 		return
 	}
-	if h.state == idle || h.state == busy {
-		m.send(h, number(kindForget, h.held[n].Number))
+	b := number(kindForget, uint64(len(gone)))
+	for _, n := range gone {
+		b = binary.AppendUvarint(b, n)
 	}
-	h.held = slices.Delete(h.held, 0, n)
+	m.send(h, b)
 }
 
 // needs tells whether workers have units that need a generation.

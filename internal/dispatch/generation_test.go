@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/loopback"
+	"github.com/rankpool/rankpool/internal/testkit"
 )
 
 // keptValues are the values of a process, which only notes what it is told.
@@ -40,8 +42,8 @@ func (k *keptValues) Add(number uint64, values []dispatch.Received) {
 	k.note("%s", s)
 }
 
-func (k *keptValues) Forget(before uint64) {
-	k.note("forget below %d", before)
+func (k *keptValues) Forget(number uint64) {
+	k.note("forget %d", number)
 	k.forgot <- struct{}{}
 }
 
@@ -151,11 +153,11 @@ func TestAProcessIsSentAValueOnceAndForgetsAGenerationThatNothingNeeds(t *testin
 	h.found(h.submit(one, 1), 1)
 	h.tells()
 	h.found(h.submit(two, 1), 2)
-	h.tells("add 2, a of 1, b B ", "forget below 2")
+	h.tells("add 2, a of 1, b B ", "forget 1")
 	h.found(h.submit(one, 1), 1) // after all
 	h.tells("add 1, a of 2")
 	h.found(h.submit(three, 1), 3)
-	h.tells("add 3, a A2 , b of 2", "forget below 3")
+	h.tells("add 3, a A2 , b of 2", "forget 1", "forget 2")
 }
 
 func TestAGenerationIsKeptAsLongAsSomethingNeedsItThatWaits(t *testing.T) {
@@ -170,7 +172,7 @@ func TestAGenerationIsKeptAsLongAsSomethingNeedsItThatWaits(t *testing.T) {
 		h.found(all[i], want)
 	}
 	h.found(h.submit(two, 1), 2) // nothing of the other is left
-	h.tells("add 1, a A largeA", "add 2, a A2 ", "forget below 2")
+	h.tells("add 1, a A largeA", "add 2, a A2 ", "forget 1")
 }
 
 func TestTheSlotsOfAProcessAreSentAGenerationOnceForAll(t *testing.T) {
@@ -190,7 +192,7 @@ func TestTheSlotsOfAProcessAreSentAGenerationOnceForAll(t *testing.T) {
 	}
 	h.found(h.submit(two, 1), 2)
 	await(t, h.forgot, "word to the first slot") // which may not be the one that has run the call
-	h.tells("add 1, a A largeA", "add 2, a A2 ", "forget below 2")
+	h.tells("add 1, a A largeA", "add 2, a A2 ", "forget 1")
 }
 
 func TestUnitsWhoseGenerationCannotBeHadFailWithTheReason(t *testing.T) {
@@ -203,4 +205,57 @@ func TestUnitsWhoseGenerationCannotBeHadFailWithTheReason(t *testing.T) {
 		}
 	}
 	h.found(h.submit(nil, 1), 0)
+}
+
+// One slot has the process forget what another has used last.
+func TestASlotIsSentAgainWhatWasForgottenForAnother(t *testing.T) {
+	h := newHousehold(t, 2)
+	one, two := dispatch.NewGeneration(1, []*dispatch.Value{valueA}, nil), dispatch.NewGeneration(2, []*dispatch.Value{valueA2}, nil)
+	var both []*sink
+	for range 2 { // one on each slot
+		both = append(both, h.submit(one, 0))
+		<-h.in
+	}
+	for range both {
+		h.gate <- struct{}{}
+	}
+	for _, s := range both {
+		h.found(s, 1)
+	}
+	last := h.submit(two, 0)
+	<-h.in
+	await(t, h.forgot, "word to the first slot")
+	h.found(h.submit(one, 1), 1) // the other slot
+	h.gate <- struct{}{}
+	h.found(last, 2)
+	var told []string
+	testkit.Until(t, "what the first slot is told", func() bool { told = append(told, h.told()...); return len(told) >= 4 })
+	if want := []string{"add 1, a A largeA", "add 2, a A2 ", "forget 1", "add 1, a A largeA"}; !slices.Equal(told, want) {
+		t.Errorf("the process was told %q, not %q", told, want)
+	}
+}
+
+// What is still needed keeps nothing else.
+func TestAGenerationThatIsNeededForLongKeepsNoOther(t *testing.T) {
+	h := newHousehold(t, 2)
+	all := make([]*dispatch.Generation, 6)
+	for i := range all {
+		all[i] = dispatch.NewGeneration(uint64(i+1), []*dispatch.Value{{Name: "a", Stream: fmt.Append(nil, i)}}, nil)
+	}
+	long := h.submit(all[0], 0)
+	<-h.in
+	for i, g := range all[1:] {
+		h.found(h.submit(g, 1), uint64(i+2))
+	}
+	h.gate <- struct{}{}
+	h.found(long, 1)
+	for range 4 {
+		await(t, h.forgot, "word to the first slot")
+	}
+	told := strings.Join(h.told(), ", ")
+	for i := 2; i < 6; i++ {
+		if !strings.Contains(told, fmt.Sprint("forget ", i)) {
+			t.Errorf("generation %d is kept: %s", i, told)
+		}
+	}
 }

@@ -17,9 +17,9 @@ const (
 	kindStop   = 'q' // uvarint nanoseconds that it may take, uvarint units that were given up: finish and leave
 	kindGrant  = 'd' // uvarint as in kindDirect, string: why the unit that wants what the workers have in common must not use it; empty if it may
 	kindBreak  = 'x' // a worker was lost: what the workers have in common is to fail the unit that uses it
-	kindValues = 'v' // uvarint generation, uvarint n, then n values, each string name, uvarint the generation that has it, or 0, uvarint length, uvarint segments, stream
+	kindValues = 'v' // uvarint generation, uvarint n, then n values, each string name, uvarint the generation that has it, or 0 and then uvarint length, uvarint segments, stream
 	kindUse    = 'u' // uvarint generation that the units need which follow, or 0 for the values of the set-up
-	kindForget = 'f' // uvarint generation: none that is older is needed any more
+	kindForget = 'f' // uvarint n, then n times uvarint generation: these are not needed any more
 	kindGone   = 'g' // uvarint gang or 0, uvarint slot, string: why that worker says no more there; empty if it returned
 
 	// From a worker.

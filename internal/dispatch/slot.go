@@ -46,6 +46,7 @@ type worker struct {
 
 	generation *Generation   // that the last unit it was sent needs
 	held       []*Generation // of the first worker of a process: those that it has, by their numbers
+	alone      *Generation   // that it was sent by itself last, because the first was not there
 
 	moved   uint64        // what the group told of frames on their way when the watchdog looked last
 	silent  int           // how often it looked in vain

@@ -13,8 +13,8 @@ type Values interface {
 	// Add takes a generation. It does not block.
 	Add(number uint64, values []Received)
 
-	// Forget lets go of all that are older than a generation.
-	Forget(before uint64)
+	// Forget lets go of a generation, if it is there. It may be added again.
+	Forget(number uint64)
 
 	// Context returns tasks, the context of a worker's tasks, with the values of a generation. It may decode them, and it may have to wait
 	// until they come, for as long as tasks lasts. Of a worker that shares memory with its master shared is the generation's Shared, and nothing was
@@ -54,6 +54,19 @@ func (s *server) valuesFrame(f link.Frame, r *reader) (goOn bool) {
 		s.values.Add(number, all)
 	}
 	return true
+}
+
+// forgetFrame lets go of generations.
+func (s *server) forgetFrame(r *reader) (goOn bool) {
+	for n := r.uint(); n > 0 && r.err == nil; n-- {
+		if number := r.uint(); r.err == nil && s.values != nil {
+			s.values.Forget(number)
+		}
+	}
+	if r.err != nil {
+		s.finish(r.err)
+	}
+	return r.err == nil
 }
 
 // useFrame notes which generation the tasks need that follow.

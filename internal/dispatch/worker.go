@@ -252,9 +252,7 @@ func (s *server) lead() {
 		case kindUse:
 			goOn = s.useFrame(f, &r)
 		case kindForget:
-			if before := r.uint(); s.values != nil {
-				s.values.Forget(before)
-			}
+			goOn = s.forgetFrame(&r)
 		case kindGone:
 			s.goneFrame(&r)
 		case kindBreak:
