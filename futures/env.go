@@ -75,6 +75,9 @@ func readLogLevel() error {
 	return nil
 }
 
+// topVariable is of the command, which takes an address from it.
+const topVariable = "RANKPOOL_TOP"
+
 // readEnvironment reads all variables, so that a mistake in one of them shows whichever executor is started.
 func readEnvironment(log *slog.Logger) (environment, error) {
 	e := environment{backend: backendAuto, outOfBand: true}
@@ -89,7 +92,7 @@ func readEnvironment(log *slog.Logger) (environment, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "RANKPOOL_") && !strings.HasPrefix(name, commandVariables) && !slices.Contains(proc.NumberVariables[:], name) &&
 			!slices.Contains([]string{envBackend, envMaxWorkers, envSlots, envUsePkl5, envThreshold, envBackoff, envWorker, envProcSocket, job.EnvLibrary,
-				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, envTrace, envTraceLimit, life.MonitorVariable, mpilink.SecretVariable, logs.Variable, profile.Variable}, name) {
+				job.EnvThreads, job.EnvStage, envService, job.EnvServe, envServeKeep, envServeBind, envTrace, envTraceLimit, life.MonitorVariable, mpilink.SecretVariable, logs.Variable, profile.Variable, topVariable}, name) {
 			log.Warn("rankpool: unknown environment variable", "name", name)
 		}
 	}

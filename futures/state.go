@@ -98,7 +98,7 @@ func (s State[T]) Get(ctx context.Context) (T, error) {
 }
 
 // ErrNotInTask is the error of Get, of a [State] or a [Global], when its context neither is nor derives from that of a task.
-var ErrNotInTask = errors.New("the context is not that of a task, nor derived from one")
+var ErrNotInTask = errors.New("the context is not that of a task, nor derived from one: register the function with RegisterContext, and pass on the context that it is given")
 
 var (
 	errInInitializer = fmt.Errorf("an initializer runs once per process, and each worker has a state of its own: use it in tasks, or set it up "+

@@ -21,7 +21,7 @@ func (doctorCommand) Help() string {
 
 It needs a command that was built with MPI:
 
-    go install -tags mpi github.com/rankpool/rankpool/cmd/rankpool@latest
+    CGO_ENABLED=0 go install -tags mpi ./cmd/rankpool      in a clone of the repository
 
 Examples:
 

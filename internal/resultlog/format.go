@@ -185,7 +185,7 @@ func appendFileHead(b []byte, seed uint64) []byte {
 }
 
 // ErrNotALog is what opening a file fails with that is something else.
-var ErrNotALog = errors.New("it is no journal of results, or of another version of rankpool, or its head is damaged: give it another name, or remove it")
+var ErrNotALog = errors.New("it is no journal of results, or of another version of rankpool, or its head is damaged: use another name")
 
 // readFileHead returns the seed of a file.
 func readFileHead(f io.ReaderAt) (seed uint64, err error) {

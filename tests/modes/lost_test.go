@@ -262,7 +262,7 @@ func TestTheLaunchersWordOfALossDoesNotDrainAndAWarningDoes(t *testing.T) {
 		o.matches(t, 1, `long task \d: lost true with worker \d`)
 		o.contains(t, "queued: done, workers: 2 <nil>", "what waited: dropped", "what ran: delivered",
 			"rankpool: ended by signal: user defined signal 1")
-		o.matches(t, map[string]int{"openmpi": 0, "mpich": 1}[library], `a rank was lost, and the launcher tells of that`)
+		o.matches(t, map[string]int{"openmpi": 0, "mpich": 1}[library], `a rank was lost, and the launcher reported that`)
 		o.ends(t, 138, append([]int{137 | 138}, lost...)...) // the bits of all ranks' together, but without the master's if that was the last to end
 	})
 }

@@ -134,9 +134,13 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 		name, _, _ := strings.Cut(s, "=")
 		return name == variable || slices.Contains(NumberVariables[:], name)
 	}))
-	if value, set := lookup(g.env, socketVariable); set && value != "0" {
+	value, _ := lookup(g.env, socketVariable)
+	switch strings.ToLower(value) {
+	case "", "0", "false", "no", "off", "n":
+	default:
 		g.copies = true
-	} else {
+	}
+	if !g.copies {
 		admitChildren()
 	}
 	if g.host, err = os.Hostname(); err != nil {
