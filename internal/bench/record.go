@@ -30,17 +30,18 @@ var (
 	percentage   = unit{"% of a core", 100}
 )
 
-// goal is what a figure should reach: a multiple of the peer's value, an absolute value in the figure's unit, or both; a zero
-// is none of that kind. Without either the figure is only shown.
+// goal is what a figure should reach: a multiple of the peer's value, so much more than it, an absolute value in the figure's unit, or several
+// of these; a zero is none of that kind. Without any the figure is only shown.
 type goal struct {
-	atLeast          bool // else at most
-	ratio, threshold float64
+	atLeast                bool // else at most
+	ratio, more, threshold float64
 }
 
 func atMost(threshold float64) goal         { return goal{threshold: threshold} }
 func atMostTimes(ratio float64) goal        { return goal{ratio: ratio} }
 func atLeast(threshold float64) goal        { return goal{atLeast: true, threshold: threshold} }
 func atLeastTimes(ratio float64) goal       { return goal{atLeast: true, ratio: ratio} }
+func atMostMore(by float64) goal            { return goal{more: by} }
 func (g goal) andAtMost(value float64) goal { g.threshold = value; return g }
 
 // describe is the goal in words, empty when there is none.
@@ -55,6 +56,9 @@ func (g goal) describe(u unit) string {
 	}
 	if g.ratio != 0 {
 		parts = append(parts, fmt.Sprintf("%s %s x peer", sign, short(g.ratio)))
+	}
+	if g.more != 0 {
+		parts = append(parts, fmt.Sprintf("%s peer + %s %s", sign, short(g.more), u.name))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -71,11 +75,14 @@ func (g goal) met(value float64, ratio *float64) *bool {
 	if g.ratio != 0 && ratio != nil {
 		ok = reached(*ratio, g.ratio)
 	}
+	if g.more != 0 && ratio != nil {
+		ok = ok && reached(value - value / *ratio, g.more)
+	}
 	if g.threshold != 0 {
 		ok = ok && reached(value, g.threshold)
 	}
 	// Without the peer a figure can still be known to miss, but not to reach, what it should.
-	if g == (goal{}) || g.ratio != 0 && ratio == nil && (ok || g.threshold == 0) {
+	if g == (goal{}) || (g.ratio != 0 || g.more != 0) && ratio == nil && (ok || g.threshold == 0) {
 		return nil
 	}
 	return &ok
