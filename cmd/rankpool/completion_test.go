@@ -32,7 +32,7 @@ func TestCompletionsAndTheManualHaveEverySubcommandAndOption(t *testing.T) {
 	for name, text := range all {
 		text = strings.ReplaceAll(text, `\-`, "-")
 		for _, n := range visible(app.Model.Node) {
-			part := text
+			var part string
 			switch name {
 			case "fish":
 				part = strings.Join(slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return !strings.Contains(l, " = "+n.Name+"'") }), "\n")

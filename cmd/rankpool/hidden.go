@@ -8,7 +8,6 @@ import (
 	"github.com/rankpool/rankpool/internal/command"
 	"github.com/rankpool/rankpool/internal/doctor"
 	"github.com/rankpool/rankpool/internal/launch"
-	_ "github.com/rankpool/rankpool/monitor" // of which bench-work measures the cost
 )
 
 // The commands that this one starts itself have their words here.

@@ -26,7 +26,7 @@ type entrant struct {
 
 	prepare []*chore                      // what must have been done before it is started
 	command func(specs []string) []string // the program and its arguments
-	env     func() []string               // variables that it has beside those of all, or nil
+	env     []string                      // variables that it has beside those of all
 	samples map[string][]float64          // what it has printed in the sittings of this group, by key
 	late    bool                          // it has not had all of them
 }

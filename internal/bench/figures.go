@@ -27,7 +27,7 @@ var aboutFigures = map[string]string{
 	"curves":     "over workers, chunk sizes and message sizes; measured when named, or for --plot",
 	"grain":      "the shortest task at which half of the workers' time is useful, and the useful share from 20 µs to 1 ms; measured when named",
 	"goroutines": "64 to 65,536 goroutines: tiny calls, tasks that sleep, start, memory; measured when named",
-	"recording":  "tiny elements of a map and tasks of 1 ms, with a recording and with a monitor, beside neither; measured when named",
+	"recording":  "tiny elements of a map and tasks of 1 ms, with a recording and without one; measured when named",
 	"scale":      "the master over 1 to 131,072 simulated workers: time, memory, share of the ideal; measured when named, once",
 	"soak":       "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
 }

@@ -160,11 +160,7 @@ func (e *entrant) run(ctx context.Context, specs []string) (map[string]float64, 
 	defer cancel()
 	argv := e.command(specs)
 	values := map[string]float64{}
-	env := append(findmpi.AsRoot(nil), "RANKPOOL_BACKEND=mpi")
-	if e.env != nil {
-		env = append(env, e.env()...)
-	}
-	out, err := marked.Run(ctx, env, argv[0], argv[1:], func(line string) (keep bool) {
+	out, err := marked.Run(ctx, append(append(findmpi.AsRoot(nil), "RANKPOOL_BACKEND=mpi"), e.env...), argv[0], argv[1:], func(line string) (keep bool) {
 		_, text, ok := strings.Cut(line, ours.Mark)
 		if ok {
 			_ = json.Unmarshal([]byte(text), &values) // a line that is cut is a value that is not there
