@@ -134,7 +134,7 @@ func TestACallFindsTheValueThatWasSetWhenItWasSubmitted(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.open()
-		input.SetResult(awaiting{})
+		_ = input.SetResult(awaiting{})
 		for i, f := range append(old, after) {
 			if v := result(t, f); v.Before != 1 || v.After != 1 || v.Other != 10 {
 				t.Errorf("call %d that was submitted before: %+v", i, v)
