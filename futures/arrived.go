@@ -37,7 +37,6 @@ type opener interface {
 	canceller
 	ran() *ran
 	open(until <-chan struct{}) bool
-	isDecoded() bool // the lock of the future is held
 	encoding(snapshot bool) (unit []byte, segments [][]byte, shared bool)
 }
 
@@ -112,9 +111,6 @@ func (a *arrived[A, R]) open(until <-chan struct{}) bool {
 		return false
 	}
 }
-
-// isDecoded implements opener.
-func (a *arrived[A, R]) isDecoded() bool { return a.decoded }
 
 // decode makes the future's value, or its error.
 func (a *arrived[A, R]) decode() {

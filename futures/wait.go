@@ -15,8 +15,7 @@ const (
 	AllCompleted WaitMode = iota
 	// FirstCompleted waits until at least one future is done.
 	FirstCompleted
-	// FirstException waits until a future fails; when none does, until all are done. A cancelled future has not failed, nor has one whose
-	// result only feeds other calls ([SubmitAfter]), unless it was asked for and cannot be decoded.
+	// FirstException waits until a future fails; when none does, until all are done. A cancelled future has not failed.
 	FirstException
 )
 
@@ -81,19 +80,8 @@ func metBy[F Awaitable](fs []F, mode WaitMode) bool {
 	})
 }
 
-// failed tells whether the future finished with an error. It decodes nothing: a result that nobody has asked for is none.
-func (c *core) failed() bool {
-	if c.is() != finished {
-		return false
-	}
-	if !c.late {
-		return c.err != nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o, undecoded := c.owner.(opener)
-	return (!undecoded || o.isDecoded()) && c.err != nil
-}
+// failed tells whether the future finished with an error.
+func (c *core) failed() bool { return c.is() == finished && c.failure() != nil }
 
 // waiter is one blocked Wait.
 type waiter struct {
