@@ -39,7 +39,7 @@ func (g Global[T]) Set(ex Executor, value T) error {
 	}
 	err = e.setGlobal(g.g.name, func(enc *pkl5.Encoder) error { return g.g.codec.Encode(enc, &value) })
 	if err != nil {
-		return fmt.Errorf("futures: global %q keeps its value: %w", g.g.name, err)
+		return fmt.Errorf("futures: global %q is not set: %w", g.g.name, err)
 	}
 	return nil
 }
@@ -49,7 +49,7 @@ var errSetInTask = errors.New("a task cannot set it for its own executor: call S
 // setGlobal makes a generation that has another value of a global.
 func (e *executor) setGlobal(name string, encode func(*pkl5.Encoder) error) error {
 	if !slices.ContainsFunc(e.globals, func(g globalValue) bool { return g.Name == name }) {
-		return fmt.Errorf("the executor was made without one: give it one with WithGlobal, which initializers see (%w)", ErrGlobalNotSet)
+		return fmt.Errorf("the executor was made without a first value: give it one with WithGlobal, and Set can replace it (%w)", ErrGlobalNotSet)
 	}
 	if e.home != nil && e.home.Inside() {
 		return errSetInTask

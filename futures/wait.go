@@ -50,7 +50,7 @@ func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDon
 		return nil, nil, errNoFuture
 	}
 	fs = distinct(fs)
-	if !met(fs, mode) {
+	if !met(ctx, fs, mode) {
 		waitFor(ctx, fs, mode)
 	}
 	for _, f := range fs {
@@ -61,31 +61,39 @@ func Wait[F Awaitable](ctx context.Context, fs []F, mode WaitMode) (done, notDon
 		}
 	}
 	// One may have become done between the end of ctx and here: what was returned is what counts.
-	if ctx.Err() != nil && len(notDone) > 0 && !metBy(done, mode) {
+	if ctx.Err() != nil && len(notDone) > 0 && !metBy(ctx, done, mode) {
 		err = gaveUp(ctx, fmt.Sprintf("%d of %d futures", len(notDone), len(fs)))
 	}
 	return done, notDone, err
 }
 
 // met tells whether the wait for fs is over.
-func met[F Awaitable](fs []F, mode WaitMode) bool {
-	return metBy(fs, mode) || !slices.ContainsFunc(fs, func(f F) bool { return !f.base().isDone() })
+func met[F Awaitable](ctx context.Context, fs []F, mode WaitMode) bool {
+	return metBy(ctx, fs, mode) || !slices.ContainsFunc(fs, func(f F) bool { return !f.base().isDone() })
 }
 
 // metBy tells whether one of fs alone ends the wait.
-func metBy[F Awaitable](fs []F, mode WaitMode) bool {
+func metBy[F Awaitable](ctx context.Context, fs []F, mode WaitMode) bool {
 	return slices.ContainsFunc(fs, func(f F) bool {
 		c := f.base()
-		return mode == FirstCompleted && c.isDone() || mode == FirstException && c.failed()
+		return mode == FirstCompleted && c.isDone() || mode == FirstException && c.failsBy(ctx.Done())
 	})
 }
 
-// failed tells whether the future finished with an error.
-func (c *core) failed() bool { return c.is() == finished && c.failure() != nil }
+// failsBy tells whether the future finished with an error. It has the result decoded if that was put off, and does not wait for that beyond until.
+func (c *core) failsBy(until <-chan struct{}) bool {
+	return c.is() == finished && c.open(until) && c.err != nil
+}
+
+// failed tells whether the future finished with an error, as far as that is known: nothing is decoded for it.
+func (c *core) failed() bool {
+	return c.is() == finished && c.opener() == nil && c.err != nil
+}
 
 // waiter is one blocked Wait.
 type waiter struct {
 	mode  WaitMode
+	until <-chan struct{}
 	left  atomic.Int64
 	ready chan struct{}
 }
@@ -99,7 +107,7 @@ type watch struct {
 
 func (h *watch) fire() *callbackList {
 	w := h.w
-	if w.left.Add(-1) == 0 || w.mode == FirstCompleted || w.mode == FirstException && h.c.failed() {
+	if w.left.Add(-1) == 0 || w.mode == FirstCompleted || w.mode == FirstException && h.c.failsBy(w.until) {
 		select {
 		case w.ready <- struct{}{}:
 		default:
@@ -113,7 +121,7 @@ func waitFor[F Awaitable](ctx context.Context, fs []F, mode WaitMode) {
 	if ctx.Err() != nil {
 		return
 	}
-	w := &waiter{mode: mode, ready: make(chan struct{}, 1)}
+	w := &waiter{mode: mode, until: ctx.Done(), ready: make(chan struct{}, 1)}
 	w.left.Store(int64(len(fs)))
 	hooks := make([]watch, len(fs))
 	for i, f := range fs {

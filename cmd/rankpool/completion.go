@@ -58,7 +58,7 @@ func visible(root *kong.Node) (all []*kong.Node) {
 	return all
 }
 
-// options are the names of a node's options, and whether each takes an operand.
+// options are those of a subcommand that its help lists.
 func options(n *kong.Node) (all []*kong.Flag) {
 	for _, group := range n.AllFlags(true) {
 		all = append(all, group...)

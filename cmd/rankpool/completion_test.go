@@ -22,6 +22,16 @@ func printed(t *testing.T, args ...string) string {
 	return out
 }
 
+// written is a file with what the command prints.
+func written(t *testing.T, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(file, []byte(printed(t, args...)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // What is added to the grammar is in the scripts and in the manual.
 func TestCompletionsAndTheManualHaveEverySubcommandAndOption(t *testing.T) {
 	app := kong.Must(&commands{}, kong.Bind(command.Surroundings{}))
@@ -62,11 +72,7 @@ func TestBashCompletesSubcommandsOptionsTheirValuesAndFiles(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no bash")
 	}
-	dir := t.TempDir()
-	script := filepath.Join(dir, "script")
-	if err := os.WriteFile(script, []byte(printed(t, "completion", "bash")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	script := written(t, "completion", "bash")
 	for line, want := range map[string]string{
 		"rankpool rep":              "report",
 		"rankpool bench --pl":       "--plot",
@@ -78,8 +84,8 @@ func TestBashCompletesSubcommandsOptionsTheirValuesAndFiles(t *testing.T) {
 		"rankpool completion f":     "fish",
 	} {
 		words := strings.Fields(line)
-		cmd := exec.Command(bash, "--norc", "-c", `. ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rankpool; echo "${COMPREPLY[@]}"`, "bash")
-		cmd.Args, cmd.Dir = append(cmd.Args, words...), dir
+		cmd := exec.Command(bash, "--norc", "-c", `. ./text; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rankpool; echo "${COMPREPLY[@]}"`, "bash")
+		cmd.Args, cmd.Dir = append(cmd.Args, words...), filepath.Dir(script)
 		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", line, got, err, want)
@@ -92,11 +98,7 @@ func TestFishCompletesOptionsOfTheSubcommandAndOfNoOther(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no fish")
 	}
-	dir := t.TempDir()
-	script := filepath.Join(dir, "script.fish")
-	if err := os.WriteFile(script, []byte(printed(t, "completion", "fish")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	script := written(t, "completion", "fish")
 	for line, want := range map[string]string{
 		"rankpool rep":                "report",
 		"rankpool bench --pl":         "--plot",
@@ -132,11 +134,7 @@ func TestWhatIsPrintedForOtherProgramsIsReadByThem(t *testing.T) {
 			if err != nil {
 				t.Skipf("there is no %s", c.program)
 			}
-			file := filepath.Join(t.TempDir(), "text")
-			if err := os.WriteFile(file, []byte(printed(t, c.text...)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command(path, append(c.args, file)...)
+			cmd := exec.Command(path, append(c.args, written(t, c.text...))...)
 			var complaints strings.Builder
 			cmd.Stderr = &complaints
 			if err := cmd.Run(); err != nil || complaints.Len() > 0 {

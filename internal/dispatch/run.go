@@ -18,11 +18,8 @@ func (s *server) run(w *work) {
 	s.out.halted = false
 	s.out.open(w.first)
 	s.out.final = w.first + w.units - 1
+	s.dress(w) // before: to wait for values and to decode them is not the units' time
 	w.begun = time.Now()
-	s.dress(w)
-	if w.generation != 0 { // to wait for values and to decode them is not the units' time
-		w.begun = time.Now()
-	}
 	for !s.units(w) {
 	}
 	s.close(w)

@@ -41,10 +41,7 @@ const (
 // LastWords returns a context that ends with ctx, and when the wait for what is at work is over. release must be called.
 func LastWords(ctx context.Context) (bounded context.Context, release context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, lastWords)
-	stop := onSignal(func() {
-		limit := time.AfterFunc(max(lastWordsLeast, time.Until(*GraceEnd())), cancel)
-		context.AfterFunc(ctx, func() { limit.Stop() })
-	})
+	stop := onSignal(func() { afterGrace(ctx, lastWordsLeast, cancel) })
 	return ctx, func() {
 		stop()
 		cancel()

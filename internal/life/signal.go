@@ -177,11 +177,16 @@ func UntilSignal(ctx context.Context, m *dispatch.Master) (bounded context.Conte
 		_, _ = m.Shutdown(ctx, false, true)
 		m.Interrupt(0)
 		// One grace for all executors, however they are closed.
-		limit := time.AfterFunc(time.Until(*GraceEnd()), func() { cancel(errSignalled) })
-		context.AfterFunc(ctx, func() { limit.Stop() })
+		afterGrace(ctx, 0, func() { cancel(errSignalled) })
 	})
 	return ctx, func() {
 		stop()
 		cancel(nil)
 	}
+}
+
+// afterGrace calls f when the grace after a signal is over, but not sooner than in least, unless ctx ends before.
+func afterGrace(ctx context.Context, least time.Duration, f func()) {
+	limit := time.AfterFunc(max(least, time.Until(*GraceEnd())), f)
+	context.AfterFunc(ctx, func() { limit.Stop() })
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -331,7 +330,10 @@ func (r *Recording) failed(f *Failure) string {
 // where is the worker on which it failed, if it is known and the text does not tell it.
 func (f *Failure) where() string {
 	w := f.Pool.bySlot[f.Worker]
-	if w == nil || regexp.MustCompile(fmt.Sprintf(`\bworker %d\b`, f.Worker)).MatchString(f.Text) {
+	if w == nil {
+		return ""
+	}
+	if _, rest, told := strings.Cut(f.Text, fmt.Sprintf("worker %d", f.Worker)); told && (rest == "" || rest[0] < '0' || rest[0] > '9') {
 		return ""
 	}
 	return fmt.Sprintf(", on worker %d%s", w.Slot, onHost(w.Host))

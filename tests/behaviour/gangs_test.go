@@ -9,7 +9,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
 )
 
@@ -58,19 +57,7 @@ func desert(ctx context.Context, m meeting) (int, error) {
 	if err := m.begun(ctx); err != nil {
 		return 0, err
 	}
-	if c.Rank() == c.Size()-1 {
-		switch m.How {
-		case "fails":
-			return 0, ErrEmpty
-		case "panics":
-			panic("deserted")
-		case "is killed":
-			return 0, killItself()
-		}
-		return 0, nil
-	}
-	_, err = comm.Recv[int](ctx, c, c.Size()-1, comm.AnyTag)
-	return 0, err
+	return 0, deserted(ctx, c, m.How)
 }
 
 func newMeeting(t *testing.T) meeting { return meeting{Dir: t.TempDir(), Go: newGate(t)} }

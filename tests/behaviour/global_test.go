@@ -163,19 +163,25 @@ func TestAWorkerThatTakesThePlaceOfAnotherHasTheSameGlobals(t *testing.T) {
 	}, replaces)
 }
 
+// inOnePlace has all workers look at the value of a global, of which there is to be one.
+func inOnePlace(t *testing.T, ex futures.Executor) {
+	t.Helper()
+	places := map[uint64]bool{}
+	for h, err := range futures.Map(within(t), ex, askAtlas, []int{1, 1, 1, 1, 1, 1, 1, 1}) {
+		if err != nil || h.Global+h.Other+h.Arg != "" {
+			t.Errorf("%+v, %v", h, err)
+		}
+		places[h.Place] = true
+	}
+	if len(places) != 1 {
+		t.Errorf("it is in %d places", len(places))
+	}
+}
+
 func TestWorkersThatAreGoroutinesShareTheValueOfAGlobal(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		set, _ := world(1)
 		ex := b.start(t, 4, set...)
-		places := map[uint64]bool{}
-		for h, err := range futures.Map(within(t), ex, askAtlas, []int{1, 1, 1, 1, 1, 1, 1, 1}) {
-			if err != nil || h.Global+h.Other+h.Arg != "" {
-				t.Errorf("%+v, %v", h, err)
-			}
-			places[h.Place] = true
-		}
-		if len(places) != 1 {
-			t.Errorf("it is in %d places", len(places))
-		}
+		inOnePlace(t, ex)
 	}, inside)
 }

@@ -291,16 +291,7 @@ func TestGoroutinesShareAValueThatIsSet(t *testing.T) {
 		sets, _ := world(1)
 		ex := b.start(t, 4, sets...)
 		set(t, ex, atlas, newAtlas(1))
-		places := map[uint64]bool{}
-		for h, err := range futures.Map(within(t), ex, askAtlas, []int{1, 1, 1, 1, 1, 1, 1, 1}) {
-			if err != nil || h.Global+h.Other+h.Arg != "" {
-				t.Errorf("%+v, %v", h, err)
-			}
-			places[h.Place] = true
-		}
-		if len(places) != 1 {
-			t.Errorf("it is in %d places", len(places))
-		}
+		inOnePlace(t, ex)
 	}, inside)
 }
 
@@ -383,7 +374,7 @@ func TestAValueThatCannotBeSetIsAnErrorAndTheOldOneStays(t *testing.T) {
 		ex := b.start(t, 1, futures.WithGlobal(unwillingSet, unwilling{"first"}))
 		says := func(err error, is error, words ...string) {
 			t.Helper()
-			for _, w := range append(words, `futures: global "`, "keeps its value") {
+			for _, w := range append(words, `futures: global "`, "is not set") {
 				if err == nil || is != nil && !errors.Is(err, is) || !strings.Contains(err.Error(), w) {
 					t.Fatalf("%v says nothing of %q, or is not %v", err, w, is)
 				}
@@ -434,7 +425,7 @@ func TestABrokenExecutorAndATaskOfTheExecutorItselfCannotSetAValue(t *testing.T)
 		if err := ex.Bootup(within(t)); !errors.Is(err, futures.ErrBroken) {
 			t.Fatal(err)
 		}
-		if err := alsoSet.Set(ex, 2); !errors.Is(err, futures.ErrBroken) || !contains(err, "keeps its value") {
+		if err := alsoSet.Set(ex, 2); !errors.Is(err, futures.ErrBroken) || !contains(err, "is not set") {
 			t.Error(err)
 		}
 	}, alone)
