@@ -3,6 +3,7 @@ package futures_test
 import (
 	"context"
 	"errors"
+	"io"
 	"sync/atomic"
 	"testing"
 
@@ -94,5 +95,28 @@ func TestAResultThatIsBeingDecodedIsWaitedForNoLongerThanAsked(t *testing.T) {
 	}
 	if len(gate.come) > 0 {
 		t.Error("it is decoded twice")
+	}
+}
+
+// A decoder that hangs holds up neither a Wait beyond its context nor a progress.
+func TestWaitAndProgressDoNotHangWithADecoder(t *testing.T) {
+	input := feeding(t)
+	gate := &gateOfReading{make(chan struct{}, 2), make(chan struct{})}
+	slowGate.Store(gate)
+	defer slowGate.Store(nil)
+	fs := []*futures.Future[slowRead]{input}
+	futures.ShowProgress(io.Discard, "decoded", fs)()
+	if len(gate.come) > 0 {
+		t.Error("a progress has the result decoded")
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	done, notDone, err := futures.Wait(over, append(fs, futures.NewFuture[slowRead]()), futures.FirstException)
+	if len(done) != 1 || len(notDone) != 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d done, %d not, %v", len(done), len(notDone), err)
+	}
+	close(gate.open)
+	if v, err := input.Result(t.Context()); v.n != 7 || err != nil {
+		t.Error(v, err)
 	}
 }
