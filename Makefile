@@ -19,8 +19,8 @@ JOBS     ?= 3
 PLATFORMS ?= linux/amd64 linux/386 linux/arm linux/arm64 freebsd/amd64 windows/amd64 darwin/arm64
 NARROW    ?= ./internal/pkl5 ./internal/registry ./internal/dispatch ./internal/link/...
 
-# The loop of a contributor: what needs no programs to be built.
-SHORT    ?= ./internal/... ./asyncresult ./comm ./futures ./pool ./spmd ./threadpool ./mpicomm ./cmd/... ./tests/arch ./tests/behaviour
+# The loop of a contributor: what needs no programs to be built. The longest package begins first.
+SHORT    ?= ./tests/behaviour ./internal/... ./asyncresult ./comm ./futures ./pool ./spmd ./threadpool ./mpicomm ./cmd/... ./tests/arch
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)

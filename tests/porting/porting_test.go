@@ -95,8 +95,12 @@ func TestTheDocumentShowsExactlyTheFilesThatRun(t *testing.T) {
 		if n := strings.Count(doc, want); n != 1 {
 			t.Errorf("docs/porting.md shows %s, word for word, %d times; it must be once", f.name, n)
 		}
-		if n := strings.Count(doc, "\n```"+f.language+"\n"); n != 1 {
-			t.Errorf("docs/porting.md has %d %s blocks; only the one that is a file runs", n, f.language)
+		whole := "\n```" + f.language + "\n"
+		if f.language == "go" { // parts of programs are compiled with those of the other pages
+			whole = "package main\n"
+		}
+		if n := strings.Count(doc, whole); n != 1 {
+			t.Errorf("docs/porting.md has %d whole %s programs; only the one that is a file runs", n, f.language)
 		}
 	}
 }
