@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,8 +113,10 @@ var acts = map[string]func(ep link.Endpoint){
 	},
 	// A program that holds the worker's end of the socket open beyond the worker's end.
 	"heir": func(ep link.Endpoint) {
-		_, _ = ep.Recv() // by then it has its mark, which would end the heir
-		_ = syscall.Setrlimit(realTime, &syscall.Rlimit{Cur: math.MaxUint64, Max: math.MaxUint64})
+		_, _ = ep.Recv()             // by then it has its mark, which would end the heir
+		var unlimited syscall.Rlimit // of which the numbers have a sign on some systems
+		unlimited.Cur, unlimited.Max = ^unlimited.Cur, ^unlimited.Max
+		_ = syscall.Setrlimit(realTime, &unlimited)
 		c := exec.Command("sleep", "600")
 		c.ExtraFiles = []*os.File{os.NewFile(3, "socket")}
 		if err := c.Start(); err != nil {

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rankpool/rankpool/internal/link"
 	"github.com/rankpool/rankpool/internal/link/proc"
 	"github.com/rankpool/rankpool/internal/testkit"
@@ -241,7 +243,7 @@ func TestASliceThatWasUnmappedIsALossThatSaysSo(t *testing.T) {
 	defer func() { _ = syscall.Munmap(s) }()
 	g.Send(0, link.Frame{Segments: [][]byte{s}})
 	// The addresses stay taken: whatever this process maps next could come to be there, and would be read.
-	if err := syscall.Mprotect(s, syscall.PROT_NONE); err != nil {
+	if err := unix.Mprotect(s, unix.PROT_NONE); err != nil {
 		t.Fatal(os.NewSyscallError("mprotect", err))
 	}
 	_ = syscall.Kill(pid, syscall.SIGCONT)
