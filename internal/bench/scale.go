@@ -20,16 +20,20 @@ func (p *plan) scale() {
 	if p.quick {
 		sizes = sizes[:4]
 	}
-	spec := func(workers int) string {
+	spec := func(workers, each int) string {
 		return fmt.Sprintf("scale,workers=%d,each=%d,enough=%d,seconds=%d", workers, each, p.n(400_000, 20_000), limit)
 	}
 	for _, workers := range sizes {
 		ours := p.f.simulated(workers)
-		us := func(key string) side { return by(ours, spec(workers), "scale."+key) }
+		us := func(key string) side { return by(ours, spec(workers, each), scaleKey(each, key)) }
 		for _, load := range workloads {
 			task := row{name: "scale " + load.name, ours: us(load.name + ".task"), unit: nsTask}
 			if workers > few {
-				task.peer, task.note = by(p.f.simulated(few), spec(few), "scale."+load.name+".task"), fmt.Sprint(few, " workers")
+				likewise := each // tasks for each worker: the first go out one by one, to workers that have none
+				if load.calls {
+					likewise = callsEach(workers, each)
+				}
+				task.peer, task.note = by(p.f.simulated(few), spec(few, likewise), scaleKey(likewise, load.name+".task")), fmt.Sprint(few, " workers")
 			}
 			if workers == scaleWorkers[len(scaleWorkers)-1] {
 				if task.goal = atMostTimes(3); load.mean == 0 {

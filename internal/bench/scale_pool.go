@@ -84,8 +84,12 @@ func Scale(w io.Writer, specs []string, limit time.Duration, profile string) (er
 			}
 			set[key] = n
 		}
-		if err := scale(ctx, set["workers"], set["each"], set["enough"], values); err != nil {
+		measured := map[string]float64{}
+		if err := scale(ctx, set["workers"], set["each"], set["enough"], measured); err != nil {
 			return err
+		}
+		for key, value := range measured {
+			values[scaleKey(set["each"], key)] = value
 		}
 	}
 	text, err := json.Marshal(values)
@@ -94,6 +98,9 @@ func Scale(w io.Writer, specs []string, limit time.Duration, profile string) (er
 	}
 	return err
 }
+
+// scaleKey is the name of a value that was measured with so many tasks for each worker.
+func scaleKey(each int, key string) string { return fmt.Sprintf("scale%d.%s", each, key) }
 
 // simulated is a pool of simulated workers.
 type simulated struct {
@@ -113,20 +120,21 @@ func scale(ctx context.Context, workers, each, enough int, values map[string]flo
 	if err != nil {
 		return err
 	}
-	values["scale.start"] = took.Seconds() / float64(workers)
+	values["start"] = took.Seconds() / float64(workers)
 	for fn, load := range workloads {
 		n := workers * each
 		if load.calls {
-			n = workers * max(1, min(each, mostCalls/workers))
+			n = workers * callsEach(workers, each)
 		}
-		key := "scale." + load.name
+		key := load.name
 		// From here on the master knows what a task takes, and its time passes for the workers too.
 		first, err := p.run(ctx, fn, min(n, 10*workers))
 		if err != nil {
 			return fmt.Errorf("%s: %w", load.name, err)
 		}
-		p.group.SetAttention(first.spent / time.Duration(first.messages))
-		var task, message, share []float64
+		attention := first.spent / time.Duration(first.messages)
+		p.group.SetAttention(attention)
+		var task, message, share, attended []float64
 		for range max(1, min(mostRounds, enough/n)) {
 			r, err := p.run(ctx, fn, n)
 			if err != nil {
@@ -135,17 +143,18 @@ func scale(ctx context.Context, workers, each, enough int, values map[string]flo
 			task = append(task, r.spent.Seconds()/float64(n))
 			message = append(message, r.spent.Seconds()/float64(r.messages))
 			share = append(share, r.best.Seconds()/r.took.Seconds())
+			attended = append(attended, attention.Seconds()*float64(r.messages)/float64(n))
 		}
 		p.group.SetAttention(0)
 		values[key+".task"], values[key+".message"] = median(task), median(message)
 		if load.mean > 0 {
 			values[key+".share"] = median(share)
-			values[key+".reachable"] = min(1, load.mean.Seconds()/float64(workers)/median(task))
+			values[key+".reachable"] = min(1, load.mean.Seconds()/float64(workers)/median(attended))
 		}
 	}
-	values["scale.memory"] = p.memory() / float64(workers)
-	values["scale.ranks"] = keptForRanks(workers) / float64(workers)
-	values["scale.both"] = values["scale.memory"] + values["scale.ranks"]
+	values["memory"] = p.memory() / float64(workers)
+	values["ranks"] = keptForRanks(workers) / float64(workers)
+	values["both"] = values["memory"] + values["ranks"]
 	return nil
 }
 
@@ -153,6 +162,9 @@ const (
 	mostCalls  = 1 << 20 // each takes memory while it waits
 	mostRounds = 25
 )
+
+// callsEach is how many calls there are for each worker where there would be so many tasks.
+func callsEach(workers, each int) int { return max(1, min(each, mostCalls/workers)) }
 
 func newSimulated(workers int) *simulated {
 	p := &simulated{look: time.Hour, workers: workers, bests: map[[2]int]time.Duration{}}
@@ -184,16 +196,16 @@ func newSimulated(workers int) *simulated {
 	return p
 }
 
-// start starts the workers. It returns what that took of the master.
+// start starts the workers. It returns what that took of the master, in processor time: another goroutine makes and starts them.
 func (p *simulated) start(ctx context.Context) (time.Duration, error) {
-	begin := time.Now()
+	begin := processTime()
 	if err := p.master.Boot(); err != nil {
 		return 0, err
 	}
-	if err := p.group.Run(ctx, func() bool { return true }); err != nil { // another goroutine makes and starts them
+	if err := p.group.Run(ctx, func() bool { return true }); err != nil { // it waits for that goroutine
 		return 0, err
 	}
-	took := time.Since(begin)
+	took := processTime() - begin
 	booted := p.master.Booted()
 	err := p.group.Run(ctx, func() bool {
 		select {

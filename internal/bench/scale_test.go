@@ -1,11 +1,16 @@
 package bench
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
 	"context"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/rankpool/rankpool/bench/ours"
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
@@ -79,5 +84,45 @@ func TestASimulatedPoolRunsEveryTaskOnce(t *testing.T) {
 	}
 	if _, err := p.master.Shutdown(context.Background(), true, true); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestScaleTellsWhatWasMeasuredWithOtherNumbersOfTasksApart(t *testing.T) {
+	var out strings.Builder
+	if err := Scale(&out, []string{"scale,workers=2,each=3,enough=1", "scale,workers=4,each=5,enough=1"}, testkit.Limit, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(out.String(), ours.Mark)
+	values := map[string]float64{}
+	if err := json.Unmarshal([]byte(text), &values); err != nil {
+		t.Fatalf("%v in %q", err, out.String())
+	}
+	for _, each := range []int{3, 5} {
+		for _, key := range []string{"0, calls.task", "10 ms.reachable", "start", "both"} {
+			if _, ok := values[scaleKey(each, key)]; !ok {
+				t.Errorf("there is no %q in %v", scaleKey(each, key), values)
+			}
+		}
+	}
+}
+
+func TestCallsAreComparedWithAsManyForEachWorker(t *testing.T) {
+	p := &plan{f: newField(t.TempDir(), "", t.Logf)}
+	p.scale()
+	found := 0
+	for _, g := range p.groups {
+		for _, r := range g.rows {
+			if r.name != "scale 0, calls" || r.peer.who == nil || !strings.HasSuffix(r.ours.key, ".task") {
+				continue
+			}
+			found++
+			each := callsEach(r.ours.who.workers, 100)
+			if want := fmt.Sprintf("scale,workers=%d,each=%d,", few, each); !strings.HasPrefix(r.peer.spec, want) || r.peer.key != scaleKey(each, "0, calls.task") {
+				t.Errorf("%d workers are compared with %s of %s, want %s", r.ours.who.workers, r.peer.key, r.peer.spec, want)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no calls are compared")
 	}
 }
