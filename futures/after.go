@@ -60,7 +60,7 @@ func SubmitAfter[A, R any](ex Executor, fn Func[A, R], input *Future[A], opts ..
 	}
 	tc := own.over(fn.f.task).over(e.cfg.task)
 	g := e.generation.Load()
-	rec, err := newRecording(e, fn.f, tc.journal, g)
+	rec, err := newRecording(e, fn.f, tc.journal, g, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +227,7 @@ func (t *afterTask[A, R]) recall(f *Future[A]) {
 		return
 	}
 	if known {
-		if v, err, ok := t.rec.outcome(o); ok {
+		if v, err, ok := fromRecord(t.rec, o, t.fn.decode); ok {
 			t.master.Forgo(&t.job, dispatch.Known, func() {
 				t.ex.recalled.Add(1)
 				t.ex.notify(t.settleBy(nil, v, err))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/lane"
+	"github.com/rankpool/rankpool/internal/resultlog"
 )
 
 // SubmitEach calls fn once on every worker, with the same argument and at the same time. It returns the future of the results, in the order
@@ -21,6 +22,8 @@ import (
 // another; the error begins with the rank of that call. Other gangs and tasks go on. A call that is lost with its worker is never repeated.
 // Other calls that wait for it in the communicator of the workers ([CommWorkers]) get an error that matches [ErrBroken]. Cancel works until
 // the calls begin. The errors are those of [Submit].
+//
+// [WithJournal] records the results of all members together.
 func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption) (*Future[[]R], error) {
 	e, err := baseOf(ex)
 	if err != nil {
@@ -41,11 +44,24 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	if err != nil {
 		return nil, err
 	}
-	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg}
+	g := e.generation.Load()
+	rec, err := newRecording(e, fn.f, own.journal, g, own.gang)
+	if err != nil {
+		return nil, err
+	}
+	var key resultlog.Key
+	if rec != nil && (own.ctx == nil || own.ctx.Err() == nil) {
+		f, k, err := rec.recallEach(m, &arg)
+		if f != nil || err != nil {
+			return f, err
+		}
+		key = k
+	}
+	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg, rec: rec, key: key}
 	t.owner = t
 	tc := own.over(fn.f.task).over(e.cfg.task)
-	t.more = dispatch.More{Generation: e.generation.Load(), Timeout: tc.timeout, Grace: tc.grace, Gang: true, Workers: own.gang, OneHost: own.oneHost}
-	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares}
+	t.more = dispatch.More{Generation: g, Timeout: tc.timeout, Grace: tc.grace, Gang: true, Workers: own.gang, OneHost: own.oneHost}
+	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares || key != unrecorded}
 	if !e.shares {
 		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)
 		if err != nil {
@@ -72,6 +88,8 @@ type eachTask[A, R any] struct {
 	fn   *function[A, R]
 	ex   *executor
 	arg  A
+	rec  *recording[A, R] // nil: it is not recorded
+	key  resultlog.Key    // under which
 
 	mu      sync.Mutex
 	results []R
@@ -79,6 +97,8 @@ type eachTask[A, R any] struct {
 	left    int
 	failed  error            // of the first that failed by itself
 	longest *dispatch.Record // of the calls that have ended
+
+	undecoded bool // a result has come and cannot be decoded
 }
 
 // cancelled tells the scheduler that the future was cancelled.
@@ -113,6 +133,11 @@ func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte, by
 	_, _, size := dispatch.ResultHeader(data)
 	v, err := t.fn.decode(data[size:], segments)
 	t.results[unit] = v
+	if err != nil {
+		t.mu.Lock()
+		t.undecoded = true
+		t.mu.Unlock()
+	}
 	t.end(by, t.ofMember(unit, err))
 	return false
 }
@@ -149,6 +174,7 @@ func (t *eachTask[A, R]) end(by *dispatch.Record, err error) {
 	over := t.left == 0
 	t.mu.Unlock()
 	if over {
+		t.record()
 		t.ex.notify(t.settleBy(t.longest, t.results, t.failed))
 	}
 }

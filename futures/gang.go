@@ -54,5 +54,8 @@ func applyEach(c *taskConfig, opts []EachOption) error {
 	if c.oneHost && c.gang == 0 {
 		return errors.New("OnOneHost needs OnWorkers(k), which sets the size of the gang")
 	}
+	if c.journal != nil && c.gang == 0 {
+		return errors.New("WithJournal needs OnWorkers(k): a gang is recorded with its size, and that of all workers is not known in advance")
+	}
 	return nil
 }

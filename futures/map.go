@@ -84,7 +84,7 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		task: c.task.over(fn.f.task).over(e.cfg.task), news: make(chan struct{}, 1), generation: e.generation.Load(),
 	}
 	r.flow = &dispatch.Flow{Priority: r.task.priority}
-	rec, err := newRecording(e, fn.f, r.task.journal, r.generation)
+	rec, err := newRecording(e, fn.f, r.task.journal, r.generation, 0)
 	if err != nil {
 		return only[R](err)
 	}

@@ -22,13 +22,13 @@ import (
 	"github.com/rankpool/rankpool/journal"
 )
 
-// CallOption is an option of one call or one map, of any verb except [SubmitEach].
+// CallOption is an option of one call, one gang or one map, of any verb.
 type CallOption interface {
-	TaskOption
+	SingleOption
 	AnyMapOption
 }
 
-// WithJournal records the results of a call, or of the elements of a map, in j. What is recorded there already is delivered without
+// WithJournal records the results of a call, of a gang, or of the elements of a map, in j. What is recorded there already is delivered without
 // running. So a program that was killed and is started again goes on where it was: see docs/long-jobs.md.
 //
 // A call is identified by its function's name and version ([WithVersion]), the layout of its types, what the executor gives its workers
@@ -41,6 +41,10 @@ type CallOption interface {
 // a [*RecordedError] instead. Calls that were cancelled, interrupted or lost with their worker are not recorded. Elements of a map travel
 // and are recorded one by one, so [WithChunkSize] has no effect.
 //
+// A gang ([SubmitEach]) is one entry with the results of all its members, which is recorded when all have succeeded. If a member fails or is
+// lost, all of them run again the next time. The size of the gang is part of what identifies it, so [OnWorkers] is needed. A recorded gang is
+// delivered even if the executor has fewer workers.
+//
 // If a function cannot be recorded, the error of the call or of the map says why: a [Local] one has no lasting name. A nil journal has no
 // effect.
 func WithJournal(j *journal.Journal) CallOption { return journalOption{j} }
@@ -48,9 +52,10 @@ func WithJournal(j *journal.Journal) CallOption { return journalOption{j} }
 // journalOption is WithJournal.
 type journalOption struct{ j *journal.Journal }
 
-func (o journalOption) task(c *taskConfig) error  { c.journal = (*resultlog.Log)(o.j); return nil }
-func (o journalOption) forMap(c *mapConfig) error { return o.task(&c.task) }
-func (o journalOption) forList()                  {}
+func (o journalOption) task(c *taskConfig) error    { c.journal = (*resultlog.Log)(o.j); return nil }
+func (o journalOption) forEach(c *taskConfig) error { return o.task(c) }
+func (o journalOption) forMap(c *mapConfig) error   { return o.task(&c.task) }
+func (o journalOption) forList()                    {}
 
 // RecordedError is the error of a call that had failed before and did not run again, because the journal was opened with
 // [journal.SkipFailures].
@@ -70,6 +75,8 @@ type recording[A, R any] struct {
 	fn  *function[A, R]
 	of  *resultlog.Func
 	ex  *executor
+
+	gang int // how many members it runs on; 0: single calls
 }
 
 // recordingKey is what an executor finds the function of a log by.
@@ -77,23 +84,24 @@ type recordingKey struct {
 	log        *resultlog.Log
 	fn         any
 	generation uint64 // of the globals
+	gang       int
 }
 
-// newRecording returns the recording of a function; nil without a log.
-func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log, g *dispatch.Generation) (*recording[A, R], error) {
+// newRecording returns the recording of a function, for gangs of a size or, if that is 0, for single calls; nil without a log.
+func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log, g *dispatch.Generation, gang int) (*recording[A, R], error) {
 	if log == nil {
 		return nil, nil
 	}
 	if fn.local {
 		return nil, fmt.Errorf("futures: WithJournal: %s is a Local function without a lasting name: give it one with Register", fn.name)
 	}
-	key := recordingKey{log: log, fn: fn}
+	key := recordingKey{log: log, fn: fn, gang: gang}
 	if g != nil {
 		key.generation = g.Number
 	}
 	of, known := e.recordings.Load(key)
 	if !known {
-		sum, err := dependencies(e, fn, g)
+		sum, err := dependencies(e, fn, g, gang)
 		if err != nil {
 			return nil, fmt.Errorf("futures: WithJournal: %w", err)
 		}
@@ -103,12 +111,12 @@ func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log,
 		}
 		of, _ = e.recordings.LoadOrStore(key, f)
 	}
-	return &recording[A, R]{log, fn, of.(*resultlog.Func), e}, nil
+	return &recording[A, R]{log, fn, of.(*resultlog.Func), e, gang}, nil
 }
 
 // dependencies condenses what a result depends on but the name and version of its function and its argument. Results are decoded as they were encoded, so the machine's kind
 // belongs to it.
-func dependencies[A, R any](e *executor, fn *function[A, R], gen *dispatch.Generation) (sum [16]byte, err error) {
+func dependencies[A, R any](e *executor, fn *function[A, R], gen *dispatch.Generation, gang int) (sum [16]byte, err error) {
 	var b []byte
 	add := func(what string, values ...string) {
 		for _, s := range append([]string{what}, values...) {
@@ -172,6 +180,9 @@ func dependencies[A, R any](e *executor, fn *function[A, R], gen *dispatch.Gener
 			return sum, fmt.Errorf("initializer %s: %w", i.name, err)
 		}
 		add("initializer", i.name, string(arg))
+	}
+	if gang > 0 {
+		add("gang", strconv.Itoa(gang))
 	}
 	add("dir", e.cfg.dir)
 	for _, name := range slices.Sorted(maps.Keys(e.cfg.env)) {
@@ -305,7 +316,7 @@ func (rec *recording[A, R]) recall(m *dispatch.Master, arg *A) (*Future[R], resu
 
 // recalled returns a future that is done with what is recorded of a call. It is nil if that cannot be decoded: then the call runs.
 func (rec *recording[A, R]) recalled(o resultlog.Outcome) *Future[R] {
-	v, err, ok := rec.outcome(o)
+	v, err, ok := fromRecord(rec, o, rec.fn.decode)
 	if !ok {
 		return nil
 	}
@@ -315,8 +326,8 @@ func (rec *recording[A, R]) recalled(o resultlog.Outcome) *Future[R] {
 	return &t.Future
 }
 
-// outcome returns what is recorded of a call; ok is false if that cannot be decoded.
-func (rec *recording[A, R]) outcome(o resultlog.Outcome) (v R, failure error, ok bool) {
+// fromRecord returns what is recorded of a call or a gang; ok is false if that cannot be decoded.
+func fromRecord[A, R, V any](rec *recording[A, R], o resultlog.Outcome, decode func(stream []byte, segments [][]byte) (V, error)) (v V, failure error, ok bool) {
 	if o.Failed {
 		return v, rec.failure(o), true
 	}
@@ -326,7 +337,7 @@ func (rec *recording[A, R]) outcome(o resultlog.Outcome) (v R, failure error, ok
 			return v, nil, false
 		}
 	}
-	v, err = rec.fn.decode(o.Stream, o.Segments)
+	v, err = decode(o.Stream, o.Segments)
 	return v, nil, err == nil
 }
 

@@ -39,7 +39,7 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 		return nil, err
 	}
 	g := e.generation.Load()
-	rec, err := newRecording(e, fn.f, tc.journal, g)
+	rec, err := newRecording(e, fn.f, tc.journal, g, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,11 @@ var noted = futures.Register("noted", func(i int) ([]float64, error) {
 	if looks.Load() {
 		return nil, context.Canceled // which is not recorded
 	}
+	return runNoted(i)
+}, futures.WithVersion("1"))
+
+// runNoted is the run of noted.
+func runNoted(i int) ([]float64, error) {
 	time.Sleep(time.Millisecond) // it computes
 	f, err := os.OpenFile(filepath.Join(os.Getenv(directoryVariable), "ran-"+os.Getenv(runVariable)), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -47,7 +52,7 @@ var noted = futures.Register("noted", func(i int) ([]float64, error) {
 	}
 	_, err = fmt.Fprintln(f, i)
 	return keptResult(i), errors.Join(err, f.Close())
-}, futures.WithVersion("1"))
+}
 
 func keptResult(i int) []float64 {
 	values := make([]float64, 1)
@@ -82,6 +87,57 @@ func init() {
 	}
 }
 
+// notedGang is noted as a gang, of which each member notes that it runs.
+var notedGang = futures.RegisterContext("notedGang", func(ctx context.Context, i int) ([]float64, error) {
+	if looks.Load() {
+		return nil, context.Canceled // which is not recorded
+	}
+	c, err := futures.CommWorkers(ctx)
+	if err == nil {
+		err = c.Barrier(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	values, err := runNoted(i)
+	for k := range values {
+		values[k] += float64(c.Rank())
+	}
+	return values, err
+}, futures.WithVersion("1"))
+
+// gangSize is how many members it has.
+const gangSize = 2
+
+func init() {
+	roles["recording gangs"] = func(ctx context.Context) error {
+		j, err := journal.Open(filepath.Join(os.Getenv(directoryVariable), "journal"))
+		if err != nil {
+			return err
+		}
+		defer j.Close()
+		n := atOnce(strconv.Atoi(os.Getenv(elementsVariable)))
+		return futures.With(ctx, func(ex futures.Executor) error {
+			all := sha256.New()
+			var gangs []*futures.Future[[][]float64]
+			for i := range n {
+				gangs = append(gangs, atOnce(futures.SubmitEach(ex, notedGang, i, futures.OnWorkers(gangSize), futures.WithJournal(j))))
+			}
+			for _, f := range gangs {
+				ranks, err := f.Result(ctx)
+				if err != nil {
+					return err
+				}
+				for _, v := range ranks {
+					must(binary.Write(all, binary.LittleEndian, v))
+				}
+			}
+			fmt.Printf("%x\n", all.Sum(nil))
+			return nil
+		}, futures.WithMaxWorkers(3))
+	}
+}
+
 func numbers(n int) []int {
 	all := make([]int, n)
 	for i := range all {
@@ -100,15 +156,23 @@ func kills(few int) int {
 
 // keptJob is a job whose master is killed.
 type keptJob struct {
-	dir, backend string
-	n            int
+	dir, backend, role string
+	n                  int
+}
+
+// members is how many calls an element is.
+func (k keptJob) members() int {
+	if k.role == "recording" {
+		return 1
+	}
+	return gangSize
 }
 
 // begin starts its master.
 func (k keptJob) begin(t *testing.T, run int, out io.Writer) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(limited(t), os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"=recording", directoryVariable+"="+k.dir, "RANKPOOL_BACKEND="+k.backend,
+	cmd.Env = append(os.Environ(), roleVariable+"="+k.role, directoryVariable+"="+k.dir, "RANKPOOL_BACKEND="+k.backend,
 		elementsVariable+"="+strconv.Itoa(k.n), runVariable+"="+strconv.Itoa(run))
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	cmd.WaitDelay = patience
@@ -167,19 +231,42 @@ func (k keptJob) recorded(t *testing.T) (all []int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ex, err := futures.NewThreadPoolExecutor()
+	ex, err := futures.NewThreadPoolExecutor(futures.WithMaxWorkers(gangSize))
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := 0
-	for v, err := range futures.Map(limited(t), ex, noted, numbers(k.n), futures.WithJournal(j)) {
+	look := func(err error, results ...[]float64) {
+		t.Helper()
+		right := err == nil && len(results) == k.members()
+		for rank, v := range results {
+			want := keptResult(i)
+			for x := range want {
+				want[x] += float64(rank)
+			}
+			right = right && slices.Equal(v, want)
+		}
 		switch {
-		case err == nil && slices.Equal(v, keptResult(i)):
+		case right:
 			all = append(all, i)
 		case !errors.Is(err, context.Canceled):
-			t.Fatalf("element %d: %d values, %v", i, len(v), err)
+			t.Fatalf("element %d: %d results, %v", i, len(results), err)
 		}
 		i++
+	}
+	if k.role == "recording" {
+		for v, err := range futures.Map(limited(t), ex, noted, numbers(k.n), futures.WithJournal(j)) {
+			look(err, v)
+		}
+	} else {
+		for i := range k.n {
+			f, err := futures.SubmitEach(ex, notedGang, i, futures.OnWorkers(gangSize), futures.WithJournal(j))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ranks, err := f.Result(limited(t))
+			look(err, ranks...)
+		}
 	}
 	if err := errors.Join(ex.Close(), j.Close()); err != nil {
 		t.Fatal(err)
@@ -188,12 +275,15 @@ func (k keptJob) recorded(t *testing.T) (all []int) {
 }
 
 func TestAMasterThatIsKilledAtRandomInstantsRunsNothingAgainThatWasRecorded(t *testing.T) {
-	for _, backend := range []string{"processes", "threads"} {
-		t.Run(backend, func(t *testing.T) {
+	for _, kind := range []struct{ backend, role string }{{"processes", "recording"}, {"threads", "recording"}, {"processes", "recording gangs"}} {
+		t.Run(kind.backend+"/"+kind.role, func(t *testing.T) {
 			rounds := kills(5)
 			n := 300 + 150*rounds
-			want := keptJob{t.TempDir(), backend, n}.finish(t, 0)
-			k := keptJob{t.TempDir(), backend, n}
+			if kind.role != "recording" {
+				n /= gangSize
+			}
+			want := keptJob{t.TempDir(), kind.backend, kind.role, n}.finish(t, 0)
+			k := keptJob{t.TempDir(), kind.backend, kind.role, n}
 			since := map[int]int{} // elements that are recorded, to the run after which they were
 			for run := range rounds {
 				cmd := k.begin(t, run, io.Discard)
@@ -232,6 +322,15 @@ func TestAMasterThatIsKilledAtRandomInstantsRunsNothingAgainThatWasRecorded(t *t
 			}
 			if got := k.finish(t, rounds); got != want || len(got) < 64 {
 				t.Errorf("it ends with %q, and undisturbed with %q", got, want)
+			}
+			last := map[int]int{}
+			for _, i := range k.ran(t, rounds) {
+				last[i]++
+			}
+			for i, n := range last {
+				if n != k.members() {
+					t.Errorf("%d of %d members of element %d ran in the last run", n, k.members(), i)
+				}
 			}
 			for run := range rounds + 1 {
 				for _, i := range k.ran(t, run) {
