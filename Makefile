@@ -1,11 +1,12 @@
 # make help lists the targets.
 #
 # Lanes. Each is a target, and make test runs several at a time (tools/lanes): most of them wait for processes, launchers and limits.
-# What shows races runs under the race detector: every package without MPI (race), and with MPI the binding, the link, the suite of
-# behaviours and the jobs that lose ranks. The others run without it, and all of them with it in make nightly. Tests that take too much time
-# or memory there have names that begin with TestLarge or contain GiB; they skip themselves under -race with the reason. Those that
-# need gigabytes run in a lane (large) beside which no other one runs. The order of a package's tests is another one each time, and
-# printed when one fails. TIMEOUT is a limit against hanging for a package; TESTS_LIMIT=10m sets that of a single wait.
+# What shows races runs under the race detector: the packages without MPI (race), and with MPI the binding, the link, the suite of
+# behaviours and the jobs that lose ranks. The others run without it, and all of them with it in make nightly. What no race is looked for
+# in (unraced) is not built with it: tests that read files and run the command, and models that one goroutine explores. Tests that take
+# too much time or memory there have names that begin with TestLarge or contain GiB; they skip themselves under -race with the reason.
+# Those that need gigabytes run in a lane (large) beside which no other one runs. The order of a package's tests is another one each time,
+# and printed when one fails. TIMEOUT is a limit against hanging for a package; TESTS_LIMIT=10m sets that of a single wait.
 
 GO       ?= go
 SHELL    := /bin/sh
@@ -26,14 +27,14 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test short nightly ci deps check narrow ledgers kills large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
+.PHONY: help test short nightly ci deps check narrow unraced ledgers kills large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
 	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
 
 # The longest lanes begin first. The race lane is last: its lines close the output.
-LANES := cluster-openmpi mpi-openmpi cluster-mpich mpi-mpich mpi-anywhere narrow check
+LANES := cluster-openmpi mpi-openmpi unraced cluster-mpich mpi-mpich mpi-anywhere narrow check
 RUN_LANES = GO='$(GO)' MAKE='$(MAKE)' $(GO) run ./tools/lanes -jobs $(JOBS) -alone large,fuzz
 
 test: ## run every test, in lanes; installs nothing, but in a container and with CI=true
@@ -48,7 +49,7 @@ short: ## run the tests of a contributor's loop, the packages and the behaviours
 nightly: ## run everything under the race detector, each fuzz test for a minute, and the repeated runs
 	@GO='$(GO)' tools/need-go
 	@$(MAKE) --no-print-directory deps
-	@FUZZTIME=60 $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers kills matrix-short race
+	@FUZZTIME=60 RACE_PACKAGES=./... $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers kills matrix-short race
 
 ci: ## what .ci/run does, that is, install, then run what make test does, the fuzz tests for some seconds and the repeated runs
 	@GO='$(GO)' tools/need-go
@@ -102,26 +103,37 @@ kills: ## kill masters that have a journal at 200 instants each, and look at wha
 	@echo '== kills'
 	RANKPOOL_KILLS=200 $(GOTEST) -run 'IsKilledAt(Any|Random)Instant' ./internal/resultlog ./tests/faults
 
+# These read files, and build and run programs without the detector.
+UNRACED := ./tests/arch ./tests/command ./tests/docs ./tests/porting ./tests/report ./tools/...
+MODELS  := ^TestInEveryOrderOfSteps|^TestTheModelFinds
+
+unraced: ## run the tests in which no race is looked for
+	@echo '== tests in which no race is looked for'
+	$(GOTEST) $(UNRACED)
+	$(GOTEST) -run '$(MODELS)' ./internal/dispatch
+
+RACE_PACKAGES ?= $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNRACED))")
+
 # Without a C compiler they run without it. The detector has every process idle for a second at its exit unless told otherwise.
-race: ## run the tests under the race detector
+race: ## run the tests under the race detector, but those of unraced
 	@echo '== tests under the race detector'
-	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GOTEST) -race ./... ;; 1) set -x; $(GOTEST) ./... ;; *) exit 1 ;; esac
+	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GOTEST) -race $(RACE_PACKAGES) ;; 1) set -x; $(GOTEST) $(RACE_PACKAGES) ;; *) exit 1 ;; esac
 
 # What MPI adds. MPITEST_LAUNCHER is whose mpiexec starts the ranks, and so whose library they load; build/mpi-env is for what imports
 # mpicomm, and is linked with it. The packages come one at a time: each starts several processes that compute. Goroutines and local
-# processes are the same beside either library: MODES=ranks leaves them out.
+# processes are the same beside either library: MODES=ranks leaves them out. go vet looks at the other packages in mpi-anywhere.
 MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./mpicomm ./tests/pool
 RACED := TheBehaviourSuite|EveryTaskIsToldOnce|ALoss|ARankKilled|ThreadLevel
 MPI = $(CAN); eval "$$(build/mpi-env $*)" && export MPITEST_LAUNCHER=$* TESTS_WHOLE=1
 
 mpi-openmpi: mpi-%: ## run the tests of MPI under Open MPI
 	@echo '== tests under $*'
-	@$(MPI) && set -x && $(GO) vet -tags mpi ./... && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
+	@$(MPI) && set -x && $(GO) vet -tags mpi $(MPI_PACKAGES) && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
 	$(GOTEST) -parallel 4 -tags mpi -skip 'GiB|TheBehaviourSuite|LargeLedger' ./tests/modes && $(GOTEST) -parallel 4 -race -tags mpi -run '$(RACED)' -skip WhileWorkersAre ./tests/modes
 
 mpi-mpich: mpi-%: ## run the tests of MPI under MPICH
 	@echo '== tests under $*'
-	@$(MPI) && set -x && $(GO) vet -tags mpi ./... && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
+	@$(MPI) && set -x && $(GO) vet -tags mpi $(MPI_PACKAGES) && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
 	MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip 'GiB|LargeLedger|WhileWorkersAre' ./tests/modes
 
 race-mpi-openmpi race-mpi-mpich: race-mpi-%:

@@ -378,8 +378,9 @@ var sizes = []size{
 }
 
 func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
+	unraced(t)
 	for _, z := range sizes {
-		if (testkit.Race || testing.Short()) && (z.losses > 0 || z.looks > 1) { // there is one goroutine, and the detector makes it slow
+		if testing.Short() && (z.losses > 0 || z.looks > 1) {
 			continue
 		}
 		e := newExplorer(noFault)
@@ -393,8 +394,17 @@ func TestInEveryOrderOfStepsEachUnitRunsOnceAndIsAnsweredOnce(t *testing.T) {
 	}
 }
 
+// unraced skips a test of one goroutine where the race detector is, which would only make it slow.
+func unraced(t *testing.T) {
+	t.Helper()
+	if testkit.Race {
+		t.Skip("one goroutine explores the model: make unraced does it without the race detector")
+	}
+}
+
 // Each of these was the code's once, or is a step away from it.
 func TestTheModelFindsAWorkerThatDecidesWrongly(t *testing.T) {
+	unraced(t)
 	if testing.Short() {
 		t.Skip("it examines the model, which changes seldom, and takes as long as all other tests of this package")
 	}

@@ -1,6 +1,7 @@
 package pkl5_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -88,6 +89,7 @@ var bitwise = cmp.Options{
 	cmp.Comparer(func(a, b complex64) bool {
 		return math.Float32bits(real(a)) == math.Float32bits(real(b)) && math.Float32bits(imag(a)) == math.Float32bits(imag(b))
 	}),
+	cmp.Comparer(func(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }), // and not each byte as a value of its own
 	cmp.Comparer(func(a, b big.Int) bool { return a.Cmp(&b) == 0 }),
 	cmp.Comparer(func(a, b big.Float) bool { return a.Cmp(&b) == 0 && a.Prec() == b.Prec() }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
