@@ -30,6 +30,9 @@ type Job struct {
 	Specs   []string      // what to measure
 	Limit   time.Duration // after which every process of the job ends by itself
 	Profile string        // a folder for profiles of the processor's time; empty: none are taken
+
+	Options []futures.Option            // further ones of the executor
+	Beside  func(context.Context) error // called by the master before it measures, if not nil; its context ends with the work
 }
 
 // exitExpired is the status of a process that has reached its limit.
@@ -64,6 +67,13 @@ type bench struct {
 }
 
 func (j Job) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if j.Beside != nil {
+		if err := j.Beside(ctx); err != nil {
+			return err
+		}
+	}
 	var ex futures.Executor
 	for _, spec := range j.Specs {
 		name, rest, _ := strings.Cut(spec, ",")
@@ -81,7 +91,7 @@ func (j Job) run(ctx context.Context) error {
 		}
 		if ex == nil && !alone[name] {
 			var err error
-			if ex, err = open(ctx, j.Backend, j.Workers); err != nil {
+			if ex, err = open(ctx, j.Backend, j.Workers, j.Options...); err != nil {
 				return err
 			}
 			defer ex.Close()
@@ -154,16 +164,17 @@ const automatic = "auto"
 
 // open starts the workers of a backend and waits for them. The error says so when it is not what was asked for: figures of
 // another backend must not pass for those of this one.
-func open(ctx context.Context, backend string, workers int) (ex futures.Executor, err error) {
-	switch limit := futures.WithMaxWorkers(max(1, workers)); backend {
+func open(ctx context.Context, backend string, workers int, options ...futures.Option) (ex futures.Executor, err error) {
+	limited := append(slices.Clone(options), futures.WithMaxWorkers(max(1, workers)))
+	switch backend {
 	case automatic:
-		ex, err = executor(futures.NewMPIPoolExecutor())
+		ex, err = executor(futures.NewMPIPoolExecutor(options...))
 	case "threads":
-		ex, err = executor(futures.NewThreadPoolExecutor(limit))
+		ex, err = executor(futures.NewThreadPoolExecutor(limited...))
 	case "processes":
-		ex, err = executor(futures.NewProcessPoolExecutor(limit))
+		ex, err = executor(futures.NewProcessPoolExecutor(limited...))
 	case "mpi":
-		ex, err = executor(futures.NewMPIPoolExecutor(limit))
+		ex, err = executor(futures.NewMPIPoolExecutor(limited...))
 	default:
 		err = fmt.Errorf("bench: there is no backend %q", backend)
 	}

@@ -137,7 +137,7 @@ func (c Options) Run(s command.Surroundings) error {
 }
 
 // whenNamed are the figures that take long: they are measured when they are named, the curves also when they are needed.
-var whenNamed = []string{"curves", "grain", "goroutines", "recording", "scale", "soak"}
+var whenNamed = []string{"curves", "grain", "goroutines", "observing", "scale", "soak"}
 
 // chosen are the figures to measure.
 func (c Options) chosen() []string {

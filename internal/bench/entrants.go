@@ -76,6 +76,7 @@ type field struct {
 	program  chore // builds this command with MPI
 	ping     chore
 	pools    chore
+	watcher  chore // builds bench/watched
 	python   chore
 	mpi4py   struct {
 		interpreter string
@@ -95,6 +96,7 @@ func newField(scratch, module string, log func(string, ...any)) *field {
 	f.program.do = f.buildOurs
 	f.ping.do = func(ctx context.Context) error { return f.compileC(ctx, f.path("ping"), peers.Ping, nil, nil) }
 	f.pools.do = func(ctx context.Context) error { return f.buildExtra(ctx, "pools") }
+	f.watcher.do = f.buildWatched
 	f.python.do = f.lookForPython
 	f.mpi4py.look.do = f.lookForMPI4Py
 	return f

@@ -7,7 +7,7 @@ import (
 )
 
 // figureNames are the figures in the order in which they are measured.
-var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "grain", "goroutines", "recording", "scale", "soak"}
+var figureNames = []string{"submit", "map", "latency", "echo", "wake", "threads", "skew", "heap", "start", "sleep", "idle", "hosts", "curves", "grain", "goroutines", "observing", "scale", "soak"}
 
 // aboutFigures says what each is, for --help.
 var aboutFigures = map[string]string{
@@ -27,7 +27,7 @@ var aboutFigures = map[string]string{
 	"curves":     "over workers, chunk sizes and message sizes; measured when named, or for --plot",
 	"grain":      "the shortest task at which half of the workers' time is useful, and the useful share from 20 µs to 1 ms; measured when named",
 	"goroutines": "64 to 65,536 goroutines: tiny calls, tasks that sleep, start, memory; measured when named",
-	"recording":  "tiny elements of a map and tasks of 1 ms, with a recording and without one; measured when named",
+	"observing":  "what a recording, a monitor and a hook cost a map, calls and tasks of 1 ms; measured when named",
 	"scale":      "the master over 1 to 131,072 simulated workers: time, memory, share of the ideal; measured when named, once",
 	"soak":       "memory of master and worker over 10 minutes of everything at full rate; measured when named, once",
 }
@@ -74,8 +74,8 @@ func (p *plan) add(figure string) {
 		p.goroutines()
 	case "grain":
 		p.grain()
-	case "recording":
-		p.recording()
+	case "observing":
+		p.observing()
 	case "scale":
 		p.scale()
 	case "soak":

@@ -86,11 +86,12 @@ var layers = map[string][]string{
 	"threadpool":  {"pool", "asyncresult", "futures", "internal/..."},
 
 	// Programs use what users use.
-	"cmd/...":      {"bench/ours", "internal/..."},
-	"bench/...":    {"futures", "asyncresult", "pool", "threadpool"},
-	"examples/...": {"comm", "journal", "monitor", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
-	"tests/...":    {"comm", "journal", "monitor", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
-	"tools/...":    {},
+	"cmd/...":       {"bench/ours", "internal/..."},
+	"bench/...":     {"futures", "asyncresult", "pool", "threadpool"},
+	"bench/watched": {"bench/ours", "futures", "monitor"},
+	"examples/...":  {"comm", "journal", "monitor", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool"},
+	"tests/...":     {"comm", "journal", "monitor", "mpicomm", "futures", "spmd", "asyncresult", "pool", "threadpool", "internal/..."},
+	"tools/...":     {},
 }
 
 // testOnly are the packages that only tests and other such packages import; they alone may import testing.
