@@ -19,10 +19,12 @@ import (
 //
 // Signals do to a test what they do without rankpool. When all executors are closed no goroutine of rankpool is left, so goleak.VerifyNone
 // passes. Where ranks are the workers, some goroutines live as long as the job: the one that has MPI's thread, the one that receives from
-// the ranks, and those that watch them. Give their names to goleak.IgnoreAnyFunction:
+// the ranks, those that watch them, and the one that tells ranks on other hosts that the master is there. Give their names to
+// goleak.IgnoreAnyFunction:
 //
 //	github.com/rankpool/rankpool/internal/mpi.holdThread
 //	github.com/rankpool/rankpool/internal/link/mpilink.(*Hub).run
+//	github.com/rankpool/rankpool/internal/link/mpilink.(*Hub).beat
 //	github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd
 //	github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd.func1
 func TestMain(m interface{ Run() int }) {

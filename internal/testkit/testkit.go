@@ -24,9 +24,11 @@ func (c checked) Run() int {
 	if status != 0 {
 		return status
 	}
-	// A spawn that was given up ends in its own time. The world's ranks are watched as long as the job lasts.
-	const watch = "github.com/rankpool/rankpool/internal/link/mpilink.process.awaitEnd"
-	options := []goleak.Option{ignore, goleak.IgnoreAnyFunction(watch), goleak.IgnoreAnyFunction(watch + ".func1")}
+	// A spawn that was given up ends in its own time. The world's ranks are watched, and told of the master, as long as the job lasts.
+	options := []goleak.Option{ignore}
+	for _, name := range []string{"process.awaitEnd", "process.awaitEnd.func1", "(*Hub).beat"} {
+		options = append(options, goleak.IgnoreAnyFunction("github.com/rankpool/rankpool/internal/link/mpilink."+name))
+	}
 	if err := Leaks(options...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -207,7 +207,7 @@ func TestInterruptTasksEndsTheContextsOfWhatRuns(t *testing.T) {
 func TestNoGoroutineIsLeftToATestThatClosesItsExecutor(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		options := []goleak.Option{goleak.IgnoreCurrent()} // of tests before
-		for _, name := range []string{"mpi.holdThread", "link/mpilink.(*Hub).run", "link/mpilink.process.awaitEnd", "link/mpilink.process.awaitEnd.func1"} {
+		for _, name := range []string{"mpi.holdThread", "link/mpilink.(*Hub).run", "link/mpilink.(*Hub).beat", "link/mpilink.process.awaitEnd", "link/mpilink.process.awaitEnd.func1"} {
 			options = append(options, goleak.IgnoreAnyFunction("github.com/rankpool/rankpool/internal/"+name))
 		}
 		ex, err := b.make()

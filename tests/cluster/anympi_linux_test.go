@@ -68,6 +68,33 @@ func TestOneFileLoadsUnderSrunTheMPIThatUnderstandsIt(t *testing.T) {
 	})
 }
 
+func TestTheBehaviourSuiteOfOneFilePassesUnderSrun(t *testing.T) {
+	dir := loading(t).Dir
+	suite := filepath.Join(dir, "behaviour.test")
+	build := exec.Command("go", "test", "-c", "-tags", "mpi", "-o", suite, "../behaviour")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
+	folder, err := filepath.Abs("../behaviour")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, family := range speaks {
+		if family != library { // the other one's lane runs the other one
+			continue
+		}
+		t.Run(kind, func(t *testing.T) {
+			// The folder for temporary files is one that the hosts share: /tmp is another one on each of them.
+			o := slurmRunFor(t, testkit.Suite, unnamed, "srun", "--mpi="+kind, "-N", "3", "-n", "4", "--chdir="+folder,
+				"env", "TMPDIR="+dir, suite, "-test.timeout="+(3*limit).String())
+			if o.succeeded(t); !strings.Contains(o.output, "PASS") {
+				t.Errorf("no PASS:\n%s", o.output)
+			}
+		})
+	}
+}
+
 func TestARankOfAnyFileThatIsKilledUnderSrunCostsItsTask(t *testing.T) {
 	programs := loading(t)
 	probe := programs.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")

@@ -180,6 +180,12 @@ func (c *cluster) slurmLogs() string {
 // slurmRun runs a command of Slurm on the first host, in a directory of its own.
 func slurmRun(t *testing.T, env []string, args ...string) outcome {
 	t.Helper()
+	return slurmRunFor(t, limit, env, args...)
+}
+
+// slurmRunFor does it with a limit for jobs that take longer than others.
+func slurmRunFor(t *testing.T, limit time.Duration, env []string, args ...string) outcome {
+	t.Helper()
 	c, dir := slurm(t), t.TempDir()
 	r, err := unlessInitCrashes(t, mpitest.Command{
 		Args: append(c.on("node1"), args...), Dir: dir, Limit: limit,
