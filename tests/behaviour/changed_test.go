@@ -38,7 +38,7 @@ func onFull(t *testing.T, test func(t *testing.T, ex futures.Executor, g gate)) 
 	t.Helper()
 	onCoded(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
 		g := newGate(t)
-		submit(t, ex, wait, g)
+		eventually(t, "the worker is busy", submit(t, ex, wait, g).Running) // else what follows may leave in one message with it
 		test(t, ex, g)
 	})
 }
@@ -116,7 +116,7 @@ func TestElementsThatAreFilledAgainBeforeTheyHaveLeftFailTheirMap(t *testing.T) 
 func TestSlicesThatAreFilledAgainFailTheTaskOfEveryWorker(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		ex, g := b.start(t, 2), newGate(t)
-		submit(t, ex, wait, g)
+		eventually(t, "a worker is busy", submit(t, ex, wait, g).Running)
 		xs := make([]float64, 1<<17)
 		f, err := futures.SubmitEach(ex, firstOf, xs)
 		if err != nil {
