@@ -45,7 +45,8 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	}
 	var key resultlog.Key
 	if rec != nil && (tc.ctx == nil || tc.ctx.Err() == nil) {
-		f, k, err := rec.recall(m, &arg)
+		looked := arg // a copy, for only calls with a journal are to pay for an argument on the heap
+		f, k, err := rec.recall(m, &looked)
 		if f != nil || err != nil {
 			return f, err
 		}

@@ -27,3 +27,28 @@ func TestAMappedElementCostsNoAllocationOfItsOwn(t *testing.T) {
 		t.Errorf("%.0f allocations for %d elements", n, len(xs))
 	}
 }
+
+func TestASubmittedCallIsOneAllocation(t *testing.T) {
+	ex, err := futures.NewProcessPoolExecutor(futures.WithMaxWorkers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ex.Close()
+	fs := make([]*futures.Future[int], 20_000)
+	run := func() {
+		for i := range fs {
+			if fs[i], err = futures.Submit(ex, allocInc, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, f := range fs {
+			if y, err := f.Result(t.Context()); y != i+1 || err != nil {
+				t.Fatal(y, err)
+			}
+		}
+	}
+	run()
+	if n := testing.AllocsPerRun(3, run); n > 1.5*float64(len(fs)) { // some are for what several calls share
+		t.Errorf("%.0f allocations for %d calls", n, len(fs))
+	}
+}
