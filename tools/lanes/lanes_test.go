@@ -13,10 +13,12 @@ good: ; @echo good; printf 'm/a\tTestX\tneeds root\nm/b\tTestY\tneeds root\n' >>
 bad: ; @echo bad; exit 3
 absent: ; @printf '\tall\tno mpiexec\n' >>$(LANE_NOTES)
 part: ; @printf '\tpart\tno Slurm\n' >>$(LANE_NOTES)
+first second: ; @echo $@ >>order
+close: ; @echo $@ >>order
 last: ; @echo 'ok  	m/a	0.1s'
 `
 
-func lanes(t *testing.T, alone []string, names ...string) (output string, ok bool) {
+func lanes(t *testing.T, jobs int, alone []string, names ...string) (output string, ok bool) {
 	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip(err)
@@ -26,7 +28,7 @@ func lanes(t *testing.T, alone []string, names ...string) (output string, ok boo
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	ok, err := run(&out, names, alone, 2)
+	ok, err := run(&out, names, alone, jobs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func lanes(t *testing.T, alone []string, names ...string) (output string, ok boo
 
 func TestTheTableSaysWhatRanWhatDidNotAndWhyAndTheLastLaneEndsTheOutput(t *testing.T) {
 	t.Setenv("MAKEFLAGS", "-j4 --jobserver-auth=3,4")
-	out, ok := lanes(t, []string{"part"}, "good", "absent", "part", "last")
+	out, ok := lanes(t, 2, []string{"part"}, "good", "absent", "part", "last")
 	if !ok {
 		t.Error("no lane has failed")
 	}
@@ -52,11 +54,28 @@ func TestTheTableSaysWhatRanWhatDidNotAndWhyAndTheLastLaneEndsTheOutput(t *testi
 }
 
 func TestALaneThatFailsIsShownAndFailsAll(t *testing.T) {
-	out, ok := lanes(t, nil, "bad", "last")
+	out, ok := lanes(t, 2, nil, "bad", "last")
 	if ok || !strings.Contains(out, "bad   FAILED ") || !strings.Contains(out, "== lane bad\nbad\n") {
 		t.Errorf("ok %v:\n%s", ok, out)
 	}
 	if _, err := os.Stat(filepath.Join(folder, "bad.log")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheLastLaneBeginsFirst(t *testing.T) {
+	for _, alone := range []string{"", "second"} {
+		t.Run("alone: "+alone, func(t *testing.T) {
+			if out, ok := lanes(t, 1, []string{alone}, "first", "second", "close"); !ok || !strings.HasSuffix(out, "\n== lane close\n") {
+				t.Errorf("ok %v:\n%s", ok, out)
+			}
+			want := "close first second"
+			if alone != "" {
+				want = "second close first"
+			}
+			if order, err := os.ReadFile("order"); err != nil || strings.Join(strings.Fields(string(order)), " ") != want {
+				t.Errorf("%q, %v, want %q", order, err, want)
+			}
+		})
 	}
 }

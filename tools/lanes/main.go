@@ -1,5 +1,5 @@
 // Command lanes runs targets of the Makefile, several at a time, and prints at the end in one table what ran, what did not and why. Behind the
-// table comes the output of the lane that is named last, so that the lines of its go test close the output.
+// table comes the output of the lane that is named last, so that the lines of its go test close the output. It is the longest, and begins first.
 //
 //	go run ./tools/lanes [-jobs N] [-alone LANE,...] LANE...
 //
@@ -59,12 +59,15 @@ func run(out io.Writer, names, alone []string, jobs int) (ok bool, err error) {
 		return false, err
 	}
 	var all, first, rest []*lane
-	for _, name := range names {
+	for i, name := range names {
 		l := &lane{name: name, done: make(chan struct{})}
 		all = append(all, l)
-		if slices.Contains(alone, name) {
+		switch {
+		case slices.Contains(alone, name):
 			first = append(first, l)
-		} else {
+		case i == len(names)-1:
+			rest = slices.Insert(rest, 0, l) // were it the last to begin, it would run beside nothing at the end
+		default:
 			rest = append(rest, l)
 		}
 	}
