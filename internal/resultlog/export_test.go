@@ -41,3 +41,10 @@ func ForeignClaim(path string) (live func() error, release func(), err error) {
 	}
 	return c.beat, c.giveBack, nil
 }
+
+// Runs is how many runs the index of a log has.
+func Runs(l *Log) int {
+	l.keys.mu.Lock()
+	defer l.keys.mu.Unlock()
+	return len(l.keys.runs)
+}

@@ -1,6 +1,9 @@
 package resultlog
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // index says where the records of keys stand. An entry takes 16 bytes, and a table is between a half and four fifths full, so it
 // is at most 32 bytes an entry. A tenth of a thousandth of a millionth is the chance that two of ten million keys are taken for one; the record
@@ -26,9 +29,9 @@ type slot struct {
 
 const (
 	tagShift   = 48
-	seenBit    = 1 << 47 // a call with this key was submitted by this process
-	failedBit  = 1 << 46 // the record is a failure
-	offsetMask = 1<<46 - 1
+	seenBit    = 1 << 47   // a call with this key was submitted by this process
+	failedBit  = 1 << 46   // the record is a failure
+	offsetMask = 1<<46 - 1 // where the record stands; of a key that was submitted, how often it was again
 )
 
 func (s slot) offset() int64 { return int64(s.word & offsetMask) }
@@ -98,6 +101,35 @@ func (sh *shard) grow() {
 			*sh.place(Key{Hi: s.hi, Lo: s.word}) = s
 		}
 	}
+}
+
+// each calls f with the entries, in the order of their keys.
+func (x *index) each(f func(slot) error) error {
+	var sorted []slot
+	for i := range x.shards {
+		sorted = sorted[:0]
+		for _, s := range x.shards[i].slots {
+			if s.word != 0 {
+				sorted = append(sorted, s)
+			}
+		}
+		slices.SortFunc(sorted, func(a, b slot) int { return order(a.hi, a.tag(), b) })
+		for _, s := range sorted {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clear forgets all entries, and keeps the memory.
+func (x *index) clear() {
+	for i := range x.shards {
+		clear(x.shards[i].slots)
+		x.shards[i].used = 0
+	}
+	x.n = 0
 }
 
 // bytes is how much memory the tables take.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -36,6 +37,9 @@ type Options struct {
 	// Lease is how long claims hold; 0 means Lease.
 	Lease time.Duration
 
+	// IndexEntries is how many entries of the index are in memory before they go to a file; 0 means 16 million.
+	IndexEntries int
+
 	// OpenFile opens a file; nil means os.OpenFile.
 	OpenFile func(name string, flag int, perm os.FileMode) (File, error)
 }
@@ -49,13 +53,13 @@ type Log struct {
 	seed  uint64
 	claim *claim
 
+	keys *keys
+
 	mu        sync.Mutex
-	index     index
 	functions map[Key]*Func
 	byNumber  map[uint32]*Func
 	epochs    map[string]uint64
-	repeats   map[Key]uint32 // of keys of this process that came more than once: how often
-	next      uint32         // number of the next function
+	next      uint32 // number of the next function
 
 	out    writer
 	once   sync.Once
@@ -94,11 +98,13 @@ func Open(path string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{path: path, skip: o.SkipFailures, warn: o.Warn, claim: c, functions: map[Key]*Func{}, byNumber: map[uint32]*Func{}, epochs: map[string]uint64{}, repeats: map[Key]uint32{}}
+	l := &Log{path: path, skip: o.SkipFailures, warn: o.Warn, claim: c, functions: map[Key]*Func{}, byNumber: map[uint32]*Func{}, epochs: map[string]uint64{}}
+	l.keys = newKeys(path, o)
 	if err := l.load(o.OpenFile); err != nil {
 		if l.file != nil {
 			_ = l.file.Close()
 		}
+		l.keys.close()
 		c.giveBack()
 		return nil, err
 	}
@@ -197,7 +203,7 @@ func (d *loader) record(off int64, r record, body []byte) {
 	l.next = max(l.next, r.fn)
 	switch r.kind {
 	case kindResult, kindFailure:
-		l.index.record(r.key, off, r.kind == kindFailure)
+		l.keys.record(r.key, off, r.kind == kindFailure)
 	case kindFunction:
 		if f, err := parseFunction(body); err == nil {
 			fn := &Func{Function: f, number: r.fn, id: identify(f)}
@@ -259,12 +265,16 @@ func (f *Func) Key(stream []byte, segments [][]byte) Key {
 }
 
 // occurrence returns the key of a call whose argument has come so many times before.
-func (f *Func) occurrence(k Key, n uint32) Key {
-	var b [20]byte
+func (f *Func) occurrence(k Key, n uint64) Key {
+	var room [24]byte
+	b := room[:20]
+	if n > math.MaxUint32 {
+		b = room[:]
+	}
 	binary.LittleEndian.PutUint64(b[:], k.Hi)
 	binary.LittleEndian.PutUint64(b[8:], k.Lo)
-	binary.LittleEndian.PutUint32(b[16:], n)
-	o := xxh3.Hash128Seed(b[:], f.id.Lo)
+	binary.LittleEndian.PutUint64(room[16:], n)
+	o := xxh3.Hash128Seed(b, f.id.Lo)
 	o.Hi ^= f.id.Hi
 	return o
 }
@@ -279,29 +289,17 @@ type Entry struct {
 func (e Entry) Recorded() bool { return e.off != 0 }
 
 // Submit counts a call with that key. Each call of this process with the same one has an entry of its own, in the order in which they come. It returns the key of the
-// entry, and the entry itself, which may be none.
+// entry, and the entry itself, which may be none. The zero key is that of a call which must not be recorded, because the index cannot be read.
 func (l *Log) Submit(f *Func, k Key) (Key, Entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.index.put(k)
-	if s.seen() {
-		n := l.repeats[k] + 1
-		l.repeats[k] = n
-		k = f.occurrence(k, n)
-		if s = l.index.find(k); s == nil {
-			return k, Entry{}
-		}
+	k, off, err := l.keys.submit(f, k)
+	if err != nil {
+		return Key{}, Entry{}
 	}
-	s.word |= seenBit
-	return k, Entry{s.offset(), k}
+	return k, Entry{off, k}
 }
 
 // Size returns how many keys the index has, of what was recorded when the log was opened and of what was submitted since, and how much memory it takes.
-func (l *Log) Size() (keys, bytes int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.index.n, l.index.bytes()
-}
+func (l *Log) Size() (keys, bytes int) { return l.keys.size() }
 
 // WhenClosed has f called by Close.
 func (l *Log) WhenClosed(f func()) {
@@ -344,6 +342,15 @@ func (l *Log) Close(ctx context.Context) (err error) {
 			closed()
 		}
 		err = l.out.close(ctx)
+		let := make(chan struct{})
+		go func() {
+			l.keys.close()
+			close(let)
+		}()
+		select {
+		case <-let:
+		case <-ctx.Done():
+		}
 		l.stop()
 		l.beat.Wait()
 		l.claim.giveBack()

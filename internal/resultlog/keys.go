@@ -1,0 +1,230 @@
+package resultlog
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	mostEntries  = 16 << 20 // of the table, before they go to a run
+	runsOfALevel = 4        // so many are merged to one
+)
+
+// keys is the index of an open log: which keys have a record, and which were submitted. What comes goes to a table in memory. When that is full it becomes a run in
+// a file beside the log, and is empty again. Runs are merged on a goroutine, so that there are few. So memory does not grow with the number of keys, but for 16
+// bytes for each block of a run. What a run says of a record is confirmed by the record, which has the whole key.
+type keys struct {
+	most  int // entries of the table before they go to a run
+	begin func(n, number, level int) (*runWriter, error)
+	warn  func(string)
+
+	mu      sync.Mutex
+	table   index
+	limit   int // at how many entries of the table a run is tried
+	runs    []*run
+	made    int // runs so far, for their names
+	merging bool
+	told    map[string]bool // what was warned of
+	news    []string        // what is to be
+	buf     []byte          // a block
+
+	closed atomic.Bool
+	work   sync.WaitGroup
+}
+
+func newKeys(path string, o Options) *keys {
+	most := o.IndexEntries
+	if most == 0 {
+		most = mostEntries
+	}
+	return &keys{most: most, limit: most, told: map[string]bool{}, buf: make([]byte, blockSize),
+		begin: func(n, number, level int) (*runWriter, error) {
+			return newRun(o.OpenFile, fmt.Sprintf("%s.index-%d", path, number), n, level)
+		},
+		warn: func(msg string) { o.Warn(fmt.Sprintf("journal %s: %s", path, msg)) }}
+}
+
+// record notes where the record of a key stands. A failure does not take the place of a result. It is for opening, before anything is submitted.
+func (x *keys) record(k Key, off int64, failed bool) {
+	x.mu.Lock()
+	x.room()
+	x.table.record(k, off, failed)
+	x.unlock()
+}
+
+// submit counts a call of a function with that key, and returns the key of its entry, and where that stands. An error says that nobody knows: the call must run, and
+// must not be recorded.
+func (x *keys) submit(f *Func, k Key) (Key, int64, error) {
+	x.mu.Lock()
+	defer x.unlock()
+	s, err := x.get(k)
+	if err != nil {
+		x.tell("read", fmt.Sprintf("its index cannot be read: %v: calls whose place in it is not known run, and are not recorded", err))
+		return k, 0, err
+	}
+	if !s.seen() {
+		x.submitted(k, 0)
+		return k, s.offset(), nil
+	}
+	n := s.offset() + 1
+	x.submitted(k, n)
+	k = f.occurrence(k, uint64(n))
+	s, err = x.get(k)
+	if err != nil {
+		x.tell("read", fmt.Sprintf("its index cannot be read: %v: calls whose place in it is not known run, and are not recorded", err))
+	}
+	return k, s.offset(), err
+}
+
+// get returns what is known of a key. The lock is held, as it is for what follows.
+func (x *keys) get(k Key) (s slot, err error) {
+	if in := x.table.find(k); in != nil {
+		s = *in
+	}
+	for _, r := range x.runs {
+		if s.word != 0 && (s.seen() || !s.failed()) {
+			break
+		}
+		old, err := r.find(k, x.buf)
+		switch {
+		case err != nil:
+			return slot{}, err
+		case s.word == 0:
+			s.word = old
+		case old != 0:
+			s.word = newer(s.word, old)
+		}
+	}
+	return s, nil
+}
+
+// submitted notes that a call with this key was submitted, and again so many times. Where its record stands is not asked again.
+func (x *keys) submitted(k Key, again int64) {
+	s := x.table.find(k)
+	if s == nil {
+		x.room()
+		s = x.table.put(k)
+	}
+	s.word = s.word>>tagShift<<tagShift | seenBit | uint64(again)
+}
+
+// room makes a run of the table if that is full.
+func (x *keys) room() {
+	if x.table.n < x.limit || x.closed.Load() {
+		return
+	}
+	x.made++
+	w, err := x.begin(x.table.n, x.made, 0)
+	var r *run
+	if err == nil {
+		r, err = w.end(x.table.each(w.add))
+	}
+	if err != nil {
+		x.limit = x.table.n + x.most/8 + 1
+		x.tell("write", fmt.Sprintf("its index cannot be written beside it: %v: the job goes on with the index in memory, which takes 20 to 32 bytes for each new call. It is tried again now and then", err))
+		return
+	}
+	x.table.clear()
+	x.limit = x.most
+	x.runs = slices.Insert(x.runs, 0, r)
+	x.tidy()
+}
+
+// tidy has runs merged where a level has enough of them.
+func (x *keys) tidy() {
+	if x.merging || x.closed.Load() {
+		return
+	}
+	for to := 0; to < len(x.runs); { // those of a level stand together, the younger levels first
+		from := to
+		n := 0
+		for ; to < len(x.runs) && x.runs[to].level == x.runs[from].level; to++ {
+			n += x.runs[to].n
+		}
+		if to-from >= runsOfALevel {
+			x.merging = true
+			x.made++
+			old, number := slices.Clone(x.runs[from:to]), x.made
+			x.work.Go(func() { x.merge(old, n, number) })
+			return
+		}
+	}
+}
+
+// merge puts a run in the place of some. It is what runs on a goroutine of its own.
+func (x *keys) merge(old []*run, n, number int) {
+	w, err := x.begin(n, number, old[0].level+1)
+	var r *run
+	if err == nil {
+		r, err = w.end(merge(w, old, x.closed.Load))
+	}
+	x.mu.Lock()
+	x.merging = false
+	if err == nil {
+		from := slices.Index(x.runs, old[0])
+		x.runs = slices.Replace(x.runs, from, from+len(old), r)
+		x.tidy()
+	} else if !x.closed.Load() { // it is tried again when there is another run
+		x.tell("merge", fmt.Sprintf("parts of its index cannot be put together: %v: the job goes on, and it takes longer to find a call", err))
+	}
+	x.unlock()
+	if err == nil {
+		for _, r := range old {
+			r.close()
+		}
+	}
+}
+
+// tell has a warning given once.
+func (x *keys) tell(kind, msg string) {
+	if !x.told[kind] && !x.closed.Load() {
+		x.told[kind] = true
+		x.news = append(x.news, msg)
+	}
+}
+
+// unlock gives the lock back, and then the warnings.
+func (x *keys) unlock() {
+	news := x.news
+	x.news = nil
+	x.mu.Unlock()
+	for _, msg := range news {
+		x.warn(msg)
+	}
+}
+
+// close ends the merging and lets go of the files.
+func (x *keys) close() {
+	x.closed.Store(true)
+	x.work.Wait()
+	x.mu.Lock()
+	runs := x.runs
+	x.runs = nil
+	x.unlock()
+	for _, r := range runs {
+		r.close()
+	}
+}
+
+// size returns how many entries there are, some perhaps in several places, and how much memory they take.
+func (x *keys) size() (entries, bytes int) {
+	x.mu.Lock()
+	defer x.unlock()
+	entries, bytes = x.table.n, x.table.bytes()
+	for _, r := range x.runs {
+		entries += r.n
+		bytes += len(r.fences)*16 + len(r.filter)*8
+	}
+	return entries, bytes
+}
+
+// close lets go of the file.
+func (r *run) close() {
+	_ = r.file.Close()
+	if r.left != "" {
+		_ = os.Remove(r.left)
+	}
+}

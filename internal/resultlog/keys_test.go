@@ -1,0 +1,225 @@
+package resultlog_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/rankpool/rankpool/internal/resultlog"
+	"github.com/rankpool/rankpool/internal/testkit"
+)
+
+// twins returns the same log twice, with so many arguments of which a third each has a result, a failure, and nothing; in some it has several. One of them has few entries
+// of its index in memory.
+func twins(t *testing.T, arguments int, few resultlog.Options) (whole, paged *resultlog.Log) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "log")
+	l := open(t, path, resultlog.Options{})
+	f := function(t, l, "f")
+	for round := range 2 {
+		for i := range arguments {
+			k, kind := f.Key(argument(i), nil), i%6
+			if (kind == 0 || kind == 2) && round == 0 || kind == 1 { // the result last, first, and twice
+				l.Record(f, k, fmt.Appendf(nil, "result %d of %d", round, i), nil)
+			}
+			if kind == 0 && round == 1 || kind == 2 && round == 1 || kind == 3 {
+				l.Failed(f, k, fmt.Sprint("failure ", i))
+			}
+		}
+	}
+	closeLog(t, l)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(other, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, path, resultlog.Options{Warn: func(s string) { t.Error(s) }}), open(t, other, few)
+}
+
+// compare submits the same calls to both, in any order and some again and again.
+func compare(t *testing.T, whole, paged *resultlog.Log, arguments int) {
+	t.Helper()
+	wf, pf := function(t, whole, "f"), function(t, paged, "f")
+	wr, pr := whole.Reader(), paged.Reader()
+	have := 0
+	for n := range 4 * arguments {
+		i := rand.IntN(arguments)
+		if n%7 == 0 {
+			i = rand.IntN(3)
+		}
+		wk, we := whole.Submit(wf, wf.Key(argument(i), nil))
+		pk, pe := paged.Submit(pf, pf.Key(argument(i), nil))
+		wo, wok := wr.Read(we)
+		po, pok := pr.Read(pe)
+		if wk != pk || wok != pok || !bytes.Equal(wo.Stream, po.Stream) || wo.Failed != po.Failed || wo.Text != po.Text {
+			t.Fatalf("call %d, of %d: %v %v %q %q, and with few entries in memory %v %v %q %q", n, i, wk, wok, wo.Stream, wo.Text, pk, pok, po.Stream, po.Text)
+		}
+		if wok {
+			have++
+		}
+	}
+	if have < arguments/4 {
+		t.Errorf("only %d of %d are there", have, arguments)
+	}
+}
+
+func TestWhereTheIndexIsMakesNoDifference(t *testing.T) {
+	for _, entries := range []int{20, 1000} {
+		arguments := 1_000
+		if entries > 20 {
+			arguments = 8_000
+		}
+		whole, paged := twins(t, arguments, resultlog.Options{IndexEntries: entries, Warn: func(s string) { t.Error(s) }})
+		compare(t, whole, paged, arguments)
+		if resultlog.Runs(paged) == 0 {
+			t.Error("all of it is in memory")
+		}
+		if runtime.GOOS != "windows" {
+			testkit.Until(t, "the end of the names", func() bool { // that of a run which is being merged may be there for a moment
+				left, _ := filepath.Glob(paged.Path() + ".index*")
+				return len(left) == 0
+			})
+		}
+		closeLog(t, whole)
+		closeLog(t, paged)
+		if left, _ := filepath.Glob(paged.Path() + "?*"); len(left) > 0 {
+			t.Errorf("%q is left", left)
+		}
+	}
+}
+
+// beside is a file system on which files beside the log may fail.
+type beside struct {
+	full, damaged atomic.Bool
+	tries         atomic.Int64
+}
+
+type besideFile struct {
+	resultlog.File
+	of *beside
+}
+
+func (b *beside) open(name string, flag int, perm os.FileMode) (resultlog.File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	if err != nil || !strings.Contains(filepath.Base(name), ".index") {
+		return f, err
+	}
+	return besideFile{f, b}, nil
+}
+
+func (f besideFile) WriteAt(b []byte, off int64) (int, error) {
+	if f.of.full.Load() {
+		f.of.tries.Add(1)
+		return 0, syscall.ENOSPC
+	}
+	return f.File.WriteAt(b, off)
+}
+
+func (f besideFile) ReadAt(b []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(b, off)
+	if f.of.damaged.Load() && n > 0 {
+		b[n/2] ^= 1
+	}
+	return n, err
+}
+
+func TestAnIndexForWhichThereIsNoRoomStaysInMemory(t *testing.T) {
+	var disk beside
+	var w warnings
+	disk.full.Store(true)
+	const arguments = 3_000
+	whole, paged := twins(t, arguments, resultlog.Options{IndexEntries: 100, OpenFile: disk.open, Warn: w.warn})
+	compare(t, whole, paged, arguments)
+	if s := w.text(); strings.Count(s, "its index cannot be written") != 1 || strings.Count(s, "\n") > 0 || disk.tries.Load() < 2 {
+		t.Errorf("after %d tries it warns %q", disk.tries.Load(), s)
+	}
+	disk.full.Store(false)
+	f := function(t, paged, "f")
+	for i := range 1000 {
+		if k, e := paged.Submit(f, f.Key(argument(arguments+i), nil)); e.Recorded() || k == (resultlog.Key{}) {
+			t.Fatal("what is new is there")
+		}
+	}
+	if resultlog.Runs(paged) == 0 {
+		t.Error("it is still in memory")
+	}
+	closeLog(t, whole)
+	closeLog(t, paged)
+}
+
+// A call of which nobody knows whether it was submitted before must not get the result of the one before.
+func TestWhatADamagedIndexSaysIsNotUsed(t *testing.T) {
+	var disk beside
+	var w warnings
+	const arguments = 1_000
+	whole, paged := twins(t, arguments, resultlog.Options{IndexEntries: 10, OpenFile: disk.open, Warn: w.warn})
+	f := function(t, paged, "f")
+	for i := range arguments {
+		paged.Submit(f, f.Key(argument(i), nil))
+	}
+	disk.damaged.Store(true)
+	unknown := 0
+	for i := range arguments {
+		first := f.Key(argument(i), nil)
+		k, e := paged.Submit(f, first)
+		if k == first || e.Recorded() {
+			t.Errorf("the second call of %d is taken for the first", i)
+		}
+		if k == (resultlog.Key{}) {
+			unknown++
+		}
+	}
+	if s := w.text(); unknown == 0 || strings.Count(s, "its index cannot be read") != 1 || strings.Count(s, "\n") > 1 {
+		t.Errorf("%d are unknown; it warns %q", unknown, s)
+	}
+	closeLog(t, whole)
+	closeLog(t, paged)
+}
+
+func TestTheIndexInMemoryDoesNotGrowWithTheCalls(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 2_000, Warn: func(s string) { t.Error(s) }})
+	defer closeLog(t, l)
+	f := function(t, l, "f")
+	const n = 100_000
+	for i := range n {
+		l.Submit(f, f.Key(argument(i), nil))
+	}
+	entries, memory := l.Size()
+	t.Logf("%d entries: %d bytes in %d runs", entries, memory, resultlog.Runs(l))
+	if most := 2_000*80 + n*5/4; entries != n || memory > most { // of each in a run a byte, while there are few
+		t.Errorf("%d entries take %d bytes, more than %d", entries, memory, most)
+	}
+}
+
+// BenchmarkSubmitNew submits new calls without end: -benchtime 100000000x tells what a day of a thousand calls a second costs, and what memory it takes.
+func BenchmarkSubmitNew(b *testing.B) {
+	l := open(b, filepath.Join(b.TempDir(), "log"), resultlog.Options{Warn: func(s string) { b.Error(s) }})
+	f := function(b, l, "f")
+	var arg [8]byte
+	n := 0
+	for b.Loop() {
+		binary.LittleEndian.PutUint64(arg[:], uint64(n))
+		l.Submit(f, f.Key(arg[:], nil))
+		n++
+	}
+	b.StopTimer()
+	_, bytes := l.Size()
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(bytes)/(1<<20), "index-MiB")
+	b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "heap-MiB")
+	b.ReportMetric(float64(resultlog.Runs(l)), "runs")
+	closeLog(b, l)
+}
