@@ -118,6 +118,12 @@ func TestUnderALauncherThatIsNotKnownNoRankGoesOnAloneUntilTheLibraryIsNamed(t *
 					must(os.Executable())(t), "-test.v", "-test.run=^" + t.Name() + "$",
 				},
 			})
+			if value == "mpich" && strings.Count(r.Output, "unsupported PMI version") > 1 { // MPICH 5 refuses the other launcher by itself
+				if r.Code == 0 {
+					t.Errorf("%s, RANKPOOL_MPI=%s: status 0\n%s", l, value, r.Output)
+				}
+				continue
+			}
 			if err != nil || strings.Count(r.Output, want) != 2 {
 				t.Errorf("%s, RANKPOOL_MPI=%s: %v, status %d\n%s", l, value, err, r.Code, r.Output)
 			}
