@@ -48,7 +48,7 @@ func TestCompletionsAndTheManualHaveEverySubcommandAndOption(t *testing.T) {
 				part = strings.Join(slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return !strings.Contains(l, " = "+n.Name+"'") }), "\n")
 			case "the manual":
 				_, part, _ = strings.Cut(text, ".SS rankpool "+n.Name+"\n")
-				part, _, _ = strings.Cut(part, "\n.SS ")
+				part, _, _ = strings.Cut(part, "\n.S")
 			default:
 				_, part, _ = strings.Cut(text, "\n  "+n.Name+")")
 				part, _, _ = strings.Cut(part, "esac ;;")
@@ -56,6 +56,11 @@ func TestCompletionsAndTheManualHaveEverySubcommandAndOption(t *testing.T) {
 			for _, f := range options(n) {
 				if !strings.Contains(part, "--"+f.Name) && !strings.Contains(part, " -l "+f.Name+" ") {
 					t.Errorf("%s: no --%s of %s", name, f.Name, n.Name)
+				}
+				for _, variable := range f.Envs {
+					if name == "the manual" && strings.Count(text, "\n.B "+variable+"\n\\fB--"+f.Name+`\fR of `) != 1 {
+						t.Errorf("the manual does not say once that %s is --%s", variable, f.Name)
+					}
 				}
 			}
 		}

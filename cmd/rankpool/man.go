@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -72,7 +74,25 @@ func manual(w io.Writer, app *kong.Application) {
 		}
 		detail(w, n.Detail)
 	}
+	variables(w, app)
+	fmt.Fprintf(w, ".SH EXIT STATUS\n0 when the command has done its work, 1 when it has not. The description of each command ends with what else it may be.\n")
 	fmt.Fprintf(w, ".SH SEE ALSO\nmpiexec(1), srun(1), go(1)\n")
+}
+
+// variables writes those of the environment that take the place of an option.
+func variables(w io.Writer, app *kong.Application) {
+	option, of := map[string]string{}, map[string][]string{} // of a variable, and the commands that have it
+	for _, n := range visible(app.Node) {
+		for _, f := range options(n) {
+			for _, name := range f.Envs {
+				option[name], of[name] = f.Name, append(of[name], n.Name)
+			}
+		}
+	}
+	fmt.Fprintf(w, ".SH ENVIRONMENT\nThese are read where an option is not given. The variables of programs are in docs/environment.md.\n")
+	for _, name := range slices.Sorted(maps.Keys(option)) {
+		fmt.Fprintf(w, ".TP\n.B %s\n\\fB%s\\fR of %s\n", name, roff("--"+option[name]), roff(strings.Join(of[name], ", ")))
+	}
 }
 
 func lowered(s string) string { return strings.ToLower(s[:1]) + s[1:] }
