@@ -98,7 +98,7 @@ type eachTask[A, R any] struct {
 	failed  error            // of the first that failed by itself
 	longest *dispatch.Record // of the calls that have ended
 
-	undecoded bool // a result has come and cannot be decoded
+	passing bool // a member was lost, or its result cannot be decoded: as a failure of the function this is not recorded
 }
 
 // cancelled tells the scheduler that the future was cancelled.
@@ -135,7 +135,7 @@ func (t *eachTask[A, R]) Results(unit, _ int, data []byte, segments [][]byte, by
 	t.results[unit] = v
 	if err != nil {
 		t.mu.Lock()
-		t.undecoded = true
+		t.passing = true
 		t.mu.Unlock()
 	}
 	t.end(by, t.ofMember(unit, err))
@@ -170,11 +170,16 @@ func (t *eachTask[A, R]) end(by *dispatch.Record, err error) {
 	if t.failed == nil || err != nil && isPeerError(t.failed) && !isPeerError(err) {
 		t.failed = err
 	}
+	if errors.Is(err, ErrBroken) {
+		t.passing = true // what another member says of the loss may have come first
+	}
 	t.left--
 	over := t.left == 0
 	t.mu.Unlock()
 	if over {
-		t.record()
+		if t.key != unrecorded {
+			t.record()
+		}
 		t.ex.notify(t.settleBy(t.longest, t.results, t.failed))
 	}
 }

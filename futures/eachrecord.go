@@ -74,13 +74,17 @@ func (rec *recording[A, R]) gangResults(key resultlog.Key, values []R) {
 	rec.log.Record(rec.of, key, enc.Stream, enc.Segments)
 }
 
-// record records what has become of a gang.
+// record records what has become of a gang. It calls code of the user's, which may not return: the gang ends all the same.
 func (t *eachTask[A, R]) record() {
-	switch {
-	case t.key == unrecorded:
-	case t.failed == nil:
-		t.rec.gangResults(t.key, t.results)
-	case !t.undecoded:
-		t.rec.failed(t.key, t.failed)
+	gone := apart(func() {
+		switch {
+		case t.failed == nil:
+			t.rec.gangResults(t.key, t.results)
+		case !t.passing:
+			t.rec.failed(t.key, t.failed)
+		}
+	})
+	if gone != nil {
+		t.rec.log.Warn(fmt.Sprintf("what has become of a gang of %s is not recorded: %v", t.fn.name, gone))
 	}
 }

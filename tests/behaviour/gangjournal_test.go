@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -206,4 +207,23 @@ func TestAGangOfWhichAMemberFailsIsRecordedAsFailedAndRunsAgainAsAWhole(t *testi
 			}
 		}
 	})
+}
+
+// leaver cannot be recorded: its encoder does not return.
+type leaver struct{ N int }
+
+func (l *leaver) MarshalBinary() ([]byte, error)    { runtime.Goexit(); return nil, nil }
+func (l *leaver) UnmarshalBinary(text []byte) error { return nil }
+
+var makesLeaver = futures.Register("makesLeaver", func(n int) (leaver, error) { return leaver{n}, nil })
+
+func TestAGangWhoseResultsCannotBeRecordedEnds(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		ex := b.start(t, 2)
+		recorded(t, filepath.Join(t.TempDir(), "journal"), func(j *journal.Journal) {
+			if all := result(t, gangIn(t, ex, 2, j, makesLeaver, 3)); !slices.Equal(all, []leaver{{3}, {3}}) {
+				t.Error(all)
+			}
+		})
+	}, func(b backend) bool { return b.shares })
 }
