@@ -66,7 +66,8 @@ func newConfig(opts []Option) (c config, problems []error) {
 
 // WithMaxWorkers sets the maximum number of workers. Without it RANKPOOL_MAX_WORKERS decides. Otherwise there is one per core that Go uses:
 // GOMAXPROCS, which follows the quota of a container, and no more than the process may run on. In a task there is one process, whatever the
-// variable says, because otherwise every worker would start as many. A thread pool respects only the option.
+// variable says, because otherwise every worker would start as many. A thread pool respects only the option. Under a launcher that has started
+// several ranks, all ranks but the master are workers, whatever the option says.
 func WithMaxWorkers(n int) Option {
 	return option(func(c *config) error {
 		if n < 1 {

@@ -106,10 +106,11 @@ func (o anyOption) forEach(c *taskConfig) error { return o.funcOption(c) }
 // newAnyOption returns an option with the effect of set.
 func newAnyOption(set func(*taskConfig) error) AnyOption { return anyOption{set} }
 
-// WithTaskTimeout limits how long one task may run; in a map with chunks, the whole chunk. At the end of that time the task's context ends.
+// WithTaskTimeout limits how long one task may run. A task is one call, one element of a map, or with [WithChunkSize] a whole chunk; pool.Map
+// and pool.Starmap make chunks by themselves unless they are told the size 1. At the end of that time the task's context ends.
 // A local process whose task goes on for another second is killed and replaced, and the task fails. Where workers are goroutines or ranks
-// the future fails then, but the task goes on until its function returns. Either way the error matches context.DeadlineExceeded. Zero means
-// no limit.
+// the future fails then, but the task goes on until its function returns, and its worker is busy until then. Either way the error matches
+// context.DeadlineExceeded. A task that returns a result and no error within that second has succeeded. Zero means no limit.
 func WithTaskTimeout(d time.Duration) AnyOption {
 	return newAnyOption(func(c *taskConfig) error {
 		if d < 0 {

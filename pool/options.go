@@ -21,7 +21,8 @@ type MapOption = futures.ListOption
 type ImapOption = futures.MapOption
 
 // WithProcesses is [futures.WithMaxWorkers] under the name of the parameter in Python: it sets the maximum number of workers. Without it
-// RANKPOOL_MAX_WORKERS decides. Otherwise there is one worker per core. On a thread pool it is the number of tasks that run at once.
+// RANKPOOL_MAX_WORKERS decides. Otherwise there is one worker per core. On a thread pool it is the number of tasks that run at once. In a
+// job of several ranks the launcher decides: all but the master are workers.
 func WithProcesses(n int) Option { return futures.WithMaxWorkers(n) }
 
 // WithInitializer is [futures.WithInitializer]: it calls fn with arg once in every process that has workers, before their first task, and

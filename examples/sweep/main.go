@@ -79,13 +79,13 @@ func run(ctx context.Context) error {
 				if err := table.Write([]string{number(points[i].Mass), number(points[i].Speed), number(e)}); err != nil {
 					return err
 				}
+				table.Flush() // a job that is killed leaves its rows
 			}
 			i++
 		}
 		fmt.Printf("%d points, %d of them from the journal, %d failed\n", i, ex.Stats().Recalled, len(failed))
 		return nil
 	})
-	table.Flush()
 	err = errors.Join(err, table.Error(), file.Close(), j.Close())
 	for _, f := range failed {
 		fmt.Println(f)
