@@ -101,8 +101,8 @@ func TestWhereTheIndexIsMakesNoDifference(t *testing.T) {
 
 // beside is a file system on which files beside the log may fail.
 type beside struct {
-	full, damaged atomic.Bool
-	tries         atomic.Int64
+	full, damaged, late, lossy atomic.Bool
+	tries                      atomic.Int64
 }
 
 type besideFile struct {
@@ -123,7 +123,20 @@ func (f besideFile) WriteAt(b []byte, off int64) (int, error) {
 		f.of.tries.Add(1)
 		return 0, syscall.ENOSPC
 	}
+	if f.of.lossy.Load() {
+		f.of.tries.Add(1)
+		return len(b), nil
+	}
 	return f.File.WriteAt(b, off)
+}
+
+// Sync fails on a file system that says late that there is no room.
+func (f besideFile) Sync() error {
+	if f.of.late.Load() {
+		f.of.tries.Add(1)
+		return syscall.EDQUOT
+	}
+	return f.File.Sync()
 }
 
 func (f besideFile) ReadAt(b []byte, off int64) (int, error) {
@@ -135,16 +148,28 @@ func (f besideFile) ReadAt(b []byte, off int64) (int, error) {
 }
 
 func TestAnIndexForWhichThereIsNoRoomStaysInMemory(t *testing.T) {
-	var disk beside
+	for name, fault := range map[string]func(*beside) *atomic.Bool{
+		"it says so at once":            func(b *beside) *atomic.Bool { return &b.full },
+		"it says so when it is synced":  func(b *beside) *atomic.Bool { return &b.late },
+		"what was written is not there": func(b *beside) *atomic.Bool { return &b.lossy },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var disk beside
+			inMemory(t, &disk, fault(&disk))
+		})
+	}
+}
+
+func inMemory(t *testing.T, disk *beside, fault *atomic.Bool) {
 	var w warnings
-	disk.full.Store(true)
+	fault.Store(true)
 	const arguments = 3_000
 	whole, paged := twins(t, arguments, resultlog.Options{IndexEntries: 100, OpenFile: disk.open, Warn: w.warn})
 	compare(t, whole, paged, arguments)
 	if s := w.text(); strings.Count(s, "its index cannot be written") != 1 || strings.Count(s, "\n") > 0 || disk.tries.Load() < 2 {
 		t.Errorf("after %d tries it warns %q", disk.tries.Load(), s)
 	}
-	disk.full.Store(false)
+	fault.Store(false)
 	f := function(t, paged, "f")
 	for i := range 1000 {
 		if k, e := paged.Submit(f, f.Key(argument(arguments+i), nil)); e.Recorded() || k == (resultlog.Key{}) {

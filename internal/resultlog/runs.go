@@ -86,10 +86,7 @@ func (r *run) find(k Key, buf []byte) (word uint64, err error) {
 	if block < 0 {
 		return 0, nil
 	}
-	if _, err := r.file.ReadAt(buf[:blockSize], int64(block)*blockSize); err != nil {
-		return 0, err
-	}
-	n, err := checkBlock(buf, block)
+	n, err := r.read(block, buf)
 	if err != nil {
 		return 0, err
 	}
@@ -106,6 +103,14 @@ func (r *run) find(k Key, buf []byte) (word uint64, err error) {
 		}
 	}
 	return 0, nil
+}
+
+// read reads a block, and returns how many entries it has.
+func (r *run) read(block int, buf []byte) (int, error) {
+	if _, err := r.file.ReadAt(buf[:blockSize], int64(block)*blockSize); err != nil {
+		return 0, err
+	}
+	return checkBlock(buf, block)
 }
 
 // checkBlock returns how many entries a block has.
@@ -185,17 +190,35 @@ func (w *runWriter) flush() error {
 	return err
 }
 
-// end returns the run, or drops it after an error.
+// end returns the run, or drops it after an error. Some file systems say only when they put a file to the disk that there is no room for it, or lose a part of it then. So the file
+// is put there, and its ends are read.
 func (w *runWriter) end(err error) (*run, error) {
 	if err == nil {
 		w.seal()
 		err = w.flush()
+	}
+	if err == nil {
+		err = w.r.file.Sync()
+	}
+	if err == nil {
+		err = w.r.check()
 	}
 	if err != nil {
 		w.r.close()
 		return nil, err
 	}
 	return w.r, nil
+}
+
+// check reads the first block and the last.
+func (r *run) check() error {
+	buf := make([]byte, blockSize)
+	for _, block := range []int{0, len(r.fences) - 1} {
+		if _, err := r.read(block, buf); err != nil {
+			return fmt.Errorf("it cannot be read back: %w", err)
+		}
+	}
+	return nil
 }
 
 // runReader reads the entries of a run one after another.
