@@ -198,7 +198,9 @@ func (x *keys) unlock() {
 
 // close ends the merging and lets go of the files.
 func (x *keys) close() {
-	x.closed.Store(true)
+	x.mu.Lock()
+	x.closed.Store(true) // no work begins from here on, so that it can be waited for
+	x.unlock()
 	x.work.Wait()
 	x.mu.Lock()
 	runs := x.runs

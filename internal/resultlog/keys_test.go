@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -224,6 +225,26 @@ func TestTheIndexInMemoryDoesNotGrowWithTheCalls(t *testing.T) {
 	t.Logf("%d entries: %d bytes in %d runs", entries, memory, resultlog.Runs(l))
 	if most := 2_000*80 + n*5/4; entries != n || memory > most { // of each in a run a byte, while there are few
 		t.Errorf("%d entries take %d bytes, more than %d", entries, memory, most)
+	}
+}
+
+func TestALogIsClosedWhileCallsAreSubmitted(t *testing.T) {
+	for range 30 {
+		l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 4, Warn: func(s string) { t.Error(s) }})
+		f := function(t, l, "f")
+		var work sync.WaitGroup
+		started := make(chan struct{})
+		work.Go(func() {
+			for i := range 2_000 {
+				l.Submit(f, f.Key(argument(i), nil))
+				if i == 50 {
+					close(started)
+				}
+			}
+		})
+		<-started
+		closeLog(t, l)
+		work.Wait()
 	}
 }
 

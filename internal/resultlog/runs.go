@@ -239,7 +239,7 @@ func (it *runReader) next() (bool, error) {
 			if left == 0 {
 				return false, nil
 			}
-			it.buf = append(it.buf[:0], make([]byte, min(left*blockSize, runBuffer))...)
+			it.buf = append(it.buf[:0], make([]byte, min(left, runBuffer/blockSize)*blockSize)...) // the product of all may not fit into 32 bits
 			if n, err := it.r.file.ReadAt(it.buf, int64(it.block)*blockSize); n < len(it.buf) {
 				return false, fmt.Errorf("the index cannot be read: %w", err)
 			}
