@@ -2,8 +2,11 @@ package resultlog
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -42,7 +45,7 @@ func newKeys(path string, o Options) *keys {
 	}
 	return &keys{most: most, limit: most, told: map[string]bool{}, buf: make([]byte, blockSize),
 		begin: func(n, number, level int) (*runWriter, error) {
-			return newRun(o.OpenFile, fmt.Sprintf("%s.index-%d", path, number), n, level)
+			return newRun(o.OpenFile, runName(path, number), n, level)
 		},
 		warn: func(msg string) { o.Warn(fmt.Sprintf("journal %s: %s", path, msg)) }}
 }
@@ -208,6 +211,35 @@ func (x *keys) close() {
 	x.unlock()
 	for _, r := range runs {
 		r.close()
+	}
+}
+
+// runName returns a name of a run that no other file has, as good as surely.
+func runName(path string, number int) string {
+	return fmt.Sprintf("%s%s%08x-%d", path, runMark, rand.Uint32(), number)
+}
+
+const runMark = ".index-"
+
+// isRun tells whether a file has the name of a run of a log.
+func isRun(name, log string) bool {
+	of, ok := strings.CutPrefix(name, log+runMark)
+	if !ok || len(of) < 10 || of[8] != '-' {
+		return false
+	}
+	return strings.Trim(of[:8], "0123456789abcdef") == "" && strings.Trim(of[9:], "0123456789") == ""
+}
+
+// removeRuns removes the runs that processes have left which had the log before: they were killed, or the system removes no file that is open.
+func removeRuns(path string) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() && isRun(e.Name(), filepath.Base(path)) {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
+		}
 	}
 }
 

@@ -213,6 +213,102 @@ func TestWhatADamagedIndexSaysIsNotUsed(t *testing.T) {
 	closeLog(t, paged)
 }
 
+// Two masters have a log when the lease of one has run out. The index of neither may be taken for that of the other, not even if their files are one.
+func TestTheFileOfAnotherIndexIsNotTakenForItsOwn(t *testing.T) {
+	shared := filepath.Join(t.TempDir(), "shared")
+	if err := os.WriteFile(shared, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one := func(name string, flag int, perm os.FileMode) (resultlog.File, error) {
+		if strings.Contains(filepath.Base(name), ".index") {
+			name, flag = shared, os.O_RDWR
+		}
+		return os.OpenFile(name, flag, perm)
+	}
+	const arguments = 1_000
+	var w warnings
+	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: arguments - 100, OpenFile: one, Warn: w.warn})
+	other := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: arguments - 100, OpenFile: one})
+	f, of := function(t, l, "f"), function(t, other, "f")
+	for i := range arguments {
+		l.Submit(f, f.Key(argument(i), nil))
+	}
+	for i := range arguments {
+		other.Submit(of, of.Key(argument(arguments+i), nil))
+	}
+	for i := range arguments {
+		first := f.Key(argument(i), nil)
+		if k, _ := l.Submit(f, first); k == first {
+			t.Errorf("the second call of %d is taken for the first", i)
+		}
+	}
+	if s := w.text(); !strings.Contains(s, "its index cannot be read") {
+		t.Errorf("it warns %q", s)
+	}
+	_ = l.Close(t.Context())
+	closeLog(t, other)
+}
+
+func TestFilesOfUsersWithNamesLikeThoseOfTheIndexStay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	theirs := []string{".index", ".index-1", ".index-2", ".index-12345678", ".index-12345678-", ".index-1234567-1", ".index-123456789-1", ".index-1234567G-1", ".index-1234567A-1",
+		".index-12345678-1x", ".index-12345678-1.bak", "2.index-12345678-1", ".indexes-12345678-1"}
+	for _, name := range theirs {
+		if err := os.WriteFile(path+name, []byte("a user's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := []string{path + ".index-12345678-1", path + ".index-00abcdef-4711"} // by a process that was killed, or that could not remove it
+	for _, name := range left {
+		if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder := path + ".index-12345678-2"
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, path, resultlog.Options{IndexEntries: 10, Warn: func(s string) { t.Error(s) }})
+	f := function(t, l, "f")
+	for i := range 1_000 {
+		l.Submit(f, f.Key(argument(i), nil))
+	}
+	if resultlog.Runs(l) == 0 {
+		t.Error("all of it is in memory")
+	}
+	closeLog(t, l)
+	for _, name := range theirs {
+		if b, err := os.ReadFile(path + name); string(b) != "a user's" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Error(err)
+	}
+	for _, name := range left {
+		if _, err := os.Stat(name); !os.IsNotExist(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A master that is refused leaves the files of the one that has the log.
+func TestTheFilesOfAnIndexThatIsInUseStay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := open(t, path, resultlog.Options{})
+	name := path + ".index-12345678-1"
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resultlog.Open(path, resultlog.Options{}); err == nil {
+		t.Fatal("two have it")
+	}
+	if _, err := os.Stat(name); err != nil {
+		t.Error(err)
+	}
+	closeLog(t, l)
+}
+
 func TestTheIndexInMemoryDoesNotGrowWithTheCalls(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 2_000, Warn: func(s string) { t.Error(s) }})
 	defer closeLog(t, l)

@@ -99,6 +99,7 @@ func Open(path string, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{path: path, skip: o.SkipFailures, warn: o.Warn, claim: c, functions: map[Key]*Func{}, byNumber: map[uint32]*Func{}, epochs: map[string]uint64{}}
+	removeRuns(path)
 	l.keys = newKeys(path, o)
 	if err := l.load(o.OpenFile); err != nil {
 		if l.file != nil {

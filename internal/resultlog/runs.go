@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/bits"
+	"math/rand/v2"
 	"os"
 	"slices"
 
@@ -15,10 +17,12 @@ import (
 // A run is a file of entries in the order of their keys, which never changes. It is of this process alone: its name is removed as soon as it is
 // open, and what is in it is made anew from the log by the next process.
 //
-// A run is blocks of 4 KiB: the checksum of the rest of the block, 8 bytes, the number of entries, 8 bytes, and entries of 16 bytes. In memory it has the first key of
+// A run is blocks of 4 KiB: the checksum of the rest of the block, 8 bytes, the number of entries, 8 bytes, and entries of 16 bytes. The seed of the checksums is the
+// run's own, so that a block of another file is none of it. In memory it has the first key of
 // each block, and a filter that tells of most keys that they are not there.
 type run struct {
 	file   File
+	seed   uint64 // of the checksum of its first block; that of the n-th one after it is n more
 	left   string // its name, where it could not be removed
 	level  int    // how often its entries have been merged
 	n      int    // entries
@@ -110,13 +114,13 @@ func (r *run) read(block int, buf []byte) (int, error) {
 	if _, err := r.file.ReadAt(buf[:blockSize], int64(block)*blockSize); err != nil {
 		return 0, err
 	}
-	return checkBlock(buf, block)
+	return r.checkBlock(buf, block)
 }
 
 // checkBlock returns how many entries a block has.
-func checkBlock(b []byte, block int) (int, error) {
+func (r *run) checkBlock(b []byte, block int) (int, error) {
 	n := binary.LittleEndian.Uint64(b[8:])
-	if binary.LittleEndian.Uint64(b) != xxh3.HashSeed(b[8:blockSize], uint64(block)) || n > blockCount {
+	if binary.LittleEndian.Uint64(b) != xxh3.HashSeed(b[8:blockSize], r.seed+uint64(block)) || n > blockCount {
 		return 0, errRunDamaged
 	}
 	return int(n), nil
@@ -137,12 +141,12 @@ type runWriter struct {
 
 // newRun begins a run of at most n entries.
 func newRun(open func(string, int, os.FileMode) (File, error), name string, n, level int) (*runWriter, error) {
-	f, err := open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{file: f, level: level, filter: newFilter(n)}
-	if os.Remove(name) != nil { // some systems do not while it is open
+	r := &run{file: f, seed: rand.Uint64(), level: level, filter: newFilter(n)}
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // some systems do not while it is open
 		r.left = name
 	}
 	return &runWriter{r: r}, nil
@@ -176,7 +180,7 @@ func (w *runWriter) seal() {
 	}
 	b := w.buf[len(w.buf)-blockSize:]
 	binary.LittleEndian.PutUint64(b[8:], uint64(w.in))
-	binary.LittleEndian.PutUint64(b, xxh3.HashSeed(b[8:], uint64(len(w.r.fences)-1)))
+	binary.LittleEndian.PutUint64(b, xxh3.HashSeed(b[8:], w.r.seed+uint64(len(w.r.fences)-1)))
 	w.in = 0
 }
 
@@ -245,7 +249,7 @@ func (it *runReader) next() (bool, error) {
 			}
 			it.at = 0
 		}
-		n, err := checkBlock(it.buf[it.at*blockSize:], it.block)
+		n, err := it.r.checkBlock(it.buf[it.at*blockSize:], it.block)
 		if err != nil {
 			return false, err
 		}
