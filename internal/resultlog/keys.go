@@ -1,6 +1,7 @@
 package resultlog
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -22,6 +23,7 @@ const (
 type keys struct {
 	most  int // entries of the table before they go to a run
 	begin func(n, number, level int) (*runWriter, error)
+	full  func() bool // the log cannot be written: no room is taken from it
 	warn  func(string)
 
 	mu      sync.Mutex
@@ -38,12 +40,12 @@ type keys struct {
 	work   sync.WaitGroup
 }
 
-func newKeys(path string, o Options) *keys {
+func newKeys(path string, o Options, full func() bool) *keys {
 	most := o.IndexEntries
 	if most == 0 {
 		most = mostEntries
 	}
-	return &keys{most: most, limit: most, told: map[string]bool{}, buf: make([]byte, blockSize),
+	return &keys{most: most, limit: most, full: full, told: map[string]bool{}, buf: make([]byte, blockSize),
 		begin: func(n, number, level int) (*runWriter, error) {
 			return newRun(o.OpenFile, runName(path, number), n, level)
 		},
@@ -119,6 +121,10 @@ func (x *keys) room() {
 	if x.table.n < x.limit || x.closed.Load() {
 		return
 	}
+	if x.full() {
+		x.later()
+		return
+	}
 	x.made++
 	w, err := x.begin(x.table.n, x.made, 0)
 	var r *run
@@ -126,19 +132,26 @@ func (x *keys) room() {
 		r, err = w.end(x.table.each(w.add))
 	}
 	if err != nil {
-		x.limit = x.table.n + x.most/8 + 1
+		x.later()
 		x.tell("write", fmt.Sprintf("its index cannot be written beside it: %v: the job goes on with the index in memory, which takes 20 to 32 bytes for each new call. It is tried again now and then", err))
 		return
 	}
-	x.table.clear()
+	if x.limit > x.most { // it has grown while there was no room
+		x.table = index{}
+	} else {
+		x.table.clear()
+	}
 	x.limit = x.most
 	x.runs = slices.Insert(x.runs, 0, r)
 	x.tidy()
 }
 
+// later has a run tried when there are some entries more.
+func (x *keys) later() { x.limit = x.table.n + x.most/8 + 1 }
+
 // tidy has runs merged where a level has enough of them.
 func (x *keys) tidy() {
-	if x.merging || x.closed.Load() {
+	if x.merging || x.closed.Load() || x.full() {
 		return
 	}
 	for to := 0; to < len(x.runs); { // those of a level stand together, the younger levels first
@@ -162,7 +175,7 @@ func (x *keys) merge(old []*run, n, number int) {
 	w, err := x.begin(n, number, old[0].level+1)
 	var r *run
 	if err == nil {
-		r, err = w.end(merge(w, old, x.closed.Load))
+		r, err = w.end(merge(w, old, func() bool { return x.closed.Load() || x.full() }))
 	}
 	x.mu.Lock()
 	x.merging = false
@@ -170,7 +183,7 @@ func (x *keys) merge(old []*run, n, number int) {
 		from := slices.Index(x.runs, old[0])
 		x.runs = slices.Replace(x.runs, from, from+len(old), r)
 		x.tidy()
-	} else if !x.closed.Load() { // it is tried again when there is another run
+	} else if !errors.Is(err, errStopped) { // it is tried again when there is another run
 		x.tell("merge", fmt.Sprintf("parts of its index cannot be put together: %v: the job goes on, and it takes longer to find a call", err))
 	}
 	x.unlock()

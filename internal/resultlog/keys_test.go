@@ -102,8 +102,10 @@ func TestWhereTheIndexIsMakesNoDifference(t *testing.T) {
 
 // beside is a file system on which files beside the log may fail.
 type beside struct {
-	full, damaged, late, lossy atomic.Bool
-	tries                      atomic.Int64
+	full, damaged, late, lossy, flaky, logFull atomic.Bool
+
+	opened, tries atomic.Int64
+	read          sync.Map // where it has been read while it was flaky
 }
 
 type besideFile struct {
@@ -111,12 +113,33 @@ type besideFile struct {
 	of *beside
 }
 
+type readAt struct {
+	file resultlog.File
+	off  int64
+}
+
 func (b *beside) open(name string, flag int, perm os.FileMode) (resultlog.File, error) {
 	f, err := os.OpenFile(name, flag, perm)
-	if err != nil || !strings.Contains(filepath.Base(name), ".index") {
-		return f, err
+	if err != nil {
+		return nil, err
 	}
+	if !strings.Contains(filepath.Base(name), ".index") {
+		return logFile{f, b}, nil
+	}
+	b.opened.Add(1)
 	return besideFile{f, b}, nil
+}
+
+type logFile struct {
+	resultlog.File
+	of *beside
+}
+
+func (f logFile) WriteAt(b []byte, off int64) (int, error) {
+	if f.of.logFull.Load() {
+		return 0, syscall.ENOSPC
+	}
+	return f.File.WriteAt(b, off)
 }
 
 func (f besideFile) WriteAt(b []byte, off int64) (int, error) {
@@ -141,6 +164,12 @@ func (f besideFile) Sync() error {
 }
 
 func (f besideFile) ReadAt(b []byte, off int64) (int, error) {
+	if f.of.flaky.Load() {
+		if _, again := f.of.read.LoadOrStore(readAt{f.File, off}, true); !again {
+			f.of.tries.Add(1)
+			return 0, syscall.EIO
+		}
+	}
 	n, err := f.File.ReadAt(b, off)
 	if f.of.damaged.Load() && n > 0 {
 		b[n/2] ^= 1
@@ -184,6 +213,40 @@ func inMemory(t *testing.T, disk *beside, fault *atomic.Bool) {
 	closeLog(t, paged)
 }
 
+func TestTheIndexTakesNoRoomFromResultsOnAFullDisk(t *testing.T) {
+	var disk beside
+	var w warnings
+	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 100, OpenFile: disk.open, Warn: w.warn})
+	f := function(t, l, "f")
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	disk.logFull.Store(true)
+	k, _ := l.Submit(f, f.Key(argument(0), nil))
+	l.Record(f, k, result(0), nil)
+	testkit.Until(t, "a full disk", func() bool { return strings.Contains(w.text(), "cannot be written") })
+	const arguments = 5_000
+	for i := range arguments {
+		l.Submit(f, f.Key(argument(i), nil))
+	}
+	if n := disk.opened.Load(); n > 0 || resultlog.Runs(l) > 0 {
+		t.Errorf("%d files of the index were made", n)
+	}
+	disk.logFull.Store(false)
+	testkit.Until(t, "the end of it", func() bool { return strings.Contains(w.text(), "is written again") })
+	for i := range 100 {
+		l.Submit(f, f.Key(argument(arguments+i), nil))
+	}
+	testkit.Until(t, "a run", func() bool { return resultlog.Runs(l) > 0 })
+	if n, memory := l.Size(); n < arguments || memory > 8*arguments {
+		t.Errorf("%d entries take %d bytes of memory", n, memory)
+	}
+	if s := w.text(); strings.Contains(s, "index") {
+		t.Errorf("it warns %q", s)
+	}
+	closeLog(t, l)
+}
+
 // A call of which nobody knows whether it was submitted before must not get the result of the one before.
 func TestWhatADamagedIndexSaysIsNotUsed(t *testing.T) {
 	var disk beside
@@ -210,7 +273,34 @@ func TestWhatADamagedIndexSaysIsNotUsed(t *testing.T) {
 		t.Errorf("%d are unknown; it warns %q", unknown, s)
 	}
 	closeLog(t, whole)
-	closeLog(t, paged)
+	if err := paged.Close(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint(unknown, " results are not recorded")) {
+		t.Errorf("of %d unknown ones it says %v", unknown, err)
+	}
+	if s := w.text(); !strings.Contains(s, fmt.Sprint("could not be read for ", unknown, " calls")) {
+		t.Errorf("of %d unknown ones it warns %q", unknown, s)
+	}
+}
+
+func TestAReadOfTheIndexThatFailsIsTriedAgain(t *testing.T) {
+	var disk beside
+	var w warnings
+	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 10, OpenFile: disk.open, Warn: w.warn})
+	f := function(t, l, "f")
+	const arguments = 1_000
+	for i := range arguments {
+		l.Submit(f, f.Key(argument(i), nil))
+	}
+	disk.flaky.Store(true)
+	for i := range arguments {
+		first := f.Key(argument(i), nil)
+		if k, _ := l.Submit(f, first); k == first || k == (resultlog.Key{}) {
+			t.Errorf("the second call of %d is not known", i)
+		}
+	}
+	if s := w.text(); strings.Contains(s, "its index cannot be read") || disk.tries.Load() == 0 {
+		t.Errorf("after %d reads that have failed it warns %q", disk.tries.Load(), s)
+	}
+	closeLog(t, l)
 }
 
 // Two masters have a log when the lease of one has run out. The index of neither may be taken for that of the other, not even if their files are one.

@@ -100,7 +100,7 @@ func Open(path string, o Options) (*Log, error) {
 	}
 	l := &Log{path: path, skip: o.SkipFailures, warn: o.Warn, claim: c, functions: map[Key]*Func{}, byNumber: map[uint32]*Func{}, epochs: map[string]uint64{}}
 	removeRuns(path)
-	l.keys = newKeys(path, o)
+	l.keys = newKeys(path, o, l.out.full)
 	if err := l.load(o.OpenFile); err != nil {
 		if l.file != nil {
 			_ = l.file.Close()
@@ -294,6 +294,7 @@ func (e Entry) Recorded() bool { return e.off != 0 }
 func (l *Log) Submit(f *Func, k Key) (Key, Entry) {
 	k, off, err := l.keys.submit(f, k)
 	if err != nil {
+		l.out.unasked()
 		return Key{}, Entry{}
 	}
 	return k, Entry{off, k}

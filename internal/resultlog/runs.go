@@ -44,7 +44,10 @@ const (
 	mostFilter = 16 << 20 // bytes: 8 bits for each of 16 million entries, fewer for each of more
 )
 
-var errRunDamaged = errors.New("a block of the index is damaged")
+var (
+	errRunDamaged = errors.New("a block of the index is damaged")
+	errStopped    = errors.New("it was not to go on")
+)
 
 // order compares the keys of entries, as far as the index has them.
 func order(hi uint64, tag uint16, s slot) int {
@@ -109,12 +112,17 @@ func (r *run) find(k Key, buf []byte) (word uint64, err error) {
 	return 0, nil
 }
 
-// read reads a block, and returns how many entries it has.
-func (r *run) read(block int, buf []byte) (int, error) {
-	if _, err := r.file.ReadAt(buf[:blockSize], int64(block)*blockSize); err != nil {
-		return 0, err
+// read reads a block, a second time if need be, and returns how many entries it has.
+func (r *run) read(block int, buf []byte) (n int, err error) {
+	for range 2 {
+		if _, err = r.file.ReadAt(buf[:blockSize], int64(block)*blockSize); err == nil {
+			n, err = r.checkBlock(buf, block)
+		}
+		if err == nil {
+			break
+		}
 	}
-	return r.checkBlock(buf, block)
+	return n, err
 }
 
 // checkBlock returns how many entries a block has.
@@ -286,7 +294,7 @@ func merge(to *runWriter, from []*run, stop func() bool) error {
 	}
 	for n := 0; len(its) > 0; n++ {
 		if n%blockCount == 0 && stop() {
-			return os.ErrClosed
+			return errStopped
 		}
 		first := its[0].head
 		for _, it := range its[1:] {

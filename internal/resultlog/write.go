@@ -52,6 +52,7 @@ type writer struct {
 	failing bool // the file could not be written
 	dropped int  // results that were not recorded since it was last told
 	lost    int  // in all
+	unknown int  // of those, calls that were not looked up
 	fault   error
 	timed   time.Time // of the last record of a time
 
@@ -150,6 +151,21 @@ func (w *writer) drop(entry bool) bool {
 		w.lost++
 	}
 	return false
+}
+
+// full tells whether the file cannot be written now.
+func (w *writer) full() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failing
+}
+
+// unasked counts a call whose result is not recorded because the index could not be read.
+func (w *writer) unasked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lost++
+	w.unknown++
 }
 
 // large queues a record whose body is large. What it is made of belongs to the log from here on.
@@ -356,12 +372,16 @@ func (w *writer) close(ctx context.Context) error {
 		err = fmt.Errorf("the file system does not answer: %w", context.Cause(ctx))
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	lost, unknown := w.lost, w.unknown
+	w.mu.Unlock()
+	if unknown > 0 {
+		w.l.warn(fmt.Sprintf("journal %s: its index could not be read for %d calls: they were not recorded, and would run again", w.l.path, unknown))
+	}
 	switch {
-	case w.lost > 0 && err != nil:
-		return fmt.Errorf("%d results are not recorded, and would run again: %w", w.lost, err)
-	case w.lost > 0:
-		return fmt.Errorf("%d results are not recorded, and would run again", w.lost)
+	case lost > 0 && err != nil:
+		return fmt.Errorf("%d results are not recorded, and would run again: %w", lost, err)
+	case lost > 0:
+		return fmt.Errorf("%d results are not recorded, and would run again", lost)
 	}
 	return err
 }
