@@ -1,6 +1,11 @@
 package resultlog
 
-import "github.com/zeebo/xxh3"
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/zeebo/xxh3"
+)
 
 // IndexBytes is how much memory an index of n keys takes.
 func IndexBytes(n int) int {
@@ -47,4 +52,34 @@ func Runs(l *Log) int {
 	l.keys.mu.Lock()
 	defer l.keys.mu.Unlock()
 	return len(l.keys.runs)
+}
+
+// FilterOfRun makes a run of a few entries that was to have so many, looks them up, and returns how many bytes its filter has.
+func FilterOfRun(name string, expected int) (bytes int, err error) {
+	w, err := newRun(openFile, name, expected, 0)
+	if err != nil {
+		return 0, err
+	}
+	key := func(i int) Key { return xxh3.Hash128(binary.LittleEndian.AppendUint64(nil, uint64(i))) }
+	const n = 1000
+	var x index
+	for i := range n {
+		x.record(key(i), int64(i+1), false)
+	}
+	r, err := w.end(x.each(w.add))
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	buf := make([]byte, blockSize)
+	for i := range 2 * n {
+		word, err := r.find(key(i), buf)
+		if err != nil {
+			return 0, err
+		}
+		if got := (slot{word: word}).offset(); i < n && got != int64(i+1) || i >= n && word != 0 {
+			return 0, fmt.Errorf("entry %d is %d", i, got)
+		}
+	}
+	return len(r.filter) * 8, nil
 }

@@ -399,6 +399,14 @@ func TestTheFilesOfAnIndexThatIsInUseStay(t *testing.T) {
 	closeLog(t, l)
 }
 
+func TestAVeryLargeFileOfTheIndexHasNoFilter(t *testing.T) {
+	for entries, want := range map[int]int{1000: 1000, 64 << 20: 16 << 20, 64<<20 + 1: 0} {
+		if n, err := resultlog.FilterOfRun(filepath.Join(t.TempDir(), "run"), entries); n != want || err != nil {
+			t.Errorf("of %d entries it has %d bytes, want %d, %v", entries, n, want, err)
+		}
+	}
+}
+
 func TestTheIndexInMemoryDoesNotGrowWithTheCalls(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 2_000, Warn: func(s string) { t.Error(s) }})
 	defer closeLog(t, l)

@@ -19,7 +19,7 @@ import (
 //
 // A run is blocks of 4 KiB: the checksum of the rest of the block, 8 bytes, the number of entries, 8 bytes, and entries of 16 bytes. The seed of the checksums is the
 // run's own, so that a block of another file is none of it. In memory it has the first key of
-// each block, and a filter that tells of most keys that they are not there.
+// each block, and unless it is very large a filter that tells of most keys that they are not there.
 type run struct {
 	file   File
 	seed   uint64 // of the checksum of its first block; that of the n-th one after it is n more
@@ -42,6 +42,7 @@ const (
 	blockCount = (blockSize - blockHead) / 16
 	runBuffer  = 64 * blockSize
 	mostFilter = 16 << 20 // bytes: 8 bits for each of 16 million entries, fewer for each of more
+	fewestBits = 2        // for an entry: with fewer most keys would pass
 )
 
 var (
@@ -56,8 +57,13 @@ func order(hi uint64, tag uint16, s slot) int {
 
 func (s slot) tag() uint16 { return uint16(s.word >> tagShift) }
 
-// newFilter returns a filter for n keys.
-func newFilter(n int) []uint64 { return make([]uint64, max(1, min(n, mostFilter)/8)) }
+// newFilter returns a filter for n keys, or none if that would exclude little.
+func newFilter(n int) []uint64 {
+	if n > mostFilter*8/fewestBits {
+		return nil
+	}
+	return make([]uint64, max(1, min(n, mostFilter)/8))
+}
 
 // places are which bits of the filter are a key's. Keys are hashes already.
 func (r *run) places(hi uint64) (at [3]uint64) {
@@ -69,7 +75,11 @@ func (r *run) places(hi uint64) (at [3]uint64) {
 	return at
 }
 
+// may tells whether a key can be there.
 func (r *run) may(hi uint64) bool {
+	if r.filter == nil {
+		return true
+	}
 	for _, at := range r.places(hi) {
 		if r.filter[at/64]&(1<<(at%64)) == 0 {
 			return false
@@ -168,8 +178,10 @@ func (w *runWriter) add(s slot) error {
 	b := w.buf[len(w.buf)-blockSize+blockHead+16*w.in:]
 	binary.LittleEndian.PutUint64(b, s.hi)
 	binary.LittleEndian.PutUint64(b[8:], s.word)
-	for _, at := range w.r.places(s.hi) {
-		w.r.filter[at/64] |= 1 << (at % 64)
+	if w.r.filter != nil {
+		for _, at := range w.r.places(s.hi) {
+			w.r.filter[at/64] |= 1 << (at % 64)
+		}
 	}
 	w.r.n++
 	if w.in++; w.in == blockCount {
