@@ -15,7 +15,7 @@
 //
 // # The file
 //
-// A journal is one file, which only grows. While a master uses it, there is a claim beside it, NAME.claim-N. With more than 16 million calls
+// A journal is one file, which only grows. While a master uses it, there is a claim beside it, NAME.claim-N. With more than 8 million calls
 // there is also a part of its index, in files NAME.index-XXXXXXXX-N that belong to the running program. The file system needs neither locks nor memory
 // maps. A master that is killed loses only the results of the last moment, which it had not yet written. When the machine
 // fails, the results of about a second may be lost.

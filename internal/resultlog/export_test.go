@@ -54,9 +54,30 @@ func Runs(l *Log) int {
 	return len(l.keys.runs)
 }
 
+// Written tells whether a log that is being closed has written all that was recorded.
+func Written(l *Log) bool {
+	select {
+	case <-l.out.quit:
+	default:
+		return false
+	}
+	l.keys.mu.Lock()
+	defer l.keys.mu.Unlock()
+	return l.keys.closed.Load()
+}
+
+// AwaitIndex waits until no part of the index of a log is being written to a run.
+func AwaitIndex(l *Log) {
+	l.keys.mu.Lock()
+	defer l.keys.mu.Unlock()
+	for l.keys.writing {
+		l.keys.written.Wait()
+	}
+}
+
 // FilterOfRun makes a run of a few entries that was to have so many, looks them up, and returns how many bytes its filter has.
 func FilterOfRun(name string, expected int) (bytes int, err error) {
-	w, err := newRun(openFile, name, expected, 0)
+	w, err := newRun(openFile, name, expected, 0, func() bool { return false })
 	if err != nil {
 		return 0, err
 	}

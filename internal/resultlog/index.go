@@ -38,6 +38,9 @@ func (s slot) offset() int64 { return int64(s.word & offsetMask) }
 func (s slot) seen() bool    { return s.word&seenBit != 0 }
 func (s slot) failed() bool  { return s.word&failedBit != 0 }
 
+// settled tells whether what is older of the key does not matter.
+func (s slot) settled() bool { return s.word != 0 && (s.seen() || !s.failed()) }
+
 // find returns the slot of a key, or nil.
 func (x *index) find(k Key) *slot {
 	sh := &x.shards[k.Hi>>56]

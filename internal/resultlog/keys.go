@@ -1,6 +1,7 @@
 package resultlog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,25 +14,33 @@ import (
 )
 
 const (
-	mostEntries  = 16 << 20 // of the table, before they go to a run
-	runsOfALevel = 4        // so many are merged to one
+	mostEntries  = 8 << 20 // of the table, before they go to a run
+	runsOfALevel = 4       // so many are merged to one
 )
 
-// keys is the index of an open log: which keys have a record, and which were submitted. What comes goes to a table in memory. When that is full it becomes a run in
-// a file beside the log, and is empty again. Runs are merged on a goroutine, so that there are few. So memory does not grow with the number of keys, but for 16
-// bytes for each block of a run. What a run says of a record is confirmed by the record, which has the whole key.
+// keys is the index of an open log: which keys have a record, and which were submitted. What comes goes to a table in memory. When that is full it becomes the layer, which
+// does not change any more, and another table takes what comes. A goroutine writes the layer to a run, in a file beside the log, and puts the run in its place. If that
+// fails the layer stays, and is tried again when the table is full. Meanwhile the table grows. Another goroutine merges runs, so that there are few. So memory does not grow
+// with the number of keys, but for 16 bytes for each block of a run. What a run says of a record is confirmed by the record, which has the whole key.
+//
+// Nothing is written while the lock is held. A block of a run is read while it is held, because the entry of a key must not change between the search and the count: so a file system
+// that does not answer holds up the calls that are looked up in runs, and those behind them.
 type keys struct {
-	most  int // entries of the table before they go to a run
+	most  int // entries of the table before it becomes the layer
 	begin func(n, number, level int) (*runWriter, error)
 	full  func() bool // the log cannot be written: no room is taken from it
 	warn  func(string)
 
 	mu      sync.Mutex
-	table   index
-	limit   int // at how many entries of the table a run is tried
-	runs    []*run
-	made    int // runs so far, for their names
+	table   *index
+	layer   *index // or nil
+	spare   *index // what was the layer, empty, for its memory; or nil
+	limit   int    // at how many entries of the table a run is tried
+	runs    []*run // the youngest first
+	made    int    // runs so far, for their names
+	writing bool   // the layer, to a run
 	merging bool
+	written sync.Cond       // writing has ended
 	told    map[string]bool // what was warned of
 	news    []string        // what is to be
 	buf     []byte          // a block
@@ -45,16 +54,23 @@ func newKeys(path string, o Options, full func() bool) *keys {
 	if most == 0 {
 		most = mostEntries
 	}
-	return &keys{most: most, limit: most, full: full, told: map[string]bool{}, buf: make([]byte, blockSize),
-		begin: func(n, number, level int) (*runWriter, error) {
-			return newRun(o.OpenFile, runName(path, number), n, level)
-		},
+	x := &keys{most: most, limit: most, full: full, table: new(index), told: map[string]bool{}, buf: make([]byte, blockSize),
 		warn: func(msg string) { o.Warn(fmt.Sprintf("journal %s: %s", path, msg)) }}
+	x.written.L = &x.mu
+	stop := func() bool { return x.closed.Load() || full() }
+	x.begin = func(n, number, level int) (*runWriter, error) {
+		return newRun(o.OpenFile, runName(path, number), n, level, stop)
+	}
+	return x
 }
 
 // record notes where the record of a key stands. A failure does not take the place of a result. It is for opening, before anything is submitted.
+// It waits for the layer where that is still written when the table is full.
 func (x *keys) record(k Key, off int64, failed bool) {
 	x.mu.Lock()
+	for x.table.n >= x.limit && x.writing {
+		x.written.Wait()
+	}
 	x.room()
 	x.table.record(k, off, failed)
 	x.unlock()
@@ -86,22 +102,23 @@ func (x *keys) submit(f *Func, k Key) (Key, int64, error) {
 
 // get returns what is known of a key. The lock is held, as it is for what follows.
 func (x *keys) get(k Key) (s slot, err error) {
-	if in := x.table.find(k); in != nil {
-		s = *in
+	for _, t := range [...]*index{x.table, x.layer} {
+		if t == nil || s.settled() {
+			continue
+		}
+		if in := t.find(k); in != nil {
+			s.word = newer(s.word, in.word)
+		}
 	}
 	for _, r := range x.runs {
-		if s.word != 0 && (s.seen() || !s.failed()) {
+		if s.settled() {
 			break
 		}
 		old, err := r.find(k, x.buf)
-		switch {
-		case err != nil:
+		if err != nil {
 			return slot{}, err
-		case s.word == 0:
-			s.word = old
-		case old != 0:
-			s.word = newer(s.word, old)
 		}
+		s.word = newer(s.word, old)
 	}
 	return s, nil
 }
@@ -116,34 +133,58 @@ func (x *keys) submitted(k Key, again int64) {
 	s.word = s.word>>tagShift<<tagShift | seenBit | uint64(again)
 }
 
-// room makes a run of the table if that is full.
+// room has a run made of the table if that is full, and of the layer first if there is one.
 func (x *keys) room() {
-	if x.table.n < x.limit || x.closed.Load() {
+	if x.table.n < x.limit || x.writing || x.closed.Load() {
 		return
 	}
-	if x.full() {
+	switch {
+	case x.full():
 		x.later()
 		return
+	case x.layer == nil:
+		x.layer, x.table, x.spare = x.table, cmp.Or(x.spare, new(index)), nil
+		x.limit = x.most
+	default: // it could not be written
+		x.later()
 	}
+	x.writing = true
 	x.made++
-	w, err := x.begin(x.table.n, x.made, 0)
+	layer, number := x.layer, x.made
+	x.work.Go(func() { x.write(layer, number) })
+}
+
+// write puts a run in the place of the layer. It is what runs on a goroutine of its own.
+func (x *keys) write(layer *index, number int) {
+	w, err := x.begin(layer.n, number, 0)
 	var r *run
 	if err == nil {
-		r, err = w.end(x.table.each(w.add))
+		r, err = w.end(layer.each(w.add))
 	}
-	if err != nil {
-		x.later()
-		x.tell("write", fmt.Sprintf("its index cannot be written beside it: %v: the job goes on with the index in memory, which takes 20 to 32 bytes for each new call. It is tried again now and then", err))
-		return
-	}
-	if x.limit > x.most { // it has grown while there was no room
-		x.table = index{}
+	x.mu.Lock()
+	if err == nil {
+		x.runs = slices.Insert(x.runs, 0, r)
+		x.layer = nil
+		x.tidy()
+		x.unlock()
+		var spare *index
+		if layer.n <= x.most+x.most/8 { // else it had grown while there was no room, and its memory goes
+			layer.clear()
+			spare = layer
+		}
+		x.mu.Lock()
+		x.spare = spare
+		x.limit = x.most
 	} else {
-		x.table.clear()
+		x.later()
+		if !errors.Is(err, errStopped) {
+			x.tell("write", fmt.Sprintf("its index cannot be written beside it: %v: the job goes on with the index in memory, which takes 20 to 32 bytes for each new call. It is tried again now and then", err))
+		}
 	}
-	x.limit = x.most
-	x.runs = slices.Insert(x.runs, 0, r)
-	x.tidy()
+	x.writing = false
+	x.written.Broadcast()
+	x.room() // the other may be full by now
+	x.unlock()
 }
 
 // later has a run tried when there are some entries more.
@@ -175,7 +216,7 @@ func (x *keys) merge(old []*run, n, number int) {
 	w, err := x.begin(n, number, old[0].level+1)
 	var r *run
 	if err == nil {
-		r, err = w.end(merge(w, old, func() bool { return x.closed.Load() || x.full() }))
+		r, err = w.end(merge(w, old))
 	}
 	x.mu.Lock()
 	x.merging = false
@@ -212,7 +253,7 @@ func (x *keys) unlock() {
 	}
 }
 
-// close ends the merging and lets go of the files.
+// close ends the writing and merging and lets go of the files.
 func (x *keys) close() {
 	x.mu.Lock()
 	x.closed.Store(true) // no work begins from here on, so that it can be waited for
@@ -260,7 +301,12 @@ func removeRuns(path string) {
 func (x *keys) size() (entries, bytes int) {
 	x.mu.Lock()
 	defer x.unlock()
-	entries, bytes = x.table.n, x.table.bytes()
+	for _, t := range []*index{x.table, x.layer, x.spare} {
+		if t != nil {
+			entries += t.n
+			bytes += t.bytes()
+		}
+	}
 	for _, r := range x.runs {
 		entries += r.n
 		bytes += len(r.fences)*16 + len(r.filter)*8

@@ -2,6 +2,7 @@ package resultlog_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -104,6 +105,8 @@ func TestWhereTheIndexIsMakesNoDifference(t *testing.T) {
 type beside struct {
 	full, damaged, late, lossy, flaky, logFull atomic.Bool
 
+	hangs         chan struct{} // until it is closed, if it is set; it is told each write
+	began         chan struct{}
 	opened, tries atomic.Int64
 	read          sync.Map // where it has been read while it was flaky
 }
@@ -143,6 +146,13 @@ func (f logFile) WriteAt(b []byte, off int64) (int, error) {
 }
 
 func (f besideFile) WriteAt(b []byte, off int64) (int, error) {
+	if f.of.hangs != nil {
+		select {
+		case f.of.began <- struct{}{}:
+		default:
+		}
+		<-f.of.hangs
+	}
 	if f.of.full.Load() {
 		f.of.tries.Add(1)
 		return 0, syscall.ENOSPC
@@ -200,17 +210,75 @@ func inMemory(t *testing.T, disk *beside, fault *atomic.Bool) {
 		t.Errorf("after %d tries it warns %q", disk.tries.Load(), s)
 	}
 	fault.Store(false)
+	resultlog.AwaitIndex(paged) // a try that has begun may fail yet
 	f := function(t, paged, "f")
 	for i := range 1000 {
 		if k, e := paged.Submit(f, f.Key(argument(arguments+i), nil)); e.Recorded() || k == (resultlog.Key{}) {
 			t.Fatal("what is new is there")
 		}
 	}
+	resultlog.AwaitIndex(paged)
 	if resultlog.Runs(paged) == 0 {
 		t.Error("it is still in memory")
 	}
 	closeLog(t, whole)
 	closeLog(t, paged)
+}
+
+// A disk that does not answer when a part of the index is written holds up neither the calls nor the end of the program.
+func TestCallsGoOnWhileTheIndexIsWritten(t *testing.T) {
+	disk := beside{hangs: make(chan struct{}), began: make(chan struct{}, 1)}
+	defer close(disk.hangs)
+	l := open(t, filepath.Join(t.TempDir(), "log"), resultlog.Options{IndexEntries: 100, OpenFile: disk.open, Warn: func(s string) { t.Error(s) }})
+	f := function(t, l, "f")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		submit := func(from, to int, fresh bool) {
+			for i := from; i < to; i++ {
+				first := f.Key(argument(i), nil)
+				if k, _ := l.Submit(f, first); (k == first) != fresh {
+					t.Errorf("call of %d: new %v, want %v", i, !fresh, fresh)
+				}
+			}
+		}
+		submit(0, 101, true)
+		<-disk.began // the first hundred are being written
+		submit(101, 5_000, true)
+		submit(0, 5_000, false)
+		submit(0, 5_000, false)
+		k, _ := l.Submit(f, f.Key(argument(5_000), nil))
+		l.Record(f, k, result(0), nil)
+	}()
+	select {
+	case <-done:
+	case <-testkit.Within(t).Done():
+		t.Fatal("calls wait for the disk")
+	}
+	if resultlog.Runs(l) > 0 {
+		t.Error("it did not hang")
+	}
+	if err := l.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	closing := make(chan error, 1)
+	go func() { closing <- l.Close(ctx) }()
+	testkit.Until(t, "the end of the results", func() bool { return resultlog.Written(l) })
+	cancel()
+	select {
+	case err := <-closing:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-testkit.Within(t).Done():
+		t.Fatal("Close does not end with its context")
+	}
+	l = open(t, l.Path(), resultlog.Options{})
+	if _, e := l.Submit(function(t, l, "f"), f.Key(argument(5_000), nil)); !e.Recorded() {
+		t.Error("the result is not there")
+	}
+	closeLog(t, l)
 }
 
 func TestTheIndexTakesNoRoomFromResultsOnAFullDisk(t *testing.T) {
@@ -257,6 +325,7 @@ func TestWhatADamagedIndexSaysIsNotUsed(t *testing.T) {
 	for i := range arguments {
 		paged.Submit(f, f.Key(argument(i), nil))
 	}
+	resultlog.AwaitIndex(paged)
 	disk.damaged.Store(true)
 	unknown := 0
 	for i := range arguments {
@@ -269,7 +338,7 @@ func TestWhatADamagedIndexSaysIsNotUsed(t *testing.T) {
 			unknown++
 		}
 	}
-	if s := w.text(); unknown == 0 || strings.Count(s, "its index cannot be read") != 1 || strings.Count(s, "\n") > 1 {
+	if s := w.text(); unknown == 0 || strings.Count(s, "its index cannot be read") != 1 || strings.Count(s, "\n") > 2 {
 		t.Errorf("%d are unknown; it warns %q", unknown, s)
 	}
 	closeLog(t, whole)
@@ -290,6 +359,7 @@ func TestAReadOfTheIndexThatFailsIsTriedAgain(t *testing.T) {
 	for i := range arguments {
 		l.Submit(f, f.Key(argument(i), nil))
 	}
+	resultlog.AwaitIndex(l)
 	disk.flaky.Store(true)
 	for i := range arguments {
 		first := f.Key(argument(i), nil)
@@ -323,9 +393,11 @@ func TestTheFileOfAnotherIndexIsNotTakenForItsOwn(t *testing.T) {
 	for i := range arguments {
 		l.Submit(f, f.Key(argument(i), nil))
 	}
+	resultlog.AwaitIndex(l)
 	for i := range arguments {
 		other.Submit(of, of.Key(argument(arguments+i), nil))
 	}
+	resultlog.AwaitIndex(other)
 	for i := range arguments {
 		first := f.Key(argument(i), nil)
 		if k, _ := l.Submit(f, first); k == first {
@@ -363,6 +435,7 @@ func TestFilesOfUsersWithNamesLikeThoseOfTheIndexStay(t *testing.T) {
 	for i := range 1_000 {
 		l.Submit(f, f.Key(argument(i), nil))
 	}
+	resultlog.AwaitIndex(l)
 	if resultlog.Runs(l) == 0 {
 		t.Error("all of it is in memory")
 	}
@@ -414,7 +487,11 @@ func TestTheIndexInMemoryDoesNotGrowWithTheCalls(t *testing.T) {
 	const n = 100_000
 	for i := range n {
 		l.Submit(f, f.Key(argument(i), nil))
+		if i%2_000 == 0 {
+			resultlog.AwaitIndex(l) // else it grows by what comes faster than the disk takes it
+		}
 	}
+	resultlog.AwaitIndex(l)
 	entries, memory := l.Size()
 	t.Logf("%d entries: %d bytes in %d runs", entries, memory, resultlog.Runs(l))
 	if most := 2_000*80 + n*5/4; entries != n || memory > most { // of each in a run a byte, while there are few

@@ -37,7 +37,8 @@ type Options struct {
 	// Lease is how long claims hold; 0 means Lease.
 	Lease time.Duration
 
-	// IndexEntries is how many entries of the index are in memory before they go to a file; 0 means 16 million.
+	// IndexEntries is how many entries of the index are in memory before they go to a file; 0 means 8 million.
+	// While the file is written there may be as many again, and what comes meanwhile.
 	IndexEntries int
 
 	// OpenFile opens a file; nil means os.OpenFile.
@@ -291,6 +292,7 @@ func (e Entry) Recorded() bool { return e.off != 0 }
 
 // Submit counts a call with that key. Each call of this process with the same one has an entry of its own, in the order in which they come. It returns the key of the
 // entry, and the entry itself, which may be none. The zero key is that of a call which must not be recorded, because the index cannot be read.
+// It waits for no write. It may read a block of a file in which a part of the index is, and waits as long as the file system takes for that.
 func (l *Log) Submit(f *Func, k Key) (Key, Entry) {
 	k, off, err := l.keys.submit(f, k)
 	if err != nil {

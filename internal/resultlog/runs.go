@@ -151,14 +151,15 @@ func entryOf(b []byte, i int) slot {
 
 // runWriter writes a run, entry after entry.
 type runWriter struct {
-	r   *run
-	buf []byte // whole blocks, and one that is begun
-	in  int    // entries in that
-	at  int64
+	r    *run
+	stop func() bool // it is not to go on
+	buf  []byte      // whole blocks, and one that is begun
+	in   int         // entries in that
+	at   int64
 }
 
-// newRun begins a run of at most n entries.
-func newRun(open func(string, int, os.FileMode) (File, error), name string, n, level int) (*runWriter, error) {
+// newRun begins a run of at most n entries. It ends early, with an error, when stop says so.
+func newRun(open func(string, int, os.FileMode) (File, error), name string, n, level int, stop func() bool) (*runWriter, error) {
 	f, err := open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -167,11 +168,14 @@ func newRun(open func(string, int, os.FileMode) (File, error), name string, n, l
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // some systems do not while it is open
 		r.left = name
 	}
-	return &runWriter{r: r}, nil
+	return &runWriter{r: r, stop: stop}, nil
 }
 
 func (w *runWriter) add(s slot) error {
 	if w.in == 0 {
+		if w.stop() {
+			return errStopped
+		}
 		w.buf = append(w.buf, make([]byte, blockSize)...)
 		w.r.fences = append(w.r.fences, fence{s.hi, s.tag()})
 	}
@@ -281,8 +285,11 @@ func (it *runReader) next() (bool, error) {
 	return true, nil
 }
 
-// newer returns what holds of two entries of a key.
+// newer returns what holds of two entries of a key, each of which may be 0, for none.
 func newer(young, old uint64) uint64 {
+	if young == 0 {
+		return old
+	}
 	if s := (slot{word: young}); s.failed() && !s.seen() {
 		if o := (slot{word: old}); !o.failed() && o.offset() != 0 {
 			return old // a failure does not take the place of a result
@@ -291,8 +298,8 @@ func newer(young, old uint64) uint64 {
 	return young
 }
 
-// merge writes the entries of runs, the youngest first, to another one. It ends early when stop says so.
-func merge(to *runWriter, from []*run, stop func() bool) error {
+// merge writes the entries of runs, the youngest first, to another one.
+func merge(to *runWriter, from []*run) error {
 	var its []*runReader
 	for _, r := range from {
 		it := &runReader{r: r}
@@ -304,10 +311,7 @@ func merge(to *runWriter, from []*run, stop func() bool) error {
 			its = append(its, it)
 		}
 	}
-	for n := 0; len(its) > 0; n++ {
-		if n%blockCount == 0 && stop() {
-			return errStopped
-		}
+	for len(its) > 0 {
 		first := its[0].head
 		for _, it := range its[1:] {
 			if order(it.head.hi, it.head.tag(), first) < 0 {
@@ -320,11 +324,7 @@ func merge(to *runWriter, from []*run, stop func() bool) error {
 			if order(first.hi, first.tag(), it.head) != 0 {
 				continue
 			}
-			if word == 0 {
-				word = it.head.word
-			} else {
-				word = newer(word, it.head.word)
-			}
+			word = newer(word, it.head.word)
 			ok, err := it.next()
 			if err != nil {
 				return err
