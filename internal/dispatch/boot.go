@@ -225,7 +225,9 @@ func (m *Master) isReady(w *worker, coded []byte, out *news) {
 		return
 	}
 	if len(coded) > 0 {
-		m.refused(w, coded, out)
+		if !m.leaving { // else the end has cut its set-up short, and takes it along
+			m.refused(w, coded, out)
+		}
 		return
 	}
 	w.stopTimer()
