@@ -46,12 +46,19 @@ type losing struct {
 	told     []string // what mpiexec is told about lost ranks, where that is not the usual option
 }
 
-// run runs it. The program ends once what happens has happened.
+// run runs it. The program ends once what happens has happened. MPICH's mpiexec is ended by a signal itself now and then when a rank or a
+// host is lost, see docs/mpi-notes.md, before it has passed on what the master prints: then the job is run once more.
 func (l losing) run(t *testing.T) outcome {
 	t.Helper()
-	return l.start(t, func(c *cluster, probe, dir string, args []string) (mpitest.Result, error) {
-		return l.mpiexec(t, c, probe, dir, args)
-	})
+	for again := 0; ; again++ {
+		o := l.start(t, func(c *cluster, probe, dir string, args []string) (mpitest.Result, error) {
+			return l.mpiexec(t, c, probe, dir, args)
+		})
+		if again == 2 || library != "mpich" || o.code != -1 {
+			return o
+		}
+		t.Logf("mpiexec itself was ended by a signal, so the job is run once more; it printed:\n%s", o.output)
+	}
 }
 
 // mpiexec starts it as mpiexec does.
@@ -239,12 +246,9 @@ func TestARankThatIsKilledOnAnotherHostCostsItsTask(t *testing.T) {
 		o.says(t,
 			`hold was lost with worker 2 \(rank 3, process \d+ on node3\): its process has ended without a goodbye, killed or crashed`,
 			"queued: done, workers: 2 <nil>")
-		if o.code != -1 {
-			o.says(t, "ranks were lost, so this job ends without MPI_Finalize")
-		}
-		// 1: see lost in tests/modes; -1: once in 30 runs MPICH's mpiexec was ended by a signal itself, after all was done, or before it had
-		// passed on what the master had printed last.
-		if want := map[string][]int{"openmpi": {0}, "mpich": {137, 1, -1}}[library]; !slices.Contains(want, o.code) {
+		o.says(t, "ranks were lost, so this job ends without MPI_Finalize")
+		// 1: see lost in tests/modes.
+		if want := map[string][]int{"openmpi": {0}, "mpich": {137, 1}}[library]; !slices.Contains(want, o.code) {
 			t.Errorf("status %d, want one of %d:\n%s", o.code, want, o.output)
 		}
 	})
