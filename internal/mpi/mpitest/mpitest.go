@@ -92,12 +92,13 @@ type Command struct {
 
 // Result is how a launch ended.
 type Result struct {
-	Output  string // of all ranks, both streams
-	Code    int    // mpiexec's exit status; -1 when it was killed
-	Expired bool   // the limit was reached
-	Left    []int  // processes of the job that were there some time after mpiexec had ended by itself, and were killed then
-	Told    int    // how many of the signals were sent
-	Stacks  string // what its Go programs were doing when the limit was reached: what they have printed since, told to by SIGABRT
+	Output  string         // of all ranks, both streams
+	Code    int            // mpiexec's exit status; -1 when it was killed
+	Expired bool           // the limit was reached
+	Left    []int          // processes of the job that were there some time after mpiexec had ended by itself, and were killed then
+	Told    int            // how many of the signals were sent
+	Signal  syscall.Signal // what ended mpiexec itself, if that was a signal
+	Stacks  string         // what its Go programs were doing when the limit was reached: what they have printed since, told to by SIGABRT
 }
 
 // Report is all that a launch has printed, for the text of a failure.
@@ -195,7 +196,14 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	}
 	name, args := commandLine(j)
 	c.Args = append(append(slices.Clip(j.Prefix), name), args...)
-	return c.Run(ctx)
+	for again := 0; ; again++ {
+		r, err := c.Run(ctx)
+		// MPICH's mpiexec is now and then ended by a signal itself when ranks end soon, before it has passed on a line of theirs.
+		if again == 2 || j.Launcher != "mpich" || r.Signal == 0 || r.Expired || r.Output != "" || len(j.Tells) > 0 {
+			return r, err
+		}
+		fmt.Fprintf(os.Stderr, "mpitest: mpiexec itself was ended by a signal (%v) before it had passed on a line, so the job is run once more\n", r.Signal)
+	}
 }
 
 // dvm is mpiexec's option for a job of daemons that were started before. Its ranks get the daemons' environment and not mpiexec's.
@@ -253,6 +261,9 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	}
 	r := Result{Left: killMarked(mark), Code: cmd.ProcessState.ExitCode(), Expired: ctx.Err() != nil, Told: len(c.Tells) - len(out.left)}
 	r.Output, r.Stacks = out.parts()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		r.Signal = status.Signal()
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !r.Expired && !errors.Is(err, exec.ErrWaitDelay) {
 		return r, fmt.Errorf("mpitest: %s: %w", c.Args[0], err)
