@@ -65,8 +65,9 @@ func keptResult(i int) []float64 {
 	return values
 }
 
-func init() {
-	roles["recording"] = func(ctx context.Context) error {
+// recordingRole is a program that does a part with a journal and prints a checksum of what the part writes.
+func recordingRole(part func(ctx context.Context, ex futures.Executor, j *journal.Journal, n int, all io.Writer) error) func(context.Context) error {
+	return func(ctx context.Context) error {
 		j, err := journal.Open(filepath.Join(os.Getenv(directoryVariable), "journal"))
 		if err != nil {
 			return err
@@ -75,16 +76,25 @@ func init() {
 		n := atOnce(strconv.Atoi(os.Getenv(elementsVariable)))
 		return futures.With(ctx, func(ex futures.Executor) error {
 			all := sha256.New()
-			for v, err := range futures.Map(ctx, ex, noted, numbers(n), futures.WithJournal(j)) {
-				if err != nil {
-					return err
-				}
-				must(binary.Write(all, binary.LittleEndian, v))
+			if err := part(ctx, ex, j, n, all); err != nil {
+				return err
 			}
 			fmt.Printf("%x\n", all.Sum(nil))
 			return nil
 		}, futures.WithMaxWorkers(3))
 	}
+}
+
+func init() {
+	roles["recording"] = recordingRole(func(ctx context.Context, ex futures.Executor, j *journal.Journal, n int, all io.Writer) error {
+		for v, err := range futures.Map(ctx, ex, noted, numbers(n), futures.WithJournal(j)) {
+			if err != nil {
+				return err
+			}
+			must(binary.Write(all, binary.LittleEndian, v))
+		}
+		return nil
+	})
 }
 
 // notedGang is noted as a gang, of which each member notes that it runs.
@@ -110,32 +120,22 @@ var notedGang = futures.RegisterContext("notedGang", func(ctx context.Context, i
 const gangSize = 2
 
 func init() {
-	roles["recording gangs"] = func(ctx context.Context) error {
-		j, err := journal.Open(filepath.Join(os.Getenv(directoryVariable), "journal"))
-		if err != nil {
-			return err
+	roles["recording gangs"] = recordingRole(func(ctx context.Context, ex futures.Executor, j *journal.Journal, n int, all io.Writer) error {
+		var gangs []*futures.Future[[][]float64]
+		for i := range n {
+			gangs = append(gangs, atOnce(futures.SubmitEach(ex, notedGang, i, futures.OnWorkers(gangSize), futures.WithJournal(j))))
 		}
-		defer j.Close()
-		n := atOnce(strconv.Atoi(os.Getenv(elementsVariable)))
-		return futures.With(ctx, func(ex futures.Executor) error {
-			all := sha256.New()
-			var gangs []*futures.Future[[][]float64]
-			for i := range n {
-				gangs = append(gangs, atOnce(futures.SubmitEach(ex, notedGang, i, futures.OnWorkers(gangSize), futures.WithJournal(j))))
+		for _, f := range gangs {
+			ranks, err := f.Result(ctx)
+			if err != nil {
+				return err
 			}
-			for _, f := range gangs {
-				ranks, err := f.Result(ctx)
-				if err != nil {
-					return err
-				}
-				for _, v := range ranks {
-					must(binary.Write(all, binary.LittleEndian, v))
-				}
+			for _, v := range ranks {
+				must(binary.Write(all, binary.LittleEndian, v))
 			}
-			fmt.Printf("%x\n", all.Sum(nil))
-			return nil
-		}, futures.WithMaxWorkers(3))
-	}
+		}
+		return nil
+	})
 }
 
 func numbers(n int) []int {
