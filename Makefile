@@ -88,9 +88,11 @@ fuzz: ## run each fuzz test for FUZZTIME seconds, of the codec, fingerprints, er
 	@echo '== fuzz'
 	@GO='$(GO)' tools/fuzz $(FUZZTIME) $(FUZZ)
 
+# The suite of behaviours is compiled as tests/modes compiles it for ranks without the race detector, so that it is compiled once.
 large: ## run the tests that need the absence of the race detector and much memory
 	@echo '== tests without the race detector'
-	$(GOTEST) -p 1 -run '$(LARGE)' -skip Ledger ./...
+	CGO_ENABLED=0 $(GOTEST) -tags mpi -run '$(LARGE)' ./tests/behaviour
+	$(GOTEST) -p 1 -run '$(LARGE)' -skip Ledger $$(tools/packages-of '$(LARGE)' | grep -vxF ./tests/behaviour)
 	@for mpi in openmpi mpich; do GO='$(GO)' tools/can mpi-$$mpi >/dev/null || continue; (set -x; \
 	MPITEST_LAUNCHER=$$mpi $(GOTEST) -tags mpi -run GiB ./tests/modes) || exit 1; done
 
