@@ -479,7 +479,7 @@ func (h *Hub) Close(ctx context.Context) error {
 		for i, peer := range silent {
 			silent[i] = h.name(peer)
 		}
-		err = fmt.Errorf("mpilink: ranks [%s] did not answer when they were told to leave: %w",
+		err = fmt.Errorf("ranks [%s] did not answer when they were told to leave, because they are stopped or stuck or their hosts are cut off: %w",
 			strings.Trim(fmt.Sprint(silent), "[]"), context.Cause(ctx))
 	}
 	return errors.Join(err, h.port.Close(ctx))
