@@ -1,23 +1,14 @@
 package futures
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"slices"
-	"strconv"
 	"time"
-	"unsafe"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/life"
 	"github.com/rankpool/rankpool/internal/pkl5"
-	"github.com/rankpool/rankpool/internal/registry"
 	"github.com/rankpool/rankpool/internal/resultlog"
 	"github.com/rankpool/rankpool/journal"
 )
@@ -101,123 +92,17 @@ func newRecording[A, R any](e *executor, fn *function[A, R], log *resultlog.Log,
 	}
 	of, known := e.recordings.Load(key)
 	if !known {
-		sum, err := dependencies(e, fn, g, gang)
+		given, err := dependencies(e, g, gang)
 		if err != nil {
 			return nil, fmt.Errorf("futures: WithJournal: %w", err)
 		}
-		f, err := log.Function(resultlog.Function{Name: fn.name, Version: fn.version, Sum: sum})
+		f, err := log.Function(resultlog.Function{Name: fn.name, Version: fn.version, Types: layout(fn), Given: given})
 		if err != nil {
 			return nil, fmt.Errorf("futures: WithJournal: %w", err)
 		}
 		of, _ = e.recordings.LoadOrStore(key, f)
 	}
 	return &recording[A, R]{log, fn, of.(*resultlog.Func), e, gang}, nil
-}
-
-// dependencies condenses what a result depends on but the name and version of its function and its argument. Results are decoded as they were encoded, so the machine's kind
-// belongs to it.
-func dependencies[A, R any](e *executor, fn *function[A, R], gen *dispatch.Generation, gang int) (sum [16]byte, err error) {
-	var b []byte
-	add := func(what string, values ...string) {
-		for _, s := range append([]string{what}, values...) {
-			b = binary.AppendUvarint(b, uint64(len(s)))
-			b = append(b, s...)
-		}
-	}
-	native := binary.NativeEndian.Uint16([]byte{1, 0})
-	add("form 1", strconv.Itoa(strconv.IntSize), strconv.Itoa(int(native)), strconv.Itoa(int(unsafe.Alignof(struct{ x int64 }{}.x))))
-	add("types", registry.Describe(typeOf[A]()), registry.Describe(typeOf[R]()))
-	if fn.args.Codec().HoldsAny() || fn.result.Codec().HoldsAny() {
-		for _, k := range []registry.Kind{registry.Type, registry.ErrorType} {
-			for _, t := range registry.Default().Entries(k) {
-				add(t.Name, registry.Describe(t.Args))
-			}
-		}
-	}
-	segments, err := e.payload.copies()
-	if errors.Is(err, os.ErrClosed) {
-		err = cmp.Or(e.over(), ErrShutdown)
-	}
-	if err != nil {
-		return sum, err
-	}
-	from := &unpacking{segments}
-	globals := map[string][]byte{}
-	for _, g := range e.globals {
-		if gen.Value(g.Name) != nil {
-			if _, err := from.of(g.Value); err != nil { // it is passed over
-				return sum, err
-			}
-			continue
-		}
-		if globals[g.Name], err = canonicalAgain(registry.Global, g.Name, g.Value, from); err != nil {
-			return sum, fmt.Errorf("global %s: %w", g.Name, err)
-		}
-	}
-	if gen != nil {
-		for _, v := range gen.Values {
-			value, of, err := packedOf(v.Stream, v.Segments)
-			if err == nil {
-				globals[v.Name], err = canonicalAgain(registry.Global, v.Name, value, of)
-			}
-			if err != nil {
-				return sum, fmt.Errorf("global %s: %w", v.Name, err)
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(globals)) {
-		add("global", name, string(globals[name]))
-	}
-	if i := e.cfg.initializer; i != nil {
-		if i.local {
-			return sum, fmt.Errorf("results may depend on the initializer %s, a Local function without a lasting name: give it one with Register", i.name)
-		}
-		if i.refused != nil {
-			return sum, fmt.Errorf("the argument of %s, the initializer, cannot be encoded: %w", i.name, i.refused)
-		}
-		arg, err := canonicalAgain(registry.Function, i.name, i.arg, from)
-		if err != nil {
-			return sum, fmt.Errorf("initializer %s: %w", i.name, err)
-		}
-		add("initializer", i.name, string(arg))
-	}
-	if gang > 0 {
-		add("gang", strconv.Itoa(gang))
-	}
-	add("dir", e.cfg.dir)
-	for _, name := range slices.Sorted(maps.Keys(e.cfg.env)) {
-		add("env", name, e.cfg.env[name])
-	}
-	all := sha256.Sum256(b)
-	return [16]byte(all[:16]), nil
-}
-
-// canonicalAgain returns the canonical form of what was encoded for the workers.
-func canonicalAgain(kind registry.Kind, name string, v packed, from *unpacking) ([]byte, error) {
-	e, ok := registry.Default().Find(kind, name)
-	if !ok {
-		return nil, errors.New("it is not registered")
-	}
-	d, err := from.of(v)
-	if err != nil {
-		return nil, err
-	}
-	return e.Body.(interface {
-		canonical(d *pkl5.Decoder) ([]byte, error)
-	}).canonical(d)
-}
-
-func (g *global[T]) canonical(d *pkl5.Decoder) ([]byte, error)  { return canonicalOf(g.codec, d) }
-func (b *body[A, R]) canonical(d *pkl5.Decoder) ([]byte, error) { return canonicalOf(b.fn.args, d) }
-
-func canonicalOf[T any](codec *pkl5.Typed[T], d *pkl5.Decoder) ([]byte, error) {
-	var v T
-	if err := codec.Decode(d, &v); err != nil {
-		return nil, err
-	}
-	e := pkl5.Encoder{Threshold: -1, Canonical: true}
-	err := codec.Encode(&e, &v)
-	return e.Stream, err
 }
 
 // unrecorded is the key of calls that are not recorded.

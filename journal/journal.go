@@ -65,7 +65,8 @@ type InUseError struct {
 
 func (e *InUseError) Error() string { return e.text }
 
-// Open opens a journal, or creates one. Call it in the function that is passed to Main: workers have no use for it.
+// Open opens a journal, or creates one. Call it in the function that is passed to Main. Code before Main runs in every worker process too,
+// and a worker in which Open is called there ends with a message: the journal is its master's.
 //
 // A journal has one master at a time: while another has it, the error is an [*InUseError] with that master's host and process. A master
 // that has ended, on the same machine, or that has given no sign of life for [Lease], does not count. When a job comes back on another host
@@ -80,6 +81,7 @@ func Open(path string, opts ...Option) (*Journal, error) {
 			o.open(&c)
 		}
 	}
+	life.RefuseInIdleWorker("journal.Open")
 	l, err := resultlog.Open(path, c)
 	if other := (*resultlog.ClaimedError)(nil); errors.As(err, &other) {
 		return nil, &InUseError{Host: other.Host, Pid: other.Pid, text: err.Error()}

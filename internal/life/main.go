@@ -146,14 +146,14 @@ func BeMaster() error {
 		"A ThreadPoolExecutor needs neither")
 }
 
-// RefuseInIdleWorker ends a worker process whose program reaches an executor before Main: it would start workers without
-// end.
+// RefuseInIdleWorker ends a worker process whose program reaches an executor or a journal before Main. With the executor it would start workers
+// without end, and the journal is its master's.
 func RefuseInIdleWorker(what string) {
 	if began.Load() || !proc.IsWorker() && (everyrank.Linked() || !job.This.Loading()) {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
-		"so executors belong into the function that Main is given\n", what)
+		"so this belongs into the function that Main is given\n", what)
 	job.This.Abort(ExitFailure)
 	os.Exit(ExitFailure)
 }

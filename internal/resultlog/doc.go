@@ -28,7 +28,7 @@
 // That the seed is the file's own keeps a record that stands inside a value from being taken for one.
 //
 // The body of a result is the number of its segments, the length of each (uvarints), the stream and the segments. That of a failure is its
-// text. That of a function is its name, its version (each behind a uvarint with its length), 16 bytes of what else it depends on, and how often
+// text. That of a function is its name, its version (each behind a uvarint with its length), 8 bytes of its types and 8 of what else it depends on, and how often
 // it was forgotten before (uvarint). That of a forget is the name of a function: what was recorded of it before is no longer found.
 //
 // # Damage

@@ -207,8 +207,9 @@ func readFileHead(f io.ReaderAt) (seed uint64, err error) {
 type Function struct {
 	Name    string
 	Version string
-	Sum     [16]byte // of all else that a result depends on but the argument
-	epoch   uint64   // how often the name had been forgotten
+	Types   [8]byte // a hash of the layout of its types
+	Given   [8]byte // a hash of all else that a result depends on but the argument: what the workers are given
+	epoch   uint64  // how often the name had been forgotten
 }
 
 func (f Function) body() []byte {
@@ -216,7 +217,7 @@ func (f Function) body() []byte {
 	b = append(b, f.Name...)
 	b = binary.AppendUvarint(b, uint64(len(f.Version)))
 	b = append(b, f.Version...)
-	b = append(b, f.Sum[:]...)
+	b = append(append(b, f.Types[:]...), f.Given[:]...)
 	return binary.AppendUvarint(b, f.epoch)
 }
 
@@ -229,10 +230,11 @@ func parseFunction(b []byte) (f Function, err error) {
 		}
 		*s, b = string(b[w:w+int(n)]), b[w+int(n):]
 	}
-	if len(b) < len(f.Sum)+1 {
+	if len(b) < len(f.Types)+len(f.Given)+1 {
 		return f, bad
 	}
-	b = b[copy(f.Sum[:], b):]
+	b = b[copy(f.Types[:], b):]
+	b = b[copy(f.Given[:], b):]
 	n, w := binary.Uvarint(b)
 	if w <= 0 || w != len(b) {
 		return f, bad

@@ -60,7 +60,8 @@ type Log struct {
 	functions map[Key]*Func
 	byNumber  map[uint32]*Func
 	epochs    map[string]uint64
-	next      uint32 // number of the next function
+	earlier   map[string]*earlier // by name: what the file had when it was opened
+	next      uint32              // number of the next function
 
 	out    writer
 	once   sync.Once
@@ -74,6 +75,7 @@ type Func struct {
 	Function
 	number uint32
 	id     Key
+	held   int // entries that the file had when it was opened
 }
 
 // ErrClosed is the error of what is done with a log after Close.
@@ -158,7 +160,7 @@ func (l *Log) load(open func(string, int, os.FileMode) (File, error)) error {
 	if l.seed, err = readFileHead(f); err != nil {
 		return fmt.Errorf("journal %s: %w", l.path, err)
 	}
-	loading := loader{l: l}
+	loading := loader{l: l, entries: map[uint32]*int{}}
 	s := scanner{r: f, seed: l.seed, size: size}
 	end, err := s.scan(headSize, &loading)
 	if err != nil {
@@ -175,6 +177,7 @@ func (l *Log) load(open func(string, int, os.FileMode) (File, error)) error {
 		}
 	}
 	l.out.end = end
+	l.earlier = loading.earlier()
 	return nil
 }
 
@@ -193,6 +196,9 @@ type loader struct {
 	l       *Log
 	damages int
 	lost    int64
+	entries map[uint32]*int // of each function, by its number
+	last    *int            // of the function with the number of, which the next record is mostly of too
+	of      uint32
 }
 
 func (d *loader) damaged(a Damage) {
@@ -206,6 +212,7 @@ func (d *loader) record(off int64, r record, body []byte) {
 	switch r.kind {
 	case kindResult, kindFailure:
 		l.keys.record(r.key, off, r.kind == kindFailure)
+		d.count(r.fn)
 	case kindFunction:
 		if f, err := parseFunction(body); err == nil {
 			fn := &Func{Function: f, number: r.fn, id: identify(f)}
@@ -226,6 +233,9 @@ func (l *Log) Function(f Function) (*Func, error) {
 	id := identify(f)
 	fn := l.functions[id]
 	if fn != nil {
+		if e := l.earlier[f.Name]; e != nil && fn.held > 0 {
+			e.settled = true // the others are of other executors
+		}
 		l.mu.Unlock()
 		return fn, nil
 	}
@@ -241,7 +251,11 @@ func (l *Log) Function(f Function) (*Func, error) {
 	l.next++
 	fn = &Func{Function: f, number: l.next, id: id}
 	l.functions[id], l.byNumber[fn.number] = fn, fn
+	unused := l.earlier[f.Name].unused(f)
 	l.mu.Unlock()
+	if unused != "" {
+		l.Warn(fmt.Sprintf("%s; its calls run anew (rankpool journal %s lists what the file has)", unused, l.path))
+	}
 	l.out.small(kindFunction, fn.number, id, body)
 	return fn, nil
 }

@@ -140,7 +140,7 @@ func TestEqualArgumentsAreEntriesOfTheirOwn(t *testing.T) {
 
 func TestAnotherVersionOrLayoutIsNewWork(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	all := []resultlog.Function{{Name: "f"}, {Name: "f", Version: "2"}, {Name: "g"}, {Name: "f", Sum: [16]byte{1}}}
+	all := []resultlog.Function{{Name: "f"}, {Name: "f", Version: "2"}, {Name: "g"}, {Name: "f", Types: [8]byte{1}}, {Name: "f", Given: [8]byte{1}}}
 	for i := range all {
 		l := open(t, path, resultlog.Options{})
 		for j, fn := range all {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -276,6 +278,33 @@ func TestWhatAnExecutorGivesItsWorkersIsPartOfWhatAJournalGoesBy(t *testing.T) {
 				t.Errorf("%d runs in round %d", n, i)
 			}
 			_ = ex.Close()
+		}
+	}, func(b backend) bool { return alone(b) })
+}
+
+func TestAJournalSaysOnceWhichOfAFunctionsResultsAreNotUsedAndWhy(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		path, file := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "runs")
+		for round, by := range []int{2, 2, 3} {
+			var log lockedText
+			futures.SetLogger(slog.New(slog.NewTextHandler(&log, nil)))
+			ex := b.start(t, 1, futures.WithGlobal(factor, map[string]int{"by": by}))
+			recorded(t, path, func(j *journal.Journal) {
+				for x := range 3 {
+					result(t, submit(t, ex, squareLogged, logged{File: file, X: x}, futures.WithJournal(j)))
+				}
+				result(t, submit(t, ex, spread, logged{File: file, X: 1}, futures.WithJournal(j)))
+			})
+			_ = ex.Close()
+			futures.SetLogger(nil)
+			said := func(what string) int { return strings.Count(log.String(), what) }
+			if round == 2 {
+				eventually(t, "the journal says what is not used", func() bool {
+					return said("it has 3 entries of squareLogged") == 1 && said("it has 1 entry of spread") == 1 && said("what its workers are given has changed") == 2
+				})
+			} else if n := said("do not match"); n != 0 {
+				t.Errorf("round %d: it says %d times that something is not used", round, n)
+			}
 		}
 	}, func(b backend) bool { return alone(b) })
 }

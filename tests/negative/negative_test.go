@@ -107,7 +107,10 @@ func TestWrongProgramsFailAndSayWhatToMend(t *testing.T) {
 		{name: "forgotten", status: 1, want: []string{"futures.Main has not been called", "call it first thing in main", "futures.TestMain"}},
 		{name: "early", status: 1, want: []string{"futures.Main has not been called", "call it first thing in main"}},
 		{name: "executorbeforemain", status: 1, want: []string{
-			"NewProcessPoolExecutor was reached in a worker process before futures.Main", "executors belong into the function that Main is given",
+			"NewProcessPoolExecutor was reached in a worker process before futures.Main", "this belongs into the function that Main is given",
+			"the pool is broken: worker", "exit status 1"}},
+		{name: "journalbeforemain", args: []string{filepath.Join(t.TempDir(), "journal")}, status: 1, want: []string{
+			"journal.Open was reached in a worker process before futures.Main", "this belongs into the function that Main is given",
 			"the pool is broken: worker", "exit status 1"}},
 		{name: "workerleaves", status: 1, want: []string{"the pool is broken: worker", "ended before it served", "without calling futures.Main"}},
 		{name: "workerleaves", args: []string{"x"}, status: 1, want: []string{"the pool is broken: worker", "exit status 1, before futures.Main; what a program does before that", "standard error"}},
