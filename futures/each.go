@@ -65,6 +65,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	if !e.shares {
 		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)
 		if err != nil {
+			rec.giveBack(&arg, key)
 			return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.f.name, err)
 		}
 		t.job.Buffers = len(t.more.Segments) > 0
@@ -72,6 +73,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	}
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t, (*dispatch.Master).Submit); err != nil {
 		t.reading.join()
+		rec.giveBack(&arg, key)
 		if errors.Is(err, ErrTooFewWorkers) {
 			err = fmt.Errorf("futures: SubmitEach of %s: %w", fn.f.name, err)
 		}

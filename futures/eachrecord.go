@@ -31,6 +31,17 @@ func (rec *recording[A, R]) recallEach(m *dispatch.Master, arg *A) (*Future[[]R]
 	return &t.Future, unrecorded, nil
 }
 
+// giveBack gives the place among equal gangs back that a gang had before it was refused.
+func (rec *recording[A, R]) giveBack(arg *A, key resultlog.Key) {
+	if rec == nil || key == unrecorded {
+		return
+	}
+	enc := pkl5.Encoder{Canonical: true}
+	if rec.fn.args.Encode(&enc, arg) == nil {
+		rec.log.GiveBack(rec.of.Key(enc.Stream, enc.Segments), key)
+	}
+}
+
 // members decodes the results of a gang.
 func (rec *recording[A, R]) members(stream []byte, segments [][]byte) (all []R, err error) {
 	read := func() { all, err = rec.readMembers(stream, segments) }

@@ -42,6 +42,7 @@ type keys struct {
 	merging bool
 	written sync.Cond       // writing has ended
 	told    map[string]bool // what was warned of
+	back    map[Key][]Key   // the entries of calls that were submitted and then refused, by the key that their submission had
 	news    []string        // what is to be
 	buf     []byte          // a block
 
@@ -90,14 +91,37 @@ func (x *keys) submit(f *Func, k Key) (Key, int64, error) {
 		x.submitted(k, 0)
 		return k, s.offset(), nil
 	}
+	if given := x.back[k]; len(given) > 0 {
+		if x.back[k] = given[1:]; len(given) == 1 {
+			delete(x.back, k)
+		}
+		if given[0] == k { // where its record stood is forgotten; it had none that counts, or it would not have been refused
+			return k, 0, nil
+		}
+		return x.at(given[0])
+	}
 	n := s.offset() + 1
 	x.submitted(k, n)
-	k = f.occurrence(k, uint64(n))
-	s, err = x.get(k)
+	return x.at(f.occurrence(k, uint64(n)))
+}
+
+// at returns the key of an entry, and where it stands. The lock is held.
+func (x *keys) at(k Key) (Key, int64, error) {
+	s, err := x.get(k)
 	if err != nil {
 		x.tell("read", fmt.Sprintf("its index cannot be read: %v: calls whose place in it is not known run, and are not recorded", err))
 	}
 	return k, s.offset(), err
+}
+
+// giveBack has the next call that is submitted with the key k get an entry that one with this key has got.
+func (x *keys) giveBack(k, entry Key) {
+	x.mu.Lock()
+	defer x.unlock()
+	if x.back == nil {
+		x.back = map[Key][]Key{}
+	}
+	x.back[k] = append(x.back[k], entry)
 }
 
 // get returns what is known of a key. The lock is held, as it is for what follows.

@@ -316,6 +316,13 @@ func (l *Log) Submit(f *Func, k Key) (Key, Entry) {
 	return k, Entry{off, k}
 }
 
+// GiveBack gives the entry of a call back that was submitted with the key k and then refused: the next call with that key gets it.
+func (l *Log) GiveBack(k, entry Key) {
+	if entry != (Key{}) {
+		l.keys.giveBack(k, entry)
+	}
+}
+
 // Size returns how many keys the index has, of what was recorded when the log was opened and of what was submitted since, and how much memory it takes.
 func (l *Log) Size() (keys, bytes int) { return l.keys.size() }
 

@@ -122,6 +122,34 @@ func TestARecordedGangIsDeliveredToFewerWorkersThanItHas(t *testing.T) {
 	}, func(b backend) bool { return b.workers == 0 })
 }
 
+// What a gang that is too large for the workers was to be recorded as is what the next equal one is recorded as.
+func TestAGangThatIsRefusedTakesNoPlaceAmongEqualOnes(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		path, x := filepath.Join(t.TempDir(), "journal"), logged{File: filepath.Join(t.TempDir(), "runs"), X: 3}
+		for round, workers := range []int{1, 3, 3} {
+			few, ex := b.start(t, 1), b.start(t, workers)
+			for _, ex := range []futures.Executor{few, ex} {
+				if _, err := ex.NumWorkers(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			recorded(t, path, func(j *journal.Journal) {
+				if round < 2 { // nothing is recorded yet, so it is refused
+					if _, err := futures.SubmitEach(few, squareLogged, x, futures.OnWorkers(3), futures.WithJournal(j)); !errors.Is(err, futures.ErrTooFewWorkers) {
+						t.Errorf("on one worker: %v", err)
+					}
+				}
+				if round > 0 {
+					result(t, gangIn(t, ex, 3, j, squareLogged, x))
+				}
+			})
+			if n := runs(t, x.File); n != min(round, 1)*3 {
+				t.Errorf("round %d: %d runs", round, n)
+			}
+		}
+	}, func(b backend) bool { return b.workers == 0 })
+}
+
 func TestEachMemberOfARecordedGangHasItsOwnResult(t *testing.T) {
 	path, file := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "runs")
 	sizes := []int{0, 1, 5_000, 40_000}
