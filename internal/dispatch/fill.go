@@ -27,11 +27,13 @@ type funcTimes struct {
 	mean     float64 // nanoseconds per element, a moving average
 	measured bool
 	talks    bool // has asked for the workers' communicator
+	known    int  // elements that were measured, up to mostUntold
 }
 
 // add notes that n elements took d together. One slow unit weighs little, a batch up to half of what is known.
 func (f *funcTimes) add(d time.Duration, n int) {
 	each := float64(d) / float64(n)
+	f.known = min(f.known+n, mostUntold)
 	if !f.measured {
 		f.mean, f.measured = each, true
 		return
@@ -221,6 +223,7 @@ func (m *Master) fill(w *worker) bool {
 		}
 		if b.units == 0 {
 			_, quick = m.unitTime(p.job)
+			quick = quick || len(m.workers) > mostQuick && m.untold(p.job)
 			b.of = p.job.generation()
 		} else if b.of != p.job.generation() {
 			break

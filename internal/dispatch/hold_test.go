@@ -95,6 +95,44 @@ func TestUnitsThatAreNotTinyGoToIdleWorkersAtOnce(t *testing.T) {
 	})
 }
 
+// Of a function that was never run nobody knows that it is tiny. A large pool finds out before it has given a unit to each worker.
+func TestTinyUnitsOfAnUnknownFunctionDoNotWakeALargePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, 1024, nil, func(_ context.Context, x uint64) (uint64, error) { return x, nil })
+		b := &batches{sink: newSink(5000), workers: map[int]int{}}
+		j, _ := job(0, make([]uint64, 5000)...)
+		j.Sink = b
+		if err := p.Submit(j); err != nil {
+			t.Fatal(err)
+		}
+		b.wait(t)
+		if ran, workers := b.ran(); ran != 5000 || workers > 512 {
+			t.Errorf("%d of 5000 units have run, on %d workers of 1024", ran, workers)
+		}
+	})
+}
+
+// Units that take long are with all workers of a large pool after a few milliseconds.
+func TestLongUnitsOfAnUnknownFunctionHaveALargePoolSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &waiting{begun: make(chan uint64, 2048), release: make(chan struct{})}
+		p := newPool(t, 2048, nil, f.call)
+		var all []*sink
+		for i := range 2048 {
+			all = append(all, p.submit(0, uint64(i)))
+		}
+		time.Sleep(10 * time.Millisecond) // of the bubble
+		synctest.Wait()
+		if n := len(f.begun); n != len(all) {
+			t.Errorf("%d of %d run", n, len(all))
+		}
+		close(f.release)
+		for _, s := range all {
+			s.wait(t)
+		}
+	})
+}
+
 // blocked is a pool of which as many workers as there are processors run a function that was tiny, and wait in it: of arguments above 0.
 func blocked(t *testing.T, f *waiting, more ...func(context.Context, uint64) (uint64, error)) (p *pool, release func()) {
 	t.Helper()
