@@ -41,7 +41,7 @@
 // Every wait ends: with the message, with the context, or with an error that matches futures.ErrBroken. The latter comes when the awaited
 // worker was lost, or when its task in the same SubmitEach has returned or failed.
 //
-// Code that calls MPI itself can have a communicator of the same workers: [Comm.Handle] returns it as the library's own handle, and package
+// Code that calls MPI itself can have a communicator of the same ranks: [Comm.Handle] returns it as the library's own handle, and package
 // mpicomm as one of github.com/emer/empi.
 //
 // Messages travel through the master. From one rank to another they arrive in the order in which they were sent. A task's unread messages

@@ -50,26 +50,32 @@ type Handle struct {
 // ErrNoHandle is the error of [Comm.Handle] and [WorldHandle] if no MPI runs in this process.
 var ErrNoHandle = errors.New("no MPI")
 
-// Handle returns an MPI communicator over all workers, whose ranks are those of c. Its messages never meet the pool's. The tasks on all
-// workers call it, and the first call waits for all of them: ctx ends the wait for the master's consent, but not that for the other
-// workers. The handle may be used until the task returns.
+// Handle returns an MPI communicator with the ranks of c, and no others. Its messages never meet the pool's. The tasks of all ranks call it,
+// and the first call waits for all of them. Further calls return the same. The handle may be used until the task returns, which must have
+// received everything by then.
 //
-// When a worker is lost while tasks on others hold the handle, all calls on it fail, including those that wait, if the library has failure
-// mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a message. With every library the
-// job ends when a worker is lost while tasks on others still wait for the handle, and when a task exceeds its time limit. MPI does not
-// notice that a task has returned for which others wait. Package mpicomm gives the same communicator as one of github.com/emer/empi.
+// The communicator of all workers is kept for later tasks: ctx ends the wait for the master's consent, but not that for the other workers.
+// In a gang of fewer workers (futures.OnWorkers), and for a communicator of [Comm.Split] or [Comm.Dup], it is made of these ranks alone and
+// freed when the task returns. Then ctx ends the wait for ranks that have not called Handle, and so does the end of one of their tasks: the
+// error matches futures.ErrBroken. With slots (futures.WithSlots) no two ranks of c may be on one rank of MPI.
 //
-// It is an error for a communicator of [Comm.Split] or [Comm.Dup], and for that of a gang of fewer workers than there are. The error
-// matches [ErrNoHandle] if the workers are not ranks of an MPI job.
+// When a worker is lost while tasks on others hold the handle of a communicator that it is in, all calls on it fail, including those that
+// wait, if the library has failure mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a
+// message. With every library the job ends when a worker is lost while the communicator is being made. That begins for all workers with the
+// first call, and otherwise when all ranks have called Handle. After a loss Open MPI 5 makes no further communicator of spawned workers. MPI
+// does not notice that a task has returned for which others wait. Package mpicomm gives the communicator of [Workers] as one of
+// github.com/emer/empi.
+//
+// The error matches [ErrNoHandle] if the workers are not ranks of an MPI job.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	if c.none() {
 		return Handle{}, fmt.Errorf("comm: Handle: %w", errNone)
 	}
+	var ranks []int
 	if c.group != nil {
-		return Handle{}, fmt.Errorf("comm: Handle: %v was made by Split or Dup, and MPI has no communicator for it: take the Handle of all "+
-			"workers, and split it by MPI_Comm_split", c)
+		ranks = c.group.peers
 	}
-	native, err := c.peers.Native(ctx)
+	native, err := c.peers.Native(ctx, c.number(), ranks)
 	if errors.Is(err, dispatch.ErrNotNative) {
 		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers are not ranks of an MPI job; start the program with mpiexec", ErrNoHandle)
 	}

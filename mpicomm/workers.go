@@ -13,21 +13,23 @@ import (
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
-// Workers returns a communicator of [github.com/emer/empi/mpi] over all workers, for the task whose context ctx is or derives from. Each
-// worker has the rank that it has in [futures.CommWorkers]. It needs MPI_THREAD_MULTIPLE. The tasks on all workers call it, and the first
-// call waits for all of them: ctx ends the wait for the master's consent, but not that for the other workers. The communicator may be used
-// until the task returns, and must not be freed.
+// Workers returns a communicator of [github.com/emer/empi/mpi] over all workers, or in a gang (futures.OnWorkers) over its members alone, for
+// the task whose context ctx is or derives from. Each worker has the rank that it has in [futures.CommWorkers]. It needs
+// MPI_THREAD_MULTIPLE. The tasks on all these workers call it, and the first call waits for all of them. If they are all workers, ctx ends
+// the wait for the master's consent, but not that for the others; in a smaller gang it ends the wait for members that have not called
+// Workers, and so does the end of one of their tasks: the error matches [futures.ErrBroken]. The communicator may be used until the task
+// returns, and must not be freed.
 //
-// When a worker is lost while tasks on others hold this communicator, all calls on it fail, including those that wait, if the library has
+// When one of its workers is lost while tasks on others hold this communicator, all calls on it fail, including those that wait, if the library has
 // failure mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a message. With every
-// library the job ends when a worker is lost while tasks on others wait for the communicator. The operations of package comm return an
+// library the job ends when a worker is lost while tasks on others wait for the communicator, in a smaller gang after all members have called
+// Workers. The operations of package comm return an
 // error instead, with every library. MPI does not notice that a task has returned or failed while others wait for it: as in any MPI
 // program, tasks must avoid that. A [futures.WithTaskTimeout] ends such a job too.
 //
-// For a gang of fewer workers than there are (futures.OnWorkers) it is not available yet and returns an error.
-//
 // Outside of a task that has other workers the error is [futures.ErrNoWorkersComm].
 //
+// [futures.ErrBroken]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#ErrBroken
 // [futures.CommWorkers]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#CommWorkers
 // [futures.WithTaskTimeout]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#WithTaskTimeout
 // [futures.ErrNoWorkersComm]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#ErrNoWorkersComm
@@ -36,7 +38,7 @@ func Workers(ctx context.Context) (*empi.Comm, error) {
 	if err != nil {
 		return nil, err
 	}
-	native, err := peers.Native(ctx)
+	native, err := peers.Native(ctx, 0, nil)
 	if errors.Is(err, dispatch.ErrNotNative) {
 		return nil, errors.New("mpicomm: the workers are not ranks of an MPI job: start the program with mpiexec, or use the " +
 			"operations of package comm, which work with any workers")

@@ -43,11 +43,11 @@ func TestALossBreaksWhatTheWorkersHaveInCommonOnceItIsMade(t *testing.T) {
 				p.hears(t, 't')
 				p.hears(t, 't')
 				p.say([]byte{'a'})
-				p.say([]byte{'d', 1})
+				p.say([]byte{'d', 1, 0})
 				synctest.Wait()
 				p.hears(t, 'd')
 				if c.made {
-					p.say([]byte{'D'})
+					p.say([]byte{'D', 0})
 				}
 				p.handler.Lost(1, link.Loss{Err: errors.New("gone"), Proof: true, Picked: 1})
 				synctest.Wait()

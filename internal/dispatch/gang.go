@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/rankpool/rankpool/internal/link"
 )
@@ -12,6 +13,8 @@ type gang struct {
 	members team           //
 	live    int            // units that have not ended
 	out     map[int]string // slots of members whose unit has ended, with the reason if it failed
+	some    bool           // when it began there were other workers too
+	commons []*common      // that its members have asked for
 }
 
 // ofAll tells whether a job is a gang of all workers.
@@ -25,6 +28,7 @@ func (m *Master) start(b band, slots []int) {
 	m.trace.grew(j, n)
 	m.gangs++
 	g := &gang{id: m.gangs, members: teamOf(slots), live: n, out: map[int]string{}}
+	g.some = slices.ContainsFunc(m.workers, func(w *worker) bool { return !w.givenUp() && g.members.rank(w.slot) < 0 })
 	if m.cfg.Home != nil {
 		for _, w := range m.workers { // the next gang is another
 			w.passed = false
@@ -85,6 +89,7 @@ func (m *Master) left(w *worker, failed bool, cause error) {
 		why = "its task failed"
 	}
 	g.out[w.slot] = why
+	m.deny(g, w.slot)
 	if g.live--; g.live == 0 {
 		return
 	}

@@ -179,14 +179,3 @@ func TestATeamTravelsAndKnowsItsRanks(t *testing.T) {
 		}
 	}
 }
-
-// The native communicator is made of all workers.
-func TestAGangOfSomeIsRefusedWhatAllWorkersHaveInCommon(t *testing.T) {
-	p := table{workers: 3, items: []item{{fn: fnGang, gang: 2}}}.take(t, "submit")
-	p.m.mu.Lock()
-	defer p.m.mu.Unlock()
-	w := p.m.workers[0]
-	if why := p.m.whyNot(w); why == "" || w.direct {
-		t.Errorf("it may: %q", why)
-	}
-}

@@ -9,9 +9,8 @@ type mailbox struct {
 	letters []Letter
 	waiting []*Receive // in the order in which they came: none of them takes a letter that is here
 
-	changed chan struct{} // closed, and made anew, when the next two change
-	grants  uint64        // how often kindDirect was sent
-	grant   *string       // the answer to the last
+	asks    uint64                // how often kindDirect was sent
+	answers map[uint64]chan grant // to those that wait, by their numbers
 
 	numbers uint64     // of communicators that Number has returned
 	losses  int        // of workers, as far as tasks in no gang have to know
@@ -82,10 +81,3 @@ func (b *mailbox) fail(why func(*Receive) error) {
 
 // giveUp ends what waits and can get nothing any more.
 func (b *mailbox) giveUp() { b.fail((*Receive).hopeless) }
-
-func (b *mailbox) notify() {
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-}

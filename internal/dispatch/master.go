@@ -137,6 +137,7 @@ type Master struct {
 	again   repetitions
 	trace   *tracer // nil: nothing is recorded
 	gangs   uint64  // how many have begun
+	serials uint64  // of what workers of a gang have in common, see common
 	shrunk  bool    // workers were lost since it was looked at whether there are enough for the gangs that wait
 	fillers int     // workers that were free for a gang that waits, and run something short meanwhile
 	breaks  bool    // what workers have in common can be made to fail, see link.Breaker

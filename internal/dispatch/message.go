@@ -15,8 +15,8 @@ const (
 	kindCancel = 'c' // uvarint number, uvarint n, uvarint: end the contexts of these n units, as far as they have not ended; unless the third is 0, none begins
 	kindPing   = 'p' // are you there
 	kindStop   = 'q' // uvarint nanoseconds that it may take, uvarint units that were given up: finish and leave
-	kindGrant  = 'd' // uvarint as in kindDirect, string: why the unit that wants what the workers have in common must not use it; empty if it may
-	kindBreak  = 'x' // a worker was lost: what the workers have in common is to fail the unit that uses it
+	kindGrant  = 'd' // uvarint as in kindDirect, uvarint its serial, or 0 for that of all workers, string: why the unit that wants what workers have in common must not use it; empty if it may
+	kindBreak  = 'x' // uvarint serial or 0: a worker was lost, and what it had in common with others is to fail the units that use it
 	kindValues = 'v' // uvarint generation, uvarint n, then n values, each string name, uvarint the generation that has it, or 0 and then uvarint length, uvarint segments, stream
 	kindUse    = 'u' // uvarint generation that the units need which follow, or 0 for the values of the set-up
 	kindForget = 'f' // uvarint n, then n times uvarint generation: these are not needed any more
@@ -31,8 +31,9 @@ const (
 	kindAlone    = 'a' // the function of the unit that runs waits for other tasks
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
 	kindLeft     = 'l' // what went wrong while it left, each as string what, uvarint length, encoded error; its last message
-	kindDirect   = 'd' // uvarint that counts: the unit that runs wants what the workers have in common beside the master
-	kindMade     = 'D' // and waits for the others no longer until that is made
+	kindDirect   = 'd' // uvarint that counts, uvarint number of the communicator, or 0 for that of all its peers, and for another its slots, see slots: the unit that runs wants what these have in common beside the master
+	kindRetract  = 'w' // uvarint as in kindDirect: it does not any more, unless consent is on its way
+	kindMade     = 'D' // uvarint serial or 0: and waits for the others no longer until that is made
 
 	// From a worker to another, by way of the master.
 	kindPeer = 'm' // uvarint slot (to the master: of the receiver; from it: of the sender), uvarint gang or 0, uvarint number of the sender's unit, uvarint tag, text

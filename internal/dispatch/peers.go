@@ -24,8 +24,10 @@ type Peers struct {
 
 	heard map[int]uint64 // of each worker, the last of its units that this one has read a letter of; under the server's lock
 
-	count atomic.Uint64
-	later lane.Lane // sends what SendLater was given
+	count   atomic.Uint64
+	later   lane.Lane          // sends what SendLater was given
+	natives map[uint64]*native // by the numbers of the communicators; under the server's lock
+	ended   bool               // likewise
 }
 
 // slot returns the slot of a rank.

@@ -208,11 +208,13 @@ func (m *Master) message(w *worker, f link.Frame, g *greeting, n *news) error {
 		m.alone(w)
 		return nil
 	case kindDirect:
-		m.grant(w, r.uint())
+		return m.direct(w, &r)
+	case kindRetract:
+		m.retract(w, r.uint())
 		return r.err
 	case kindMade:
-		w.made = w.direct
-		return nil
+		m.isMade(w, r.uint())
+		return r.err
 	case kindPeer:
 		return m.relay(w, &r, f.Segments, n)
 	case kindOverdue:

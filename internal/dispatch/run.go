@@ -299,6 +299,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	defer func() {
 		s.sendRest()
+		s.freeNatives()
 		s.mu.Lock()
 		if s.peers != nil || s.gang > 0 {
 			s.mail.end(s.gang, s.peers)

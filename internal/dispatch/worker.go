@@ -256,7 +256,7 @@ func (s *server) lead() {
 		case kindGone:
 			s.goneFrame(&r)
 		case kindBreak:
-			s.breakDirect()
+			s.breakDirect(&r)
 		case kindGrant:
 			s.grantFrame(&r)
 		case kindStop:

@@ -173,14 +173,19 @@ type Sibling interface {
 
 // Native is an Endpoint whose group has something of its own for its workers to talk to each other by.
 type Native interface {
-	// Native returns that of all workers of the group but those in the absent slots, which are in order. The workers make it together
-	// at their first call, which blocks until then; later calls return the same, as long as absent is the same. It is gone when the
-	// worker ends.
-	Native(absent []int) (any, error)
+	// Native returns that of the workers in these slots, and numbers them in this order. These workers, and no others, make it together at
+	// their first call, which blocks until then. With the serial 0 later calls return the same as long as the slots are the same, and it is
+	// gone when the worker ends. Every other serial is of one that has not been there before in the group, and each of its workers calls
+	// Native once for it; it is there until FreeNative.
+	Native(serial uint64, slots []int) (any, error)
 
-	// BreakNative has the calls on what Native has returned fail, those that wait too, on all workers. It is for the loss of one of
-	// them, where the group is a Breaker. It waits for no other worker.
-	BreakNative()
+	// FreeNative ends what Native has made, or will make by a call that is under way or still to come, for a serial other than 0. It does not
+	// wait for other workers.
+	FreeNative(serial uint64)
+
+	// BreakNative has the calls on what Native has made for a serial fail, those that wait too, on all its workers. It is for the loss of one
+	// of them, where the group is a Breaker. It waits for no other worker.
+	BreakNative(serial uint64)
 }
 
 // Breaker is a Group whose workers may be able to break what Native gives them.

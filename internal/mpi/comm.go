@@ -18,7 +18,8 @@ type Comm struct {
 
 	asEmpi struct {
 		sync.Mutex
-		comm any // what Empi has handed out
+		comm  any     // what Empi has handed out
+		group uintptr // that it has
 	}
 }
 
@@ -299,6 +300,14 @@ func (c *Comm) end(op string, f func(uintptr) int) error {
 	}
 	if c.owned {
 		liveComms.Add(-1)
+	}
+	c.asEmpi.Lock()
+	made, group := c.asEmpi.comm != nil, c.asEmpi.group
+	c.asEmpi.Unlock()
+	if made {
+		if err := failure("MPI_Group_free", rawGroupFree(group)); err != nil {
+			return err
+		}
 	}
 	return failure(op, f(c.handle))
 }

@@ -77,7 +77,7 @@ func FromEmpi(c any) (*Comm, error) {
 
 // Empi hands out c as a communicator of empi, whose Comm is T. It lives as long as c and is not to be used after c was freed. empi has no
 // intercommunicators, so one is refused: Merge it first. (empi panics on empty slices.) It is the same one at each call: it
-// has an MPI_Group, which empi never frees.
+// has an MPI_Group, which is freed with c.
 func Empi[T any](c *Comm) (*T, error) {
 	if err := c.begin("Empi"); err != nil {
 		return nil, err
@@ -102,6 +102,6 @@ func Empi[T any](c *Comm) (*T, error) {
 	out := new(T)
 	handleAt{unsafe.Add(unsafe.Pointer(out), comm.Offset), comm.Type.Size()}.store(c.handle)
 	handleAt{unsafe.Add(unsafe.Pointer(out), group.Offset), group.Type.Size()}.store(g)
-	c.asEmpi.comm = out
+	c.asEmpi.comm, c.asEmpi.group = out, g
 	return out, nil
 }

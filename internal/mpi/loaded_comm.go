@@ -289,6 +289,13 @@ func rawGroup(h uintptr) (uintptr, int) {
 	return lib.read(&s.a), code
 }
 
+func rawGroupFree(group uintptr) int {
+	s := borrow()
+	defer s.giveBack()
+	lib.write(&s.a, group)
+	return clib.Do(lib.Group_free, at(&s.a))
+}
+
 // construct has call leave a new communicator at out. It waits for other ranks.
 func construct(call func(out uintptr) int) (uintptr, int) {
 	s := borrow()

@@ -41,6 +41,7 @@ func rawSetMark(uintptr, int32, uintptr) int      { return notBuilt }
 func rawMark(uintptr, int32) (uintptr, bool, int) { return 0, false, notBuilt }
 func rawParent() (uintptr, int)                   { return 0, notBuilt }
 func rawGroup(uintptr) (uintptr, int)             { return 0, notBuilt }
+func rawGroupFree(uintptr) int                    { return notBuilt }
 func rawDup(uintptr) (uintptr, int)               { return 0, notBuilt }
 func rawSplit(uintptr, int, int) (uintptr, int)   { return 0, notBuilt }
 func rawSplitHost(uintptr, int) (uintptr, int)    { return 0, notBuilt }

@@ -303,8 +303,6 @@ func checkSplits(ctx context.Context, _ int) (string, error) {
 	}
 	v.that("sums that are made at once", got, wantSum, nil)
 
-	_, err = parity.Handle(ctx)
-	v.fails("the handle of a part", err, "was made by Split or Dup")
 	_, err = c.Split(ctx, -2, 0)
 	v.fails("a negative color", err, "color -2")
 	v.fails("a rank out of range", comm.Send(ctx, parity, 1, parity.Size(), 0), fmt.Sprintf("there are %d ranks", parity.Size()))

@@ -20,6 +20,16 @@ func TestTasksMayCallMPIThemselves(t *testing.T) {
 	})
 }
 
+func TestGangsOfSomeWorkersMayCallMPIThemselves(t *testing.T) {
+	t.Parallel()
+	onRanks(t, func(t *testing.T, m mode) {
+		if m.ranks > 1 {
+			m.ranks = 6
+		}
+		m.succeed(t, parallel, []string{"gangs"}, "RANKPOOL_MAX_WORKERS=5").contains(t, "all gangs are right")
+	})
+}
+
 // What imports empi is linked with an MPI, and cannot run under another's launcher.
 func TestALinkedProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
 	t.Parallel()

@@ -35,10 +35,11 @@ type endpoint struct {
 
 	native struct {
 		sync.Mutex
-		comm   *mpi.Comm
-		absent []int // slots of workers that it does not have
-		err    error
+		comm  *mpi.Comm
+		slots []int // of the workers that it has
+		err   error
 	}
+	owned natives
 }
 
 func newJournal() *link.Journal {

@@ -44,7 +44,7 @@ type Group struct {
 	slots   []atomic.Pointer[remote]
 	peers   []int  // of the slots
 	number  uint64 // of the group in its hub
-	whole   bool   // it has one worker on every rank that serves and is not lost
+	ordered bool   // each slot's rank follows from its number and from those that were missing
 	missing []int  // the ranks that were lost when it was opened
 
 	mu        sync.Mutex
@@ -140,7 +140,8 @@ func (g *Group) Open(ctx context.Context, h link.Handler) (int, error) {
 	}
 	hub.lastGroup++
 	g.number = hub.lastGroup
-	if g.whole = n == hub.peers-len(g.missing) && n == len(peers) && len(g.missing) <= mostMissing; !g.whole {
+	g.ordered = (n <= len(peers) || g.cfg.PerRank > 0) && len(peers) == hub.peers-len(g.missing) && len(g.missing) <= mostMissing
+	if !g.ordered {
 		g.missing = nil // nobody asks
 	}
 	return n, nil
@@ -185,7 +186,7 @@ func (g *Group) Start(w int) {
 
 // startArgs is what the rank of a worker is told at its start.
 func (g *Group) startArgs(w int) startArgs {
-	return startArgs{slot: w, nap: g.cfg.Backoff, group: g.number, whole: g.whole, siblings: max(g.cfg.PerRank, 1), missing: g.missing}
+	return startArgs{slot: w, nap: g.cfg.Backoff, group: g.number, ordered: g.ordered, siblings: max(g.cfg.PerRank, 1), missing: g.missing}
 }
 
 // Send queues the frame's messages.

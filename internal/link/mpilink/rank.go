@@ -385,17 +385,17 @@ type startArgs struct {
 	slot     int
 	nap      time.Duration
 	group    uint64 // its number
-	whole    bool   // it has one worker on every rank that serves and is not lost
+	ordered  bool   // its slots are on the ranks in order, so many on each as it has siblings
 	siblings int    // how many workers of the group this rank has; 1 where nobody counts
-	missing  []int  // the ranks that were lost before, where the group is whole
+	missing  []int  // the ranks that were lost before, where the slots are in order
 }
 
 func (a startArgs) append(b []byte) []byte {
-	whole := uint64(0)
-	if a.whole {
-		whole = 1
+	ordered := uint64(0)
+	if a.ordered {
+		ordered = 1
 	}
-	for _, n := range []uint64{uint64(a.slot), uint64(a.nap), a.group, whole, uint64(a.siblings)} {
+	for _, n := range []uint64{uint64(a.slot), uint64(a.nap), a.group, ordered, uint64(a.siblings)} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	for _, peer := range a.missing {
@@ -414,7 +414,7 @@ func readStart(b []byte) (a startArgs, ok bool) {
 	if !ok || !counted || u(b[24:]) > 1 {
 		return a, false
 	}
-	a.siblings, a.nap, a.group, a.whole = siblings, time.Duration(u(b[8:])), u(b[16:]), u(b[24:]) == 1
+	a.siblings, a.nap, a.group, a.ordered = siblings, time.Duration(u(b[8:])), u(b[16:]), u(b[24:]) == 1
 	for at := startSize; at < len(b) && ok; at += 8 {
 		var peer int
 		peer, ok = count(b[at:])

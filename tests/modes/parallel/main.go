@@ -99,6 +99,8 @@ func run(ctx context.Context) error {
 	switch act := os.Args[1]; act {
 	case "sums":
 		return inTurnAndTogether(ctx)
+	case "gangs":
+		return gangs(ctx)
 	case "sizes":
 		return each(ctx, sizes)
 	case "where":
@@ -172,6 +174,37 @@ func inTurnAndTogether(ctx context.Context) error {
 		}
 	}
 	fmt.Println("all sums are right")
+	return nil
+}
+
+// gangs runs gangs of several sizes side by side, each with a communicator of its own.
+func gangs(ctx context.Context) error {
+	ex, err := futures.NewMPIPoolExecutor()
+	if err != nil {
+		return err
+	}
+	defer ex.Close()
+	var all []*futures.Future[[][3]float64]
+	for i := range 20 {
+		f, err := futures.SubmitEach(ex, sums, float64(i), futures.OnWorkers(1+i%4))
+		if err != nil {
+			return err
+		}
+		all = append(all, f)
+	}
+	for i, f := range all {
+		got, err := f.Result(ctx)
+		if err != nil {
+			return err
+		}
+		k := float64(1 + i%4)
+		for rank, g := range got {
+			if want := ([3]float64{float64(rank), k, k*float64(i) + k*(k-1)/2}); g != want {
+				return fmt.Errorf("rank %d of gang %d: %v, want %v", rank, i, g, want)
+			}
+		}
+	}
+	fmt.Println("all gangs are right")
 	return nil
 }
 
