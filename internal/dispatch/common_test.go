@@ -219,12 +219,23 @@ type commons struct {
 	mu    sync.Mutex
 	made  map[string]int
 	freed map[uint64]int
+
+	asked func() // if not nil, called when a worker has asked for one
 }
 
 // connected is an endpoint that has them.
 type connected struct {
 	link.Endpoint
 	of *commons
+}
+
+func (c connected) Send(f link.Frame) error {
+	asks := f.Stream[0] == 'd'
+	err := c.Endpoint.Send(f)
+	if asks && c.of.asked != nil {
+		c.of.asked()
+	}
+	return err
 }
 
 func (c connected) Native(serial uint64, slots []int) (any, error) {
@@ -297,7 +308,8 @@ func TestATaskHasOneCommunicatorOfItsGangWhichEndsWithIt(t *testing.T) {
 
 // A context ends the wait for the other members, who may ask later.
 func TestAMemberWaitsForTheOthersUntilItsContextEnds(t *testing.T) {
-	all := &commons{made: map[string]int{}, freed: map[uint64]int{}}
+	asked := make(chan struct{}, 10)
+	all := &commons{made: map[string]int{}, freed: map[uint64]int{}, asked: func() { asked <- struct{}{} }}
 	serve := func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(connected{ep, all}, svc) }
 	gaveUp := make(chan error, 1)
 	asks := func(ctx context.Context, _ uint64) (uint64, error) {
@@ -307,7 +319,10 @@ func TestAMemberWaitsForTheOthersUntilItsContextEnds(t *testing.T) {
 		}
 		if p.Rank == 0 {
 			short, cancel := context.WithCancelCause(ctx)
-			cancel(errors.New("enough"))
+			go func() {
+				<-asked
+				cancel(errors.New("enough"))
+			}()
 			_, err := p.Native(short, 0, nil)
 			gaveUp <- err
 		} else if err := <-gaveUp; err == nil || err.Error() != "enough" {
