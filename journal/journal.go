@@ -81,7 +81,7 @@ func Open(path string, opts ...Option) (*Journal, error) {
 			o.open(&c)
 		}
 	}
-	life.RefuseInIdleWorker("journal.Open")
+	life.RefuseInLocalWorker("journal.Open")
 	l, err := resultlog.Open(path, c)
 	if other := (*resultlog.ClaimedError)(nil); errors.As(err, &other) {
 		return nil, &InUseError{Host: other.Host, Pid: other.Pid, text: err.Error()}

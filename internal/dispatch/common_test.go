@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rankpool/rankpool/internal/dispatch"
 	"github.com/rankpool/rankpool/internal/link"
@@ -219,6 +220,7 @@ type commons struct {
 	mu    sync.Mutex
 	made  map[string]int
 	freed map[uint64]int
+	kept  map[uint64]int // may have messages
 
 	asked func() // if not nil, called when a worker has asked for one
 }
@@ -245,16 +247,20 @@ func (c connected) Native(serial uint64, slots []int) (any, error) {
 	return serial, nil
 }
 
-func (c connected) FreeNative(serial uint64) {
+func (c connected) FreeNative(serial uint64, received bool) {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
+	if !received {
+		c.of.kept[serial]++
+		return
+	}
 	c.of.freed[serial]++
 }
 
 func (c connected) BreakNative(uint64) {}
 
 func TestATaskHasOneCommunicatorOfItsGangWhichEndsWithIt(t *testing.T) {
-	all := &commons{made: map[string]int{}, freed: map[uint64]int{}}
+	all := &commons{made: map[string]int{}, freed: map[uint64]int{}, kept: map[uint64]int{}}
 	serve := func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(connected{ep, all}, svc) }
 	asks := func(ctx context.Context, _ uint64) (uint64, error) {
 		p, err := dispatch.Workers(ctx)
@@ -341,5 +347,39 @@ func TestAMemberWaitsForTheOthersUntilItsContextEnds(t *testing.T) {
 	s.wait(t)
 	for unit, err := range s.errs {
 		t.Errorf("rank %d: %v", unit, err)
+	}
+}
+
+// MPI gives the context of a communicator that was freed to another one, which would receive what a task that has failed has not.
+func TestWhatATaskThatFailsHasHadInCommonIsNeverUsedAgain(t *testing.T) {
+	all := &commons{made: map[string]int{}, freed: map[uint64]int{}, kept: map[uint64]int{}}
+	serve := func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(connected{ep, all}, svc) }
+	ends := []func(ctx context.Context) error{
+		func(context.Context) error { return errors.New("bad") },
+		func(ctx context.Context) error { <-ctx.Done(); return nil }, // of another member's failure
+	}
+	asks := func(ctx context.Context, _ uint64) (uint64, error) {
+		p, err := dispatch.Workers(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := p.Native(ctx, 0, nil); err != nil {
+			return 0, err
+		}
+		return 0, ends[p.Rank](ctx)
+	}
+	p := newPoolOf(t, 3, serve, nil, asks)
+	j, s := job(0, 0)
+	j.More = &dispatch.More{Gang: true, Workers: 2, Timeout: time.Second}
+	s.left = 2
+	if err := p.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+	p.close()
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if len(all.freed) != 0 || len(all.kept) != 1 || all.kept[1] != 2 {
+		t.Errorf("freed %v, kept %v", all.freed, all.kept)
 	}
 }

@@ -62,7 +62,7 @@ func (p *Peers) Native(ctx context.Context, number uint64, ranks []int) (any, er
 	p.s.mu.Unlock()
 	n.made, n.err = ep.Native(serial, slots) // also if the task has ended: the others wait for that
 	if ended {
-		ep.FreeNative(serial)
+		ep.FreeNative(serial, false)
 		return nil, ErrNoPeers
 	}
 	return n.made, n.err
@@ -230,8 +230,9 @@ func (s *server) breakDirect(r *reader) {
 	}()
 }
 
-// freeNatives ends what the task that ends has had in common with others, but for that of all workers, which is kept.
-func (s *server) freeNatives() {
+// freeNatives ends what the task that ends has had in common with others, but for that of all workers, which is kept. A task that has failed, or whose
+// context has ended, may not have received all that was sent to it.
+func (s *server) freeNatives(received bool) {
 	s.mu.Lock()
 	var serials []uint64
 	if p := s.peers; p != nil {
@@ -244,6 +245,6 @@ func (s *server) freeNatives() {
 	}
 	s.mu.Unlock()
 	for _, serial := range serials {
-		s.ep.(link.Native).FreeNative(serial)
+		s.ep.(link.Native).FreeNative(serial, received)
 	}
 }

@@ -265,7 +265,8 @@ func (s *server) elements(w *work) {
 
 // callWithContext calls f with a context of its own, which ends with the call, its time-out, or a cancel message.
 func (s *server) callWithContext(w *work, f func(context.Context) error) error {
-	over := false
+	over, returned := false, false
+	w.failed = false
 	if s.programs != nil {
 		if begun := time.Now(); begun.Sub(w.marked) > programTime { // what has ended since was too short for a program
 			w.marked = begun
@@ -299,7 +300,7 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 	}
 	defer func() {
 		s.sendRest()
-		s.freeNatives()
+		s.freeNatives(returned && !w.failed && ctx.Err() == nil)
 		s.mu.Lock()
 		if s.peers != nil || s.gang > 0 {
 			s.mail.end(s.gang, s.peers)
@@ -311,7 +312,9 @@ func (s *server) callWithContext(w *work, f func(context.Context) error) error {
 		}
 		cancel()
 	}()
-	return f(ctx)
+	err := f(ctx)
+	returned = true
+	return err
 }
 
 // succeeded ends the unit that runs.
@@ -327,6 +330,7 @@ func (s *server) succeeded(w *work) {
 
 // failed ends the element that runs with an error, and its unit with the last.
 func (s *server) failed(w *work, err error) {
+	w.failed = true
 	o := &s.out
 	if l := o.local; l != nil {
 		if err != nil && l.Failed(o.units.Unit, err) { // it did not return

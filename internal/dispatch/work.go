@@ -42,6 +42,7 @@ type work struct {
 	size   int       // its elements
 	over   int       // of these, those that an entry tells of
 	again  bool      // it goes on after an element that failed
+	failed bool      // an element has failed since the call of the task began
 	until  time.Time // the end of its time, if it has one
 	stop   bool      // the units after seq were given back
 	begun  time.Time // since when the time of the units is counted

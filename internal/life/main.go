@@ -146,12 +146,22 @@ func BeMaster() error {
 		"A ThreadPoolExecutor needs neither")
 }
 
-// RefuseInIdleWorker ends a worker process whose program reaches an executor or a journal before Main. With the executor it would start workers
-// without end, and the journal is its master's.
+// RefuseInIdleWorker ends a worker process whose program reaches an executor before Main. It would start workers without end.
 func RefuseInIdleWorker(what string) {
-	if began.Load() || !proc.IsWorker() && (everyrank.Linked() || !job.This.Loading()) {
-		return
+	if !began.Load() && (proc.IsWorker() || !everyrank.Linked() && job.This.Loading()) {
+		refuse(what)
 	}
+}
+
+// RefuseInLocalWorker ends a local worker whose program reaches a journal before Main: it is its master's. A rank may have one of its own, in a program
+// that has no Main.
+func RefuseInLocalWorker(what string) {
+	if !began.Load() && proc.IsWorker() {
+		refuse(what)
+	}
+}
+
+func refuse(what string) {
 	fmt.Fprintf(os.Stderr, "rankpool: %s was reached in a worker process before futures.Main: code before Main runs in every worker, "+
 		"so this belongs into the function that Main is given\n", what)
 	job.This.Abort(ExitFailure)

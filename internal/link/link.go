@@ -180,8 +180,9 @@ type Native interface {
 	Native(serial uint64, slots []int) (any, error)
 
 	// FreeNative ends what Native has made, or will make by a call that is under way or still to come, for a serial other than 0. It does not
-	// wait for other workers.
-	FreeNative(serial uint64)
+	// wait for other workers. If this worker may not have received all that was sent to it there, nothing that is made later may meet
+	// these messages.
+	FreeNative(serial uint64, received bool)
 
 	// BreakNative has the calls on what Native has made for a serial fail, those that wait too, on all its workers. It is for the loss of one
 	// of them, where the group is a Breaker. It waits for no other worker.

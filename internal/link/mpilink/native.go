@@ -102,8 +102,9 @@ func (e *endpoint) BreakNative(serial uint64) {
 	e.native.comm, e.native.err = nil, errNativeLost
 }
 
-// FreeNative frees the communicator.
-func (e *endpoint) FreeNative(serial uint64) { e.owned.end(serial) }
+// FreeNative frees the communicator. MPI gives its context to another one then, which would receive what has been sent to this rank and was not
+// received. So one that may have such messages is never freed.
+func (e *endpoint) FreeNative(serial uint64, received bool) { e.owned.end(serial, received) }
 
 // Breaks implements link.Breaker: revoking is a matter of the library, which is the same on all ranks.
 func (g *Group) Breaks() bool { return mpi.TellsLosses() }
@@ -130,6 +131,7 @@ type natives struct {
 type owned struct {
 	made bool
 	over bool      // its task has ended
+	kept bool      // it is not freed then, for there may be messages in it
 	comm *mpi.Comm // nil until it is made, and if that has failed, or it is revoked
 }
 
@@ -161,10 +163,10 @@ func (n *natives) make(serial uint64, create func() (*mpi.Comm, error)) (any, er
 }
 
 // end says that the task has ended. It may be called before the one has been made.
-func (n *natives) end(serial uint64) {
+func (n *natives) end(serial uint64, received bool) {
 	n.mu.Lock()
 	o := n.of(serial)
-	o.over = true
+	o.over, o.kept = true, !received
 	made := o.made
 	n.mu.Unlock()
 	if made { // else whoever makes it drops it
@@ -172,13 +174,13 @@ func (n *natives) end(serial uint64) {
 	}
 }
 
-// drop forgets that of a serial and frees it.
+// drop forgets that of a serial and frees it, unless it is to be kept.
 func (n *natives) drop(serial uint64) {
 	n.mu.Lock()
 	o := n.all[serial]
 	delete(n.all, serial)
 	n.mu.Unlock()
-	if o != nil && o.comm != nil {
+	if o != nil && o.comm != nil && !o.kept {
 		_ = free(o.comm) // nobody can do anything about a failure
 	}
 }

@@ -51,11 +51,11 @@ func TestWhatATaskHasHadIsForgottenWhenItEnds(t *testing.T) {
 	if _, err := n.make(1, make); err == nil || len(n.all) != 1 {
 		t.Errorf("%v, %d are kept", err, len(n.all))
 	}
-	n.end(1)
-	n.end(2)
+	n.end(1, true)
+	n.end(2, true)
 	made := false
 	_, _ = n.make(2, func() (*mpi.Comm, error) { made = true; return nil, nil })
-	_, _ = n.make(3, func() (*mpi.Comm, error) { n.end(3); return nil, nil })
+	_, _ = n.make(3, func() (*mpi.Comm, error) { n.end(3, true); return nil, nil })
 	if !made || len(n.all) > 0 {
 		t.Errorf("made: %v, %d are kept", made, len(n.all))
 	}
