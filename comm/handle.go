@@ -56,9 +56,10 @@ var ErrNoHandle = errors.New("no MPI")
 //
 // The communicator of all workers is kept for later tasks: ctx ends the wait for the master's consent, but not that for the other workers.
 // In a gang of fewer workers (futures.OnWorkers), and for a communicator of [Comm.Split] or [Comm.Dup], it is made of these ranks alone and
-// freed when the task returns, unless it has failed or its context has ended: what was sent to it must not meet a later communicator, so MPI keeps
-// that one until the rank ends (MPICH has room for some 2,000). Then ctx ends the wait for ranks that have not called Handle, and so does the end of one of their tasks: the
-// error matches futures.ErrBroken. With slots (futures.WithSlots) no two ranks of c may be on one rank of MPI.
+// freed when the task returns, unless it has failed or its context has ended: what was sent to it must not meet a later communicator, so MPI
+// keeps that one until the rank ends ([MPICH] has room for some 2,000). Here ctx ends the wait for ranks that have not called Handle, and so
+// does the end of one of their tasks: the error matches futures.ErrBroken. With slots (futures.WithSlots) no two ranks of c may be on one
+// rank of MPI.
 //
 // When a worker is lost while tasks on others hold the handle of a communicator that it is in, all calls on it fail, including those that
 // wait, if the library has failure mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a
