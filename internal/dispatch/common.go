@@ -12,7 +12,9 @@ import (
 type common struct {
 	number uint64         // of the communicator, as the tasks count them; 0: that of all members
 	serial uint64         // by which the workers know it; 0 until all have asked
-	slots  []int          // in the order of its ranks
+	slots  []int          // in the order of its ranks; nil for number 0
+	in     func(int) bool // tells whether it has a slot
+	size   int            // how many it has
 	asks   map[int]uint64 // of each slot that has asked, the number of its question
 	made   map[int]bool   // the slots that do not wait for the others any more
 }
@@ -43,7 +45,7 @@ var errNoCommon = errors.New("it asks for a communicator that it is not in, or n
 
 // direct takes a worker's question whether its task may talk to others without the master.
 func (m *Master) direct(w *worker, r *reader) error {
-	ask, number := r.uint(), r.uint()
+	ask, unit, number := r.uint(), r.uint(), r.uint()
 	var slots []int
 	if number > 0 {
 		slots = r.slots(len(m.workers))
@@ -52,66 +54,76 @@ func (m *Master) direct(w *worker, r *reader) error {
 	switch {
 	case r.err != nil:
 		return r.err
-	case p == nil: // its task has ended
-		return nil
+	case p == nil || unit < p.seq+uint64(p.done): // a goroutine that the task has left behind asks for it
+		m.disagree(w, ask, "its task has ended")
 	case p.gone:
-		m.answer(w, ask, grant{missing: -1, why: "the task has been given up"})
-		return nil
+		m.disagree(w, ask, "the task has been given up")
 	case number == 0 && (g == nil || !g.some):
 		m.grant(w, ask)
-		return nil
 	case g == nil:
-		m.answer(w, ask, grant{missing: -1, why: "MPI has no communicator of its own for what was made by Split or Dup outside of a gang: use SubmitEach"})
-		return nil
-	case number == 0:
-		for rank := range g.members.size() {
-			slots = append(slots, g.members.slot(rank))
-		}
+		m.disagree(w, ask, "MPI has no communicator of its own for what was made by Split or Dup outside of a gang: use SubmitEach")
+	default:
+		return m.ask(w, g, number, slots, ask)
 	}
-	return m.ask(w, g, common{number: number, slots: slots}, ask)
+	return nil
 }
 
 // ask notes that a worker has asked, and answers if it is the last, or if one of them is missing.
-func (m *Master) ask(w *worker, g *gang, want common, ask uint64) error {
-	i := slices.IndexFunc(g.commons, func(c *common) bool { return c.number == want.number })
+func (m *Master) ask(w *worker, g *gang, number uint64, slots []int, ask uint64) error {
+	i := slices.IndexFunc(g.commons, func(c *common) bool { return c.number == number })
 	if i < 0 {
-		if err := g.has(want.slots); err != nil {
+		c, err := g.newCommon(number, slots)
+		if err != nil {
 			return err
 		}
-		for _, slot := range want.slots {
-			if why, out := g.out[slot]; out {
+		for slot, why := range g.out {
+			if c.in(slot) {
 				m.answer(w, ask, grant{missing: slot, why: why})
 				return nil
 			}
 		}
-		want.asks, want.made = map[int]uint64{}, map[int]bool{}
 		i = len(g.commons)
-		g.commons = append(g.commons, &want)
+		g.commons = append(g.commons, c)
 	}
 	c := g.commons[i]
-	if !slices.Contains(want.slots, w.slot) || !slices.Equal(c.slots, want.slots) || c.serial > 0 {
+	if !c.in(w.slot) || !slices.Equal(c.slots, slots) {
 		return errNoCommon
 	}
 	c.asks[w.slot] = ask
-	if len(c.asks) < len(c.slots) {
+	if len(c.asks) < c.size {
 		return nil
 	}
 	m.serials++
 	c.serial = m.serials
-	for _, slot := range c.slots {
-		m.answer(m.workers[slot], c.asks[slot], grant{serial: c.serial, missing: -1})
+	g.commons = slices.Delete(g.commons, i, i+1)
+	for slot, ask := range c.asks {
+		v := m.workers[slot]
+		v.shares = append(v.shares, c)
+		m.answer(v, ask, grant{serial: c.serial, missing: -1})
 	}
 	return nil
 }
 
-// has says what is wrong with slots that are to be members of the gang.
-func (g *gang) has(slots []int) error {
-	for i, slot := range slots {
-		if g.members.rank(slot) < 0 || slices.Contains(slots[:i], slot) {
-			return errNoCommon
-		}
+// newCommon returns what these slots are to have in common, or all members, and what is wrong with them.
+func (g *gang) newCommon(number uint64, slots []int) (*common, error) {
+	c := &common{number: number, slots: slots, asks: map[int]uint64{}, made: map[int]bool{}}
+	if number == 0 {
+		c.in, c.size = func(slot int) bool { return g.members.rank(slot) >= 0 }, g.members.size()
+		return c, nil
 	}
-	return nil
+	in := make(map[int]bool, len(slots))
+	for _, slot := range slots {
+		if g.members.rank(slot) < 0 || in[slot] {
+			return nil, errNoCommon
+		}
+		in[slot] = true
+	}
+	c.in, c.size = func(slot int) bool { return in[slot] }, len(slots)
+	return c, nil
+}
+
+func (m *Master) disagree(w *worker, ask uint64, why string) {
+	m.answer(w, ask, grant{missing: -1, why: why})
 }
 
 func (m *Master) answer(w *worker, ask uint64, g grant) {
@@ -125,9 +137,9 @@ func (m *Master) retract(w *worker, ask uint64) {
 		return
 	}
 	for _, c := range w.gang.commons {
-		if asked, waits := c.asks[w.slot]; waits && asked == ask && c.serial == 0 {
+		if asked, waits := c.asks[w.slot]; waits && asked == ask {
 			delete(c.asks, w.slot)
-			m.answer(w, ask, grant{missing: -1, why: "it was taken back"})
+			m.disagree(w, ask, "it was taken back")
 			return
 		}
 	}
@@ -136,7 +148,7 @@ func (m *Master) retract(w *worker, ask uint64) {
 // deny refuses what a member of a gang will take no part in, as its task has ended.
 func (m *Master) deny(g *gang, left int) {
 	g.commons = slices.DeleteFunc(g.commons, func(c *common) bool {
-		if c.serial > 0 || !slices.Contains(c.slots, left) {
+		if !c.in(left) {
 			return false
 		}
 		for slot, ask := range c.asks {
@@ -154,10 +166,7 @@ func (m *Master) isMade(w *worker, serial uint64) {
 		w.made = w.direct
 		return
 	}
-	if w.gang == nil {
-		return
-	}
-	for _, c := range w.gang.commons {
+	for _, c := range w.shares {
 		if c.serial == serial {
 			c.made[w.slot] = true
 		}
@@ -195,11 +204,8 @@ func (m *Master) breakNative(lost *worker, cause error) {
 		if w.direct {
 			broken = append(broken, waiter{w, 0, w.made})
 		}
-		if w.gang == nil || w == lost {
-			continue
-		}
-		for _, c := range w.gang.commons {
-			if _, in := c.asks[w.slot]; in && c.serial > 0 && slices.Contains(c.slots, lost.slot) {
+		for _, c := range w.shares {
+			if w != lost && c.in(lost.slot) {
 				broken = append(broken, waiter{w, c.serial, c.made[w.slot]})
 			}
 		}

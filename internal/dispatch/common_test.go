@@ -109,18 +109,18 @@ func expect(t *testing.T, q *trio, w int, kind byte, want ...string) {
 
 func TestTheMasterAgreesWhenAllMembersOfAGangHaveAsked(t *testing.T) {
 	inGangOfTwo(t, true, func(q *trio, doomed chan error) {
-		q.says(0, 'd', 1, 0)
+		q.says(0, 'd', 1, 1, 0)
 		expect(t, q, 0, 'd')
 		q.says(0, 'w', 1) // it will not wait any longer, and asks again
 		expect(t, q, 0, 'd', "\x01\x00\x00it was taken back")
-		q.says(0, 'd', 2, 0)
-		q.says(1, 'd', 1, 0)
+		q.says(0, 'd', 2, 1, 0)
+		q.says(1, 'd', 1, 1, 0)
 		expect(t, q, 0, 'd', "\x02\x01\x00")
 		expect(t, q, 1, 'd', "\x01\x01\x00")
 		q.says(0, 'w', 2) // too late
 		expect(t, q, 0, 'd')
-		q.says(1, 'd', 2, 7, 2, 1, 0) // ranks of their own choice
-		q.says(0, 'd', 3, 7, 2, 1, 0)
+		q.says(1, 'd', 2, 1, 7, 2, 1, 0) // ranks of their own choice
+		q.says(0, 'd', 3, 1, 7, 2, 1, 0)
 		expect(t, q, 0, 'd', "\x03\x02\x00")
 		expect(t, q, 1, 'd', "\x02\x02\x00")
 		if len(doomed) > 0 {
@@ -141,10 +141,10 @@ func TestTheMasterRefusesWhatAMemberWillTakeNoPartIn(t *testing.T) {
 	for name, c := range ends {
 		t.Run(name, func(t *testing.T) {
 			inGangOfTwo(t, false, func(q *trio, doomed chan error) {
-				q.says(0, 'd', 1, 0)
+				q.says(0, 'd', 1, 1, 0)
 				c.end(q)
 				expect(t, q, 0, 'd', c.says)
-				q.says(0, 'd', 1, 0) // and it hears the same if it asks then
+				q.says(0, 'd', 1, 1, 0) // and it hears the same if it asks then
 				expect(t, q, 0, 'd', c.says)
 				if len(doomed) > 0 {
 					t.Error(<-doomed)
@@ -173,7 +173,7 @@ func TestALossConcernsOnlyTheCommunicatorsThatHaveTheWorker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inGangOfTwo(t, c.breaks, func(q *trio, doomed chan error) {
 				for w := range 2 {
-					q.says(w, 'd', 1, 0)
+					q.says(w, 'd', 1, 1, 0)
 				}
 				for w := range c.made {
 					q.says(w, 'D', 1)
@@ -188,14 +188,51 @@ func TestALossConcernsOnlyTheCommunicatorsThatHaveTheWorker(t *testing.T) {
 	}
 }
 
+// A goroutine that a task has left behind may ask when the task has ended, and the worker runs something else.
+func TestAQuestionOfATaskThatHasEndedIsNotTheNextTasks(t *testing.T) {
+	inGangOfTwo(t, false, func(q *trio, doomed chan error) {
+		q.says(0, 'd', 1, 0, 0)
+		expect(t, q, 0, 'd', "\x01\x00\x00its task has ended")
+		q.says(1, 'd', 1, 1, 0)
+		expect(t, q, 1, 'd')
+		q.says(0, 'd', 2, 1, 0) // the two that run, and no other
+		expect(t, q, 0, 'd', "\x02\x01\x00")
+		expect(t, q, 1, 'd', "\x01\x01\x00")
+		q.says(0, 'R', 1, 1<<2, 7)
+		q.says(0, 'd', 3, 1, 0)
+		expect(t, q, 0, 'd', "\x03\x00\x00its task has ended")
+		if len(doomed) > 0 {
+			t.Error(<-doomed)
+		}
+	})
+}
+
+// A task that has been given up runs on, and waits in MPI for others perhaps.
+func TestALossWakesATaskThatHasBeenGivenUp(t *testing.T) {
+	inGangOfTwo(t, true, func(q *trio, doomed chan error) {
+		for w := range 2 {
+			q.says(w, 'd', 1, 1, 0)
+		}
+		for w := range 2 {
+			q.says(w, 'D', 1)
+		}
+		q.says(0, 'o', 1)
+		q.loses(1)
+		expect(t, q, 0, 'x', "\x01")
+		if len(doomed) > 0 {
+			t.Error(<-doomed)
+		}
+	})
+}
+
 func TestAMemberThatAsksForWhatIsNotItsOwnIsEnded(t *testing.T) {
 	for name, asks := range map[string][][]byte{
-		"of another worker":    {{'d', 1, 7, 2, 0, 2}},
-		"twice the same":       {{'d', 1, 7, 2, 0, 0}},
-		"without itself":       {{'d', 1, 7, 1, 1}},
-		"more than there are":  {{'d', 1, 7, 9, 0, 1}},
-		"cut off":              {{'d', 1, 7, 2, 0}},
-		"other than the first": {{'d', 1, 7, 2, 0, 1}, {'d', 2, 7, 2, 1, 0}},
+		"of another worker":    {{'d', 1, 1, 7, 2, 0, 2}},
+		"twice the same":       {{'d', 1, 1, 7, 2, 0, 0}},
+		"without itself":       {{'d', 1, 1, 7, 1, 1}},
+		"more than there are":  {{'d', 1, 1, 7, 9, 0, 1}},
+		"cut off":              {{'d', 1, 1, 7, 2, 0}},
+		"other than the first": {{'d', 1, 1, 7, 2, 0, 1}, {'d', 2, 1, 7, 2, 1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inGangOfTwo(t, true, func(q *trio, doomed chan error) {
@@ -259,6 +296,23 @@ func (c connected) FreeNative(serial uint64, received bool) {
 
 func (c connected) BreakNative(uint64) {}
 
+// gangOfTwo runs a gang of two workers, of which these members fail.
+func gangOfTwo(t *testing.T, p *pool, timeout time.Duration, fail []int) {
+	t.Helper()
+	j, s := job(0, 0)
+	j.More = &dispatch.More{Gang: true, Workers: 2, Timeout: timeout}
+	s.left = 2
+	if err := p.Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+	for unit := range 2 {
+		if err := s.errs[unit]; (err != nil) != slices.Contains(fail, unit) {
+			t.Errorf("rank %d: %v", unit, err)
+		}
+	}
+}
+
 func TestATaskHasOneCommunicatorOfItsGangWhichEndsWithIt(t *testing.T) {
 	all := &commons{made: map[string]int{}, freed: map[uint64]int{}, kept: map[uint64]int{}}
 	serve := func(ep link.Endpoint, svc dispatch.Service) { _ = dispatch.Serve(connected{ep, all}, svc) }
@@ -284,16 +338,7 @@ func TestATaskHasOneCommunicatorOfItsGangWhichEndsWithIt(t *testing.T) {
 	p := newPoolOf(t, 3, serve, nil, asks)
 	const gangs = 5
 	for range gangs {
-		j, s := job(0, 0)
-		j.More = &dispatch.More{Gang: true, Workers: 2}
-		s.left = 2
-		if err := p.Submit(j); err != nil {
-			t.Fatal(err)
-		}
-		s.wait(t)
-		for unit, err := range s.errs {
-			t.Errorf("rank %d: %v", unit, err)
-		}
+		gangOfTwo(t, p, 0, nil)
 	}
 	p.close()
 	all.mu.Lock()
@@ -338,16 +383,7 @@ func TestAMemberWaitsForTheOthersUntilItsContextEnds(t *testing.T) {
 		return 0, err
 	}
 	p := newPoolOf(t, 3, serve, nil, asks)
-	j, s := job(0, 0)
-	j.More = &dispatch.More{Gang: true, Workers: 2}
-	s.left = 2
-	if err := p.Submit(j); err != nil {
-		t.Fatal(err)
-	}
-	s.wait(t)
-	for unit, err := range s.errs {
-		t.Errorf("rank %d: %v", unit, err)
-	}
+	gangOfTwo(t, p, 0, nil)
 }
 
 // MPI gives the context of a communicator that was freed to another one, which would receive what a task that has failed has not.
@@ -369,13 +405,7 @@ func TestWhatATaskThatFailsHasHadInCommonIsNeverUsedAgain(t *testing.T) {
 		return 0, ends[p.Rank](ctx)
 	}
 	p := newPoolOf(t, 3, serve, nil, asks)
-	j, s := job(0, 0)
-	j.More = &dispatch.More{Gang: true, Workers: 2, Timeout: time.Second}
-	s.left = 2
-	if err := p.Submit(j); err != nil {
-		t.Fatal(err)
-	}
-	s.wait(t)
+	gangOfTwo(t, p, time.Second, []int{0})
 	p.close()
 	all.mu.Lock()
 	defer all.mu.Unlock()

@@ -153,7 +153,7 @@ func (p *Peers) consent(ctx context.Context, number uint64, slots []int) (serial
 		delete(s.mail.answers, ask)
 		s.mu.Unlock()
 	}()
-	b := binary.AppendUvarint(askFrame(ask), number)
+	b := binary.AppendUvarint(askFrame(ask, p.seq), number)
 	if number > 0 {
 		b = appendSlots(b, slots)
 	}
@@ -175,7 +175,7 @@ func (p *Peers) consent(ctx context.Context, number uint64, slots []int) (serial
 	}
 }
 
-func askFrame(ask uint64) []byte { return number(kindDirect, ask) }
+func askFrame(ask, unit uint64) []byte { return binary.AppendUvarint(number(kindDirect, ask), unit) }
 
 // granted is what follows from the master's answer.
 func (p *Peers) granted(ctx context.Context, g grant, slots []int) (serial uint64, err error) {

@@ -43,7 +43,7 @@ func TestALossBreaksWhatTheWorkersHaveInCommonOnceItIsMade(t *testing.T) {
 				p.hears(t, 't')
 				p.hears(t, 't')
 				p.say([]byte{'a'})
-				p.say([]byte{'d', 1, 0})
+				p.say([]byte{'d', 1, 1, 0})
 				synctest.Wait()
 				p.hears(t, 'd')
 				if c.made {

@@ -14,7 +14,7 @@ type gang struct {
 	live    int            // units that have not ended
 	out     map[int]string // slots of members whose unit has ended, with the reason if it failed
 	some    bool           // when it began there were other workers too
-	commons []*common      // that its members have asked for
+	commons []*common      // that some of its members have asked for, and not all
 }
 
 // ofAll tells whether a job is a gang of all workers.
@@ -136,6 +136,7 @@ const lostBefore = "it was lost before, and cannot be replaced"
 // clearTalk forgets that a task, which has ended now, talked to others.
 func (m *Master) clearTalk(w *worker) {
 	m.settleLoan(w)
+	w.shares = nil
 	if w.talks {
 		w.talks, w.direct, w.made = false, false, false
 		m.talking--

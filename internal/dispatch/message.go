@@ -31,7 +31,7 @@ const (
 	kindAlone    = 'a' // the function of the unit that runs waits for other tasks
 	kindOverdue  = 'o' // uvarint number: that unit ignores the end of its time
 	kindLeft     = 'l' // what went wrong while it left, each as string what, uvarint length, encoded error; its last message
-	kindDirect   = 'd' // uvarint that counts, uvarint number of the communicator, or 0 for that of all its peers, and for another its slots, see slots: the unit that runs wants what these have in common beside the master
+	kindDirect   = 'd' // uvarint that counts, uvarint number of the unit, uvarint number of the communicator, or 0 for that of all its peers, and for another its slots, see slots: the unit wants what these have in common beside the master
 	kindRetract  = 'w' // uvarint as in kindDirect: it does not any more, unless consent is on its way
 	kindMade     = 'D' // uvarint serial or 0: and waits for the others no longer until that is made
 

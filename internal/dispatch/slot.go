@@ -42,7 +42,8 @@ type worker struct {
 	room    [prefetching]piece
 	frames  [prefetching]uint64
 	loan    loan
-	gang    *gang // that the unit it runs is of; nil: of none
+	gang    *gang     // that the unit it runs is of; nil: of none
+	shares  []*common // what its task has in common with some others
 
 	generation *Generation   // that the last unit it was sent needs
 	held       []*Generation // of the first worker of a process: those that it has, by their numbers
