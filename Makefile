@@ -108,13 +108,14 @@ kills: ## kill masters that have a journal at 200 instants each, and look at wha
 	@echo '== kills'
 	RANKPOOL_KILLS=200 $(GOTEST) -run 'IsKilledAt(Any|Random)Instant' ./internal/resultlog ./tests/faults
 
-# These read files, and build and run programs without the detector.
+# These read files, and build and run programs without the detector. What the detector does not run of the library, the suite of behaviours runs here.
 UNRACED := ./tests/arch ./tests/command ./tests/docs ./tests/porting ./tests/report ./tools/...
 
 unraced: ## run the tests in which no race is looked for
 	@echo '== tests in which no race is looked for'
 	$(GOTEST) $(UNRACED)
 	$(GOTEST) -run '$(MODELS)' ./internal/dispatch
+	CGO_ENABLED=0 $(GOTEST) -tags mpi -short ./tests/behaviour
 
 RACE_PACKAGES ?= $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNRACED))")
 

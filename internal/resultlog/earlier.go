@@ -1,16 +1,18 @@
 package resultlog
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // earlier is what the file had of one name when it was opened: results that are found by another version, other types or other values than
 // those of now are there, but nobody asks for them.
 type earlier struct {
-	last    *Func // the one that was made known last, of those that have entries
-	entries int   // of all
-	settled bool  // nothing needs to be said: one of them is used, or it was said
+	funcs   []*Func // those that have entries
+	entries int     // of all
+	settled bool    // nothing needs to be said: one of them is used, or it was said
 }
 
 // count counts an entry.
@@ -41,15 +43,13 @@ func (d *loader) earlier() map[string]*earlier {
 			all[f.Name] = e
 		}
 		e.entries += *n
-		if e.last == nil || e.last.number < f.number {
-			e.last = f
-		}
+		e.funcs = append(e.funcs, f)
 	}
 	return all
 }
 
 // unused says, once for each name, that the file has entries of a function which are not those of now, and why. It is empty where nothing is
-// to be said.
+// to be said. The reason is that of the one which differs in the fewest things, and of these the last.
 func (e *earlier) unused(now Function) string {
 	if e == nil || e.settled {
 		return ""
@@ -59,12 +59,14 @@ func (e *earlier) unused(now Function) string {
 	if e.entries == 1 {
 		entries = "entry"
 	}
-	return fmt.Sprintf("it has %d %s of %s that its calls do not match: %s", e.entries, entries, now.Name, e.last.differs(now))
+	why := slices.MinFunc(e.funcs, func(a, b *Func) int {
+		return cmp.Or(cmp.Compare(len(a.differs(now)), len(b.differs(now))), cmp.Compare(b.number, a.number))
+	}).differs(now)
+	return fmt.Sprintf("it has %d %s of %s that its calls do not match: %s", e.entries, entries, now.Name, strings.Join(why, "; "))
 }
 
 // differs says in what a function is another one of the same name.
-func (f Function) differs(now Function) string {
-	var all []string
+func (f Function) differs(now Function) (all []string) {
 	if f.Version != now.Version {
 		all = append(all, fmt.Sprintf("version %q was recorded, and it is version %q now", f.Version, now.Version))
 	}
@@ -74,5 +76,5 @@ func (f Function) differs(now Function) string {
 	if f.Given != now.Given {
 		all = append(all, "what its workers are given has changed: globals, the initializer, WithDir, WithEnv, or the size of its gang")
 	}
-	return strings.Join(all, "; ")
+	return all
 }

@@ -94,3 +94,25 @@ func TestOfWhatWasForgottenALogDoesNotSayThatItIsNotUsed(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// Of several that are there the one that is nearest to that of now tells the reason, whichever came last.
+func TestTheReasonIsThatOfTheNearest(t *testing.T) {
+	near := resultlog.Function{Name: "f", Version: "2", Given: [8]byte{1}}
+	far := resultlog.Function{Name: "f", Version: "1", Given: [8]byte{2}}
+	now := resultlog.Function{Name: "f", Version: "3", Given: [8]byte{1}}
+	for _, order := range [][]resultlog.Function{{near, far}, {far, near}} {
+		path := filepath.Join(t.TempDir(), "log")
+		l := open(t, path, resultlog.Options{})
+		for _, f := range order {
+			number, err := l.Function(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record(l, number, 0, 2)
+		}
+		closeLog(t, l)
+		if said := found(t, path, now); !strings.Contains(said, `it has 4 entries of f that its calls do not match: version "2" was recorded, and it is version "3" now; its calls`) {
+			t.Error(said)
+		}
+	}
+}
