@@ -58,7 +58,7 @@ type Event struct {
 	Err     error
 }
 
-// Port moves the messages of one communicator, many in one crossing into C. Send, RecvFrom and Take only queue: Poll
+// Port moves the messages of one communicator, many in one crossing into C. Send, Join, RecvFrom and Take only queue: Poll
 // does the work. All methods may be called together; Polls come one at a time, and one that spins returns early when
 // something is queued. Nobody else may receive on the communicator with the port's tag.
 type Port struct {
@@ -70,6 +70,8 @@ type Port struct {
 	mu       sync.Mutex // guards what follows up to polling
 	queued   []*page
 	free     []*page
+	joined   []joint // of Join, since the last Poll
+	joint    []int   // by rank: the place in joined + 1
 	ops      map[uint64]*longOp
 	next     uint64
 	backlog  []Event // what Abandon found, for the next Poll
@@ -149,7 +151,7 @@ func NewPort(c *Comm, o PortOptions) (*Port, error) {
 	if kick == nil {
 		return nil, invalid("NewPort", ClassNoMem, "no memory for a port")
 	}
-	return &Port{comm: c, o: o, raw: raw, kick: kick, ops: make(map[uint64]*longOp)}, nil
+	return &Port{comm: c, o: o, raw: raw, kick: kick, ops: make(map[uint64]*longOp), joint: make([]int, c.peers())}, nil
 }
 
 // Wake makes a Poll that spins return at once; it has no effect on later ones.
@@ -193,17 +195,28 @@ func (p *Port) Take(m *Message, into []byte, token uint64) error {
 	return p.queue(portOp{kind: opTake, peer: int32(m.Source), tag: int32(m.Tag), message: uint64(m.handle)}, into, op)
 }
 
-// queue writes one operation into the last page. Bytes of small sends follow the record.
+// queue queues one operation, a send behind what was joined for the same rank.
 func (p *Port) queue(r portOp, data []byte, op *longOp) error {
-	const record = int64(unsafe.Sizeof(portOp{}))
-	r.len, r.stride = int64(len(data)), record
-	if op == nil {
-		r.stride += (r.len + 15) &^ 15
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return ErrPortClosed
+	}
+	if dest := int(r.peer); r.kind == opSend && dest >= 0 && dest < len(p.joint) && p.joint[dest] > 0 {
+		if err := p.seal(&p.joined[p.joint[dest]-1]); err != nil {
+			return err
+		}
+	}
+	p.kick.Store(1)
+	return p.write(r, data, op)
+}
+
+// write writes one operation into the last page. Bytes of small sends follow the record. The lock is held.
+func (p *Port) write(r portOp, data []byte, op *longOp) error {
+	const record = int64(unsafe.Sizeof(portOp{}))
+	r.len, r.stride = int64(len(data)), record
+	if op == nil {
+		r.stride += (r.len + 15) &^ 15
 	}
 	g := p.room(r.stride)
 	if g == nil {
@@ -220,7 +233,6 @@ func (p *Port) queue(r portOp, data []byte, op *longOp) error {
 		copy(unsafe.Slice((*byte)(unsafe.Add(at, record)), len(data)), data)
 	}
 	g.head.used += r.stride
-	p.kick.Store(1)
 	return nil
 }
 
@@ -288,6 +300,10 @@ func (p *Port) poll(spin time.Duration, events []Event) (int, error) {
 	n := copy(events, p.backlog)
 	if p.backlog = p.backlog[n:]; len(p.backlog) == 0 {
 		p.backlog = nil
+	}
+	if err := p.sealAll(); err != nil {
+		p.mu.Unlock()
+		return n, err
 	}
 	p.flying = append(p.flying, p.queued...)
 	clear(p.queued)
@@ -442,7 +458,9 @@ func (p *Port) Idle() bool {
 	return p.closed || p.idle()
 }
 
-func (p *Port) idle() bool { return len(p.queued) == 0 && len(p.flying) == 0 && p.inflight == 0 }
+func (p *Port) idle() bool {
+	return len(p.joined) == 0 && len(p.queued) == 0 && len(p.flying) == 0 && p.inflight == 0
+}
 
 // Close sends what is queued, cancels the receives, and releases everything. It blocks until the sends have left, or
 // until ctx ends: then what is still under way is kept until the process ends, and the error says so. Messages that come meanwhile are

@@ -218,8 +218,10 @@ func (h *Hub) event(e *mpi.Event) {
 	switch e.Kind {
 	case mpi.Received:
 		h.heard[e.Peer] = h.now
-		h.head(e.Peer, e.Data)
-	case mpi.Arrived: // no head is that long
+		if !h.eachHead(e.Data, func(hd head) { h.head(e.Peer, hd) }) {
+			h.lose(e.Peer, errHead)
+		}
+	case mpi.Arrived: // no message of heads is that long
 		_ = h.port.Take(e.Message, make([]byte, e.Len), ^uint64(0))
 		h.lose(e.Peer, errHead)
 	default:
@@ -237,14 +239,10 @@ func (h *Hub) event(e *mpi.Event) {
 	}
 }
 
-// head takes a message of a rank.
-func (h *Hub) head(peer int, b []byte) {
-	data, id, number, kind, ok := untrail(b)
-	if !ok {
-		h.lose(peer, errHead)
-		return
-	}
-	if err := h.came.check(peer, number); err != nil {
+// head takes a head of a rank.
+func (h *Hub) head(peer int, hd head) {
+	data, kind := hd.data, hd.kind
+	if err := h.came.check(peer, hd.number); err != nil {
 		h.lose(peer, err)
 		return
 	}
@@ -274,7 +272,7 @@ func (h *Hub) head(peer int, b []byte) {
 		return
 	}
 	h.hubMu.Lock()
-	r := h.workers[id]
+	r := h.workers[hd.id]
 	h.hubMu.Unlock()
 	if r == nil || r.peer != peer {
 		h.lose(peer, errHead)

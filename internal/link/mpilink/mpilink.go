@@ -7,9 +7,10 @@
 //
 // # Messages
 //
-// A frame without segments whose stream is short is one message. Otherwise a head says how long the parts are, and every
+// A frame without segments whose stream is short is one head. Otherwise a head says how long the parts are, and every
 // part follows as a message of its own, received straight into the memory it is to stay in. Heads have one tag and parts
-// another; MPI keeps the order within each, so the parts need no names.
+// another; MPI keeps the order within each, so the parts need no names. The heads that are queued for a rank between two polls,
+// of whatever workers, share a message.
 //
 // # Polling
 //
@@ -21,7 +22,6 @@
 package mpilink
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -51,13 +51,13 @@ type Options struct {
 	gone <-chan struct{} // closed when the master is lost, for Serve; nil where nobody can tell
 }
 
-// Tags of the communicator.
+// Tags of the communicator. A message of the first is one head or several, of whatever workers, one behind the other.
 const (
 	headTag = 1
 	partTag = 2
 )
 
-// The last byte of a head says what it is; the worker's number is before it, and what else there is before that.
+// The tail of a head says what it is, of which worker, and how long what is before the tail.
 const (
 	kindFrame        = 'f' // the stream
 	kindParts        = 'F' // the stream or nothing, lengths of segments, length of the stream if it is a part, number of lengths
@@ -79,32 +79,16 @@ const (
 // withoutMPI is the content of kindLeave when a rank was lost: end the process, and do not finalize MPI.
 const withoutMPI = 'x'
 
-// longest is how long a head is at most. Receives of heads wait for any rank, in order. A longer message could occupy one of them
+// longest is how long a message of heads is at most. Its receives wait for any rank, in order. A longer message could occupy one of them
 // until its sender has delivered the rest, and for good when the sender dies before that; every other rank's messages would wait
 // behind it. What is longer goes as a part, whose receive names its rank and ends with it.
 const longest = mpi.Eager
 
 const (
-	ahead      = 16  // receives of heads that wait
-	tail       = 13  // the end of a head: whose it is, its number, its kind
+	ahead      = 16  // receives of messages of heads that wait
 	lengths    = 256 // so many lengths in one head
 	lengthSize = 8
 )
-
-// trail appends the tail of a head. Its number is filled in when it is queued.
-func trail(b []byte, id uint64, kind byte) []byte {
-	b = binary.LittleEndian.AppendUint64(b, id)
-	return append(binary.LittleEndian.AppendUint32(b, 0), kind)
-}
-
-// untrail takes the tail off a head.
-func untrail(b []byte) (rest []byte, id uint64, number uint32, kind byte, ok bool) {
-	n := len(b) - tail
-	if n < 0 {
-		return nil, 0, 0, 0, false
-	}
-	return b[:n], binary.LittleEndian.Uint64(b[n:]), binary.LittleEndian.Uint32(b[n+8:]), b[n+12], true
-}
 
 // sequence counts the heads that one side sends to the other, or has had of it. MPI keeps them in order and loses none; that it did is
 // looked at all the same, because what a head says has a meaning only behind those before it.

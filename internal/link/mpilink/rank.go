@@ -272,7 +272,9 @@ func (r *rank) release() {
 func (r *rank) event(e *mpi.Event) {
 	switch e.Kind {
 	case mpi.Received:
-		r.head(e.Data)
+		if !r.eachHead(e.Data, r.head) {
+			r.fail(errHead)
+		}
 	case mpi.Arrived:
 		_ = r.port.Take(e.Message, make([]byte, e.Len), ^uint64(0))
 		r.fail(errHead)
@@ -300,14 +302,10 @@ func (r *rank) event(e *mpi.Event) {
 	}
 }
 
-// head takes a message of the master. The lock is held.
-func (r *rank) head(b []byte) {
-	data, id, number, kind, ok := untrail(b)
-	if !ok {
-		r.fail(errHead)
-		return
-	}
-	if err := r.came.check(r.master, number); err != nil {
+// head takes a head of the master. The lock is held.
+func (r *rank) head(hd head) {
+	data, kind := hd.data, hd.kind
+	if err := r.came.check(r.master, hd.number); err != nil {
 		r.fail(err)
 		return
 	}
@@ -339,9 +337,11 @@ func (r *rank) head(b []byte) {
 		r.over()
 		return
 	case kindMaster:
-		if r.boss, ok = readProcess(data); !ok {
+		boss, ok := readProcess(data)
+		if !ok {
 			r.fail(errHead)
 		}
+		r.boss = boss
 		return
 	case kindStart:
 		args, ok := readStart(data)
@@ -349,12 +349,12 @@ func (r *rank) head(b []byte) {
 			r.fail(errHead)
 			return
 		}
-		ep := &endpoint{rank: r, id: id, startArgs: args, parking: newParking(), journal: newJournal()}
-		r.endpoints[id] = ep
+		ep := &endpoint{rank: r, id: hd.id, startArgs: args, parking: newParking(), journal: newJournal()}
+		r.endpoints[hd.id] = ep
 		go ep.run()
 		return
 	}
-	ep := r.endpoints[id]
+	ep := r.endpoints[hd.id]
 	switch {
 	case kind == kindFinish || kind == kindCut:
 		if ep != nil {

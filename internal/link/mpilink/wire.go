@@ -27,7 +27,10 @@ type wire struct {
 
 	queueing sync.Mutex // held while a head is numbered and queued
 	sent     sequence   // guarded by queueing
-	came     sequence   // belongs to the goroutine that polls
+
+	// Of the goroutine that polls.
+	came  sequence
+	later []head // of the message that is being taken, the last first
 
 	mu   sync.Mutex // guards what follows; taken after sending
 	next uint64
@@ -37,13 +40,12 @@ type wire struct {
 // join has a wire use a port, and receive no more than this process can have.
 func (w *wire) join(p *mpi.Port) { w.port, w.post, w.limit = p, p.RecvFrom, memlimit.Bytes() }
 
-// queue numbers a head and queues it.
+// queue numbers a head and queues it. It shares a message with what else is queued for the peer before the next poll.
 func (w *wire) queue(peer int, head []byte) error {
 	w.queueing.Lock()
 	defer w.queueing.Unlock()
-	binary.LittleEndian.PutUint32(head[len(head)-5:], w.sent.next(peer))
-	_, err := w.port.Send(peer, headTag, head, 0)
-	return err
+	setNumber(head, w.sent.next(peer))
+	return w.port.Join(peer, head)
 }
 
 // largestPart is the most bytes that travel at once: the library does not tell of less.
