@@ -2,7 +2,7 @@
 #
 # Lanes. Each is a target, and make test runs several at a time (tools/lanes): most of them wait for processes, launchers and limits.
 # What shows races runs under the race detector: the packages without MPI (race), and with MPI the binding, the link, the suite of
-# behaviours and the jobs that lose ranks. The others run without it, and all of them with it in make nightly. What no race is looked for
+# behaviours in two ways and the jobs that lose ranks. The others run without it, and all of them with it in make nightly. What no race is looked for
 # in (unraced) is not built with it: tests that read files and run the command, and models that one goroutine explores. Tests that take
 # too much time or memory there have names that begin with TestLarge or contain GiB; they skip themselves under -race with the reason.
 # Those that need gigabytes run in a lane (large) beside which no other one runs. The order of a package's tests is another one each time,
@@ -27,14 +27,14 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help test short nightly ci deps check narrow unraced ledgers kills large fuzz race mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
+.PHONY: help test short nightly ci deps check narrow unraced ledgers kills large fuzz race mpi-openmpi link-mpi-openmpi mpi-mpich mpi-anywhere cluster cluster-openmpi cluster-mpich matrix matrix-short \
 	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
 
 # The longest lanes begin first. The race lane is named last, for its lines close the output; it is the longest, and begins before all others.
-LANES := cluster-openmpi mpi-openmpi unraced cluster-mpich mpi-mpich mpi-anywhere narrow check
+LANES := mpi-openmpi link-mpi-openmpi cluster-openmpi unraced cluster-mpich mpi-mpich mpi-anywhere narrow check
 RUN_LANES = GO='$(GO)' MAKE='$(MAKE)' $(GO) run ./tools/lanes -jobs $(JOBS) -alone large,fuzz
 
 test: ## run every test, in lanes; installs nothing, but in a container and with CI=true
@@ -49,7 +49,7 @@ short: ## run the tests of a contributor's loop, the packages and the behaviours
 nightly: ## run everything under the race detector, each fuzz test for a minute, and the repeated runs
 	@GO='$(GO)' tools/need-go
 	@$(MAKE) --no-print-directory deps
-	@FUZZTIME=60 RACE_PACKAGES=./... $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers kills matrix-short race
+	@FUZZTIME=60 RACE_LEAVES= $(RUN_LANES) large fuzz race-mpi-openmpi race-mpi-mpich $(LANES) ledgers kills matrix-short race
 
 ci: ## what .ci/run does, that is, install, then run what make test does, the fuzz tests for some seconds and the repeated runs
 	@GO='$(GO)' tools/need-go
@@ -117,29 +117,39 @@ unraced: ## run the tests in which no race is looked for
 	$(GOTEST) -run '$(MODELS)' ./internal/dispatch
 	CGO_ENABLED=0 $(GOTEST) -tags mpi -short ./tests/behaviour
 
-RACE_PACKAGES ?= $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNRACED))")
+# The suite of behaviours comes first, compiled as tests/modes compiles it for ranks under the detector, so that it is compiled once.
+RACE_LEAVES   ?= $(UNRACED)
+RACE_PACKAGES = $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE_LEAVES) ./tests/behaviour)")
 
 # Without a C compiler they run without it. The detector has every process idle for a second at its exit unless told otherwise.
 race: ## run the tests under the race detector, but those of unraced
 	@echo '== tests under the race detector'
-	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GOTEST) -race $(RACE_PACKAGES) ;; 1) set -x; $(GOTEST) $(RACE_PACKAGES) ;; *) exit 1 ;; esac
+	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; export GORACE=atexit_sleep_ms=20 CGO_ENABLED=1; $(GOTEST) -race -tags mpi ./tests/behaviour; s=$$?; $(GOTEST) -race $(RACE_PACKAGES) && exit $$s ;; \
+	1) set -x; $(GOTEST) ./tests/behaviour $(RACE_PACKAGES) ;; *) exit 1 ;; esac
 
 # What MPI adds. MPITEST_LAUNCHER is whose mpiexec starts the ranks, and so whose library they load; build/mpi-env is for what imports
 # mpicomm, and is linked with it. The packages come one at a time: each starts several processes that compute. Goroutines and local
-# processes are the same beside either library: MODES=ranks leaves them out. go vet looks at the other packages in mpi-anywhere.
+# processes are the same beside either library: MODES=ranks leaves them out, for the race lane has them. The suite of behaviours runs in
+# every kind of world without the detector, and with it in one world with slots, which share the most memory, and on spawned ranks.
+# go vet looks at the other packages in mpi-anywhere.
 MPI_PACKAGES := ./internal/mpi/... ./internal/link/mpilink ./mpicomm ./tests/pool
-RACED := TheBehaviourSuite|EveryTaskIsToldOnce|ALoss|ARankKilled|ThreadLevel
+ELSEWHERE := GiB|LargeLedger|WhileWorkersAre
+RACED := TheBehaviourSuite/^(spawned|world of two × 2 slots)|EveryTaskIsToldOnce|ALoss|ARankKilled|ThreadLevel
 MPI = $(CAN); eval "$$(build/mpi-env $*)" && export MPITEST_LAUNCHER=$* TESTS_WHOLE=1
 
-mpi-openmpi: mpi-%: ## run the tests of MPI under Open MPI
+mpi-openmpi: mpi-%: ## run the jobs of MPI under Open MPI, without the race detector
+	@echo '== jobs under $*'
+	@$(MPI) && set -x && MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip '$(ELSEWHERE)|TheBehaviourSuite/^spawned' ./tests/modes
+
+link-mpi-openmpi: link-mpi-%: ## run the tests of the binding and the link under Open MPI, and under the race detector the jobs that may show races
 	@echo '== tests under $*'
 	@$(MPI) && set -x && $(GO) vet -tags mpi $(MPI_PACKAGES) && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
-	$(GOTEST) -parallel 4 -tags mpi -skip 'GiB|TheBehaviourSuite|LargeLedger' ./tests/modes && MODES=ranks $(GOTEST) -parallel 4 -race -tags mpi -run '$(RACED)' -skip WhileWorkersAre ./tests/modes
+	MODES=ranks $(GOTEST) -parallel 4 -race -tags mpi -run '$(RACED)' -skip WhileWorkersAre ./tests/modes
 
 mpi-mpich: mpi-%: ## run the tests of MPI under MPICH
 	@echo '== tests under $*'
 	@$(MPI) && set -x && $(GO) vet -tags mpi $(MPI_PACKAGES) && $(GOTEST) -p 1 -race -tags mpi $(MPI_PACKAGES) && \
-	MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip 'GiB|LargeLedger|WhileWorkersAre' ./tests/modes
+	MODES=ranks $(GOTEST) -parallel 4 -tags mpi -skip '$(ELSEWHERE)' ./tests/modes
 
 race-mpi-openmpi race-mpi-mpich: race-mpi-%:
 	@echo '== jobs of $* under the race detector'
