@@ -30,8 +30,9 @@ func onGangs(t *testing.T, test func(t *testing.T, m mode, workers string)) {
 
 func TestGangsHaveCommunicatorsOfMPIOfTheirMembersAloneSideBySide(t *testing.T) {
 	t.Parallel()
+	kinds := map[string]*testkit.Programs{"without cgo": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true}, "with cgo": &binaries}
 	onGangs(t, func(t *testing.T, m mode, workers string) {
-		for name, programs := range map[string]*testkit.Programs{"without cgo": {Dir: t.TempDir(), Tags: "mpi", NoCgo: true}, "with cgo": &binaries} {
+		for name, programs := range kinds {
 			t.Run(name, func(t *testing.T) {
 				m.binaries = programs
 				m.succeed(t, gangs, []string{"side by side", t.TempDir()}, workers).contains(t, "all gangs were right", "all parts were right",

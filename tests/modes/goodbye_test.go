@@ -61,8 +61,9 @@ func TestAnExitHandlerThatHangsDoesNotKeepARank(t *testing.T) {
 
 func TestTheCoverageOfRanksIsWritten(t *testing.T) {
 	t.Parallel()
+	programs := builtWith(t, "-cover")
 	onRanks(t, func(t *testing.T, m mode) {
-		m.binaries = builtWith(t, "-cover")
+		m.binaries = programs
 		dir := t.TempDir()
 		o := m.run(t, goodbye, []string{"Main", "says", "nothing", "0"}, "GOCOVERDIR="+dir)
 		files, err := filepath.Glob(filepath.Join(dir, "covcounters.*"))
@@ -74,8 +75,9 @@ func TestTheCoverageOfRanksIsWritten(t *testing.T) {
 
 func TestADataRaceInARankIsTheStatusOfTheRaceDetector(t *testing.T) {
 	t.Parallel()
+	programs := builtWith(t, "-race")
 	onRanks(t, func(t *testing.T, m mode) {
-		m.binaries = builtWith(t, "-race")
+		m.binaries = programs
 		o := m.run(t, goodbye, []string{"Main", "says", "race", "0"})
 		if o.contains(t, "WARNING: DATA RACE", "Found 1 data race(s)"); o.code != 66 {
 			t.Errorf("status %d, want 66:\n%s", o.code, o.output)
