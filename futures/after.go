@@ -109,7 +109,7 @@ func (t *afterTask[A, R]) identify() (err error) {
 		t.job.Sink, t.job.Foreign = &t.task, t.fn.foreign
 	}
 	if t.rec != nil {
-		t.rec.record(&t.task, unrecorded)
+		t.rec.record(&t.task, resultlog.Entry{})
 	}
 	return nil
 }
@@ -185,6 +185,7 @@ func (t *afterTask[A, R]) because(err error) error {
 
 // refuse fails a call that does not run.
 func (t *afterTask[A, R]) refuse(err error) {
+	neverRuns(&t.job)
 	t.master.Forgo(&t.job, dispatch.Unsupplied, func() {
 		var zero R
 		t.ex.notify(t.settleBy(nil, zero, err))
@@ -219,10 +220,10 @@ func (t *afterTask[A, R]) encode(f *Future[A]) (data []byte, segments [][]byte, 
 
 // recall is supply for a call whose result may be recorded.
 func (t *afterTask[A, R]) recall(f *Future[A]) {
-	var key resultlog.Key
+	var counted resultlog.Entry
 	var o resultlog.Outcome
 	known := false
-	if gone := apart(func() { key, o, known = t.rec.teller().submit(&f.value) }); gone != nil {
+	if gone := apart(func() { counted, o, known = t.rec.teller().submit(&f.value) }); gone != nil {
 		t.refuse(fmt.Errorf("futures: the argument of %s cannot be encoded: %w", t.fn.name, gone))
 		return
 	}
@@ -235,7 +236,7 @@ func (t *afterTask[A, R]) recall(f *Future[A]) {
 			return
 		}
 	}
-	t.job.Sink.(keyed).setKey(key)
+	t.job.Sink.(recorded).take(t.rec.log, counted)
 	t.supply(f)
 }
 

@@ -49,23 +49,24 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	if err != nil {
 		return nil, err
 	}
-	var key resultlog.Key
+	var counted resultlog.Entry
 	if rec != nil && (own.ctx == nil || own.ctx.Err() == nil) {
-		f, k, err := rec.recallEach(m, &arg)
+		f, c, err := rec.recallEach(m, &arg)
 		if f != nil || err != nil {
 			return f, err
 		}
-		key = k
+		counted = c
 	}
-	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg, rec: rec, key: key}
+	t := &eachTask[A, R]{fn: fn.f, ex: e, arg: arg, rec: rec}
+	t.take(own.journal, counted)
 	t.owner = t
 	tc := own.over(fn.f.task).over(e.cfg.task)
 	t.more = dispatch.More{Generation: g, Timeout: tc.timeout, Grace: tc.grace, Gang: true, Workers: own.gang, OneHost: own.oneHost}
-	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares || key != unrecorded}
+	t.job = dispatch.Job{Func: number, Units: 1, Sink: t, More: &t.more, Local: e.shares, Foreign: fn.f.foreign && !e.shares || t.key != unrecorded}
 	if !e.shares {
 		t.job.Data, t.more.Segments, err = fn.f.encode(arg, e.threshold(), tc.snapshot)
 		if err != nil {
-			rec.giveBack(&arg, key)
+			t.never()
 			return nil, fmt.Errorf("futures: the argument of %s cannot be encoded: %w", fn.f.name, err)
 		}
 		t.job.Buffers = len(t.more.Segments) > 0
@@ -73,7 +74,7 @@ func SubmitEach[A, R any](ex Executor, fn Func[A, R], arg A, opts ...EachOption)
 	}
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t, (*dispatch.Master).Submit); err != nil {
 		t.reading.join()
-		rec.giveBack(&arg, key)
+		t.never()
 		if errors.Is(err, ErrTooFewWorkers) {
 			err = fmt.Errorf("futures: SubmitEach of %s: %w", fn.f.name, err)
 		}
@@ -91,7 +92,7 @@ type eachTask[A, R any] struct {
 	ex   *executor
 	arg  A
 	rec  *recording[A, R] // nil: it is not recorded
-	key  resultlog.Key    // under which
+	entry
 
 	mu      sync.Mutex
 	results []R
@@ -106,6 +107,7 @@ type eachTask[A, R any] struct {
 // cancelled tells the scheduler that the future was cancelled.
 func (t *eachTask[A, R]) cancelled() *callbackList {
 	t.ex.dropped(&t.job)
+	t.never()
 	return nil
 }
 
@@ -194,6 +196,7 @@ func isPeerError(err error) bool {
 
 // Drop implements dispatch.Sink.
 func (t *eachTask[A, R]) Drop(_, _ int, why error) {
+	t.never()
 	if cancels(why) {
 		list, _ := t.revoke(whyEnded(t.owner))
 		t.ex.notify(list)

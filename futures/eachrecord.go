@@ -11,35 +11,24 @@ import (
 
 // This file is what SubmitEach does with a journal. The results of a gang are one entry, so they are recorded together or not at all.
 
-// recallEach counts a gang. If it is recorded it returns a future that is done, and otherwise the key of what it is to be recorded under.
-func (rec *recording[A, R]) recallEach(m *dispatch.Master, arg *A) (*Future[[]R], resultlog.Key, error) {
+// recallEach counts a gang. If it is recorded it returns a future that is done, and otherwise what it is to be recorded under.
+func (rec *recording[A, R]) recallEach(m *dispatch.Master, arg *A) (*Future[[]R], resultlog.Entry, error) {
 	if err := m.Refusal(); err != nil {
-		return nil, unrecorded, refusal(err)
+		return nil, resultlog.Entry{}, refusal(err)
 	}
-	key, o, known := rec.teller().submit(arg)
+	counted, o, known := rec.teller().submit(arg)
 	if !known {
-		return nil, key, nil
+		return nil, counted, nil
 	}
 	values, failure, ok := fromRecord(rec, o, rec.members)
 	if !ok {
-		return nil, key, nil
+		return nil, counted, nil
 	}
 	rec.ex.recalled.Add(1)
 	t := &eachTask[A, R]{fn: rec.fn, ex: rec.ex}
 	t.owner = t
 	t.ex.notify(t.settle(values, failure))
-	return &t.Future, unrecorded, nil
-}
-
-// giveBack gives the place among equal gangs back that a gang had before it was refused.
-func (rec *recording[A, R]) giveBack(arg *A, key resultlog.Key) {
-	if rec == nil || key == unrecorded {
-		return
-	}
-	enc := pkl5.Encoder{Canonical: true}
-	if rec.fn.args.Encode(&enc, arg) == nil {
-		rec.log.GiveBack(rec.of.Key(enc.Stream, enc.Segments), key)
-	}
+	return &t.Future, counted, nil
 }
 
 // members decodes the results of a gang.

@@ -117,6 +117,7 @@ type numberTask[A, R any] struct {
 // cancelled tells the scheduler that the future was cancelled.
 func (t *task[A, R]) cancelled() *callbackList {
 	t.ex.dropped(&t.job)
+	neverRuns(&t.job)
 	return nil
 }
 

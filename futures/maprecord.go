@@ -25,8 +25,8 @@ func (r *mapping[A, R]) submitNew(xs []A, base int) (n, bytes int, err error) {
 		return err
 	}
 	for i := range xs {
-		key, o, known := r.tells.submit(&xs[i])
-		keys = append(keys, key)
+		counted, o, known := r.tells.submit(&xs[i])
+		keys = append(keys, counted.Key())
 		if !known {
 			r.recall(&old)
 			continue

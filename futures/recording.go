@@ -26,6 +26,7 @@ type CallOption interface {
 // (globals, with the values that [Global.Set] has given them by then, the initializer and its argument, [WithDir], [WithEnv]), and its
 // argument. The backend, the number of workers and the thresholds do not matter. Equal calls are matched in order: the first that is
 // submitted while the journal is open gets the result that was recorded first, and so on. A thousand equal arguments have a thousand results.
+// A call or a gang that is refused, cancelled or dropped before it has run gives its place to the next equal one. Elements of a map keep theirs.
 //
 // Results are recorded when they arrive. The journal writes them soon after, so no call waits for the file unless 256 MiB wait already.
 // Failures of functions are recorded too, but run again the next time. If the journal was opened with [journal.SkipFailures] they fail with
@@ -119,23 +120,23 @@ func (rec *recording[A, R]) teller() *teller[A, R] {
 	return &teller[A, R]{recording: rec, enc: pkl5.Encoder{Canonical: true}, reader: rec.log.Reader()}
 }
 
-// submit counts a call and returns its key and what is recorded of it; known is false if it is to run. A call whose argument has no canonical encoding has the zero key, and is not
+// submit counts a call and returns its entry and what is recorded of it; known is false if it is to run. A call whose argument has no canonical encoding has the zero key, and is not
 // recorded.
-func (t *teller[A, R]) submit(arg *A) (key resultlog.Key, o resultlog.Outcome, known bool) {
+func (t *teller[A, R]) submit(arg *A) (entry resultlog.Entry, o resultlog.Outcome, known bool) {
 	t.enc.Reset()
 	if err := t.fn.args.Encode(&t.enc, arg); err != nil {
 		t.log.Warn(fmt.Sprintf("an argument of %s cannot be told from others, so what becomes of it is not recorded: %v", t.fn.name, err))
-		return key, o, false
+		return entry, o, false
 	}
-	key, entry := t.log.Submit(t.of, t.of.Key(t.enc.Stream, t.enc.Segments))
+	_, entry = t.log.Submit(t.of, t.of.Key(t.enc.Stream, t.enc.Segments))
 	if !entry.Recorded() {
-		return key, o, false
+		return entry, o, false
 	}
 	o, known = t.reader.Read(entry)
 	if known && o.Failed && !t.log.SkipFailures() {
 		known = false
 	}
-	return key, o, known
+	return entry, o, known
 }
 
 // failure is the error of a call whose failure is recorded.
@@ -183,20 +184,20 @@ func (rec *recording[A, R]) failed(key resultlog.Key, err error) {
 	rec.log.Failed(rec.of, key, err.Error())
 }
 
-// recall counts a call. If it is recorded it returns a future that is done, and otherwise the key of what it is to be recorded under.
-func (rec *recording[A, R]) recall(m *dispatch.Master, arg *A) (*Future[R], resultlog.Key, error) {
+// recall counts a call. If it is recorded it returns a future that is done, and otherwise what it is to be recorded under.
+func (rec *recording[A, R]) recall(m *dispatch.Master, arg *A) (*Future[R], resultlog.Entry, error) {
 	if err := m.Refusal(); err != nil {
-		return nil, unrecorded, refusal(err)
+		return nil, resultlog.Entry{}, refusal(err)
 	}
-	key, o, known := rec.teller().submit(arg)
+	counted, o, known := rec.teller().submit(arg)
 	if !known {
-		return nil, key, nil
+		return nil, counted, nil
 	}
 	f := rec.recalled(o)
 	if f != nil {
 		rec.ex.recalled.Add(1)
 	}
-	return f, key, nil
+	return f, counted, nil
 }
 
 // recalled returns a future that is done with what is recorded of a call. It is nil if that cannot be decoded: then the call runs.
@@ -226,17 +227,16 @@ func fromRecord[A, R, V any](rec *recording[A, R], o resultlog.Outcome, decode f
 	return v, nil, err == nil
 }
 
-// keyed is the sink of a call whose key becomes known after it has been made.
-type keyed interface{ setKey(key resultlog.Key) }
-
-func (t *recordedTask[A, R]) setKey(key resultlog.Key)  { t.key = key }
-func (t *recordedLocal[A, R]) setKey(key resultlog.Key) { t.key = key }
+// recorded is the sink of a call whose entry may become known after it has been made.
+type recorded interface {
+	take(log *resultlog.Log, counted resultlog.Entry)
+}
 
 // recordedTask is the sink of a call whose result is to be recorded.
 type recordedTask[A, R any] struct {
 	*task[A, R]
+	entry
 	rec *recording[A, R]
-	key resultlog.Key
 }
 
 // Results implements dispatch.Sink.
@@ -253,11 +253,17 @@ func (t *recordedTask[A, R]) Part(unit int, p dispatch.Part) {
 	t.task.Part(unit, p)
 }
 
+// Drop implements dispatch.Sink.
+func (t *recordedTask[A, R]) Drop(first, n int, why error) {
+	t.never()
+	t.task.Drop(first, n, why)
+}
+
 // recordedLocal is the sink of a call by reference whose result is to be recorded.
 type recordedLocal[A, R any] struct {
 	*localTask[A, R]
+	entry
 	rec *recording[A, R]
-	key resultlog.Key
 }
 
 // Results implements dispatch.Sink.
@@ -278,12 +284,24 @@ func (t *recordedLocal[A, R]) Part(unit int, p dispatch.Part) {
 	t.localTask.Part(unit, p)
 }
 
+// Drop implements dispatch.Sink.
+func (t *recordedLocal[A, R]) Drop(first, n int, why error) {
+	t.never()
+	t.localTask.Drop(first, n, why)
+}
+
 // record has the results of a task recorded.
-func (rec *recording[A, R]) record(t *task[A, R], key resultlog.Key) {
-	if l, ok := t.job.Sink.(*localTask[A, R]); ok {
-		t.job.Sink = &recordedLocal[A, R]{l, rec, key}
-	} else {
-		t.job.Sink = &recordedTask[A, R]{t, rec, key}
+func (rec *recording[A, R]) record(t *task[A, R], counted resultlog.Entry) {
+	var sink interface {
+		dispatch.Sink
+		recorded
 	}
+	if l, ok := t.job.Sink.(*localTask[A, R]); ok {
+		sink = &recordedLocal[A, R]{localTask: l, rec: rec}
+	} else {
+		sink = &recordedTask[A, R]{task: t, rec: rec}
+	}
+	sink.take(rec.log, counted)
+	t.job.Sink = sink
 	t.job.Foreign = true // what is copied, or encoded, delays nobody
 }

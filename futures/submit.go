@@ -43,24 +43,28 @@ func Submit[A, R any](ex Executor, fn Func[A, R], arg A, opts ...TaskOption) (*F
 	if err != nil {
 		return nil, err
 	}
-	var key resultlog.Key
+	var counted resultlog.Entry
 	if rec != nil && (tc.ctx == nil || tc.ctx.Err() == nil) {
 		looked := arg // a copy, for only calls with a journal are to pay for an argument on the heap
-		f, k, err := rec.recall(m, &looked)
+		f, c, err := rec.recall(m, &looked)
 		if f != nil || err != nil {
 			return f, err
 		}
-		key = k
+		counted = c
 	}
 	t, err := newTask(e, fn.f, arg, tc.over(e.cfg.task), g)
 	if err != nil {
+		if rec != nil {
+			rec.log.GiveBack(counted.Place())
+		}
 		return nil, err
 	}
-	if key != unrecorded {
-		rec.record(t, key)
+	if counted.Key() != unrecorded {
+		rec.record(t, counted)
 	}
 	if err := submitUnder(tc.ctx, e, m, &t.job, &t.core, t.owner, (*dispatch.Master).Submit); err != nil {
 		t.reading.join()
+		neverRuns(&t.job)
 		return nil, refusal(err)
 	}
 	return &t.Future, nil

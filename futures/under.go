@@ -99,6 +99,7 @@ func submitUnder(
 		}
 		u.ended.Store(true)
 		c.revoke(whyEnded(u)) // nobody has a callback yet
+		neverRuns(j)
 		return nil
 	}
 	if err := submit(m, j); err != nil {

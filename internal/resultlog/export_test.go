@@ -54,6 +54,17 @@ func Runs(l *Log) int {
 	return len(l.keys.runs)
 }
 
+// Free is how many runs of places a log keeps that were given back, after all of them were counted.
+func Free(l *Log) (n int) {
+	l.keys.mu.Lock()
+	defer l.keys.mu.Unlock()
+	l.keys.takeBack()
+	for _, free := range l.keys.free {
+		n += len(free)
+	}
+	return n
+}
+
 // Written tells whether a log that is being closed has written all that was recorded.
 func Written(l *Log) bool {
 	select {

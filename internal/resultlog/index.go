@@ -31,7 +31,7 @@ const (
 	tagShift   = 48
 	seenBit    = 1 << 47   // a call with this key was submitted by this process
 	failedBit  = 1 << 46   // the record is a failure
-	offsetMask = 1<<46 - 1 // where the record stands; of a key that was submitted, how often it was again
+	offsetMask = 1<<46 - 1 // where the record stands; of a key that was submitted, how many calls with it have a place
 )
 
 func (s slot) offset() int64 { return int64(s.word & offsetMask) }

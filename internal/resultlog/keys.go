@@ -42,9 +42,11 @@ type keys struct {
 	merging bool
 	written sync.Cond       // writing has ended
 	told    map[string]bool // what was warned of
-	back    map[Key][]Key   // the entries of calls that were submitted and then refused, by the key that their submission had
+	free    map[Key]spans   // places below the count of a key that were given back
 	news    []string        // what is to be
 	buf     []byte          // a block
+
+	given given // places that were given back a moment ago
 
 	closed atomic.Bool
 	work   sync.WaitGroup
@@ -77,51 +79,39 @@ func (x *keys) record(k Key, off int64, failed bool) {
 	x.unlock()
 }
 
-// submit counts a call of a function with that key, and returns the key of its entry, and where that stands. An error says that nobody knows: the call must run, and
+// submit counts a call of a function with that key. It returns the key of its entry, where that stands, and its place. An error says that nobody knows: the call must run, and
 // must not be recorded.
-func (x *keys) submit(f *Func, k Key) (Key, int64, error) {
+func (x *keys) submit(f *Func, k Key) (Key, int64, Place, error) {
 	x.mu.Lock()
 	defer x.unlock()
+	x.takeBack()
 	s, err := x.get(k)
 	if err != nil {
-		x.tell("read", fmt.Sprintf("its index cannot be read: %v: calls whose place in it is not known run, and are not recorded", err))
-		return k, 0, err
+		x.unread(err)
+		return k, 0, Place{}, err
 	}
 	if !s.seen() {
-		x.submitted(k, 0)
-		return k, s.offset(), nil
+		x.count(k, 1)
+		return k, s.offset(), Place{k, 0}, nil
 	}
-	if given := x.back[k]; len(given) > 0 {
-		if x.back[k] = given[1:]; len(given) == 1 {
-			delete(x.back, k)
-		}
-		if given[0] == k { // where its record stood is forgotten; it had none that counts, or it would not have been refused
-			return k, 0, nil
-		}
-		return x.at(given[0])
+	n, again := x.again(k)
+	if !again {
+		n = s.offset()
+		x.count(k, n+1)
 	}
-	n := s.offset() + 1
-	x.submitted(k, n)
-	return x.at(f.occurrence(k, uint64(n)))
+	if n == 0 { // where its record stood is forgotten; it had none that counts, or its place would not have been given back
+		return k, 0, Place{k, 0}, nil
+	}
+	o := f.occurrence(k, uint64(n))
+	if s, err = x.get(o); err != nil {
+		x.unread(err)
+	}
+	return o, s.offset(), Place{k, n}, err
 }
 
-// at returns the key of an entry, and where it stands. The lock is held.
-func (x *keys) at(k Key) (Key, int64, error) {
-	s, err := x.get(k)
-	if err != nil {
-		x.tell("read", fmt.Sprintf("its index cannot be read: %v: calls whose place in it is not known run, and are not recorded", err))
-	}
-	return k, s.offset(), err
-}
-
-// giveBack has the next call that is submitted with the key k get an entry that one with this key has got.
-func (x *keys) giveBack(k, entry Key) {
-	x.mu.Lock()
-	defer x.unlock()
-	if x.back == nil {
-		x.back = map[Key][]Key{}
-	}
-	x.back[k] = append(x.back[k], entry)
+// unread warns that a block cannot be read. The lock is held.
+func (x *keys) unread(err error) {
+	x.tell("read", fmt.Sprintf("its index cannot be read: %v: calls whose place in it is not known run, and are not recorded", err))
 }
 
 // get returns what is known of a key. The lock is held, as it is for what follows.
@@ -147,14 +137,14 @@ func (x *keys) get(k Key) (s slot, err error) {
 	return s, nil
 }
 
-// submitted notes that a call with this key was submitted, and again so many times. Where its record stands is not asked again.
-func (x *keys) submitted(k Key, again int64) {
+// count notes how many calls with this key have a place. Where its record stands is not asked again.
+func (x *keys) count(k Key, n int64) {
 	s := x.table.find(k)
 	if s == nil {
 		x.room()
 		s = x.table.put(k)
 	}
-	s.word = s.word>>tagShift<<tagShift | seenBit | uint64(again)
+	s.word = s.word>>tagShift<<tagShift | seenBit | uint64(n)
 }
 
 // room has a run made of the table if that is full, and of the layer first if there is one.
@@ -279,6 +269,7 @@ func (x *keys) unlock() {
 
 // close ends the writing and merging and lets go of the files.
 func (x *keys) close() {
+	x.given.close()
 	x.mu.Lock()
 	x.closed.Store(true) // no work begins from here on, so that it can be waited for
 	x.unlock()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,13 +50,21 @@ func twins(t *testing.T, arguments int, few resultlog.Options) (whole, paged *re
 	return open(t, path, resultlog.Options{Warn: func(s string) { t.Error(s) }}), open(t, other, few)
 }
 
-// compare submits the same calls to both, in any order and some again and again.
+// compare submits the same calls to both, in any order and some again and again. Some give their places back.
 func compare(t *testing.T, whole, paged *resultlog.Log, arguments int) {
 	t.Helper()
 	wf, pf := function(t, whole, "f"), function(t, paged, "f")
 	wr, pr := whole.Reader(), paged.Reader()
 	have := 0
+	type pair struct{ whole, paged resultlog.Place }
+	var places []pair
 	for n := range 4 * arguments {
+		if n%5 == 0 && len(places) > 0 {
+			i := rand.IntN(len(places))
+			whole.GiveBack(places[i].whole)
+			paged.GiveBack(places[i].paged)
+			places = slices.Delete(places, i, i+1)
+		}
 		i := rand.IntN(arguments)
 		if n%7 == 0 {
 			i = rand.IntN(3)
@@ -70,6 +79,7 @@ func compare(t *testing.T, whole, paged *resultlog.Log, arguments int) {
 		if wok {
 			have++
 		}
+		places = append(places, pair{we.Place(), pe.Place()})
 	}
 	if have < arguments/4 {
 		t.Errorf("only %d of %d are there", have, arguments)

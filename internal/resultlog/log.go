@@ -295,31 +295,39 @@ func (f *Func) occurrence(k Key, n uint64) Key {
 	return o
 }
 
-// Entry is where a result or a failure stands.
+// Entry is what a call is recorded under, and where that stands.
 type Entry struct {
-	off int64
-	key Key
+	off   int64
+	key   Key
+	place Place
 }
 
 // Recorded tells whether something is recorded.
 func (e Entry) Recorded() bool { return e.off != 0 }
 
+// Key is what the call is recorded under. It is zero if the call must not be recorded.
+func (e Entry) Key() Key { return e.key }
+
+// Place is that of the call among equal ones.
+func (e Entry) Place() Place { return e.place }
+
 // Submit counts a call with that key. Each call of this process with the same one has an entry of its own, in the order in which they come. It returns the key of the
 // entry, and the entry itself, which may be none. The zero key is that of a call which must not be recorded, because the index cannot be read.
 // It waits for no write. It may read a block of a file in which a part of the index is, and waits as long as the file system takes for that.
 func (l *Log) Submit(f *Func, k Key) (Key, Entry) {
-	k, off, err := l.keys.submit(f, k)
+	k, off, place, err := l.keys.submit(f, k)
 	if err != nil {
 		l.out.unasked()
 		return Key{}, Entry{}
 	}
-	return k, Entry{off, k}
+	return k, Entry{off, k, place}
 }
 
-// GiveBack gives the entry of a call back that was submitted with the key k and then refused: the next call with that key gets it.
-func (l *Log) GiveBack(k, entry Key) {
-	if entry != (Key{}) {
-		l.keys.giveBack(k, entry)
+// GiveBack gives the place of a call back that has not run and will not: the next call with the same key gets it. Nothing may be recorded of the call then, and it may give the
+// place back once. It waits for no file. The zero Place has no effect.
+func (l *Log) GiveBack(p Place) {
+	if p != (Place{}) {
+		l.keys.giveBack(p)
 	}
 }
 
