@@ -10,15 +10,21 @@ import (
 )
 
 // feeder draws the sequence that a Map is given, on a goroutine of its own: a sequence that waits, for input or for a
-// result of its own map, holds up nothing that is there to be read, and not the end of the context. The mapping's lock
-// guards it.
-type feeder struct {
-	room   sync.Cond // flying has become less, or the mapping has ended
-	flying int       // chunks submitted and not read whole
+// result of its own map, holds up nothing that is there to be read, and not the end of the context. Another goroutine, which
+// exists while there is something to do, submits what was drawn meanwhile as one job: a sequence that is faster than that
+// has its elements travel together, and one that is slower has each submitted at once. The mapping's lock guards it.
+type feeder[A any] struct {
+	room   sync.Cond // flying has become less, what was drawn is submitted, or the mapping has ended
+	flying int       // chunks drawn and not read whole
 	read   int       // of them, those in the hands of the reader, which has not come back for more
+	window int       // how many there may be
 	fixed  bool      // the window stays as it is
 	lent   bool      // the elements are sent from where they are
 	inside bool      // the sequence is between two elements, in our hands
+	drawn  []A       // and not submitted
+	spare  []A       // memory for the next ones
+	over   bool      // no more will be drawn
+	busy   bool      // what was drawn is being submitted
 	ended  chan struct{}
 	escape *escape // how the sequence ended, if it did not return
 }
@@ -46,7 +52,7 @@ func (r *mapping[A, R]) lazily(input iter.Seq[A], yield func(R, error) bool) {
 	r.escaped()
 }
 
-// draw submits the input, chunk by chunk, as there is room.
+// draw draws the input, as there is room.
 func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 	defer close(r.feed.ended)
 	returned, cut := false, false
@@ -56,9 +62,16 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 			e = &escape{value: recover(), stack: debug.Stack()}
 		}
 		r.mu.Lock()
-		r.drained, r.feed.escape = !cut || r.failed != nil, e // else the rest of the input has not been drawn, because the map's context has ended
-		if r.drained {
-			r.tally.total = r.total
+		r.feed.over = true
+		r.submitting()
+		for r.feed.busy {
+			r.feed.room.Wait()
+		}
+		if r.feed.escape == nil {
+			r.feed.escape = e
+		}
+		if !cut || r.failed != nil { // else the rest of the input has not been drawn, because the map's context has ended
+			r.wholeInput()
 		}
 		late := r.ended
 		r.mu.Unlock()
@@ -68,61 +81,135 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 				"panic", fmt.Sprint(e.value), "stack", string(e.stack))
 		}
 	}()
-	chunk := make([]A, 0, min(r.chunk, firstPart))
 	for x := range input {
-		chunk = append(chunk, x)
-		if len(chunk) < r.chunk {
-			continue
-		}
-		if !r.offer(chunk) {
-			chunk, cut = nil, true
+		if !r.offer(x) {
+			cut = true
 			break
 		}
-		if chunk = chunk[:0]; r.ex.shares || r.feed.lent {
-			chunk = make([]A, 0, min(r.chunk, firstPart)) // the tasks have the other one
-		}
-	}
-	if len(chunk) > 0 {
-		r.offer(chunk)
 	}
 	returned = true
 }
 
-// offer submits some elements and waits until there is room for more. False says that there will be none.
-func (r *mapping[A, R]) offer(xs []A) bool {
-	r.mu.Lock()
-	r.feed.inside = true
-	r.mu.Unlock()
-	lent := false
-	for len(xs) > 0 {
-		n, _, err := r.submitSome(xs, r.total, 0)
-		lent = lent || r.feed.lent
-		if err != nil {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.failed = err // what was submitted before comes first
-			return false
-		}
-		xs = xs[n:]
-	}
+// wholeInput notes that no element follows those that were submitted. The lock is held.
+func (r *mapping[A, R]) wholeInput() {
+	r.drained = true
+	r.tally.total = r.total
+}
+
+// offer has an element submitted and waits until there is room for another one. False says that there will be none.
+func (r *mapping[A, R]) offer(x A) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.feed.lent = lent
-	window := r.window
-	if !r.feed.fixed && r.master.Tiny(r.number, r.chunk) {
-		window *= windowTiny
+	if len(r.feed.drawn)%r.chunk == 0 {
+		r.feed.flying++
 	}
-	for r.feed.flying >= window && !r.ended {
+	r.feed.drawn = append(r.feed.drawn, x)
+	if len(r.feed.drawn)%r.chunk != 0 {
+		return !r.over()
+	}
+	r.feed.inside = true
+	r.submitting()
+	for r.feed.flying >= r.feed.window && !r.over() {
 		r.feed.room.Wait()
 	}
 	r.feed.inside = r.ended
-	return !r.ended
+	return !r.over()
+}
+
+// over tells whether nothing more is to be drawn. The lock is held.
+func (r *mapping[A, R]) over() bool { return r.ended || r.failed != nil || r.feed.escape != nil }
+
+// submitting sees to it that what was drawn is submitted. The lock is held.
+func (r *mapping[A, R]) submitting() {
+	if !r.feed.busy && r.ready() > 0 {
+		r.feed.busy = true
+		go r.submitDrawn()
+	}
+}
+
+// ready returns how many elements are to be submitted: whole chunks, and the rest of a sequence that has ended. The lock is held.
+func (r *mapping[A, R]) ready() int {
+	n := len(r.feed.drawn)
+	switch {
+	case r.over():
+		return 0
+	case !r.feed.over:
+		n -= n % r.chunk
+	}
+	return n
+}
+
+// submitDrawn submits what was drawn, and what is drawn meanwhile.
+func (r *mapping[A, R]) submitDrawn() {
+	returned := false
+	r.mu.Lock()
+	defer func() {
+		if !returned { // encoding an argument has ended the goroutine
+			e := &escape{value: recover(), stack: debug.Stack()}
+			r.mu.Lock()
+			r.feed.escape = e
+			r.wholeInput()
+		}
+		r.feed.busy = false
+		r.feed.room.Broadcast()
+		r.mu.Unlock()
+		r.wake()
+	}()
+	for n := r.ready(); n > 0; n = r.ready() {
+		xs := r.feed.drawn[:n:n]
+		r.feed.drawn = append(r.feed.spare[:0], r.feed.drawn[n:]...)
+		r.mu.Unlock()
+		lent, bytes, err := r.submitAll(xs)
+		if r.feed.spare = nil; !lent && !r.ex.shares { // else the tasks have it
+			clear(xs)
+			r.feed.spare = xs
+		}
+		window := r.window
+		if !r.feed.fixed {
+			window *= r.ahead(bytes / n)
+		}
+		r.mu.Lock()
+		r.feed.flying -= (n + r.chunk - 1) / r.chunk // they count as submitted now
+		r.feed.lent, r.feed.window = lent, window
+		if err != nil {
+			r.failed = err // what was submitted before comes first
+			r.wholeInput()
+		}
+		r.feed.room.Broadcast()
+	}
+	returned = true
+}
+
+// submitAll submits some elements.
+func (r *mapping[A, R]) submitAll(xs []A) (lent bool, bytes int, err error) {
+	for len(xs) > 0 && err == nil {
+		var n, size int
+		n, size, err = r.submitSome(xs, r.total, 0)
+		lent = lent || r.feed.lent
+		bytes += size
+		xs = xs[n:]
+	}
+	return lent, bytes, err
+}
+
+// ahead returns how many times the chunks of a worker are drawn ahead, when an element takes so many bytes.
+func (r *mapping[A, R]) ahead(bytes int) int {
+	switch {
+	case !r.master.Tiny(r.number, r.chunk):
+		return 1
+	case bytes*r.chunk > largestTiny || r.feed.lent:
+		return windowTiny
+	}
+	return windowTiniest
 }
 
 // endFeed lets a sequence that has given an element clean up before the map returns. One that is at work on the next
 // cannot be waited for: it ends after that.
 func (r *mapping[A, R]) endFeed() {
 	r.mu.Lock()
+	for r.feed.busy { // the elements are its until then
+		r.feed.room.Wait()
+	}
 	inside := r.feed.inside
 	r.mu.Unlock()
 	if inside {

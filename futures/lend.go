@@ -80,13 +80,23 @@ func (r *mapping[A, R]) lend() *dispatch.Loan {
 	w := wanted{ours: true}
 	w.Alone = true
 	r.mu.Lock()
-	if j := r.jobs[r.have]; j != nil {
+	if j := r.awaited(); j != nil {
 		w.Jobs = append(w.Jobs, j)
 	} else {
 		w.Open = true
 	}
 	r.mu.Unlock()
 	return w.lend(r.ctx, r.ex.home)
+}
+
+// awaited returns the job of the next element in the order of the input, if it is submitted. The lock is held.
+func (r *mapping[A, R]) awaited() *dispatch.Job {
+	for base, f := range r.jobs {
+		if r.have >= base && r.have < base+f.job.More.Elements {
+			return f.job
+		}
+	}
+	return nil
 }
 
 // wanted is what a wait is for.

@@ -18,9 +18,9 @@ import (
 // read; with [WithBufferSize] both wait for the reader. Elements are encoded as [Submit] does it, so the slice may change afterwards,
 // except for large slices that are sent from where they are (a [ThreadPoolExecutor] shares all of them).
 //
-// A sequence is drawn while the results are read, a few chunks per worker ahead, so an endless one works; [WithBufferSize] sets how far. It
-// is drawn on a goroutine of its own, so a sequence that waits holds no results up. Guard the variables that it shares with the loop that
-// reads. A panic in it reaches the reader, after the results before it.
+// A sequence is drawn while the results are read, so an endless one works. It is drawn four chunks per worker ahead, and up to 256 if they are
+// tiny; [WithBufferSize] sets how many for all workers. It is drawn on a goroutine of its own, so a sequence that waits holds no results up.
+// Guard the variables that it shares with the loop that reads. A panic in it reaches the reader, after the results before it.
 //
 // The failure of an element comes in the element's place, as an [*ElementError] with its index, and the map goes on. Such failures are the
 // function's error or panic, the loss of its worker, and an argument or a result that cannot be encoded. A loop that breaks ends the map:
@@ -116,6 +116,7 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 		if !c.hasBuffer {
 			r.window, r.feed.fixed = windowChunks*max(e.workers*e.slots, 1), false
 		}
+		r.feed.window = r.window
 		return r.once(func(yield func(R, error) bool) { r.lazily(input, yield) })
 	}
 	r.submitSlice(slice)
@@ -123,10 +124,12 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 }
 
 // How many chunks per worker a sequence is drawn ahead, and how many times that when they are so short that the way to a
-// worker and back takes longer.
+// worker and back takes longer: more of them if they are small.
 const (
-	windowChunks = 4
-	windowTiny   = 8
+	windowChunks  = 4
+	windowTiny    = 8
+	windowTiniest = 64
+	largestTiny   = 512 // bytes of a chunk
 )
 
 var errReadBefore = fmt.Errorf("futures: the results of a map can be read once, and have been read before (%w)", ErrInvalidState)

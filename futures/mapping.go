@@ -3,8 +3,6 @@ package futures
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -38,15 +36,15 @@ type mapping[A, R any] struct {
 	left       atomic.Bool // nobody wants results any more
 
 	mu      sync.Mutex
-	jobs    map[int]*dispatch.Job // submitted, by the number of the first element
-	total   int                   // elements submitted
-	drained bool                  // no more will be
-	failed  error                 // why, if the input is not at its end
-	first   error                 // the failure that ends the map at once: see FailFast
-	whole   *mapPart[A, R]        // all of a slice, where nothing is encoded; else nil
-	came    shelf                 // what was not read: by the number of the first element, or unordered, by that of its arrival
-	put     int                   // arrivals
-	taken   int                   // of them, those that were read
+	jobs    map[int]flight // submitted, by the number of the first element
+	total   int            // elements submitted
+	drained bool           // no more will be
+	failed  error          // why, if the input is not at its end
+	first   error          // the failure that ends the map at once: see FailFast
+	whole   *mapPart[A, R] // all of a slice, where nothing is encoded; else nil
+	came    shelf          // what was not read: by the number of the first element, or unordered, by that of its arrival
+	put     int            // arrivals
+	taken   int            // of them, those that were read
 	ended   bool
 	news    chan struct{} // something came
 
@@ -57,7 +55,13 @@ type mapping[A, R any] struct {
 	detach func() bool
 	gaveUp chan struct{} // closed when what detach stops has run, or never will
 
-	feed feeder // of a sequence
+	feed feeder[A] // of a sequence
+}
+
+// flight is a job of a mapping.
+type flight struct {
+	job   *dispatch.Job
+	units int // that were not read, of a sequence
 }
 
 // incoming is some consecutive elements that came in together.
@@ -102,9 +106,9 @@ func (r *mapping[A, R]) submit(j *dispatch.Job, base int) error {
 		return nil
 	}
 	if r.jobs == nil {
-		r.jobs = map[int]*dispatch.Job{}
+		r.jobs = map[int]flight{}
 	}
-	r.jobs[base] = j
+	r.jobs[base] = flight{j, j.Units}
 	r.mu.Unlock()
 	if err := r.master.Submit(j); err != nil {
 		r.mu.Lock()
@@ -122,7 +126,10 @@ func (r *mapping[A, R]) giveUp() {
 	r.ex.maps.end(&r.tally)
 	r.mu.Lock()
 	r.ended = true
-	jobs := slices.Collect(maps.Values(r.jobs))
+	jobs := make([]*dispatch.Job, 0, len(r.jobs))
+	for _, f := range r.jobs {
+		jobs = append(jobs, f.job)
+	}
 	r.jobs = nil
 	r.feed.room.Broadcast()
 	r.mu.Unlock()
@@ -268,8 +275,14 @@ func (r *mapping[A, R]) take() (a incoming, ok, end bool) {
 		r.taken++
 		r.have += a.n + a.failed
 		if r.window > 0 && a.units > 0 {
-			delete(r.jobs, a.base) // of a sequence, each chunk is a job
 			r.feed.read = a.units
+			if f, ok := r.jobs[a.base]; ok {
+				if f.units -= a.units; f.units == 0 {
+					delete(r.jobs, a.base)
+				} else {
+					r.jobs[a.base] = f
+				}
+			}
 		}
 	}
 	return a, ok, !ok && r.drained && r.have == r.total

@@ -29,7 +29,7 @@ func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
 				break
 			}
 		}
-		if n := drawn.Load(); n > 1000+100 {
+		if n := drawn.Load(); n > 1000+8*256 { // at most 256 tiny ones for each of at most 8 workers
 			t.Errorf("%d elements were drawn for 1000 results", n)
 		}
 		drawn.Store(0)
@@ -180,6 +180,94 @@ func TestAReaderThatStopsLetsTheSequenceCleanUpFirst(t *testing.T) {
 		}
 		if !clean {
 			t.Error("the sequence has not cleaned up")
+		}
+	})
+}
+
+// Gated is an argument whose encoding waits, or ends its goroutine.
+type Gated struct{ N int }
+
+var mayEncode chan struct{} // what the encoding of 0 waits for; of a test's process only
+
+// MarshalBinary waits until it may.
+func (g Gated) MarshalBinary() ([]byte, error) {
+	switch {
+	case g.N < 0:
+		runtime.Goexit()
+	case g.N == 0 && mayEncode != nil:
+		<-mayEncode
+	}
+	return []byte{byte(g.N)}, nil
+}
+
+// UnmarshalBinary decodes one byte.
+func (g *Gated) UnmarshalBinary(b []byte) error { g.N = int(b[0]); return nil }
+
+var numberOfGated = futures.Register("numberOfGated", func(g Gated) (int, error) { return g.N, nil })
+
+func TestASequenceIsDrawnWhileWhatItGaveIsEncoded(t *testing.T) {
+	for _, chunk := range []int{1, 3} {
+		on(t, 1, func(t *testing.T, _ backend, ex futures.Executor) {
+			mayEncode = make(chan struct{})
+			defer func() { mayEncode = nil }()
+			var drawn atomic.Int64
+			open := make(chan struct{})
+			go func() {
+				defer close(open)
+				defer close(mayEncode)
+				eventually(t, "the window is drawn", func() bool { return drawn.Load() == int64(20*chunk) })
+			}()
+			n := 0
+			for v, err := range futures.Map(within(t), ex, numberOfGated, iter.Seq[Gated](func(yield func(Gated) bool) {
+				for i := range 100 {
+					drawn.Add(1)
+					if !yield(Gated{i}) {
+						return
+					}
+				}
+			}), futures.WithBufferSize(20), futures.WithChunkSize(chunk)) {
+				if n == 0 {
+					<-open
+				}
+				if err != nil || v != n {
+					t.Fatal(n, v, err)
+				}
+				n++
+			}
+			if n != 100 {
+				t.Errorf("%d results", n)
+			}
+		})
+	}
+}
+
+func TestAnArgumentWhoseEncodingEndsItsGoroutineEndsThatOfTheReaderAfterTheResultsBeforeIt(t *testing.T) {
+	on(t, 1, func(t *testing.T, b backend, ex futures.Executor) {
+		if b.shares {
+			return // nothing is encoded
+		}
+		var got []int
+		returned := false
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for v, err := range futures.Map(within(t), ex, numberOfGated, iter.Seq[Gated](func(yield func(Gated) bool) {
+				for i := 1; yield(Gated{i % 3}) && i < 2; i++ {
+				}
+				eventually(t, "what came before is submitted", func() bool { return ex.Stats().Submitted == 2 })
+				for yield(Gated{-1}) {
+				}
+			})) {
+				if err != nil {
+					t.Error(err)
+				}
+				got = append(got, v)
+			}
+			returned = true
+		}()
+		<-ended
+		if returned || !slices.Equal(got, []int{1, 2}) {
+			t.Errorf("returned %v after %v", returned, got)
 		}
 	})
 }
