@@ -64,6 +64,9 @@ deps: ## install what the tests need and is missing, of a C compiler, Open MPI, 
 
 # A lane begins with this: where it cannot run it says so, and is left out.
 CAN = GO='$(GO)' tools/can $@; case $$? in 0) ;; 1) exit 0 ;; *) exit 1 ;; esac
+# The suite of behaviours makes so many instances of generic code that it takes half of the time to compile without inlining and debugging information.
+# tests/modes compiles it with the same flags.
+SUITE = -gcflags='-l -dwarf=false' ./tests/behaviour
 GOTEST = GO='$(GO)' $(GO) run ./tools/gotest -vet=off -shuffle=on -timeout $(TIMEOUT)
 
 check: ## check the format, vet, and check the code and the tests for every platform
@@ -91,7 +94,7 @@ fuzz: ## run each fuzz test for FUZZTIME seconds, of the codec, fingerprints, er
 # The suite of behaviours is compiled as tests/modes compiles it for ranks without the race detector, so that it is compiled once.
 large: ## run the tests that need the absence of the race detector and much memory
 	@echo '== tests without the race detector'
-	CGO_ENABLED=0 $(GOTEST) -tags mpi -run '$(LARGE)' ./tests/behaviour
+	CGO_ENABLED=0 $(GOTEST) -tags mpi -run '$(LARGE)' $(SUITE)
 	$(GOTEST) -p 1 -run '$(LARGE)' -skip Ledger $$(tools/packages-of '$(LARGE)' | grep -vxF ./tests/behaviour)
 	@for mpi in openmpi mpich; do GO='$(GO)' tools/can mpi-$$mpi >/dev/null || continue; (set -x; \
 	MPITEST_LAUNCHER=$$mpi $(GOTEST) -tags mpi -run GiB ./tests/modes) || exit 1; done
@@ -115,7 +118,7 @@ unraced: ## run the tests in which no race is looked for
 	@echo '== tests in which no race is looked for'
 	$(GOTEST) $(UNRACED)
 	$(GOTEST) -run '$(MODELS)' ./internal/dispatch
-	CGO_ENABLED=0 $(GOTEST) -tags mpi -short ./tests/behaviour
+	CGO_ENABLED=0 $(GOTEST) -tags mpi -short $(SUITE)
 
 # The suite of behaviours comes first, compiled as tests/modes compiles it for ranks under the detector, so that it is compiled once.
 RACE_LEAVES   ?= $(UNRACED)
@@ -124,8 +127,8 @@ RACE_PACKAGES = $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE_LEAVES) ./
 # Without a C compiler they run without it. The detector has every process idle for a second at its exit unless told otherwise.
 race: ## run the tests under the race detector, but those of unraced
 	@echo '== tests under the race detector'
-	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; export GORACE=atexit_sleep_ms=20 CGO_ENABLED=1; $(GOTEST) -race -tags mpi ./tests/behaviour; s=$$?; $(GOTEST) -race $(RACE_PACKAGES) && exit $$s ;; \
-	1) set -x; $(GOTEST) ./tests/behaviour $(RACE_PACKAGES) ;; *) exit 1 ;; esac
+	@GO='$(GO)' tools/can $@; case $$? in 0) set -x; export GORACE=atexit_sleep_ms=20 CGO_ENABLED=1; $(GOTEST) -race -tags mpi $(SUITE); s=$$?; $(GOTEST) -race $(RACE_PACKAGES) && exit $$s ;; \
+	1) set -x; $(GOTEST) $(SUITE); s=$$?; $(GOTEST) $(RACE_PACKAGES) && exit $$s ;; *) exit 1 ;; esac
 
 # What MPI adds. MPITEST_LAUNCHER is whose mpiexec starts the ranks, and so whose library they load; build/mpi-env is for what imports
 # mpicomm, and is linked with it. The packages come one at a time: each starts several processes that compute. Goroutines and local

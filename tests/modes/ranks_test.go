@@ -54,10 +54,10 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	t.Parallel()
 	needsMPI(t)
 	suite := filepath.Join(binaries.Dir, "behaviour.test")
-	build := exec.Command("go", "test", "-c", "-tags", "mpi", "-o", suite)
+	build := exec.Command("go", "test", "-c", "-tags", "mpi", "-gcflags=-l -dwarf=false", "-o", suite) // as the Makefile has it compiled: what one lane has compiled the other links
 	if testkit.Race {
 		build.Args = append(build.Args, "-race")
-	} else { // as the lane large builds it: what one has compiled the other links
+	} else {
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	}
 	build.Args = append(build.Args, "../behaviour")
