@@ -31,7 +31,7 @@ GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 	race-mpi-openmpi race-mpi-mpich lint bench bench-mpi pictures clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-18s%s\n", $$1, $$2 }'
 
 # The longest lanes begin first. The race lane is named last, for its lines close the output; it is the longest, and begins before all others.
 LANES := mpi-openmpi link-mpi-openmpi cluster-openmpi unraced cluster-mpich mpi-mpich mpi-anywhere narrow check
