@@ -57,7 +57,7 @@ func (l losing) run(t *testing.T) outcome {
 		if again == 2 || library != "mpich" || o.code != -1 {
 			return o
 		}
-		t.Logf("mpiexec itself was ended by a signal, so the job is run once more; it printed:\n%s", o.output)
+		t.Logf("mpiexec itself was ended by a signal (%v), so the job is run once more; it printed:\n%s", o.signal, o.output)
 	}
 }
 

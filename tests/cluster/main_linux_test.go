@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rankpool/rankpool/internal/mpi"
@@ -87,7 +88,8 @@ func build(t *testing.T, name string) string {
 type outcome struct {
 	output string // both streams, without what a launcher puts before a line
 	code   int
-	dir    string // its working directory
+	dir    string         // its working directory
+	signal syscall.Signal // what ended the launcher itself, if that was a signal
 }
 
 // finished is the outcome of a launch that must have ended by itself.
@@ -99,7 +101,7 @@ func finished(t *testing.T, dir string, r mpitest.Result, err error) outcome {
 	case r.Expired:
 		t.Fatalf("the job did not end in time; all of it was killed. It printed:\n%s", r.Report())
 	}
-	return outcome{mpitest.Untagged(r.Output), r.Code, dir}
+	return outcome{mpitest.Untagged(r.Output), r.Code, dir, r.Signal}
 }
 
 // succeeded fails the test unless the job ended with status 0.
