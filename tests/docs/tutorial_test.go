@@ -37,7 +37,7 @@ func newReader(t *testing.T) *reader {
 		t.Fatal(err)
 	}
 	return &reader{dir: dir, env: append(os.Environ(),
-		"GOPROXY=file://"+goEnv(t, "GOMODCACHE")+"/cache/download,off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOWORK=off", "RANKPOOL_LOG=warn",
+		"GOPROXY=file://"+goEnv(t, "GOMODCACHE")+"/cache/download,"+goEnv(t, "GOPROXY"), "GOSUMDB=off", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOWORK=off", "RANKPOOL_LOG=warn",
 		"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMPI_MCA_rmaps_base_oversubscribe=1", "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe",
 	)}
 }
