@@ -273,7 +273,7 @@ func TestAnEndlessSequenceIsDrawnAWindowAhead(t *testing.T) {
 				break
 			}
 		}
-		if n := drawn.Load(); n < 50 || n > 50+100*workers {
+		if n := drawn.Load(); n < 50 || n > 50+300*workers {
 			t.Errorf("%d were drawn for 50 results", n)
 		}
 		for y, err := range results {
