@@ -1,5 +1,8 @@
 package mpi
 
+// keptJoints is how many of those of a round keep their memory for the next one: more are rare, and there may be thousands of ranks.
+const keptJoints = 64
+
 // joint is what was joined for one rank and has not become an operation yet.
 type joint struct {
 	dest int32
@@ -67,6 +70,9 @@ func (p *Port) sealAll() (err error) {
 		if failed := p.seal(j); err == nil {
 			err = failed
 		}
+	}
+	if len(p.joined) > keptJoints {
+		clear(p.joined[keptJoints:])
 	}
 	p.joined = p.joined[:0]
 	return err
