@@ -65,7 +65,7 @@ deps: ## install what the tests need and is missing, of a C compiler, Open MPI, 
 # A lane begins with this: where it cannot run it says so, and is left out.
 CAN = GO='$(GO)' tools/can $@; case $$? in 0) ;; 1) exit 0 ;; *) exit 1 ;; esac
 # The suite of behaviours makes so many instances of generic code that it takes half of the time to compile without inlining and debugging information.
-# tests/modes compiles it with the same flags.
+# testkit.SuiteFlags has the same flags for the tests that compile it.
 SUITE = -gcflags='-l -dwarf=false' ./tests/behaviour
 GOTEST = GO='$(GO)' $(GO) run ./tools/gotest -vet=off -shuffle=on -timeout $(TIMEOUT)
 

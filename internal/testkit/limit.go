@@ -31,6 +31,9 @@ func limit(text string) time.Duration {
 // Suite is the limit of a run of many tests, such as one by an mpiexec.
 var Suite = 4 * Limit
 
+// SuiteFlags is with what the suite of behaviours is compiled, here and by the Makefile: what one lane has compiled the others link.
+const SuiteFlags = "-gcflags=-l -dwarf=false"
+
 // Within returns a context that ends after Limit, or with the test.
 func Within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), Limit)

@@ -71,7 +71,7 @@ func TestOneFileLoadsUnderSrunTheMPIThatUnderstandsIt(t *testing.T) {
 func TestTheBehaviourSuiteOfOneFilePassesUnderSrun(t *testing.T) {
 	dir := loading(t).Dir
 	suite := filepath.Join(dir, "behaviour.test")
-	build := exec.Command("go", "test", "-c", "-tags", "mpi", "-o", suite, "../behaviour")
+	build := exec.Command("go", "test", "-c", "-tags", "mpi", testkit.SuiteFlags, "-o", suite, "../behaviour")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build.Args, err, out)

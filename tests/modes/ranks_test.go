@@ -54,7 +54,7 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 	t.Parallel()
 	needsMPI(t)
 	suite := filepath.Join(binaries.Dir, "behaviour.test")
-	build := exec.Command("go", "test", "-c", "-tags", "mpi", "-gcflags=-l -dwarf=false", "-o", suite) // as the Makefile has it compiled: what one lane has compiled the other links
+	build := exec.Command("go", "test", "-c", "-tags", "mpi", testkit.SuiteFlags, "-o", suite)
 	if testkit.Race {
 		build.Args = append(build.Args, "-race")
 	} else {
@@ -93,7 +93,7 @@ func TestTheBehaviourSuitePassesOnRanks(t *testing.T) {
 			t.Parallel() // each waits for spawns and losses most of its time
 			list := filepath.Join(t.TempDir(), "ran")
 			r, err := mpitest.RunSpawning(t, mpitest.Job{
-				Ranks: m.ranks, Program: suite, Limit: testkit.Suite, Args: []string{"-test.timeout=" + (3 * limit).String()},
+				Ranks: m.ranks, Program: suite, Limit: 2 * testkit.Suite, Args: []string{"-test.timeout=" + (2*testkit.Suite - limit).String()},
 				Options: []string{"-wdir", must(filepath.Abs("../behaviour"))}, Env: []string{"BEHAVIOUR_RAN=" + list, fmt.Sprint("BEHAVIOUR_SLOTS=", m.slots)},
 			})
 			if err != nil || r.Code != 0 || !strings.Contains(r.Output, "PASS") {
