@@ -23,7 +23,8 @@ func TestAProgramThatIsLinkedStaticallySaysThatItCannotLoadMPI(t *testing.T) {
 		Dir: t.TempDir(), Tags: "mpi", Flags: []string{"-race=false", "-ldflags=-linkmode=external -extldflags=-static"},
 	}
 	o := m.run(t, examples+"hello", nil)
-	if n := strings.Count(o.output, "this program is linked statically, and such a program cannot load an MPI library"); n != 2 || o.code != 1 {
+	// mpiexec ends the other rank when one has ended, which may be before it says so as well.
+	if n := strings.Count(o.output, "this program is linked statically, and such a program cannot load an MPI library"); n < 1 || n > 2 || o.code != 1 {
 		t.Errorf("%d of 2 ranks say so, status %d:\n%s", n, o.code, o.output)
 	}
 	m.ranks, m.backend = 0, "threads"
