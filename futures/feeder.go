@@ -19,7 +19,7 @@ type feeder[A any] struct {
 	read   int       // of them, those in the hands of the reader, which has not come back for more
 	window int       // how many there may be
 	fixed  bool      // the window stays as it is
-	lent   bool      // the elements are sent from where they are
+	lent   bool      // the elements of the job that was made last are sent from where they are
 	inside bool      // the sequence is between two elements, in our hands
 	drawn  []A       // and not submitted
 	spare  []A       // memory for the next ones
@@ -33,6 +33,13 @@ type feeder[A any] struct {
 type escape struct {
 	value any // nil: Goexit
 	stack []byte
+}
+
+// log tells of a panic that no reader is told of.
+func (e *escape) log(of string) {
+	if e != nil && e.value != nil {
+		log(slog.LevelError, "futures: "+of+" panicked after the map had ended", "panic", fmt.Sprint(e.value), "stack", string(e.stack))
+	}
 }
 
 // lazily draws the input while the results are read.
@@ -76,9 +83,8 @@ func (r *mapping[A, R]) draw(input iter.Seq[A]) {
 		late := r.ended
 		r.mu.Unlock()
 		r.wake()
-		if late && e != nil && e.value != nil { // nobody reads any more
-			log(slog.LevelError, "futures: the sequence given to a Map panicked after the map had ended",
-				"panic", fmt.Sprint(e.value), "stack", string(e.stack))
+		if late { // nobody reads any more
+			e.log("the sequence given to a Map")
 		}
 	}()
 	for x := range input {
@@ -144,16 +150,21 @@ func (r *mapping[A, R]) submitDrawn() {
 	returned := false
 	r.mu.Lock()
 	defer func() {
+		var e *escape
 		if !returned { // encoding an argument has ended the goroutine
-			e := &escape{value: recover(), stack: debug.Stack()}
+			e = &escape{value: recover(), stack: debug.Stack()}
 			r.mu.Lock()
 			r.feed.escape = e
 			r.wholeInput()
 		}
 		r.feed.busy = false
 		r.feed.room.Broadcast()
+		late := r.ended
 		r.mu.Unlock()
 		r.wake()
+		if late {
+			e.log("the encoding of an argument of a Map")
+		}
 	}()
 	for n := r.ready(); n > 0; n = r.ready() {
 		xs := r.feed.drawn[:n:n]
@@ -166,11 +177,11 @@ func (r *mapping[A, R]) submitDrawn() {
 		}
 		window := r.window
 		if !r.feed.fixed {
-			window *= r.ahead(bytes / n)
+			window *= r.ahead(bytes/n, lent)
 		}
 		r.mu.Lock()
 		r.feed.flying -= (n + r.chunk - 1) / r.chunk // they count as submitted now
-		r.feed.lent, r.feed.window = lent, window
+		r.feed.window = window
 		if err != nil {
 			r.failed = err // what was submitted before comes first
 			r.wholeInput()
@@ -192,12 +203,12 @@ func (r *mapping[A, R]) submitAll(xs []A) (lent bool, bytes int, err error) {
 	return lent, bytes, err
 }
 
-// ahead returns how many times the chunks of a worker are drawn ahead, when an element takes so many bytes.
-func (r *mapping[A, R]) ahead(bytes int) int {
+// ahead returns how many times the chunks of a worker are drawn ahead, when an element takes so many bytes, and perhaps segments.
+func (r *mapping[A, R]) ahead(bytes int, lent bool) int {
 	switch {
 	case !r.master.Tiny(r.number, r.chunk):
 		return 1
-	case bytes*r.chunk > largestTiny || r.feed.lent:
+	case lent || bytes*r.chunk > largestTiny:
 		return windowTiny
 	}
 	return windowTiniest

@@ -17,6 +17,20 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
+// ownPort returns a port of a communicator that has this rank alone.
+func ownPort(t *testing.T) *mpi.Port {
+	t.Helper()
+	c, err := mpi.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := newPort(c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
 // alone is mpitest.Under for a test that leaves MPI without MPI_Finalize. The status of mpiexec is its own then: MPICH's is now and then 1
 // where the rank's was 0. A rank that fails aborts its job, which MPI says.
 func alone(t *testing.T) bool {
@@ -117,14 +131,7 @@ func TestTheEndAwaitsTheWordThatALostRankHasEnded(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	c, err := mpi.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := newPort(c, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := ownPort(t)
 	before := mostUnsure
 	mostUnsure = testkit.Limit
 	defer func() { mostUnsure = before }()

@@ -18,14 +18,7 @@ func TestShortFramesOfManyWorkersThatWaitAtTheSameTimeShareAMessage(t *testing.T
 	if !mpitest.Under(t, 1) {
 		return
 	}
-	c, err := mpi.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := newPort(c, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := ownPort(t)
 	defer func() {
 		if err := port.Close(t.Context()); err != nil {
 			t.Error(err)
