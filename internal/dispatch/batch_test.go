@@ -21,13 +21,14 @@ func TestUnitsTravelTogetherThatAreShorterThanTheWayIsWorth(t *testing.T) {
 		least  float64 // units in a frame
 		most   float64
 	}{
-		"20 µs":                   {20 * time.Microsecond, nil, 20, 32},
-		"100 µs":                  {100 * time.Microsecond, nil, 5, 8},
-		"200 µs":                  {200 * time.Microsecond, nil, 3, 4},
-		"500 µs":                  {500 * time.Microsecond, nil, 1.7, 2},
+		"20 µs":                   {20 * time.Microsecond, nil, 30, 51},
+		"100 µs":                  {100 * time.Microsecond, nil, 7, 11},
+		"200 µs":                  {200 * time.Microsecond, nil, 4, 6},
+		"500 µs":                  {500 * time.Microsecond, nil, 2, 3},
 		"700 µs":                  {700 * time.Microsecond, nil, 1, 1},
-		"20 µs, in this process":  {20 * time.Microsecond, near, 10, 13},
-		"100 µs, in this process": {100 * time.Microsecond, near, 1, 1},
+		"20 µs, in this process":  {20 * time.Microsecond, near, 30, 51},
+		"100 µs, in this process": {100 * time.Microsecond, near, 7, 11},
+		"700 µs, in this process": {700 * time.Microsecond, near, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := simulate(t, simlink.Config{Slots: 2, Latency: 5 * time.Microsecond, Traits: c.traits}, func(uint64) time.Duration { return c.took }, nil)

@@ -109,7 +109,7 @@ func TestAShortCallDoesNotWaitForAMapThatWasThereBefore(t *testing.T) {
 		c, k := job(1, 10)
 		s.submit(c)
 		s.run(k.done)
-		if n := s.Stats().Done - done; n > 100 || s.group.Now()-begin > 3*time.Millisecond {
+		if n := s.Stats().Done - done; n > 120 || s.group.Now()-begin > 4*time.Millisecond {
 			t.Fatalf("a call waited %v, and %d elements of the map", s.group.Now()-begin, n)
 		}
 	}

@@ -11,15 +11,14 @@ import (
 
 // What makes a function tiny, and how much of it travels at once.
 const (
-	tinyCall    = 50 * time.Microsecond  // a unit shorter than this on average is worth coalescing where a worker is a goroutine
-	callsTime   = 250 * time.Microsecond // how much work a batch of these aims at
-	tinyUnit    = 600 * time.Microsecond // the same between processes, where a frame takes time to travel and has to wake its receiver
-	batchTime   = 600 * time.Microsecond
-	leastTime   = 20 * time.Microsecond // a worker is not woken for less work than this, if its units are tiny and there is more
-	batchBytes  = 32 << 10              // a batch of more than one unit is no larger
-	batchUnits  = 4096                  // nor has more units
-	prefetching = 2                     // batches at a worker, when all of them are tiny or short
-	shortUnit   = 2 * time.Millisecond  // one shorter than this may wait at a worker behind another, which gives it back if that is long
+	tinyUnit    = 600 * time.Microsecond // a unit shorter than this on average is worth coalescing: its result would wake somebody, and its worker wait for the next
+	batchTime   = time.Millisecond       // how much work a batch aims at
+	quickUnit   = 50 * time.Microsecond  // one shorter than this is over before another goroutine has a processor
+	leastTime   = 20 * time.Microsecond  // a worker is not woken for less work than this, if its units are tiny and there is more
+	batchBytes  = 32 << 10               // a batch of more than one unit is no larger
+	batchUnits  = 4096                   // nor has more units
+	prefetching = 2                      // batches at a worker, when all of them are tiny or short
+	shortUnit   = 2 * time.Millisecond   // one shorter than this may wait at a worker behind another, which gives it back if that is long
 )
 
 // funcTimes is what is known about the run time of one function.
@@ -48,21 +47,6 @@ func (m *Master) times(fn uint32) *funcTimes {
 	return &m.funcs[fn]
 }
 
-// tiny is how many nanoseconds a unit takes less than if it is worth coalescing, and batchTime how many a batch aims at.
-func (m *Master) tiny() float64 {
-	if m.kind.SharesMem {
-		return float64(tinyCall)
-	}
-	return float64(tinyUnit)
-}
-
-func (m *Master) batchTime() float64 {
-	if m.kind.SharesMem {
-		return float64(callsTime)
-	}
-	return float64(batchTime)
-}
-
 // unit estimates the nanoseconds that so many elements of a function take together. Not tiny means that they go out alone.
 func (m *Master) unit(fn uint32, elements int) (ns float64, tiny bool) {
 	f := m.times(fn)
@@ -70,7 +54,7 @@ func (m *Master) unit(fn uint32, elements int) (ns float64, tiny bool) {
 		return 0, false
 	}
 	ns = f.mean * float64(elements)
-	return ns, ns < m.tiny()
+	return ns, ns < float64(tinyUnit)
 }
 
 // unitTime is unit for the units of a job.
@@ -79,6 +63,12 @@ func (m *Master) unitTime(j *Job) (ns float64, tiny bool) {
 		return 0, false
 	}
 	return m.unit(j.Func, j.chunk())
+}
+
+// quick is unitTime, and tells whether the units are so short that no other goroutine would get to them sooner.
+func (m *Master) quick(j *Job) (ns float64, quick bool) {
+	ns, tiny := m.unitTime(j)
+	return ns, tiny && ns < float64(quickUnit)
 }
 
 // Tiny tells whether units of so many elements of a function have proven short enough to travel together.
@@ -155,7 +145,7 @@ func (m *Master) prefetch(w *worker) {
 	}
 	switch ns, alike := m.unitTime(p.job); {
 	case tiny && alike:
-		ok = ns*float64(m.queue.units) >= m.batchTime()/4 && (ns < float64(tinyCall) || m.queue.units > m.ready)
+		ok = ns*float64(m.queue.units) >= float64(batchTime)/4 && (ns < float64(quickUnit) || m.queue.units > m.ready)
 	case m.short(ns):
 		ok = m.queue.units > m.ready && !p.job.Buffers && len(p.job.Data) <= batchBytes*p.job.Units
 	default:
@@ -206,7 +196,7 @@ type localRun struct {
 
 // fill sends worker w the next batch. It returns false if nothing was queued that could be claimed.
 func (m *Master) fill(w *worker) bool {
-	b := batch{left: m.batchTime(), share: m.queue.units, allowed: m.allowed(w)}
+	b := batch{left: float64(batchTime), share: m.queue.units, allowed: m.allowed(w)}
 	if m.ready > 1 {
 		b.share = max(1, (m.queue.units+2*m.ready-1)/(2*m.ready))
 	}
@@ -222,7 +212,7 @@ func (m *Master) fill(w *worker) bool {
 			break
 		}
 		if b.units == 0 {
-			_, quick = m.unitTime(p.job)
+			_, quick = m.quick(p.job)
 			quick = quick || len(m.workers) > mostQuick && m.untold(p.job)
 			b.of = p.job.generation()
 		} else if b.of != p.job.generation() {

@@ -6,7 +6,7 @@ import (
 )
 
 // Where workers are goroutines there may be thousands for a few processors. To wake another one for a tiny unit costs more than the unit
-// takes, and the unit would wait for a processor. So when as many workers as there are processors run tiny units, tiny ones stay in the
+// takes, and the unit would wait for a processor. So when as many workers as there are processors run tiny units, tiny ones (quickUnit) stay in the
 // queue until they are worth it, or one of these workers has ended its batch, which is soon. If they take long after all, what was held goes out
 // a millisecond later, and these workers are taken for what they are.
 //
@@ -42,9 +42,9 @@ func (m *Master) holds() bool {
 	if !ok || q.fair.active != 1 || q.current.changes > 0 || p.job.more().Gang || p.job.unwanted() { // else there may be something behind it that is to go out
 		return false
 	}
-	ns, tiny := m.unitTime(p.job)
-	little := tiny && !h.over && ns*float64(q.units) < float64(leastTime)
-	if !little && (h.quick < mostQuick+h.more || !tiny && !m.untold(p.job)) {
+	ns, quick := m.quick(p.job)
+	little := quick && !h.over && ns*float64(q.units) < float64(leastTime)
+	if !little && (h.quick < mostQuick+h.more || !quick && !m.untold(p.job)) {
 		return false
 	}
 	if !h.armed {

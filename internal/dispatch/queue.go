@@ -228,4 +228,4 @@ func (m *Master) refund(p *piece, n int) {
 }
 
 // turnCost is what one turn of a flow counts for, at least.
-func (m *Master) turnCost(f *Flow) float64 { return max(m.estimate(f, f.head), m.batchTime()) }
+func (m *Master) turnCost(f *Flow) float64 { return max(m.estimate(f, f.head), float64(batchTime)) }

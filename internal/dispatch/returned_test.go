@@ -87,7 +87,7 @@ func TestABatchThatFollowsWhatWasGivenBackOutlivesAWorkerThatHasNotPickedItUp(t 
 			}
 			p.greet(0, "")
 			p.hears(t, 't')
-			p.say(binary.AppendUvarint([]byte{'R', 1, 1 << 2, 7}, uint64(48*time.Microsecond)<<2|3))
+			p.say(binary.AppendUvarint([]byte{'R', 1, 1 << 2, 7}, uint64(80*time.Microsecond)<<2|3))
 			p.hears(t, 't') // 2 to 14
 			p.hears(t, 't') // 15 to 27
 			p.say([]byte{'b', 4})

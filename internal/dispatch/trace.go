@@ -103,7 +103,7 @@ func (t *tracer) queued(j *Job) {
 	if t == nil {
 		return
 	}
-	if f := t.m.times(j.Func); j.single() && f.measured && f.mean < float64(tinyCall) {
+	if f := t.m.times(j.Func); j.single() && f.measured && f.mean < float64(quickUnit) {
 		t.made++
 		return
 	}
