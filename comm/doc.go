@@ -41,8 +41,8 @@
 // Every wait ends: with the message, with the context, or with an error that matches futures.ErrBroken. The latter comes when the awaited
 // worker was lost, or when its task in the same SubmitEach has returned or failed.
 //
-// Code that calls MPI itself can have a communicator of the same ranks: [Comm.Handle] returns it as the library's own handle, and package
-// mpicomm as one of github.com/emer/empi.
+// Code that calls MPI itself can have a communicator of the same ranks, also after [Comm.Split] and [Comm.Dup]: [Comm.Handle] returns it as the library's
+// own handle, and mpicomm.Of as one of github.com/emer/empi.
 //
 // Messages travel through the master. From one rank to another they arrive in the order in which they were sent. A task's unread messages
 // are dropped when it ends. The calls of one SubmitEach have their messages for themselves. Between tasks of Submit, some messages are kept

@@ -65,13 +65,28 @@ var ErrNoHandle = errors.New("no MPI")
 // wait, if the library has failure mitigation: Open MPI since version 5, but not under srun. With other libraries the whole job ends, with a
 // message. With every library the job ends when a worker is lost while the communicator is being made. That begins for all workers with the
 // first call, and otherwise when all ranks have called Handle. After a loss Open MPI 5 makes no further communicator of spawned workers. MPI
-// does not notice that a task has returned for which others wait. Package mpicomm gives the communicator of [Workers] as one of
+// does not notice that a task has returned for which others wait. The loss of a worker whose task has returned counts too, as long as a task
+// of another rank runs: what it had sent may not have arrived. Package mpicomm gives the same communicator as one of
 // github.com/emer/empi.
 //
-// The error matches [ErrNoHandle] if the workers are not ranks of an MPI job.
+// A task keeps every communicator that it has asked for until it returns, and there is no call that frees one earlier: MPI would give its
+// context to the next one, which would receive what this one has not. A task that makes many should make them once and use them again.
+//
+// The error matches [ErrNoHandle] if the workers are not ranks of an MPI job. A communicator of [Comm.Split] or [Comm.Dup] has no handle outside of
+// futures.SubmitEach: the ranks would be tasks of Submit, whose ends are not told to each other, and the error says so. That of [Workers]
+// has one there too.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {
+	own, err := c.native(ctx)
+	if err != nil {
+		return Handle{}, fmt.Errorf("comm: Handle: %w", err)
+	}
+	return handleOf(own)
+}
+
+// native returns the communicator that MPI has for c.
+func (c *Comm) native(ctx context.Context) (*mpi.Comm, error) {
 	if c.none() {
-		return Handle{}, fmt.Errorf("comm: Handle: %w", errNone)
+		return nil, errNone
 	}
 	var ranks []int
 	if c.group != nil {
@@ -79,16 +94,21 @@ func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	}
 	native, err := c.peers.Native(ctx, c.number(), ranks)
 	if errors.Is(err, dispatch.ErrNotNative) {
-		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers are not ranks of an MPI job; start the program with mpiexec", ErrNoHandle)
+		return nil, fmt.Errorf("%w: the workers are not ranks of an MPI job: start the program with mpiexec, or use the operations of package comm, "+
+			"which work with any workers", ErrNoHandle)
 	}
 	if err != nil {
-		return Handle{}, fmt.Errorf("comm: Handle: %w", err)
+		return nil, err
 	}
 	own, ok := native.(*mpi.Comm)
 	if !ok {
-		return Handle{}, fmt.Errorf("comm: Handle: %w: the workers are connected by %T", ErrNoHandle, native)
+		return nil, fmt.Errorf("%w: the workers are connected by %T", ErrNoHandle, native)
 	}
-	return handleOf(own)
+	return own, nil
+}
+
+func init() {
+	mpi.OfComm = func(ctx context.Context, c any) (*mpi.Comm, error) { return c.(*Comm).native(ctx) }
 }
 
 // WorldHandle returns MPI_COMM_WORLD, in the master and in workers that are ranks, in a task or outside of one. The pool's own messages

@@ -4,12 +4,11 @@ package mpicomm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	empi "github.com/emer/empi/mpi"
 
-	"github.com/rankpool/rankpool/internal/dispatch"
+	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/internal/mpi"
 )
 
@@ -34,21 +33,21 @@ import (
 // [futures.WithTaskTimeout]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#WithTaskTimeout
 // [futures.ErrNoWorkersComm]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#ErrNoWorkersComm
 func Workers(ctx context.Context) (*empi.Comm, error) {
-	peers, err := dispatch.Workers(ctx)
+	c, err := comm.Workers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	native, err := peers.Native(ctx, 0, nil)
-	if errors.Is(err, dispatch.ErrNotNative) {
-		return nil, errors.New("mpicomm: the workers are not ranks of an MPI job: start the program with mpiexec, or use the " +
-			"operations of package comm, which work with any workers")
-	}
+	return Of(ctx, c)
+}
+
+// Of returns a communicator of [github.com/emer/empi/mpi] with the ranks of c, for c of [comm.Workers], [comm.Comm.Split] or
+// [comm.Comm.Dup]. All these ranks call it, and the first call waits for all of them; further calls return the same. It is the communicator
+// of [comm.Comm.Handle], which says what ends the wait, what a loss does, and which errors there are. It may be used until the task returns,
+// and must not be freed.
+func Of(ctx context.Context, c *comm.Comm) (*empi.Comm, error) {
+	own, err := mpi.OfComm(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("mpicomm: %w", err)
-	}
-	own, ok := native.(*mpi.Comm)
-	if !ok {
-		return nil, fmt.Errorf("mpicomm: the workers are connected by %T, not by MPI", native)
 	}
 	return mpi.Empi[empi.Comm](own)
 }

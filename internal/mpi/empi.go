@@ -1,6 +1,7 @@
 package mpi
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -74,6 +75,10 @@ func FromEmpi(c any) (*Comm, error) {
 	}
 	return describe(h, false)
 }
+
+// OfComm returns the communicator that MPI has for a *comm.Comm. Package comm sets it, and package mpicomm calls it: an exported method of
+// that type would be in the documentation of package comm, with a type that its users cannot have.
+var OfComm func(ctx context.Context, c any) (*Comm, error)
 
 // Empi hands out c as a communicator of empi, whose Comm is T. It lives as long as c and is not to be used after c was freed. empi has no
 // intercommunicators, so one is refused: Merge it first. (empi panics on empty slices.) It is the same one at each call: it

@@ -77,7 +77,7 @@ var layers = map[string][]string{
 
 	"comm":        {"internal/..."},
 	"journal":     {"internal/..."},
-	"mpicomm":     {"internal/..."},
+	"mpicomm":     {"comm", "internal/..."},
 	"futures":     {"comm", "journal", "internal/..."},
 	"monitor":     {"internal/..."},
 	"spmd":        {"futures", "internal/..."},

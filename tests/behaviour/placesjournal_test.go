@@ -31,8 +31,10 @@ var recordables = map[string]func(ex futures.Executor, x logged, opts ...futures
 	},
 	"call with an input": func(ex futures.Executor, x logged, opts ...futures.SingleOption) (anyCall, error) {
 		p := futures.NewPromise[logged]()
-		e, err := anyCallOf(futures.SubmitAfter(ex, squareLogged, p.Future(), taskOptions(opts)...))
-		return e, errors.Join(err, p.SetResult(x))
+		if err := p.SetResult(x); err != nil { // before, so that the call is counted at once
+			return anyCall{}, err
+		}
+		return anyCallOf(futures.SubmitAfter(ex, squareLogged, p.Future(), taskOptions(opts)...))
 	},
 	"gang": func(ex futures.Executor, x logged, opts ...futures.SingleOption) (anyCall, error) {
 		each := []futures.EachOption{futures.OnWorkers(2)}

@@ -45,7 +45,7 @@ func TestWhereThereIsNoMPIThereAreNoHandles(t *testing.T) {
 	if o.code != 1 {
 		t.Errorf("status %d", o.code)
 	}
-	o.contains(t, "comm: Handle: no MPI: the workers are not ranks of an MPI job; start the program with mpiexec", "master: comm: WorldHandle: no MPI runs")
+	o.contains(t, "comm: Handle: no MPI: the workers are not ranks of an MPI job: start the program with mpiexec, or use the operations of package comm", "master: comm: WorldHandle: no MPI runs")
 	if n := len(regexp.MustCompile(`(workers|world) \S+ rank \d of`).FindAllString(o.output, -1)); n > 0 || strings.Contains(o.output, "before Main") {
 		t.Error(o.output)
 	}

@@ -26,7 +26,7 @@ func TestGangsOfSomeWorkersMayCallMPIThemselves(t *testing.T) {
 		if m.ranks > 1 {
 			m.ranks = 6
 		}
-		m.succeed(t, parallel, []string{"gangs"}, "RANKPOOL_MAX_WORKERS=5").contains(t, "all gangs are right")
+		m.succeed(t, parallel, []string{"gangs"}, "RANKPOOL_MAX_WORKERS=5").contains(t, "all gangs are right", "all parts are right")
 	})
 }
 

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/rankpool/rankpool/comm"
 	"github.com/rankpool/rankpool/futures"
 	"github.com/rankpool/rankpool/mpicomm"
 )
@@ -32,6 +34,41 @@ var (
 		}
 		err = m.AllReduceF64(sum, all, own)
 		return [3]float64{float64(m.Rank()), float64(m.Size()), all[0]}, err
+	})
+	// parts adds up numbers by MPI, in a communicator of the ranks of each parity, in reverse order, and in a duplicate of that.
+	parts = futures.RegisterContext("parts", func(ctx context.Context, _ struct{}) (string, error) {
+		c, err := futures.CommWorkers(ctx)
+		if err != nil {
+			return "", err
+		}
+		half, err := c.Split(ctx, c.Rank()%2, -c.Rank())
+		if err != nil {
+			return "", err
+		}
+		twin, err := half.Dup(ctx)
+		if err != nil {
+			return "", err
+		}
+		said := ""
+		for _, one := range []*comm.Comm{half, twin, half} {
+			m, err := mpicomm.Of(ctx, one)
+			if err != nil {
+				return "", err
+			}
+			all := make([]float64, 1)
+			if err := m.AllReduceF64(sum, all, []float64{float64(c.Rank() + 1)}); err != nil {
+				return "", err
+			}
+			said += fmt.Sprintf("%d of %d: %v; ", m.Rank(), m.Size(), all[0])
+		}
+		none, err := c.Split(ctx, comm.Undefined, 0)
+		if err != nil {
+			return "", err
+		}
+		if m, err := mpicomm.Of(ctx, none); err == nil {
+			return "", fmt.Errorf("for no communicator it returned %v", m)
+		}
+		return said, nil
 	})
 	// stuck waits by MPI for rank 0, which dies instead once the others wait.
 	stuck = futures.RegisterContext("stuck", func(ctx context.Context, dir string) (int, error) {
@@ -205,6 +242,21 @@ func gangs(ctx context.Context) error {
 		}
 	}
 	fmt.Println("all gangs are right")
+	f, err := futures.SubmitEach(ex, parts, struct{}{}, futures.OnWorkers(4))
+	if err != nil {
+		return err
+	}
+	said, err := f.Result(ctx)
+	if err != nil {
+		return err
+	}
+	for rank, s := range said {
+		want := strings.Repeat(fmt.Sprintf("%d of 2: %d; ", 1-rank/2, 4+rank%2*2), 3)
+		if s != want {
+			return fmt.Errorf("rank %d says %q, want %q", rank, s, want)
+		}
+	}
+	fmt.Println("all parts are right")
 	return nil
 }
 
