@@ -58,7 +58,7 @@ func TestAShortestTaskBeyondWhatIsTriedIsNotMadeUp(t *testing.T) {
 func TestTheGrainHasAShareForEveryWayAndLength(t *testing.T) {
 	ctx := testkit.Within(t)
 	job := Job{Backend: "threads", Workers: 1}
-	ex, err := open(ctx, job.Backend, job.Workers)
+	ex, err := open(ctx, job.Backend, job.Workers, job.Slots)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ const Mark = "RANKPOOL-BENCH "
 type Job struct {
 	Backend string        // "threads", "processes", "mpi", or "auto": what the program was started with
 	Workers int           // how many there are; 0 with "auto": as many as there are
+	Slots   int           // how many of these each process has; 0 is one
 	Specs   []string      // what to measure
 	Limit   time.Duration // after which every process of the job ends by itself
 	Profile string        // a folder for profiles of the processor's time; empty: none are taken
@@ -91,7 +92,7 @@ func (j Job) run(ctx context.Context) error {
 		}
 		if ex == nil && !alone[name] {
 			var err error
-			if ex, err = open(ctx, j.Backend, j.Workers, j.Options...); err != nil {
+			if ex, err = open(ctx, j.Backend, j.Workers, j.Slots, j.Options...); err != nil {
 				return err
 			}
 			defer ex.Close()
@@ -164,8 +165,11 @@ const automatic = "auto"
 
 // open starts the workers of a backend and waits for them. The error says so when it is not what was asked for: figures of
 // another backend must not pass for those of this one.
-func open(ctx context.Context, backend string, workers int, options ...futures.Option) (ex futures.Executor, err error) {
-	limited := append(slices.Clone(options), futures.WithMaxWorkers(max(1, workers)))
+func open(ctx context.Context, backend string, workers, slots int, options ...futures.Option) (ex futures.Executor, err error) {
+	limited := append(slices.Clone(options), futures.WithMaxWorkers(max(1, workers/max(1, slots))))
+	if slots > 1 {
+		limited = append(limited, futures.WithSlots(slots))
+	}
 	switch backend {
 	case automatic:
 		ex, err = executor(futures.NewMPIPoolExecutor(options...))

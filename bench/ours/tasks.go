@@ -119,7 +119,7 @@ func start(ctx context.Context, b *bench) error {
 	workers := b.setting("workers", b.job.Workers)
 	before := memoryInUse()
 	begin := time.Now()
-	ex, err := open(ctx, b.job.Backend, workers)
+	ex, err := open(ctx, b.job.Backend, workers, b.job.Slots)
 	if err != nil {
 		return err
 	}

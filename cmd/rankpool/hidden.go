@@ -42,6 +42,7 @@ func (c *probeCommand) Run() error { return doctor.Probe(c.What, c.Port, c.Limit
 type workCommand struct {
 	Backend string        `default:"auto"`
 	Workers int           `default:"0"`
+	Slots   int           `default:"1"`
 	Limit   time.Duration `default:"60s"`
 	Profile string
 	Specs   []string `arg:""`
@@ -49,7 +50,7 @@ type workCommand struct {
 
 // Run never returns: it is a program of the library, and in the workers it serves.
 func (c *workCommand) Run() error {
-	ours.Main(ours.Job{Backend: c.Backend, Workers: c.Workers, Specs: c.Specs, Limit: c.Limit, Profile: c.Profile})
+	ours.Main(ours.Job{Backend: c.Backend, Workers: c.Workers, Slots: c.Slots, Specs: c.Specs, Limit: c.Limit, Profile: c.Profile})
 	return nil
 }
 

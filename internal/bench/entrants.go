@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -131,13 +132,13 @@ func limitOf(specs []string) time.Duration {
 	return limit
 }
 
-// ourArguments are the arguments of this command that make it measure.
-func (f *field) ourArguments(backend string, workers int, specs []string) []string {
+// ourArguments are the arguments of this command that make it measure. More options may follow.
+func (f *field) ourArguments(backend string, workers int, specs []string, more ...string) []string {
 	args := []string{"bench-work", "--backend", backend, "--workers", strconv.Itoa(workers), "--limit", limitOf(specs).String()}
 	if f.profile != "" {
 		args = append(args, "--profile", f.profile)
 	}
-	return append(append(args, "--"), specs...)
+	return slices.Concat(args, more, []string{"--"}, specs)
 }
 
 // local is ours on threads or local processes: this very program.
@@ -150,6 +151,16 @@ func (f *field) local(backend string, workers int) *entrant {
 			return append([]string{self}, f.ourArguments(backend, workers, specs)...)
 		}
 		return e
+	})
+}
+
+// slots is ours on one local process that runs so many tasks at the same time.
+func (f *field) slots(n int) *entrant {
+	return f.once(fmt.Sprint("slots", n), func() *entrant {
+		self, err := os.Executable()
+		return &entrant{backend: fmt.Sprintf("%d slots", n), workers: n, missing: err, command: func(specs []string) []string {
+			return append([]string{self}, f.ourArguments("processes", n, specs, "--slots", strconv.Itoa(n))...)
+		}}
 	})
 }
 

@@ -18,6 +18,9 @@ func (p *plan) grain() {
 	for _, workers := range counts {
 		if p.wanted("processes") {
 			p.grains(by(p.f.local("processes", workers), spec, ""), by(p.f.pythonGrain(workers), spec, ""))
+			if workers > 1 {
+				p.grains(by(p.f.slots(workers), spec, ""), side{})
+			}
 		}
 		for _, i := range p.f.mpis {
 			if !p.wanted(i.name) {

@@ -60,6 +60,9 @@ grain single, mpich hosts, 1, nobody, <= 20 µs
 grain map, processes, 2, multiprocessing.Pool,` + " " + `
 grain calls, processes, 2, multiprocessing.Pool,` + " " + `
 grain single, processes, 2, multiprocessing.Pool,` + " " + `
+grain map, 2 slots, 2, nobody,` + " " + `
+grain calls, 2 slots, 2, nobody,` + " " + `
+grain single, 2 slots, 2, nobody,` + " " + `
 grain map, openmpi world, 2, mpi4py.futures,` + " " + `
 grain calls, openmpi world, 2, mpi4py.futures,` + " " + `
 grain single, openmpi world, 2, mpi4py.futures,` + " " + `
