@@ -47,7 +47,7 @@ type Handle struct {
 	ABI  ABI
 }
 
-// ErrNoHandle is the error of [Comm.Handle] and [WorldHandle] if no MPI runs in this process.
+// ErrNoHandle is the error of [Comm.Handle], [WorldHandle], mpicomm.Workers and mpicomm.Of if no MPI runs in this process.
 var ErrNoHandle = errors.New("no MPI")
 
 // Handle returns an MPI communicator with the ranks of c, and no others. Its messages never meet the pool's. The tasks of all ranks call it,
@@ -73,8 +73,8 @@ var ErrNoHandle = errors.New("no MPI")
 // context to the next one, which would receive what this one has not. A task that makes many should make them once and use them again.
 //
 // The error matches [ErrNoHandle] if the workers are not ranks of an MPI job. A communicator of [Comm.Split] or [Comm.Dup] has no handle outside of
-// futures.SubmitEach: the ranks would be tasks of Submit, whose ends are not told to each other, and the error says so. That of [Workers]
-// has one there too.
+// futures.SubmitEach, for tasks of Submit are not told when one of the others has ended; the error names SubmitEach. That of [Workers] has one
+// there too.
 func (c *Comm) Handle(ctx context.Context) (Handle, error) {
 	own, err := c.native(ctx)
 	if err != nil {

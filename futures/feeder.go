@@ -205,13 +205,11 @@ func (r *mapping[A, R]) submitAll(xs []A) (lent bool, bytes int, err error) {
 
 // ahead returns how many times the chunks of a worker are drawn ahead, when an element takes so many bytes, and perhaps segments.
 func (r *mapping[A, R]) ahead(bytes int, lent bool) int {
-	switch {
-	case !r.master.Tiny(r.number, r.chunk):
-		return 1
-	case lent || bytes*r.chunk > largestTiny:
-		return windowTiny
+	most := windowTiniest
+	if lent || bytes*r.chunk > largestTiny {
+		most = windowTiny
 	}
-	return windowTiniest
+	return min(r.master.Together(r.number, r.chunk), most)
 }
 
 // endFeed lets a sequence that has given an element clean up before the map returns. One that is at work on the next

@@ -19,7 +19,7 @@ import (
 // except for large slices that are sent from where they are (a [ThreadPoolExecutor] shares all of them).
 //
 // A sequence is drawn while the results are read, so an endless one works. It is drawn four chunks per worker ahead, and up to 256 if they are
-// tiny; [WithBufferSize] sets how many for all workers. It is drawn on a goroutine of its own, so a sequence that waits holds no results up.
+// short: as many as take four milliseconds; [WithBufferSize] sets how many for all workers. It is drawn on a goroutine of its own, so a sequence that waits holds no results up.
 // Guard the variables that it shares with the loop that reads. A panic in it reaches the reader, after the results before it.
 //
 // The failure of an element comes in the element's place, as an [*ElementError] with its index, and the map goes on. Such failures are the
@@ -29,7 +29,7 @@ import (
 // message has arrived. [FailFast] ends the results with the first failure.
 //
 // A local process that dies costs the element that it was running, even within a chunk. A rank leaves no trace of how far it came: its loss
-// costs the whole chunk. If the tasks are short it costs everything that was sent to it, up to two batches of a quarter of a millisecond.
+// costs the whole chunk. If the tasks are short it costs everything that was sent to it, up to two batches, each of about a millisecond.
 //
 // Any other error is no [*ElementError] and comes last: the end of ctx (it matches [ErrTimeout] if that was a deadline), [ErrDrained] when
 // the program was told to end, [ErrShutdown], [ErrBroken], or a mistake in the call. It stands for all elements that were not read by then;
@@ -123,8 +123,8 @@ func mapOver[A, R any](ctx context.Context, verb string, ex Executor, fn Func[A,
 	return r.once(func(yield func(R, error) bool) { r.results(yield) })
 }
 
-// How many chunks per worker a sequence is drawn ahead, and how many times that when they are so short that the way to a
-// worker and back takes longer: more of them if they are small.
+// How many chunks per worker a sequence is drawn ahead, and how many times that at most when they are so short that they travel in batches: as
+// many as a batch has, and more of them if they are small.
 const (
 	windowChunks  = 4
 	windowTiny    = 8

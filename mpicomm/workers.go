@@ -26,7 +26,8 @@ import (
 // error instead, with every library. MPI does not notice that a task has returned or failed while others wait for it: as in any MPI
 // program, tasks must avoid that. A [futures.WithTaskTimeout] ends such a job too.
 //
-// Outside of a task that has other workers the error is [futures.ErrNoWorkersComm].
+// Outside of a task that has other workers the error is [futures.ErrNoWorkersComm]. If the workers are not ranks of an MPI job it matches
+// [comm.ErrNoHandle].
 //
 // [futures.ErrBroken]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#ErrBroken
 // [futures.CommWorkers]: https://pkg.go.dev/github.com/rankpool/rankpool/futures#CommWorkers

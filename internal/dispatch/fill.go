@@ -71,12 +71,15 @@ func (m *Master) quick(j *Job) (ns float64, quick bool) {
 	return ns, tiny && ns < float64(quickUnit)
 }
 
-// Tiny tells whether units of so many elements of a function have proven short enough to travel together.
-func (m *Master) Tiny(fn uint32, elements int) bool {
+// Together returns how many units of so many elements of a function travel together: one, if they have not proven short enough.
+func (m *Master) Together(fn uint32, elements int) int {
 	m.mu.Lock()
 	defer m.unlock()
-	_, tiny := m.unit(fn, elements)
-	return tiny
+	ns, tiny := m.unit(fn, elements)
+	if !tiny {
+		return 1
+	}
+	return int(min(float64(batchTime)/max(ns, 1), batchUnits))
 }
 
 // handOut gives what is queued to idle workers, a batch to each, in order.

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Where workers are goroutines there may be thousands for a few processors. To wake another one for a tiny unit costs more than the unit
-// takes, and the unit would wait for a processor. So when as many workers as there are processors run tiny units, tiny ones (quickUnit) stay in the
-// queue until they are worth it, or one of these workers has ended its batch, which is soon. If they take long after all, what was held goes out
-// a millisecond later, and these workers are taken for what they are.
+// Where workers are goroutines there may be thousands for a few processors. To wake another one for a quick unit costs more than the unit
+// takes, and the unit would wait for a processor. So when as many workers as there are processors run quick units, such units stay in the
+// queue until they are worth it, or one of these workers has ended its batch, which is soon. What was held goes out
+// a millisecond later at the latest, and workers whose units take long after all are taken for what they are.
 //
-// More workers than mostQuick do not run units at the same time that are tiny, or of a function of which little is known, whatever waits: what
+// More workers than mostQuick do not run units at the same time that are quick, or of a function of which little is known, whatever waits: what
 // these take is known when the first have ended. If few have after a millisecond, twice as many may be next.
 
 // What is held, and for how long.
@@ -23,12 +23,12 @@ const (
 // holding is what a master knows of units that are held. The lock guards it.
 type holding struct {
 	processors int
-	quick      int    // workers that run tiny units
+	quick      int    // workers that run quick units
 	epoch      uint64 // how often they did not end soon, and one
 	timer      *time.Timer
 	armed      bool
 	over       bool   // what is worth little is not held now
-	more       int    // workers beside mostQuick that may run tiny units
+	more       int    // workers beside mostQuick that may run quick units
 	ended      uint64 // units that had ended when the timer was started
 }
 

@@ -26,7 +26,7 @@ type worker struct {
 	ends    []uint64      // the last number of each frame of tasks that is not wholly answered; its memory is frames
 	head    int           //
 	units   int           // how many units are not answered
-	quick   uint64        // what it runs was tiny so far, and is counted: see holding.epoch
+	quick   uint64        // what it runs was quick so far, and is counted: see holding.epoch
 	seq     uint64        // the number of the last unit sent
 	last    uint64        // the number of the last unit answered
 	served  int           // units it has answered

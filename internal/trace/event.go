@@ -82,7 +82,7 @@ type Event struct {
 	Chunk   int    // of a job: elements per unit
 
 	// Of units. At is when they were sent to the worker.
-	Queued   time.Duration // when their job was, to a quarter of a millisecond where that was one call
+	Queued   time.Duration // when their job was; of a call of a tiny function, when it was sent
 	Begun    time.Duration
 	Ended    time.Duration
 	Answered time.Duration // when the master heard of it

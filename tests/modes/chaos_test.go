@@ -12,9 +12,9 @@ import (
 
 const chaos = "github.com/rankpool/rankpool/tests/modes/chaos"
 
-// aBatch is what a rank may have that is lost: two batches of a quarter of a millisecond of tasks, of which each makes a system
-// call and so takes half a microsecond at least.
-const aBatch = 1000
+// aBatch is what a rank may have that is lost: two batches of a millisecond of tasks, of which each makes a system
+// call and so takes a microsecond at least.
+const aBatch = 2000
 
 const (
 	many = 200_000 // of the lane ledgers

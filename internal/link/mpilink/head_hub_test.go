@@ -39,7 +39,7 @@ func TestADamagedMessageCostsItsRankAndNoOther(t *testing.T) {
 		t.Fatalf("%q came of the message of two slots, want %q", a.streams, want)
 	}
 	damaged := message(3, 4)
-	damaged[len(damaged)-2]++ // the second stream is longer than it says, so what is before it is no head
+	damaged[len(damaged)-2]++ // it says that the second stream is longer than it is, so what is before that is no head
 	hub.event(&mpi.Event{Kind: mpi.Received, Peer: 1, Data: damaged})
 	hub.event(&mpi.Event{Kind: mpi.Received, Peer: 3, Data: numbered(trail([]byte("three"), 3, kindFrame), 1)})
 	if want := []string{"one", "two", "three"}; !slices.Equal(a.streams, want) {
