@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rankpool/rankpool/futures"
 )
@@ -41,6 +42,38 @@ func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
 		}
 		if n := drawn.Load(); n > 3 {
 			t.Errorf("%d elements were drawn ahead of the first result, the buffer is 3", n)
+		}
+	})
+}
+
+// lasting takes 300 µs.
+var lasting = futures.Register("lasting", func(x int) (int, error) {
+	for begin := time.Now(); time.Since(begin) < 300*time.Microsecond; {
+	}
+	return x, nil
+})
+
+// What waits costs its memory, and is drawn in vain if the loop ends.
+func TestASequenceOfShortTasksIsDrawnAsFarAheadAsTheyTakeTime(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		var drawn atomic.Int64
+		endless := func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+				drawn.Add(1)
+			}
+		}
+		read, most := 0, int64(0)
+		for v, err := range futures.Map(within(t), ex, lasting, iter.Seq[int](endless)) {
+			if err != nil || v != read {
+				t.Fatal(v, err)
+			}
+			read++
+			if most = max(most, drawn.Load()-int64(read)); read == 1000 {
+				break
+			}
+		}
+		if most > 8*4*4 { // for each of at most 8 workers four batches of a millisecond
+			t.Errorf("%d elements were drawn that had no result", most)
 		}
 	})
 }
