@@ -18,9 +18,10 @@ import (
 // read; with [WithBufferSize] both wait for the reader. Elements are encoded as [Submit] does it, so the slice may change afterwards,
 // except for large slices that are sent from where they are (a [ThreadPoolExecutor] shares all of them).
 //
-// A sequence is drawn while the results are read, so an endless one works. It is drawn four chunks per worker ahead, and up to 256 if they are
-// short: as many as take four milliseconds; [WithBufferSize] sets how many for all workers. It is drawn on a goroutine of its own, so a sequence that waits holds no results up.
-// Guard the variables that it shares with the loop that reads. A panic in it reaches the reader, after the results before it.
+// A sequence is drawn while the results are read, so an endless one works. It is drawn four chunks per worker ahead. Of chunks
+// that take under 600 µs it is as many as take four milliseconds, and 256 at most. [WithBufferSize] sets how many for all workers. It is drawn on a
+// goroutine of its own, so a sequence that waits holds no results up. Guard the variables that it shares with the loop that reads. A panic in
+// it reaches the reader, after the results before it.
 //
 // The failure of an element comes in the element's place, as an [*ElementError] with its index, and the map goes on. Such failures are the
 // function's error or panic, the loss of its worker, and an argument or a result that cannot be encoded. A loop that breaks ends the map:

@@ -166,10 +166,11 @@ const automatic = "auto"
 // open starts the workers of a backend and waits for them. The error says so when it is not what was asked for: figures of
 // another backend must not pass for those of this one.
 func open(ctx context.Context, backend string, workers, slots int, options ...futures.Option) (ex futures.Executor, err error) {
-	limited := append(slices.Clone(options), futures.WithMaxWorkers(max(1, workers/max(1, slots))))
+	slots = max(1, slots)
 	if slots > 1 {
-		limited = append(limited, futures.WithSlots(slots))
+		options = append(slices.Clip(options), futures.WithSlots(slots))
 	}
+	limited := append(slices.Clip(options), futures.WithMaxWorkers(max(1, workers/slots)))
 	switch backend {
 	case automatic:
 		ex, err = executor(futures.NewMPIPoolExecutor(options...))

@@ -13,16 +13,20 @@ import (
 	"github.com/rankpool/rankpool/futures"
 )
 
+// countsDrawn is an endless sequence that counts what is drawn.
+func countsDrawn(drawn *atomic.Int64) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := 0; yield(i); i++ {
+			drawn.Add(1)
+		}
+	}
+}
+
 func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		var drawn atomic.Int64
-		endless := func(yield func(int) bool) {
-			for i := 0; yield(i); i++ {
-				drawn.Add(1)
-			}
-		}
-		read := 0
-		for v, err := range futures.Map(within(t), ex, square, iter.Seq[int](endless)) {
+		endless, read := countsDrawn(&drawn), 0
+		for v, err := range futures.Map(within(t), ex, square, endless) {
 			if err != nil || v != read*read {
 				t.Fatal(v, err)
 			}
@@ -34,7 +38,7 @@ func TestAnEndlessSequenceIsDrawnAWindowAheadOnly(t *testing.T) {
 			t.Errorf("%d elements were drawn for 1000 results", n)
 		}
 		drawn.Store(0)
-		for _, err := range futures.Map(within(t), ex, square, iter.Seq[int](endless), futures.WithBufferSize(3)) {
+		for _, err := range futures.Map(within(t), ex, square, endless, futures.WithBufferSize(3)) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -57,13 +61,8 @@ var lasting = futures.Register("lasting", func(x int) (int, error) {
 func TestASequenceOfShortTasksIsDrawnAsFarAheadAsTheyTakeTime(t *testing.T) {
 	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
 		var drawn atomic.Int64
-		endless := func(yield func(int) bool) {
-			for i := 0; yield(i); i++ {
-				drawn.Add(1)
-			}
-		}
-		read, most := 0, int64(0)
-		for v, err := range futures.Map(within(t), ex, lasting, iter.Seq[int](endless)) {
+		endless, read, most := countsDrawn(&drawn), 0, int64(0)
+		for v, err := range futures.Map(within(t), ex, lasting, endless) {
 			if err != nil || v != read {
 				t.Fatal(v, err)
 			}
