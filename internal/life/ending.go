@@ -54,7 +54,11 @@ func (p Program) runMaster() (status int) {
 	go awaitQuit(there, listens)
 	<-listens
 	listens = make(chan struct{})
-	go awaitSignal(ctx, cancel, listens)
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		awaitSignal(ctx, cancel, listens, over)
+	}()
 	<-listens // or a signal that comes early would end the process
 	err := p.protected(ctx)
 	if draining.Load() {
@@ -80,9 +84,8 @@ func (p Program) runMaster() (status int) {
 	default:
 		closeAll(Pool.Finish)
 	}
-	if draining.Load() { // from the time while they were closed
-		<-ctx.Done()
-	}
+	close(over)
+	<-watched // a signal that has come ends the program, however soon its function returned
 	if !stopped && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
 		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
 		status = interrupted.status()

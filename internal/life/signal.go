@@ -59,8 +59,9 @@ func (e *signalError) status() int {
 // step and to its srun, which passes it on; and where all processes of a job get one, Open MPI's mpiexec has another for its ranks.
 const repeat = 2 * time.Second
 
-// awaitSignal ends the context of Main's function when the process is told to end. It closes listens when no signal is missed any more.
-func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens chan<- struct{}) {
+// awaitSignal ends the context of Main's function when the process is told to end. It closes listens when no signal is missed any more,
+// and returns when a signal has ended the context, or when over is closed and none has come.
+func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens chan<- struct{}, over <-chan struct{}) {
 	interrupts, terms, more := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 8)
 	for s, c := range map[os.Signal]chan os.Signal{os.Interrupt: interrupts, syscall.SIGTERM: terms} {
 		if !signal.Ignored(s) { // as nohup and shells without job control have it: that is to stay so
@@ -86,10 +87,16 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens ch
 	case s = <-interrupts:
 	case s = <-terms:
 	case s = <-meant:
-	case <-ctx.Done():
-		signal.Stop(interrupts)
+	case <-over:
+		signal.Stop(interrupts) // it waits until signals that have come are in their channels
 		signal.Stop(terms)
-		return
+		select {
+		case s = <-interrupts:
+		case s = <-terms:
+		case s = <-meant:
+		default:
+			return
+		}
 	}
 	letNext := func() { // the next one ends the process
 		signal.Stop(interrupts)

@@ -124,6 +124,19 @@ func TestASignalEndsAProgramThatWaitsForItsLastTask(t *testing.T) {
 	says(t, stderr, "ended by signal", "1 tasks running", "act on worker 0")
 }
 
+func TestASignalEndsAProgramWhoseFunctionReturnsWithIt(t *testing.T) {
+	for name, s := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGUSR1": syscall.SIGUSR1} {
+		t.Run(name, func(t *testing.T) {
+			p := role(t, false, "told last by "+name)
+			if got, want := p.status(), 128+int(s); got != want {
+				t.Errorf("status %d, want %d", got, want)
+			}
+			_, stderr := p.leavesNothing()
+			says(t, stderr, "ended by signal: "+s.String())
+		})
+	}
+}
+
 func TestASecondSignalEndsAProgramThatIgnoresTheFirst(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(s.String(), func(t *testing.T) {

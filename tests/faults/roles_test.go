@@ -159,6 +159,10 @@ var roles = map[string]func(context.Context) error{
 		_, err = f.Result(ctx)
 		return err
 	},
+	// Those whose function is over as soon as the signal has come.
+	"told last by SIGTERM": func(context.Context) error { return toldLast(syscall.SIGTERM) },
+	"told last by SIGINT":  func(context.Context) error { return toldLast(syscall.SIGINT) },
+	"told last by SIGUSR1": func(context.Context) error { return toldLast(syscall.SIGUSR1) },
 	// The other ways in which Main's function ends, each with work in the queue.
 	"returns":  func(context.Context) error { queueUp(); return nil },
 	"fails":    func(context.Context) error { queueUp(); return errors.New("out of coffee") },
@@ -350,6 +354,15 @@ func tellSelf(s syscall.Signal) {
 	if err := syscall.Kill(os.Getpid(), s); err != nil {
 		panic(err)
 	}
+}
+
+// toldLast sends a signal and returns when it is there.
+func toldLast(s syscall.Signal) error {
+	there := make(chan os.Signal, 1)
+	signal.Notify(there, s)
+	tellSelf(s)
+	<-there
+	return nil
 }
 
 // role starts this test binary in a role.
