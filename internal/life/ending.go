@@ -85,7 +85,7 @@ func (p Program) runMaster() (status int) {
 		closeAll(Pool.Finish)
 	}
 	close(over)
-	<-watched // a signal that has come ends the program, however soon its function returned
+	<-watched                                                    // a signal that has come ends the program, however soon its function returned
 	if !stopped && errors.As(context.Cause(ctx), &interrupted) { // it came while the executors were closed
 		fmt.Fprintf(os.Stderr, "rankpool: ended by signal: %v\n", interrupted.signal)
 		status = interrupted.status()

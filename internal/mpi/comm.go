@@ -130,7 +130,7 @@ func (c *Comm) Handle() (uintptr, abi.Interface, error) {
 	defer leave()
 	switch face := rawInterface(); face {
 	case abi.Unknown:
-		return 0, face, fmt.Errorf("mpi: the binary interface of %s is not known", oneLine(rawLibrary()))
+		return 0, face, fmt.Errorf("mpi: the binary interface of %s is not known", named(rawLibrary()))
 	case abi.MPICH:
 		return uintptr(uint32(c.handle)), face, nil
 	default:

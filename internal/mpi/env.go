@@ -211,7 +211,7 @@ func start(o Options) (*Environment, error) {
 		return nil, err
 	}
 	env := &Environment{Family: Family(rawFamily()), Chosen: how, Launcher: FindLauncher(os.LookupEnv)}
-	env.Library = oneLine(strings.SplitN(rawLibrary(), "\n", 2)[0])
+	env.Library = named(rawLibrary())
 	on, off, code := rawState()
 	if err := failure("MPI_Initialized", code); err != nil {
 		return nil, err

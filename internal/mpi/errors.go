@@ -145,3 +145,9 @@ func invalid(op string, c Class, format string, args ...any) error {
 func oneLine(s string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(s, "\x00", "")), " ")
 }
+
+// named is what a library calls itself: the first line of its text. MPICH's tells in further lines how it was built.
+func named(text string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return oneLine(first)
+}

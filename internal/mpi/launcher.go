@@ -219,11 +219,7 @@ type LauncherError struct {
 
 // Error says what was found and how to start the program.
 func (e *LauncherError) Error() string {
-	l := e.Launcher
-	how := "has loaded"
-	if e.Linked {
-		how = "is linked with"
-	}
+	l, how := e.Launcher, e.how()
 	if l.Strange() {
 		return fmt.Sprintf("mpi: %s started this process (%s), but it, which %s %s, is in a world of %d: name the libmpi of the "+
 			"launcher's MPI by RANKPOOL_MPI, and unset %s and its like where this process is the only one",
@@ -231,6 +227,14 @@ func (e *LauncherError) Error() string {
 	}
 	return fmt.Sprintf("mpi: %s started %d processes (%s) but this one, which %s %s, is in a world of %d: start it with %s",
 		l.Name, l.Size, l.Variable, how, e.Library, e.World, e.advice())
+}
+
+// how says by what way the library came into the process.
+func (e *LauncherError) how() string {
+	if e.Linked {
+		return "is linked with"
+	}
+	return "has loaded"
 }
 
 func (e *LauncherError) advice() string {
@@ -277,14 +281,20 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 }
 
 // LauncherAdvice returns what to tell a user before MPI_Init, or nothing. In a step of Slurm an Open MPI that finds no PMIx
-// may end the process inside MPI_Init, where no error can be returned any more; builds with Slurm's own PMI do not, so this
-// cannot be a refusal. One process of the job gives the advice.
+// may end the process inside MPI_Init, where no error can be returned any more, and so does MPICH 5 under Open MPI's mpiexec. Builds with
+// the other interface do not, so this cannot be a refusal. One process of the job gives the advice.
 func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
 	e, l := environ(lookup), FindLauncher(lookup)
-	if e.offersPMIx() || library != OpenMPI || !e.inStep() || l.Family == OpenMPI || l.Rank > 0 {
+	if l.Rank > 0 {
 		return ""
 	}
 	refusal := LauncherError{Launcher: l, Library: library, Linked: linked}
-	return fmt.Sprintf("%s offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with %s",
-		l.Name, refusal.advice())
+	const failing = "if MPI_Init fails now, start it with"
+	switch {
+	case library == OpenMPI && l.Family != OpenMPI && e.inStep() && !e.offersPMIx():
+		return fmt.Sprintf("%s offers no PMIx, which this program's Open MPI most likely needs: %s %s", l.Name, failing, refusal.advice())
+	case library == MPICH && l.Family == OpenMPI && !managed(lookup):
+		return fmt.Sprintf("%s started this process, which %s MPICH: %s %s", l.Name, refusal.how(), failing, refusal.advice())
+	}
+	return ""
 }

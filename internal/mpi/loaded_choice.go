@@ -109,11 +109,11 @@ func load(c find.Candidate, launcher find.Launcher) (b *bound, path string, err 
 		return nil, "", err
 	}
 	if c.Want != abi.Unknown && face != c.Want {
-		return nil, "", fmt.Errorf("it has the interface of %s, not of %s: it is %s", face, c.Want, oneLine(text))
+		return nil, "", fmt.Errorf("it has the interface of %s, not of %s: it is %s", face, c.Want, named(text))
 	}
 	b.family = familyOf(text)
 	if face == abi.Standard && launcher.Fits != abi.Unknown && familyFace(b.family) != launcher.Fits {
-		return nil, "", fmt.Errorf("it is %s, which %s does not start", oneLine(text), launcher.Name)
+		return nil, "", fmt.Errorf("it is %s, which %s does not start", named(text), launcher.Name)
 	}
 	if missing := b.take(face); len(missing) > 0 {
 		return nil, "", fmt.Errorf("it lacks %s", strings.Join(missing, ", "))
@@ -193,7 +193,7 @@ func faceOf(b *bound, text string) (abi.Interface, error) {
 	case familyOf(text) == MPICH:
 		return abi.MPICH, nil
 	}
-	return abi.Unknown, fmt.Errorf("its binary interface is neither MPICH's, nor Open MPI's, nor that of MPI 5: it is %s", oneLine(text))
+	return abi.Unknown, fmt.Errorf("its binary interface is neither MPICH's, nor Open MPI's, nor that of MPI 5: it is %s", named(text))
 }
 
 // versionOf asks a library what it is, which may be done before MPI is initialised. No interface has a longer text.

@@ -109,6 +109,10 @@ func (r Result) Report() string {
 	return r.Output + "\nwhen its time was over:\n" + r.Stacks
 }
 
+// EndedInInit tells that an MPICH has ended the job inside MPI_Init, because another MPI's launcher has started it. Version 5 does; older ones
+// give each process a world of one rank.
+func (r Result) EndedInInit() bool { return strings.Contains(r.Output, "unsupported PMI version") }
+
 // Under launches the running test on that many ranks and fails it when any of them fails, or does not end. In a rank it
 // returns true: the test goes on with its body. Outside it returns false: the test is over.
 //
