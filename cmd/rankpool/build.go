@@ -38,9 +38,9 @@ Status: that of go build; 1 when there is no MPI for a program that is linked wi
 }
 
 // Run builds, or prints what to build with.
-func (c *buildCommand) Run(s command.Surroundings) error {
+func (c *buildCommand) Run(s command.Surroundings) (err error) {
 	ctx, stop := command.UntilSignal()
-	defer stop()
+	defer stop(&err)
 	if c.Env && len(c.Packages) > 0 {
 		return command.Usagef("--env builds nothing: leave %s out", strings.Join(c.Packages, " "))
 	}

@@ -34,9 +34,9 @@ Status: 1 when a finding says fail, otherwise 0. It takes 60 seconds at most unl
 }
 
 // Run examines and prints.
-func (c *doctorCommand) Run(s command.Surroundings) error {
+func (c *doctorCommand) Run(s command.Surroundings) (err error) {
 	ctx, stop := command.UntilSignal()
-	defer stop()
+	defer stop(&err)
 	r, err := doctor.Examine(ctx, s, doctor.Options{Mpiexec: c.Mpiexec, Limit: c.Limit})
 	switch {
 	case err != nil:

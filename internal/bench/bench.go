@@ -64,7 +64,7 @@ func (c Options) wanted(backend string) bool {
 }
 
 // Run measures and prints. It blocks until that is done; a signal ends it. The error is that nothing could be measured, among others.
-func (c Options) Run(s command.Surroundings) error {
+func (c Options) Run(s command.Surroundings) (err error) {
 	hello := slices.Contains(c.Figures, "hello")
 	if s.Launcher.Found() {
 		if hello {
@@ -74,7 +74,7 @@ func (c Options) Run(s command.Surroundings) error {
 	}
 	begin := time.Now()
 	ctx, stop := command.UntilSignal()
-	defer stop()
+	defer stop(&err)
 	dir, remove, err := owndir.Scratch(c.Dir, "rankpool-bench-")
 	if err != nil {
 		return err

@@ -79,9 +79,9 @@ func (e *StoppedError) status() int {
 	return Failure
 }
 
-// UntilSignal returns a context that ends, with a *StoppedError, when this process is told to end. Call stop before it becomes
-// another program.
-func UntilSignal() (ctx context.Context, stop func()) {
+// UntilSignal returns a context that ends, with a *StoppedError, when this process is told to end. Call stop before it ends or becomes
+// another program: if a signal has come, however late, it makes the *StoppedError of a nil error.
+func UntilSignal() (ctx context.Context, stop func(*error)) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := make(chan os.Signal, 1)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -89,16 +89,28 @@ func UntilSignal() (ctx context.Context, stop func()) {
 			signal.Notify(c, sig)
 		}
 	}
+	over, watched := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(watched)
 		select {
 		case sig := <-c:
 			cancel(&StoppedError{sig})
-		case <-ctx.Done():
+		case <-over:
 		}
 	}()
-	return ctx, func() {
-		signal.Stop(c)
-		cancel(nil)
+	return ctx, func(err *error) {
+		signal.Stop(c) // it waits until signals that have come are in the channel
+		close(over)
+		<-watched
+		select {
+		case sig := <-c:
+			cancel(&StoppedError{sig})
+		default:
+			cancel(nil)
+		}
+		if stopped := (*StoppedError)(nil); *err == nil && errors.As(context.Cause(ctx), &stopped) {
+			*err = stopped
+		}
 	}
 }
 

@@ -101,7 +101,11 @@ func serveAt(p Program, s Server) error {
 func untilTold() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	told := make(chan os.Signal, 2)
-	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // as shells have it for what runs in the background
+			signal.Notify(told, s)
+		}
+	}
 	go func() {
 		<-told
 		cancel()

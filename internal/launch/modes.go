@@ -90,9 +90,9 @@ func (o Options) Serve(s command.Surroundings, at Server) error {
 }
 
 // obtain finds the target and provides its program, unless before, which may be nil, refuses. A signal ends it.
-func (o *Options) obtain(s command.Surroundings, workers bool, before func(context.Context) error) (*program, error) {
+func (o *Options) obtain(s command.Surroundings, workers bool, before func(context.Context) error) (_ *program, err error) {
 	ctx, stop := command.UntilSignal()
-	defer stop()
+	defer stop(&err)
 	t, err := o.find(ctx, s)
 	if err != nil {
 		return nil, err

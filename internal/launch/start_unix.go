@@ -162,7 +162,11 @@ func (p *program) supervise(wire io.Writer) error {
 	cmd := exec.Command(path)
 	cmd.Args, cmd.Env = p.argv, childEnv()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGQUIT)
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGQUIT} {
+		if !signal.Ignored(s) { // or the program would not ignore it any more, as nohup has it
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		return p.failed(err)
 	}

@@ -50,8 +50,15 @@ func (p Program) runMaster() (status int) {
 	defer cancel(nil)
 	listens := make(chan struct{})
 	there, gone := context.WithCancel(context.Background())
-	defer gone()
-	go awaitQuit(there, listens)
+	quitWatched := make(chan struct{})
+	go func() {
+		defer close(quitWatched)
+		awaitQuit(there, listens)
+	}()
+	defer func() {
+		gone()
+		<-quitWatched // a signal that has come still ends the program
+	}()
 	<-listens
 	listens = make(chan struct{})
 	over, watched := make(chan struct{}), make(chan struct{})

@@ -20,7 +20,7 @@ const (
 )
 
 // awaitQuit prints what the program does when it gets SIGQUIT, and then has that do what it does without this: the stacks of all goroutines are
-// printed, and the process ends. It closes listens when no signal is missed any more.
+// printed, and the process ends. It closes listens when no signal is missed any more, and returns when ctx has ended and no signal has come.
 func awaitQuit(ctx context.Context, listens chan<- struct{}) {
 	if signal.Ignored(syscall.SIGQUIT) || slices.Contains(ending.Signals, os.Signal(syscall.SIGQUIT)) {
 		close(listens)
@@ -31,8 +31,12 @@ func awaitQuit(ctx context.Context, listens chan<- struct{}) {
 	close(listens)
 	select {
 	case <-ctx.Done():
-		signal.Stop(quit)
-		return
+		signal.Stop(quit) // it waits until a signal that has come is in the channel
+		select {
+		case <-quit:
+		default:
+			return
+		}
 	case <-quit:
 	}
 	signal.Stop(quit) // the next one ends the process at once
@@ -56,4 +60,5 @@ func awaitQuit(ctx context.Context, listens chan<- struct{}) {
 	case <-time.After(2 * quitLimit): // standard error takes nothing
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGQUIT)
+	<-time.After(quitLimit) // the process ends meanwhile, unless the program asks for the signal itself
 }

@@ -93,6 +93,7 @@ func awaitSignal(ctx context.Context, cancel context.CancelCauseFunc, listens ch
 		select {
 		case s = <-interrupts:
 		case s = <-terms:
+			signal.Notify(terms, syscall.SIGTERM) // which may come twice
 		case s = <-meant:
 		default:
 			return

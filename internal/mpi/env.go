@@ -224,7 +224,7 @@ func start(o Options) (*Environment, error) {
 		env.Adopted = true
 		level, code = rawQueryLevel()
 	} else {
-		if advice := LauncherAdvice(os.LookupEnv, env.Family); advice != "" {
+		if advice := LauncherAdvice(os.LookupEnv, env.Family, rawLibrary()); advice != "" && !o.AnyLauncher {
 			fmt.Fprintln(os.Stderr, "rankpool:", advice)
 		}
 		level, env.Restored, code = rawInit(int(o.Level) - 1)

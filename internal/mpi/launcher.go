@@ -282,8 +282,8 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 
 // LauncherAdvice returns what to tell a user before MPI_Init, or nothing. In a step of Slurm an Open MPI that finds no PMIx
 // may end the process inside MPI_Init, where no error can be returned any more, and so does MPICH 5 under Open MPI's mpiexec. Builds with
-// the other interface do not, so this cannot be a refusal. One process of the job gives the advice.
-func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
+// the other interface do not, so this cannot be a refusal: an MPICH tells in its text how it was built. One process of the job gives the advice.
+func LauncherAdvice(lookup func(string) (string, bool), library Family, text string) string {
 	e, l := environ(lookup), FindLauncher(lookup)
 	if l.Rank > 0 {
 		return ""
@@ -293,7 +293,7 @@ func LauncherAdvice(lookup func(string) (string, bool), library Family) string {
 	switch {
 	case library == OpenMPI && l.Family != OpenMPI && e.inStep() && !e.offersPMIx():
 		return fmt.Sprintf("%s offers no PMIx, which this program's Open MPI most likely needs: %s %s", l.Name, failing, refusal.advice())
-	case library == MPICH && l.Family == OpenMPI && !managed(lookup):
+	case library == MPICH && l.Family == OpenMPI && !managed(lookup) && strings.Contains(text, "MPICH configure") && !strings.Contains(text, "pmix"):
 		return fmt.Sprintf("%s started this process, which %s MPICH: %s %s", l.Name, refusal.how(), failing, refusal.advice())
 	}
 	return ""

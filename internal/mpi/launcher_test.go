@@ -212,24 +212,26 @@ func TestWhatMayAbortInsideMPIInitIsToldBefore(t *testing.T) {
 		env     []string
 		library mpi.Family
 		want    string // part of the advice; empty: none
+		built   string // what an MPICH says of it
 	}{
-		"srun without pmix":       {step, mpi.OpenMPI, "srun offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with `srun --mpi=pmix`"},
-		"srun pmi2":               {append([]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx"},
-		"srun pmi2 of a shell":    {append([]string{allocationPMIx, "PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx"},
-		"srun none of a shell":    {append([]string{allocationPMIx}, step...), mpi.OpenMPI, "srun offers no PMIx"},
-		"its second rank":         {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, ""},
-		"srun pmix":               {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.0"}, step...), mpi.OpenMPI, ""},
-		"mpich":                   {step, mpi.MPICH, ""},
-		"no srun":                 {nil, mpi.OpenMPI, ""},
-		"open mpi's mpiexec":      {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0"}, mpi.MPICH, "Open MPI's mpiexec started this process, which has loaded MPICH: if MPI_Init fails now, start it with MPICH's mpiexec"},
-		"its rank of 1":           {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=1"}, mpi.MPICH, ""},
-		"mpich's below it":        {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0", "PMI_SIZE=2", "PMI_RANK=0", "PMI_FD=5"}, mpi.MPICH, ""},
-		"batch script":            {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=2"}, mpi.OpenMPI, ""},
-		"mpiexec inside the step": {append([]string{"OMPI_COMM_WORLD_SIZE=2"}, step...), mpi.OpenMPI, ""},
-		"mpich's mpiexec in it":   {append([]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_FD=5"}, step...), mpi.OpenMPI, "start it with Open MPI's mpiexec"},
+		"srun without pmix":       {step, mpi.OpenMPI, "srun offers no PMIx, which this program's Open MPI most likely needs: if MPI_Init fails now, start it with `srun --mpi=pmix`", ""},
+		"srun pmi2":               {append([]string{"PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx", ""},
+		"srun pmi2 of a shell":    {append([]string{allocationPMIx, "PMI_SIZE=3", "PMI_RANK=0", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "srun --mpi=pmi2 offers no PMIx", ""},
+		"srun none of a shell":    {append([]string{allocationPMIx}, step...), mpi.OpenMPI, "srun offers no PMIx", ""},
+		"its second rank":         {append([]string{"PMI_SIZE=3", "PMI_RANK=1", "PMI_JOBID=7.0"}, pmi2Step...), mpi.OpenMPI, "", ""},
+		"srun pmix":               {append([]string{"PMIX_NAMESPACE=slurm.pmix.7.0"}, step...), mpi.OpenMPI, "", ""},
+		"mpich":                   {step, mpi.MPICH, "", ""},
+		"no srun":                 {nil, mpi.OpenMPI, "", ""},
+		"open mpi's mpiexec":      {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0"}, mpi.MPICH, "Open MPI's mpiexec started this process, which has loaded MPICH: if MPI_Init fails now, start it with MPICH's mpiexec", "--with-pm=hydra"},
+		"its rank of 1":           {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=1"}, mpi.MPICH, "", "--with-pm=hydra"},
+		"an mpich that fits it":   {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0"}, mpi.MPICH, "", "--with-pmix=/usr"},
+		"mpich's below it":        {[]string{"OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK=0", "PMI_SIZE=2", "PMI_RANK=0", "PMI_FD=5"}, mpi.MPICH, "", "--with-pm=hydra"},
+		"batch script":            {[]string{"SLURM_STEP_ID=4294967291", "SLURM_NTASKS=2"}, mpi.OpenMPI, "", ""},
+		"mpiexec inside the step": {append([]string{"OMPI_COMM_WORLD_SIZE=2"}, step...), mpi.OpenMPI, "", ""},
+		"mpich's mpiexec in it":   {append([]string{"PMI_SIZE=2", "PMI_RANK=0", "PMI_FD=5"}, step...), mpi.OpenMPI, "start it with Open MPI's mpiexec", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := mpi.LauncherAdvice(testkit.Lookup(c.env...), c.library)
+			got := mpi.LauncherAdvice(testkit.Lookup(c.env...), c.library, "MPICH Version: 5.0.2\nMPICH configure: "+c.built)
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 				t.Errorf("advice is %q, want one with %q", got, c.want)
 			}

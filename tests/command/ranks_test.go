@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -211,6 +212,9 @@ func main() {
 	r := start("run", "--stay", greet, "-x").run(t)
 	r.expect(t, 0, `["-x"]`)
 	start("run", "--stay", "-c", "_ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {}").run(t).expect(t, 137)
+	signal.Ignore(syscall.SIGHUP) // as nohup does
+	defer signal.Reset(syscall.SIGHUP)
+	start("run", "--stay", "-c", "fmt.Println(\"ignored:\", signal.Ignored(syscall.SIGHUP))").run(t).expect(t, 0, "ignored: true")
 }
 
 // asRank starts the command as a rank of a job that has no MPI: the variables are all that it sees of a launcher.
