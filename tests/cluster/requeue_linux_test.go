@@ -14,30 +14,29 @@ import (
 	"github.com/rankpool/rankpool/internal/testkit"
 )
 
-// requeues is the script of docs/clusters.md that puts its job back into the queue, for a walltime of some minutes, of which the last one comes after the warning.
-func requeues(t *testing.T, minutes int, command string) string {
+// requeues is the script of docs/clusters.md that puts its job back into the queue and has a line like that one, with other words in some places: each
+// pattern stands for one place.
+func requeues(t *testing.T, line string, with map[string]string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "clusters.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		if !strings.Contains(block[1], "--requeue") {
+		script := block[1]
+		if !strings.Contains(script, "--requeue") || !strings.Contains(script, line) {
 			continue
 		}
-		script := block[1]
-		for from, to := range map[string]string{
-			`--time=\S+`: fmt.Sprintf("--time=%d", minutes), `--signal=TERM@\d+`: "--signal=TERM@60", `--mpi=\S+`: "--mpi=" + right(), `\./sweep\b`: command,
-		} {
+		for from, to := range with {
 			old := regexp.MustCompile(from)
 			if n := len(old.FindAllString(script, -1)); n != 1 {
 				t.Fatalf("%d of %q, want 1, in:\n%s", n, from, script)
 			}
-			script = old.ReplaceAllString(script, to)
+			script = old.ReplaceAllLiteralString(script, to)
 		}
 		return script
 	}
-	t.Fatal("docs/clusters.md has no script with --requeue")
+	t.Fatalf("docs/clusters.md has no script with --requeue and %q", line)
 	return ""
 }
 
@@ -78,8 +77,8 @@ func (j batchJob) slurm(args ...string) (string, error) {
 
 // ends waits until the job has ended for good, and returns in which state. What was put back into the queue does not wait there for the two minutes that are
 // the default: it is told to begin, once for each time. It does not begin at once, for a node's daemon refuses credentials that were made in the second
-// in which the job was killed there, or before, and Slurm then takes the job for failed.
-func (j batchJob) ends(t *testing.T) string {
+// in which the job was killed there, or before, and Slurm then takes the job for failed. look is called now and then meanwhile.
+func (j batchJob) ends(t *testing.T, look func()) string {
 	t.Helper()
 	field := func(record, name string) string {
 		m := regexp.MustCompile(`\b` + name + `=(\S+)`).FindStringSubmatch(record)
@@ -90,6 +89,7 @@ func (j batchJob) ends(t *testing.T) string {
 	}
 	told := map[string]bool{}
 	for end := time.Now().Add(2 * testkit.Suite); time.Now().Before(end); time.Sleep(time.Second) { // Slurm tells nobody
+		look()
 		record, err := j.slurm("scontrol", "--oneliner", "show", "job", j.id)
 		if err != nil {
 			continue // it is busy
@@ -117,8 +117,12 @@ func TestAJobThatNeedsThreeWalltimesPutsItselfBackIntoTheQueueAndRunsNothingTwic
 	// Where the machine is so busy that the job does not get ready between its start and the warning, half a minute at least, it is given more.
 	for minutes, crashes := 2, 0; ; {
 		dir := t.TempDir()
-		j := submit(t, requeues(t, minutes, fmt.Sprintf("%s -dir %s walltimes", probe, dir)))
-		state := j.ends(t)
+		j := submit(t, requeues(t, "\nsrun ", map[string]string{
+			// of the minutes the last one comes after the warning
+			`--time=\S+`: fmt.Sprintf("--time=%d", minutes), `--signal=TERM@\d+`: "--signal=TERM@60", `--mpi=\S+`: "--mpi=" + right(),
+			`\./sweep\b`: fmt.Sprintf("%s -dir %s walltimes", probe, dir),
+		}))
+		state := j.ends(t, func() {})
 		text, err := os.ReadFile(filepath.Join(dir, "notes"))
 		told := strings.Count(j.output(), "ended by signal: terminated")
 		again := false
@@ -141,6 +145,35 @@ func TestAJobThatNeedsThreeWalltimesPutsItselfBackIntoTheQueueAndRunsNothingTwic
 		checkWalltimes(t, string(text), j.output())
 		return
 	}
+}
+
+// The signal is the one that the script asks Slurm for, and is sent when a run has got as far as it gets.
+func TestAScriptPassesTheWarningOnToMpiexecAndPutsItsJobBackIntoTheQueue(t *testing.T) {
+	slurm(t)
+	probe := binaries.Build(t, "github.com/rankpool/rankpool/tests/modes/probe")
+	dir := t.TempDir()
+	j := submit(t, requeues(t, "\nmpiexec ", map[string]string{
+		`--time=\S+`: "--time=10", `\bmpiexec -n`: "mpiexec." + library + " -n",
+		`\./sweep\b`: fmt.Sprintf("%s -drains -dir %s walltimes", probe, dir),
+	}))
+	notes := func() string {
+		text, _ := os.ReadFile(filepath.Join(dir, "notes"))
+		return string(text)
+	}
+	warned := 0
+	state := j.ends(t, func() {
+		if warned < 2 && strings.Count(notes(), "ran ") == 40*(warned+1) {
+			if out, err := j.slurm("scancel", "--batch", "--signal=USR1", j.id); err != nil {
+				t.Errorf("scancel: %v: %s", err, out)
+			}
+			warned++
+		}
+	})
+	if told := strings.Count(j.output(), "ended by signal: user defined signal 1"); state != "COMPLETED" || told != 2 {
+		t.Logf("the daemons have logged:\n%s\nand the job has noted:\n%s", j.c.slurmLogs(), notes())
+		t.Fatalf("the job ended as %s, and was told to end %d times; it printed:\n%s", state, told, j.output())
+	}
+	checkWalltimes(t, notes(), j.output())
 }
 
 // checkWalltimes looks at what the runs of a job have noted.
