@@ -15,3 +15,6 @@ func NewEntered(identity uintptr) Comm { return &commRanks{identity: identity, s
 
 // Left ends the time in which the ranks of a communicator served.
 func Left(c Comm, unfit error) { c.(*commRanks).left(unfit) }
+
+// MusterIn is Muster with other times.
+var MusterIn = muster

@@ -18,22 +18,36 @@ const (
 	musterTurn  = 2500 * time.Millisecond
 	musterLooks = 5
 	musterLimit = 30 * time.Second
+	aloneLimit  = time.Minute // for MPI_Init of a job's only rank, which waits for its launcher and for nobody else
 )
 
 // Muster ends this process, and the job as far as one rank can, when MPI_Init waits for a rank of this host that has ended:
 // it would wait without end, and the launchers that were told to leave the other ranks alone, and MPICH's in any case when the
-// rank ended with a status, do not mind. Ranks on other hosts cannot be seen. stop must be called when MPI has started.
-func Muster() (stop func()) {
+// rank ended with a status, do not mind. Ranks on other hosts cannot be seen. It also ends the only rank of a job whose MPI_Init does not
+// return: its launcher has lost a message. stop must be called when MPI has started.
+func Muster() (stop func()) { return muster(musterTurn, aloneLimit) }
+
+func muster(turn, alone time.Duration) (stop func()) {
 	done := make(chan struct{})
 	go func() {
-		ticks := time.NewTicker(musterTurn)
+		ticks := time.NewTicker(turn)
 		defer ticks.Stop()
 		begin, before, looks, said := time.Now(), "", 0, false
+		l := mpi.FindLauncher(os.LookupEnv)
+		only := l.Size == 1 && !mpi.Spawned(os.LookupEnv)
 		for {
 			select {
 			case <-done:
 				return
 			case <-ticks.C:
+			}
+			if only {
+				if took := time.Since(begin); took >= alone {
+					fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v in the job's only rank, so its launcher does not answer, and this process ends: "+
+						"start the program again\n", took.Round(time.Second))
+					leaveUnstarted()
+				}
+				continue
 			}
 			r, known := callRoll(os.DirFS("/proc"), os.Getpid())
 			if !known {
@@ -48,9 +62,12 @@ func Muster() (stop func()) {
 			}
 			if took := time.Since(begin); gone == "" && took >= musterLimit && !said && first(r) {
 				said = true
-				fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v; the %d ranks of this host are there, so one of another host "+
-					"has ended before futures.Main, or is kept by what the program does there (package variables, init, main)\n",
-					took.Round(time.Second), len(r.here))
+				who := "one of another host has ended before futures.Main, or"
+				if len(r.here) == r.world {
+					who = "their launcher does not answer, or one of them"
+				}
+				fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v; the %d ranks of this host are there, so %s is kept by what the program "+
+					"does before futures.Main (package variables, init, main)\n", took.Round(time.Second), len(r.here), who)
 			}
 		}
 	}()
@@ -69,6 +86,11 @@ func giveUpJob(r roll, gone string) {
 		fmt.Fprintf(os.Stderr, "rankpool: %s ended before MPI had started, which needs all of them, so this job ends: look at what the "+
 			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
 	}
+	leaveUnstarted()
+}
+
+// leaveUnstarted ends this process, of which MPI has not started, with its job.
+func leaveUnstarted() {
 	time.Sleep(PrintPause)
 	askForTheEnd()
 	os.Exit(ExitFailure)

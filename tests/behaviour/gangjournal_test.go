@@ -182,57 +182,59 @@ func TestEachMemberOfARecordedGangHasItsOwnResult(t *testing.T) {
 func TestAGangOfWhichAMemberFailsIsRecordedAsFailedAndRunsAgainAsAWhole(t *testing.T) {
 	onTalking(t, 2, func(t *testing.T, b backend, ex futures.Executor) {
 		for _, how := range []string{"fails", "is killed"} {
-			if how == "is killed" && (b.reports != "processes" || b.slots > 1) {
-				continue
-			}
-			dir := t.TempDir()
-			path, x := filepath.Join(dir, "journal"), loggedGang{logged{File: filepath.Join(dir, "runs"), X: 10}, filepath.Join(dir, "broken"), how}
-			if err := os.WriteFile(x.Broken, nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			round := func(want int, opts ...journal.Option) (got [][]float64, err error) {
-				t.Helper()
-				recorded(t, path, func(j *journal.Journal) {
-					got, err = gangIn(t, ex, 2, j, membersLogged, x).Result(within(t))
-				}, opts...)
-				if n := runs(t, x.File); n != want {
-					t.Errorf("a member %s: %d runs, not %d: %v", how, n, want, err)
+			t.Run(how, func(t *testing.T) {
+				if how == "is killed" && (b.reports != "processes" || b.slots > 1) {
+					t.Skip(cannotBeKilled)
 				}
-				return got, err
-			}
-			broken := func(err error) bool {
+				dir := t.TempDir()
+				path, x := filepath.Join(dir, "journal"), loggedGang{logged{File: filepath.Join(dir, "runs"), X: 10}, filepath.Join(dir, "broken"), how}
+				if err := os.WriteFile(x.Broken, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				round := func(want int, opts ...journal.Option) (got [][]float64, err error) {
+					t.Helper()
+					recorded(t, path, func(j *journal.Journal) {
+						got, err = gangIn(t, ex, 2, j, membersLogged, x).Result(within(t))
+					}, opts...)
+					if n := runs(t, x.File); n != want {
+						t.Errorf("a member %s: %d runs, not %d: %v", how, n, want, err)
+					}
+					return got, err
+				}
+				broken := func(err error) bool {
+					if how == "fails" {
+						return errors.Is(err, ErrEmpty) && contains(err, "rank 1 of 2")
+					}
+					return errors.Is(err, futures.ErrBroken)
+				}
+				if _, err := round(2); !broken(err) {
+					t.Errorf("a member %s: %v", how, err)
+				}
+				old, ran := new(futures.RecordedError), 2
 				if how == "fails" {
-					return errors.Is(err, ErrEmpty) && contains(err, "rank 1 of 2")
+					if _, err := round(ran, journal.SkipFailures()); !errors.As(err, &old) || !contains(err, "rank 1 of 2") {
+						t.Errorf("skipped: %v", err)
+					}
+				} else { // the loss of a worker is not the gang's failure
+					ran += 2
+					if _, err := round(ran, journal.SkipFailures()); !broken(err) || errors.As(err, &old) {
+						t.Errorf("after a loss: %v", err)
+					}
 				}
-				return errors.Is(err, futures.ErrBroken)
-			}
-			if _, err := round(2); !broken(err) {
-				t.Errorf("a member %s: %v", how, err)
-			}
-			old, ran := new(futures.RecordedError), 2
-			if how == "fails" {
-				if _, err := round(ran, journal.SkipFailures()); !errors.As(err, &old) || !contains(err, "rank 1 of 2") {
-					t.Errorf("skipped: %v", err)
-				}
-			} else { // the loss of a worker is not the gang's failure
 				ran += 2
-				if _, err := round(ran, journal.SkipFailures()); !broken(err) || errors.As(err, &old) {
-					t.Errorf("after a loss: %v", err)
+				if _, err := round(ran); !broken(err) {
+					t.Errorf("again: %v", err)
 				}
-			}
-			ran += 2
-			if _, err := round(ran); !broken(err) {
-				t.Errorf("again: %v", err)
-			}
-			if err := os.Remove(x.Broken); err != nil {
-				t.Fatal(err)
-			}
-			ran += 2
-			for range 2 {
-				if got, err := round(ran); err != nil || len(got) != 2 || len(got[0]) != 10 || len(got[1]) != 20 {
-					t.Errorf("repaired: %v, %v", got, err)
+				if err := os.Remove(x.Broken); err != nil {
+					t.Fatal(err)
 				}
-			}
+				ran += 2
+				for range 2 {
+					if got, err := round(ran); err != nil || len(got) != 2 || len(got[0]) != 10 || len(got[1]) != 20 {
+						t.Errorf("repaired: %v, %v", got, err)
+					}
+				}
+			})
 		}
 	})
 }

@@ -158,11 +158,12 @@ func RunSpawning(t testing.TB, j Job) (r Result, err error) {
 	t.Helper()
 	for range 3 {
 		r, err = Run(t.Context(), j)
-		hung := r.Expired || strings.Contains(r.Output, "spawned workers have not come up") || strings.Contains(r.Output, "a spawn does not return")
+		hung := r.Expired || strings.Contains(r.Output, "spawned workers have not come up") || strings.Contains(r.Output, "a spawn does not return") ||
+			strings.Contains(r.Output, "MPI_Init has waited for")
 		if err != nil || j.Ranks != 1 || r.Code == 0 || !hung {
 			break
 		}
-		t.Log("a spawn hung; once more")
+		t.Log("a spawn hung, or the start; once more")
 	}
 	return r, err
 }
