@@ -70,11 +70,21 @@ func applySetup(ctx context.Context, b []byte, segments [][]byte, shared *initia
 		common = new(initialization)
 		ctx = serveMaster(ctx)
 	}
+	served := ctx
 	if s.Settings != nil {
 		if ctx, err = enterSettings(ctx, s.Settings); err != nil {
 			return 0, nil, err
 		}
 	}
+	isSetUp := false
+	defer func() {
+		if !isSetUp { // the master may start another executor as soon as it hears of that, and after a change
+			leaveSettings(ctx)
+			if shared == nil {
+				servedMaster(served)
+			}
+		}
+	}()
 	if err := s.Output.redirect(ctx); err != nil {
 		return 0, nil, err
 	}
@@ -94,6 +104,7 @@ func applySetup(ctx context.Context, b []byte, segments [][]byte, shared *initia
 	default:
 		err = run(withoutStates(ctx))
 	}
+	isSetUp = err == nil
 	return s.Threshold, withStates(ctx), err
 }
 

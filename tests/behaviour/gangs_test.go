@@ -197,6 +197,29 @@ func TestAGangIsMadeOfAsManyWorkersOnAnyBackend(t *testing.T) {
 	})
 }
 
+// Whatever the ranks of a gang say to each other stays in it, in every form that package comm has.
+func TestAllOfPackageCommWorksInSeveralGangsAtOnce(t *testing.T) {
+	onTalking(t, 4, func(t *testing.T, _ backend, ex futures.Executor) {
+		checks := []futures.Func[int, string]{messages, scans, counts, splits}
+		for round, length := range []int{5, 50_000} {
+			var fs []*futures.Future[[]string]
+			for i := range checks {
+				for gang := range 2 {
+					fs = append(fs, gangOf(t, ex, 2, checks[(i+gang*(round+1))%len(checks)], length)) // beside the same one, or another
+				}
+			}
+			for _, f := range fs {
+				for rank, wrong := range result(t, f) {
+					if wrong != "" {
+						t.Errorf("rank %d: %s", rank, wrong)
+					}
+				}
+			}
+		}
+		nothingReserved(t, ex, 4)
+	})
+}
+
 // cannotBeKilled is why a member of a gang is not killed here.
 const cannotBeKilled = "a goroutine cannot be killed, a process takes all of its slots along, and the loss of a rank ends the job unless its launcher was told otherwise: " +
 	"package modes loses ranks"

@@ -55,6 +55,13 @@ var (
 		}
 		return values, x.note()
 	})
+	secondTime = futures.Register("secondTime", func(x logged) (int, error) { // the first call of each argument fails
+		_, err := os.Stat(x.File)
+		if errors.Is(err, os.ErrNotExist) {
+			return 0, errors.Join(x.note(), ErrEmpty)
+		}
+		return x.X * x.X, errors.Join(err, x.note())
+	})
 	pidLogged = futures.Register("pidLogged", func(x logged) (string, error) { // of which no two are alike
 		st, err := os.Stat(x.File)
 		size := int64(0)
@@ -282,6 +289,68 @@ func TestWhatAnExecutorGivesItsWorkersIsPartOfWhatAJournalGoesBy(t *testing.T) {
 			_ = ex.Close()
 		}
 	}, func(b backend) bool { return alone(b) })
+}
+
+// Each kind of thing that an executor gives its workers makes another call of one that is equal otherwise.
+func TestAJournalGoesByTheInitializersArgumentTheDirectoryAndTheVariables(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		here, there := t.TempDir(), t.TempDir()
+		for what, opts := range map[string][2]futures.Option{
+			"the initializer's argument": {futures.WithInitializer(remember, "a"), futures.WithInitializer(remember, "b")},
+			"the directory":              {futures.WithDir(here), futures.WithDir(there)},
+			"a variable":                 {futures.WithEnv(map[string]string{"A": "1"}), futures.WithEnv(map[string]string{"A": "2"})},
+		} {
+			t.Run(what, func(t *testing.T) {
+				if !b.apart && what != "the initializer's argument" {
+					t.Skip("goroutines have no directory and no environment of their own, so there these options are refused")
+				}
+				path, file := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "runs")
+				for round, which := range []int{0, 0, 1, 0, 1} {
+					ex := b.start(t, 1, opts[which], futures.WithLogger(slog.New(slog.DiscardHandler)))
+					recorded(t, path, func(j *journal.Journal) {
+						if v := result(t, submit(t, ex, squareLogged, logged{File: file, X: 5}, futures.WithJournal(j))); v != 25 {
+							t.Errorf("round %d: %d", round, v)
+						}
+					})
+					if n, want := runs(t, file), []int{1, 1, 2, 2, 2}[round]; n != want {
+						t.Errorf("round %d: %d runs, not %d", round, n, want)
+					}
+					_ = ex.Close()
+				}
+			})
+		}
+	}, func(b backend) bool { return alone(b) })
+}
+
+// A call that is tried again is one entry, with the result of its last try.
+func TestWhatATryThatFailsHasLeftInAJournalIsReplacedByTheOneThatSucceeds(t *testing.T) {
+	on(t, 2, func(t *testing.T, _ backend, ex futures.Executor) {
+		path, dir := filepath.Join(t.TempDir(), "journal"), t.TempDir()
+		xs := make([]logged, 8)
+		for i := range xs {
+			xs[i] = logged{File: filepath.Join(dir, fmt.Sprint("runs ", i)), X: i}
+		}
+		always := futures.RetryIf(func(error) bool { return true })
+		for round := range 3 {
+			recorded(t, path, func(j *journal.Journal) {
+				i := 0
+				for v, err := range futures.Map(within(t), ex, secondTime, xs, futures.WithJournal(j), futures.WithRetries(3, always)) {
+					if v != i*i || err != nil {
+						t.Errorf("round %d: element %d is %d, %v", round, i, v, err)
+					}
+					i++
+				}
+				if i != len(xs) {
+					t.Errorf("round %d: %d elements", round, i)
+				}
+			}, journal.SkipFailures())
+			for i, x := range xs {
+				if n := runs(t, x.File); n != 2 {
+					t.Errorf("round %d: element %d ran %d times, not 2", round, i, n)
+				}
+			}
+		}
+	})
 }
 
 func TestAJournalSaysOnceWhichOfAFunctionsResultsAreNotUsedAndWhy(t *testing.T) {
