@@ -5,6 +5,7 @@ package modes_test
 import (
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,26 @@ func TestAMemberThatDoesNotAskForTheCommunicatorReleasesTheOthers(t *testing.T) 
 		o.matches(t, 1, `returns: gang 0 of 3: rank [02] of 3: .*comm: Handle: worker 1 says nothing more in this parallel task: its call has returned`)
 		o.matches(t, 1, `fails: gang 0 of 3: .*(told to fail|its task failed)`)
 		o.contains(t, "the next gangs were right")
+	})
+}
+
+// The example of a sweep whose points are parallel programs, of three ranks and of two, one after another and side by side: its numbers are
+// those of one goroutine for each point, bit for bit.
+func TestTheExampleOfGroupsComputesOnRanksWhatOneGoroutineComputes(t *testing.T) {
+	t.Parallel()
+	points := func(o outcome) []string {
+		return regexp.MustCompile(`loss .* sweeps`).FindAllString(o.output, -1)
+	}
+	want := points(threads.succeed(t, examples+"groups", []string{"-points=4", "-ranks=1"}))
+	if len(want) != 4 {
+		t.Fatalf("%q", want)
+	}
+	onGangs(t, func(t *testing.T, m mode, workers string) {
+		for _, ranks := range []string{"-ranks=3", "-ranks=2"} {
+			if got := points(m.succeed(t, examples+"groups", []string{"-points=4", ranks}, workers)); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", ranks, got, want)
+			}
+		}
 	})
 }
 
