@@ -81,17 +81,9 @@ func (m mode) losing(t *testing.T, act, workers string) outcome {
 	return m.run(t, pkg, args, workers)
 }
 
-// MPICH's proxy kills what is on its host.
-func needsSurvivors(t *testing.T) {
-	t.Helper()
-	if needsMPI(t); library != "openmpi" {
-		t.Skip("MPICH's mpiexec ends all ranks of the host of a lost one")
-	}
-}
-
 func TestTheLossOfAMemberThatHasNotAskedForTheCommunicatorFailsItsGangAlone(t *testing.T) {
 	t.Parallel()
-	needsSurvivors(t)
+	needsMPI(t)
 	onGangs(t, func(t *testing.T, m mode, workers string) {
 		o := m.losing(t, "early", workers)
 		o.matches(t, 1, `early: true gang 0 of 2: rank [01] of 2: .*early (was lost with|failed on) worker`)
@@ -106,7 +98,7 @@ func TestTheLossOfAMemberThatHasNotAskedForTheCommunicatorFailsItsGangAlone(t *t
 
 func TestTheLossOfAMemberWhileOthersWaitForItInMPIIsAnErrorOrEndsTheJob(t *testing.T) {
 	t.Parallel()
-	needsSurvivors(t)
+	needsMPI(t)
 	onGangs(t, func(t *testing.T, m mode, workers string) {
 		o := m.losing(t, "stuck", workers)
 		if mpitest.VersionOf(library).WakesTasks() {
@@ -119,10 +111,22 @@ func TestTheLossOfAMemberWhileOthersWaitForItInMPIIsAnErrorOrEndsTheJob(t *testi
 
 func TestTheLossOfAWorkerThatIsInNoGangLeavesCommunicatorsAlone(t *testing.T) {
 	t.Parallel()
-	needsSurvivors(t)
+	needsMPI(t)
 	onGangs(t, func(t *testing.T, m mode, workers string) {
 		o := m.losing(t, "another", workers)
 		if o.contains(t, "crash: true", "the gang of two others: [2 2] <nil>"); strings.Contains(o.output, "the job is aborted") {
+			t.Errorf("it was aborted:\n%s", o.output)
+		}
+	})
+}
+
+func TestTheLossOfAMemberFailsItsGangAndNoOther(t *testing.T) {
+	t.Parallel()
+	needsMPI(t)
+	onGangs(t, func(t *testing.T, m mode, workers string) {
+		o := m.losing(t, "of another", workers)
+		o.matches(t, 1, `a gang that talks by package comm alone: true gang 0 of 2: rank 1 of 2: .*dies was lost with worker \d`)
+		if o.contains(t, "the gang of two others: [2 2] <nil>", "the next gang: [3 3 3] <nil>"); strings.Contains(o.output, "the job is aborted") {
 			t.Errorf("it was aborted:\n%s", o.output)
 		}
 	})

@@ -208,6 +208,18 @@ var (
 		return c.Size(), same(ctx, c, worker)
 	})
 
+	// dies has rank 1 die while the others wait for its message.
+	dies = register("dies", func(ctx context.Context, c *comm.Comm, _ int, _ string) (int, error) {
+		if c.Rank() == 1 {
+			return 0, die()
+		}
+		return comm.Recv[int](ctx, c, 1, 0)
+	})
+
+	sums = register("sums", func(ctx context.Context, c *comm.Comm, _ int, _ string) (int, error) {
+		return comm.Allreduce(ctx, c, c.Rank(), comm.Sum[int])
+	})
+
 	// crash ends its process.
 	crash = futures.Register("crash", func(int) (int, error) { return 0, die() })
 
@@ -364,6 +376,37 @@ func losesStuck(ctx context.Context, ex *futures.MPIPoolExecutor) error {
 }
 
 func losesAnother(ctx context.Context, ex *futures.MPIPoolExecutor) error {
+	return beside(ctx, ex, func() error {
+		f, err := futures.Submit(ex, crash, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Result(ctx)
+		fmt.Println("crash:", errors.Is(err, futures.ErrBroken))
+		return nil
+	})
+}
+
+func losesOfAnother(ctx context.Context, ex *futures.MPIPoolExecutor) error {
+	err := beside(ctx, ex, func() error {
+		err := all(ctx, ex, dies, "", 2)
+		fmt.Println("a gang that talks by package comm alone:", errors.Is(err, futures.ErrBroken), strings.Split(err.Error(), "\n")[0])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f, err := gang(ex, sums, "", 3)
+	if err != nil {
+		return err
+	}
+	n, err := f.Result(ctx)
+	fmt.Println("the next gang:", n, err)
+	return nil
+}
+
+// beside has a gang of two hold a communicator of MPI while others lose a worker.
+func beside(ctx context.Context, ex *futures.MPIPoolExecutor, lose func() error) error {
 	g, err := gang(ex, outlives, os.Args[2], 2)
 	if err != nil {
 		return err
@@ -378,12 +421,9 @@ func losesAnother(ctx context.Context, ex *futures.MPIPoolExecutor) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	f, err := futures.Submit(ex, crash, 0)
-	if err != nil {
+	if err := lose(); err != nil {
 		return err
 	}
-	_, err = f.Result(ctx)
-	fmt.Println("crash:", errors.Is(err, futures.ErrBroken))
 	if err := os.WriteFile(filepath.Join(os.Args[2], "lost"), nil, 0o600); err != nil {
 		return err
 	}
@@ -415,7 +455,7 @@ var halves = register("halves", func(ctx context.Context, c *comm.Comm, worker i
 })
 
 var acts = map[string]func(context.Context, *futures.MPIPoolExecutor) error{
-	"side by side": sideBySide, "leavers": leavers, "early": losesEarly, "stuck": losesStuck, "another": losesAnother, "slots": slots,
+	"side by side": sideBySide, "leavers": leavers, "early": losesEarly, "stuck": losesStuck, "another": losesAnother, "of another": losesOfAnother, "slots": slots,
 }
 
 func main() {
