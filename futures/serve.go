@@ -70,21 +70,21 @@ func applySetup(ctx context.Context, b []byte, segments [][]byte, shared *initia
 		common = new(initialization)
 		ctx = serveMaster(ctx)
 	}
-	served := ctx
-	if s.Settings != nil {
-		if ctx, err = enterSettings(ctx, s.Settings); err != nil {
-			return 0, nil, err
-		}
-	}
-	isSetUp := false
+	served, isSetUp := ctx, false
 	defer func() {
 		if !isSetUp { // the master may start another executor as soon as it hears of that, and after a change
-			leaveSettings(ctx)
+			leaveSettings(served)
 			if shared == nil {
 				servedMaster(served)
 			}
 		}
 	}()
+	if s.Settings != nil {
+		if ctx, err = enterSettings(ctx, s.Settings); err != nil {
+			return 0, nil, err
+		}
+		served = ctx
+	}
 	if err := s.Output.redirect(ctx); err != nil {
 		return 0, nil, err
 	}

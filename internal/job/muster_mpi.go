@@ -32,7 +32,8 @@ func muster(turn, alone time.Duration) (stop func()) {
 	go func() {
 		ticks := time.NewTicker(turn)
 		defer ticks.Stop()
-		begin, before, looks, said := time.Now(), "", 0, false
+		before, looks, said := "", 0, false
+		took := time.Duration(0) // by the turns: a job may be suspended meanwhile
 		l := mpi.FindLauncher(os.LookupEnv)
 		only := l.Size == 1 && !mpi.Spawned(os.LookupEnv)
 		for {
@@ -41,11 +42,12 @@ func muster(turn, alone time.Duration) (stop func()) {
 				return
 			case <-ticks.C:
 			}
+			took += turn
 			if only {
-				if took := time.Since(begin); took >= alone {
+				if took >= alone {
 					fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v in the job's only rank, so its launcher does not answer, and this process ends: "+
-						"start the program again\n", took.Round(time.Second))
-					leaveUnstarted()
+						"start the program again\n", took)
+					leaveUnstarted(done)
 				}
 				continue
 			}
@@ -58,16 +60,16 @@ func muster(turn, alone time.Duration) (stop func()) {
 				before, looks = gone, 0
 			}
 			if looks++; gone != "" && looks >= musterLooks {
-				giveUpJob(r, gone)
+				giveUpJob(r, gone, done)
 			}
-			if took := time.Since(begin); gone == "" && took >= musterLimit && !said && first(r) {
+			if gone == "" && took >= musterLimit && !said && first(r) {
 				said = true
 				who := "one of another host has ended before futures.Main, or"
 				if len(r.here) == r.world {
 					who = "their launcher does not answer, or one of them"
 				}
 				fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v; the %d ranks of this host are there, so %s is kept by what the program "+
-					"does before futures.Main (package variables, init, main)\n", took.Round(time.Second), len(r.here), who)
+					"does before futures.Main (package variables, init, main)\n", took, len(r.here), who)
 			}
 		}
 	}()
@@ -79,19 +81,23 @@ func first(r roll) bool { return r.here[0] == mpi.FindLauncher(os.LookupEnv).Ran
 
 // giveUpJob ends this process because ranks of its host have gone. The others leave the first one the time to look and to say so: the
 // first that ends may take all along.
-func giveUpJob(r roll, gone string) {
+func giveUpJob(r roll, gone string, started <-chan struct{}) {
 	if !first(r) {
 		time.Sleep(2 * musterTurn)
 	} else {
 		fmt.Fprintf(os.Stderr, "rankpool: %s ended before MPI had started, which needs all of them, so this job ends: look at what the "+
 			"program does before futures.Main (package variables, init, main) there, and at what it printed\n", gone)
 	}
-	leaveUnstarted()
+	leaveUnstarted(started)
 }
 
-// leaveUnstarted ends this process, of which MPI has not started, with its job.
-func leaveUnstarted() {
-	time.Sleep(PrintPause)
+// leaveUnstarted ends this process with its job, unless MPI has started after all.
+func leaveUnstarted(started <-chan struct{}) {
+	select {
+	case <-started:
+		return
+	case <-time.After(PrintPause):
+	}
 	askForTheEnd()
 	os.Exit(ExitFailure)
 }

@@ -90,9 +90,13 @@ func (o Options) Serve(s command.Surroundings, at Server) error {
 }
 
 // obtain finds the target and provides its program, unless before, which may be nil, refuses. A signal ends it.
-func (o *Options) obtain(s command.Surroundings, workers bool, before func(context.Context) error) (_ *program, err error) {
+func (o *Options) obtain(s command.Surroundings, workers bool, before func(context.Context) error) (p *program, err error) {
 	ctx, stop := command.UntilSignal()
-	defer stop(&err)
+	defer func() {
+		if stop(&err); err != nil && p != nil { // a signal has come when it was there
+			p.leave()
+		}
+	}()
 	t, err := o.find(ctx, s)
 	if err != nil {
 		return nil, err

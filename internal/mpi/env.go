@@ -204,6 +204,9 @@ func holdThread(o Options, started chan<- outcome, finish <-chan chan error) {
 	}
 }
 
+// advicePause is how long the other ranks leave the first one to give advice. The end of any of them in MPI_Init may end the job.
+const advicePause = 200 * time.Millisecond
+
 // start is Init on its own thread.
 func start(o Options) (*Environment, error) {
 	how, err := rawLoad()
@@ -225,7 +228,11 @@ func start(o Options) (*Environment, error) {
 		level, code = rawQueryLevel()
 	} else {
 		if advice := LauncherAdvice(os.LookupEnv, env.Family, rawLibrary()); advice != "" && !o.AnyLauncher {
-			fmt.Fprintln(os.Stderr, "rankpool:", advice)
+			if env.Launcher.Rank <= 0 { // one rank for all
+				fmt.Fprintln(os.Stderr, "rankpool:", advice)
+			} else {
+				time.Sleep(advicePause)
+			}
 		}
 		level, env.Restored, code = rawInit(int(o.Level) - 1)
 	}

@@ -282,12 +282,9 @@ func CheckLauncher(lookup func(string) (string, bool), library Family, world int
 
 // LauncherAdvice returns what to tell a user before MPI_Init, or nothing. In a step of Slurm an Open MPI that finds no PMIx
 // may end the process inside MPI_Init, where no error can be returned any more, and so does MPICH 5 under Open MPI's mpiexec. Builds with
-// the other interface do not, so this cannot be a refusal: an MPICH tells in its text how it was built. One process of the job gives the advice.
+// the other interface do not, so this cannot be a refusal: an MPICH tells in its text how it was built.
 func LauncherAdvice(lookup func(string) (string, bool), library Family, text string) string {
 	e, l := environ(lookup), FindLauncher(lookup)
-	if l.Rank > 0 {
-		return ""
-	}
 	refusal := LauncherError{Launcher: l, Library: library, Linked: linked}
 	const failing = "if MPI_Init fails now, start it with"
 	switch {

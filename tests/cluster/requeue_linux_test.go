@@ -163,10 +163,9 @@ func TestAScriptPassesTheWarningOnToMpiexecAndPutsItsJobBackIntoTheQueue(t *test
 	warned := 0
 	state := j.ends(t, func() {
 		if warned < 2 && strings.Count(notes(), "ran ") == 40*(warned+1) {
-			if out, err := j.slurm("scancel", "--batch", "--signal=USR1", j.id); err != nil {
-				t.Errorf("scancel: %v: %s", err, out)
+			if _, err := j.slurm("scancel", "--batch", "--signal=USR1", j.id); err == nil { // or it is busy
+				warned++
 			}
-			warned++
 		}
 	})
 	if told := strings.Count(j.output(), "ended by signal: user defined signal 1"); state != "COMPLETED" || told != 2 {

@@ -44,7 +44,7 @@ func TestEveryRequirementHasAReason(t *testing.T) {
 	every := with["every program"]
 	for tags, want := range map[string][]string{"": every, "mpi": append(slices.Clip(every), with["every program built with the tag `mpi`"]...)} {
 		list := exec.Command("go", "list", "-deps", "-tags", tags, "-f", "{{with .Module}}{{.Path}}{{end}}", "github.com/rankpool/rankpool/futures", "github.com/rankpool/rankpool/pool")
-		list.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64")
+		list.Env, list.Stderr = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"), os.Stderr
 		out, err := list.Output()
 		if err != nil {
 			t.Fatal(err)

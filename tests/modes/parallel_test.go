@@ -43,12 +43,12 @@ func TestALinkedProgramUnderTheOtherMPIsLauncherIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := outcome{output: r.Output, code: r.Code}
-	want, status := "is in a world of 1: start it with", 1
+	want := "is in a world of 1: start it with"
 	if r.EndedInInit() {
-		want, status = "if MPI_Init fails now, start it with", 16
+		want = "if MPI_Init fails now, start it with"
 	}
-	if o.contains(t, want); o.code != status || strings.Contains(o.output, "all sums are right") {
-		t.Errorf("status %d, want %d and no sums:\n%s", o.code, status, o.output)
+	if o.contains(t, want); o.code == 0 || o.code != 1 && !r.EndedInInit() || strings.Contains(o.output, "all sums are right") {
+		t.Errorf("status %d, want 1 and no sums:\n%s", o.code, o.output)
 	}
 }
 

@@ -390,7 +390,7 @@ func losesAnother(ctx context.Context, ex *futures.MPIPoolExecutor) error {
 func losesOfAnother(ctx context.Context, ex *futures.MPIPoolExecutor) error {
 	err := beside(ctx, ex, func() error {
 		err := all(ctx, ex, dies, "", 2)
-		fmt.Println("a gang that talks by package comm alone:", errors.Is(err, futures.ErrBroken), strings.Split(err.Error(), "\n")[0])
+		fmt.Println("a gang that talks by package comm alone:", errors.Is(err, futures.ErrBroken), strings.Split(fmt.Sprint(err), "\n")[0])
 		return nil
 	})
 	if err != nil {
@@ -418,6 +418,10 @@ func beside(ctx context.Context, ex *futures.MPIPoolExecutor, lose func() error)
 		}
 		if len(has) == 2 {
 			break
+		}
+		if g.Done() {
+			_, err := g.Result(ctx)
+			return fmt.Errorf("the gang of two is over: %w", err)
 		}
 		time.Sleep(time.Millisecond)
 	}
