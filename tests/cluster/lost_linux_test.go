@@ -74,7 +74,7 @@ func (l losing) mpiexec(t *testing.T, c *cluster, probe, dir string, args []stri
 	}
 	return mpitest.Run(t.Context(), mpitest.Job{
 		Prefix: c.on("node1"), Ranks: l.ranks, Program: program, Args: args, Limit: limit, Plain: true,
-		Options: append(c.options(dir, l.hosts), told...), Env: environment("RANKPOOL_MAX_WORKERS=3"),
+		Options: append(c.options(dir, l.hosts), told...), Env: environment("RANKPOOL_MAX_WORKERS=3"), Once: true,
 	})
 }
 

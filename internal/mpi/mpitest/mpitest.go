@@ -38,6 +38,7 @@ type Job struct {
 	Prefix   []string      // a command that runs the command it is given: mpiexec, on another host
 	Stdin    string        // what mpiexec has on its standard input; nothing, and an end, unless set
 	Tells    Signals
+	Once     bool // Run leaves it to its caller to run the job again: something happens to it that happens once
 }
 
 // Leave is the option of each launcher's mpiexec with which it lets the other ranks live when one has died. Run sets what PRRTE
@@ -204,7 +205,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	for again := 0; ; again++ {
 		r, err := c.Run(ctx)
 		// MPICH's mpiexec is now and then ended by a signal itself when ranks end soon, before it has passed on a line of theirs.
-		if again == 2 || j.Launcher != "mpich" || r.Signal == 0 || r.Expired || r.Output != "" || len(j.Tells) > 0 {
+		if again == 2 || j.Launcher != "mpich" || r.Signal == 0 || r.Expired || r.Output != "" || len(j.Tells) > 0 || j.Once {
 			return r, err
 		}
 		fmt.Fprintf(os.Stderr, "mpitest: mpiexec itself was ended by a signal (%v) before it had passed on a line, so the job is run once more\n", r.Signal)
