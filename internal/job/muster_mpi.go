@@ -18,7 +18,7 @@ const (
 	musterTurn  = 2500 * time.Millisecond
 	musterLooks = 5
 	musterLimit = 30 * time.Second
-	aloneLimit  = time.Minute // for MPI_Init of a job's only rank, which waits for its launcher and for nobody else
+	aloneLimit  = 5 * time.Minute // for MPI_Init of a job's only rank, which waits for its launcher and for the library's files, and for nobody else
 )
 
 // Muster ends this process, and the job as far as one rank can, when MPI_Init waits for a rank of this host that has ended:
@@ -44,10 +44,15 @@ func muster(turn, alone time.Duration) (stop func()) {
 			}
 			took += turn
 			if only {
-				if took >= alone {
+				switch {
+				case took >= alone:
 					fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v in the job's only rank, so its launcher does not answer, and this process ends: "+
 						"start the program again\n", took)
 					leaveUnstarted(done)
+				case took >= musterLimit && !said:
+					said = true
+					fmt.Fprintf(os.Stderr, "rankpool: MPI_Init has waited for %v in the job's only rank: its launcher does not answer, or the library loads slowly; "+
+						"this process ends after %v\n", took, alone)
 				}
 				continue
 			}

@@ -311,6 +311,19 @@ func TestParallelTasksAndOthersDoNotWaitForEachOther(t *testing.T) {
 	})
 }
 
+// desertedBy tells whether an error is that of a parallel task of which one has ended in this way, while the others waited for it.
+func desertedBy(how string, err error) bool {
+	switch how {
+	case "fails":
+		return errors.Is(err, ErrEmpty)
+	case "panics":
+		return contains(err, "deserted")
+	case "is killed":
+		return errors.Is(err, futures.ErrBroken) && contains(err, "killed")
+	}
+	return errors.Is(err, futures.ErrBroken)
+}
+
 func TestNobodyWaitsForAWorkerThatHasLeftAParallelTask(t *testing.T) {
 	onTalking(t, 3, func(t *testing.T, b backend, ex futures.Executor) {
 		for _, how := range []string{"returns", "fails", "panics", "is killed"} {
@@ -323,16 +336,7 @@ func TestNobodyWaitsForAWorkerThatHasLeftAParallelTask(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err = f.Result(within(t))
-				ok := errors.Is(err, futures.ErrBroken)
-				switch how {
-				case "fails":
-					ok = errors.Is(err, ErrEmpty)
-				case "panics":
-					ok = contains(err, "deserted")
-				case "is killed":
-					ok = ok && contains(err, "killed")
-				}
-				if !ok {
+				if !desertedBy(how, err) {
 					t.Errorf("a worker %s: %v", how, err)
 				}
 				for i, r := range submitEach(t, ex, barrier, 0) { // the next one is not affected

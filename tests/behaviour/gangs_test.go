@@ -239,18 +239,11 @@ func TestAMemberThatFailsFailsItsGangAndNoOther(t *testing.T) {
 				m.hasBegun(t, 2)
 				m.Go.open()
 				_, err := f.Result(within(t))
-				ok, rank := errors.Is(err, futures.ErrBroken), "rank 1 of 2: "
-				switch how {
-				case "returns":
+				rank := "rank 1 of 2: "
+				if how == "returns" {
 					rank = "rank 0 of 2: "
-				case "fails":
-					ok = errors.Is(err, ErrEmpty)
-				case "panics":
-					ok = contains(err, "deserted")
-				case "is killed":
-					ok = ok && contains(err, "killed")
 				}
-				if !ok || !contains(err, rank) {
+				if !desertedBy(how, err) || !contains(err, rank) {
 					t.Errorf("a member %s: %v", how, err)
 				}
 				other.Go.open()
